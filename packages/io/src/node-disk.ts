@@ -1,0 +1,199 @@
+/** The disk of this machine. Short writes are completed; a failed call becomes the typed error of the port. */
+
+import * as fs from "node:fs";
+import { close, fdatasync, ftruncate, writev } from "node:fs";
+import { promisify } from "node:util";
+import { LedgerError } from "@authledger/types";
+import type { Disk, DiskFile, OpenOptions } from "./disk.js";
+
+const closeAsync = promisify(close);
+const fdatasyncAsync = promisify(fdatasync);
+const ftruncateAsync = promisify(ftruncate);
+
+/** Buffers of one writev call; IOV_MAX is 1,024 on Linux. */
+const WRITE_PARTS_MAX = 1_000;
+
+export class NodeDisk implements Disk {
+  async open(path: string, options: OpenOptions = {}): Promise<DiskFile> {
+    const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+    const flags =
+      O_RDWR | (options.create ? O_CREAT : 0) | (options.create && options.exclusive ? O_EXCL : 0);
+    try {
+      const fd = fs.openSync(path, flags, options.mode ?? 0o644);
+      return new NodeDiskFile(path, fd);
+    } catch (error) {
+      throw failed(error, options.create ? "IO_WRITE_FAILED" : "IO_READ_FAILED", "open", path);
+    }
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return fs.existsSync(path);
+  }
+
+  async list(directory: string): Promise<string[]> {
+    try {
+      return fs.readdirSync(directory).sort();
+    } catch (error) {
+      if (errno(error) === "ENOENT") return [];
+      throw failed(error, "IO_READ_FAILED", "list", directory);
+    }
+  }
+
+  async makeDirectory(directory: string): Promise<void> {
+    try {
+      fs.mkdirSync(directory, { recursive: true });
+    } catch (error) {
+      throw failed(error, "IO_WRITE_FAILED", "create directory", directory);
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    try {
+      fs.renameSync(from, to);
+    } catch (error) {
+      throw failed(error, "IO_WRITE_FAILED", "rename", from);
+    }
+  }
+
+  async remove(path: string): Promise<void> {
+    try {
+      fs.rmSync(path, { force: true });
+    } catch (error) {
+      throw failed(error, "IO_WRITE_FAILED", "remove", path);
+    }
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    try {
+      const handle = await fs.promises.open(directory, "r");
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      throw failed(error, "SYNC_FAILED", "sync directory", directory);
+    }
+  }
+}
+
+class NodeDiskFile implements DiskFile {
+  readonly path: string;
+  readonly #fd: number;
+  #open = true;
+
+  constructor(path: string, fd: number) {
+    this.path = path;
+    this.#fd = fd;
+  }
+
+  size(): number {
+    try {
+      return fs.fstatSync(this.#fd).size;
+    } catch (error) {
+      throw failed(error, "IO_READ_FAILED", "stat", this.path);
+    }
+  }
+
+  readSync(into: Uint8Array, position: number): number {
+    let done = 0;
+    try {
+      while (done < into.length) {
+        const rest = done === 0 ? into : into.subarray(done);
+        const n = fs.readSync(this.#fd, rest, 0, rest.length, position + done);
+        if (n === 0) break;
+        done += n;
+      }
+    } catch (error) {
+      throw failed(error, "IO_READ_FAILED", `read at ${position}`, this.path);
+    }
+    return done;
+  }
+
+  async write(parts: readonly Uint8Array[], position: number): Promise<void> {
+    let at = position;
+    for (let i = 0; i < parts.length; i += WRITE_PARTS_MAX) {
+      at += await this.#writeAll(parts.slice(i, i + WRITE_PARTS_MAX), at);
+    }
+  }
+
+  async datasync(): Promise<void> {
+    try {
+      await fdatasyncAsync(this.#fd);
+    } catch (error) {
+      throw failed(error, "SYNC_FAILED", "sync", this.path);
+    }
+  }
+
+  async truncate(length: number): Promise<void> {
+    try {
+      await ftruncateAsync(this.#fd, length);
+    } catch (error) {
+      throw failed(error, "IO_WRITE_FAILED", "truncate", this.path);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await closeAsync(this.#fd);
+  }
+
+  /** One writev, again for what a short write left over. */
+  async #writeAll(parts: readonly Uint8Array[], position: number): Promise<number> {
+    const total = parts.reduce((sum, part) => sum + part.length, 0);
+    let rest = parts;
+    let done = 0;
+    while (done < total) {
+      const written = await this.#writeOnce(rest, position + done);
+      if (written === 0) {
+        const message = `write at ${position + done} of ${this.path} made no progress`;
+        throw new LedgerError("IO_WRITE_FAILED", message);
+      }
+      done += written;
+      if (done < total) rest = skipBytes(rest, written);
+    }
+    return total;
+  }
+
+  #writeOnce(parts: readonly Uint8Array[], position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      writev(this.#fd, parts as Uint8Array[], position, (error, written) => {
+        if (error === null) resolve(written);
+        else reject(failed(error, "IO_WRITE_FAILED", `write at ${position}`, this.path));
+      });
+    });
+  }
+}
+
+function skipBytes(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = count;
+  for (const part of parts) {
+    if (skip >= part.length) skip -= part.length;
+    else {
+      rest.push(part.subarray(skip));
+      skip = 0;
+    }
+  }
+  return rest;
+}
+
+function errno(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+function failed(
+  error: unknown,
+  code: "IO_READ_FAILED" | "IO_WRITE_FAILED" | "SYNC_FAILED",
+  what: string,
+  path: string,
+): LedgerError {
+  if (error instanceof LedgerError) return error;
+  const name = errno(error);
+  const full = name === "ENOSPC" || name === "EDQUOT";
+  return new LedgerError(full ? "DISK_FULL" : code, `cannot ${what} ${path}: ${name || error}`, {
+    cause: error,
+    details: { path, errno: name },
+  });
+}

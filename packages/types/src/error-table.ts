@@ -1,0 +1,627 @@
+/**
+ * Every error the ledger reports: one row says how it looks through gRPC, HTTP, a process exit code and the
+ * documentation. `docs/errors.md` and the SDK's error classes are generated from this table.
+ *
+ * Numbers are stable for ever: 1000-1199 storage, 2000-2199 consensus, 3000-3299 application (L-31).
+ * A code that is no longer used keeps its number.
+ */
+
+/** gRPC status codes, https://grpc.io/docs/guides/status-codes/. */
+export const GrpcStatus = {
+  OK: 0,
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+} as const;
+export type GrpcStatus = keyof typeof GrpcStatus;
+
+/** Exit codes of the command line. */
+export const ExitCode = {
+  OK: 0,
+  DENIED: 1,
+  USAGE: 2,
+  NOT_FOUND: 3,
+  FORBIDDEN: 4,
+  CONFLICT: 5,
+  UNAVAILABLE: 6,
+  VERIFICATION_FAILED: 7,
+  CORRUPTED: 8,
+  BUG: 70,
+  IO: 74,
+} as const;
+export type ExitCode = keyof typeof ExitCode;
+
+/**
+ * May the caller send the same request again? `safe`: yes, nothing happened. `with-key`: only with the same
+ * idempotency key, since it may have happened. `never`: it would fail again.
+ */
+export type Retry = "never" | "safe" | "with-key";
+
+export type ErrorFamily = "storage" | "consensus" | "application";
+
+export interface ErrorRow {
+  readonly number: number;
+  readonly grpc: GrpcStatus;
+  readonly http: number;
+  readonly exit: ExitCode;
+  readonly retry: Retry;
+  /** What happened, in one sentence. */
+  readonly summary: string;
+  /** What the reader can do. */
+  readonly action: string;
+}
+
+type Row = readonly [number, GrpcStatus, number, ExitCode, Retry, string, string];
+
+const rows = {
+  // -- storage ---------------------------------------------------------------------------------------
+  STORE_PAGE_CORRUPT: [
+    1001,
+    "DATA_LOSS",
+    500,
+    "CORRUPTED",
+    "never",
+    "A page of the data file does not match its checksum.",
+    "Stop the node and run `authledger debug check` on its data directory; restore from a replica or an export.",
+  ],
+  STORE_NO_VALID_SLOT: [
+    1002,
+    "DATA_LOSS",
+    500,
+    "CORRUPTED",
+    "never",
+    "Neither of the two commit slots of the data file is valid.",
+    "Restore this node from a replica or an export; keep the file for analysis.",
+  ],
+  FORMAT_NEWER: [
+    1003,
+    "FAILED_PRECONDITION",
+    500,
+    "CORRUPTED",
+    "never",
+    "The data was written by a newer version of Authledger.",
+    "Start it with that version or a newer one.",
+  ],
+  DATA_DIR_IN_USE: [
+    1004,
+    "FAILED_PRECONDITION",
+    409,
+    "CONFLICT",
+    "never",
+    "Another process uses the data directory.",
+    "Stop the process named in the message, or start with another --data directory.",
+  ],
+  DATA_DIR_INVALID: [
+    1005,
+    "FAILED_PRECONDITION",
+    500,
+    "IO",
+    "never",
+    "The data directory is not one that this command can use.",
+    "Check the --data option; the message names what is wrong with the directory.",
+  ],
+  IO_READ_FAILED: [
+    1006,
+    "INTERNAL",
+    500,
+    "IO",
+    "never",
+    "Reading a file failed.",
+    "Check the disk (dmesg, smartctl) and the permissions of the data directory.",
+  ],
+  IO_WRITE_FAILED: [
+    1007,
+    "INTERNAL",
+    500,
+    "IO",
+    "with-key",
+    "Writing a file failed; the node stops so that nothing acknowledged is lost.",
+    "Check the disk (dmesg, smartctl), then start the node again.",
+  ],
+  SYNC_FAILED: [
+    1008,
+    "INTERNAL",
+    500,
+    "IO",
+    "with-key",
+    "The disk did not confirm a sync; the node stops, since a retried sync proves nothing.",
+    "Check the disk (dmesg, smartctl), then start the node again.",
+  ],
+  DISK_FULL: [
+    1009,
+    "RESOURCE_EXHAUSTED",
+    507,
+    "IO",
+    "with-key",
+    "The disk is full.",
+    "Free space on the volume of the data directory; reads go on, writes resume when there is room.",
+  ],
+  STORE_CLOSED: [
+    1010,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "safe",
+    "The store is closed or has stopped after a failure.",
+    "Start the node again; its log says why it stopped.",
+  ],
+  PIN_EXPIRED: [
+    1011,
+    "ABORTED",
+    409,
+    "CONFLICT",
+    "safe",
+    "A read took longer than a reader may hold its view of the data.",
+    "Repeat it with smaller pages.",
+  ],
+  PIN_LIMIT: [
+    1012,
+    "RESOURCE_EXHAUSTED",
+    429,
+    "UNAVAILABLE",
+    "safe",
+    "Too many readers hold a view of the data.",
+    "Repeat it in a moment.",
+  ],
+  STORE_KEY_INVALID: [
+    1013,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "A key or value does not fit the page store.",
+    "Shorten it to the limit in the message.",
+  ],
+  WAL_CORRUPT: [
+    1020,
+    "DATA_LOSS",
+    500,
+    "CORRUPTED",
+    "never",
+    "The log is damaged before its end.",
+    "Do not cut it by hand; restore this node from a replica or an export and keep the files for analysis.",
+  ],
+  WAL_ENTRY_TOO_LARGE: [
+    1021,
+    "INVALID_ARGUMENT",
+    413,
+    "USAGE",
+    "never",
+    "One log entry is larger than the log accepts.",
+    "Split the request into smaller transactions.",
+  ],
+  CODEC_ENCODE: [
+    1030,
+    "INTERNAL",
+    500,
+    "BUG",
+    "never",
+    "A value could not be encoded.",
+    "Report it with the message; it is a bug.",
+  ],
+  CODEC_DECODE: [
+    1031,
+    "INVALID_ARGUMENT",
+    400,
+    "CORRUPTED",
+    "never",
+    "Bytes are not a valid encoding of what was expected.",
+    "Check where the bytes come from; the message names the field and offset.",
+  ],
+  STORE_FENCED: [
+    1040,
+    "UNAVAILABLE",
+    503,
+    "CONFLICT",
+    "safe",
+    "Another process has opened the data file since; this one stopped writing.",
+    "Make sure that only one node uses the data directory.",
+  ],
+  STORE_INTERNAL: [
+    1099,
+    "INTERNAL",
+    500,
+    "BUG",
+    "never",
+    "An invariant of the storage layer is broken.",
+    "Stop the node, run `authledger debug check`, and report the message; it is a bug.",
+  ],
+  // -- consensus -------------------------------------------------------------------------------------
+  NOT_READY: [
+    2001,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "safe",
+    "The node is starting and does not answer yet.",
+    "Try again in a moment; /readyz says when it is ready.",
+  ],
+  SHUTTING_DOWN: [
+    2002,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "with-key",
+    "The node is shutting down.",
+    "Send the request to another node, or again after the restart.",
+  ],
+  OVERLOADED: [
+    2003,
+    "RESOURCE_EXHAUSTED",
+    429,
+    "UNAVAILABLE",
+    "safe",
+    "A queue of the node is full; the request was refused before anything happened.",
+    "Wait for the time in the details, then send it again.",
+  ],
+  DEADLINE_EXCEEDED: [
+    2004,
+    "DEADLINE_EXCEEDED",
+    504,
+    "UNAVAILABLE",
+    "with-key",
+    "The deadline passed before the answer was there; a write may still happen.",
+    "Send it again with the same idempotency key and a longer deadline.",
+  ],
+  UNKNOWN_OP_CODE: [
+    2005,
+    "INTERNAL",
+    500,
+    "CORRUPTED",
+    "never",
+    "The log holds an operation that this version does not know; the node stops.",
+    "Start the node with the version that wrote the log or a newer one.",
+  ],
+  NODE_STOPPED: [
+    2006,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "with-key",
+    "The node stopped after a failure.",
+    "See its log for the reason, repair it, and start the node again.",
+  ],
+  SIGNING_REFUSED: [
+    2007,
+    "INTERNAL",
+    500,
+    "VERIFICATION_FAILED",
+    "never",
+    "Signing a head would contradict one that was signed before; the node halts and keeps both.",
+    "Do not delete the data; compare the two heads named in the message and report it.",
+  ],
+  CANCELLED: [
+    2008,
+    "CANCELLED",
+    499,
+    "UNAVAILABLE",
+    "with-key",
+    "The caller cancelled the request; a write may still happen.",
+    "Send it again with the same idempotency key if you still want it.",
+  ],
+  // -- application -----------------------------------------------------------------------------------
+  INVALID_ARGUMENT: [
+    3001,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "A field of the request is not valid.",
+    "Correct the field named in the message.",
+  ],
+  INVALID_TUPLE: [
+    3002,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "A relationship tuple does not follow the grammar.",
+    "Write resource and subject as type:id (subject also type:id#relation or type:*); the message names the part.",
+  ],
+  LIMIT_EXCEEDED: [
+    3003,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "A part of the request is over its limit.",
+    "Make the part named in the message smaller, or split the request.",
+  ],
+  SLUG_REQUIRED: [
+    3004,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "The request names no organization or vault.",
+    "Set the organization and vault of the request; 0 is reserved for _system.",
+  ],
+  ORGANIZATION_NOT_FOUND: [
+    3010,
+    "NOT_FOUND",
+    404,
+    "NOT_FOUND",
+    "never",
+    "There is no such organization.",
+    "List the organizations: authledger org list.",
+  ],
+  VAULT_NOT_FOUND: [
+    3011,
+    "NOT_FOUND",
+    404,
+    "NOT_FOUND",
+    "never",
+    "The organization has no such vault.",
+    "List its vaults: authledger vault list --org <slug>.",
+  ],
+  ENTITY_NOT_FOUND: [
+    3012,
+    "NOT_FOUND",
+    404,
+    "NOT_FOUND",
+    "never",
+    "There is no entity of this key.",
+    "Check the key; it may have been deleted or be expired.",
+  ],
+  BLOCK_NOT_FOUND: [
+    3013,
+    "NOT_FOUND",
+    404,
+    "NOT_FOUND",
+    "never",
+    "The vault has no block of this height yet.",
+    "See the newest height: authledger block show.",
+  ],
+  TUPLE_NOT_FOUND: [
+    3014,
+    "NOT_FOUND",
+    404,
+    "NOT_FOUND",
+    "never",
+    "The tuple is not stored.",
+    "Check its three parts: authledger tuple read.",
+  ],
+  HEIGHT_UNAVAILABLE: [
+    3015,
+    "OUT_OF_RANGE",
+    404,
+    "NOT_FOUND",
+    "never",
+    "The state at this height is not kept.",
+    "Ask for a newer height, or for the current state.",
+  ],
+  PRECONDITION_FAILED: [
+    3020,
+    "FAILED_PRECONDITION",
+    412,
+    "CONFLICT",
+    "never",
+    "A condition of the transaction does not hold; nothing was changed.",
+    "Read the current value named in the details and decide again.",
+  ],
+  IDEMPOTENCY_KEY_REUSED: [
+    3021,
+    "ALREADY_EXISTS",
+    409,
+    "CONFLICT",
+    "never",
+    "The idempotency key was used before with another payload.",
+    "Use a new key for a new request; use the same key only to repeat the same one.",
+  ],
+  PATH_COLLISION: [
+    3022,
+    "FAILED_PRECONDITION",
+    409,
+    "CONFLICT",
+    "never",
+    "Another key has the same path in the commitment; a chance below 2^-90 unless somebody searched for it.",
+    "Write it under another id, and report it.",
+  ],
+  RECORD_TOO_LARGE: [
+    3023,
+    "INVALID_ARGUMENT",
+    413,
+    "USAGE",
+    "never",
+    "The record is larger than a proof may carry.",
+    "Make the key shorter.",
+  ],
+  ORGANIZATION_NOT_ACTIVE: [
+    3024,
+    "FAILED_PRECONDITION",
+    409,
+    "CONFLICT",
+    "never",
+    "The organization or vault does not accept writes.",
+    "Its status is in the message; ask its administrator.",
+  ],
+  NAME_INVALID: [
+    3025,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "A name holds characters that names may not have.",
+    "Use 1 to 256 letters, digits, hyphens and underscores.",
+  ],
+  TOKEN_INVALID: [
+    3030,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "The consistency token is not one of this ledger.",
+    "Pass the token of an earlier answer unchanged.",
+  ],
+  TOKEN_OTHER_VAULT: [
+    3031,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "The consistency token belongs to another vault.",
+    "Use the token of an answer about the same vault.",
+  ],
+  STALE_REPLICA: [
+    3032,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "safe",
+    "The replica has not applied the height that the request asks for.",
+    "Try again in a moment, or ask another replica.",
+  ],
+  PAGE_TOKEN_INVALID: [
+    3033,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "The page token does not belong to this list.",
+    "Start the list again without a page token.",
+  ],
+  SYSTEM_CLOCK: [
+    3040,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "safe",
+    "The clock of the node went back further than ids can bridge.",
+    "Correct the system clock (NTP), then try again.",
+  ],
+  PROOF_INVALID: [
+    3050,
+    "DATA_LOSS",
+    502,
+    "VERIFICATION_FAILED",
+    "never",
+    "A proof does not verify; do not trust the answer.",
+    "Keep the answer as evidence and compare with another replica or witness.",
+  ],
+  PROOF_INSUFFICIENT: [
+    3051,
+    "DATA_LOSS",
+    502,
+    "VERIFICATION_FAILED",
+    "never",
+    "The proof does not show what is needed to answer the question.",
+    "Ask for a proof of exactly this key or list.",
+  ],
+  PROOF_STALE: [
+    3052,
+    "UNAVAILABLE",
+    503,
+    "VERIFICATION_FAILED",
+    "safe",
+    "The signed head is too old, or not the newest one, for a current answer.",
+    "Ask again, or accept it as historical; check the clocks if it persists.",
+  ],
+  EQUIVOCATION: [
+    3053,
+    "DATA_LOSS",
+    502,
+    "VERIFICATION_FAILED",
+    "never",
+    "Two signed heads contradict each other: the history was forked or rewritten.",
+    "Keep both heads, which are the evidence, and stop trusting this ledger.",
+  ],
+  TRUST_ANCHOR_MISSING: [
+    3054,
+    "FAILED_PRECONDITION",
+    412,
+    "VERIFICATION_FAILED",
+    "never",
+    "There is no trust anchor to verify this vault against.",
+    "Get the anchor over a channel you trust and pin it, or allow trust on first use.",
+  ],
+  UNAVAILABLE: [
+    3060,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "with-key",
+    "The server cannot be reached.",
+    "Check that the node runs and the endpoint is right; the message says what the connection met.",
+  ],
+  UNIMPLEMENTED: [
+    3061,
+    "UNIMPLEMENTED",
+    501,
+    "USAGE",
+    "never",
+    "The server does not know this call.",
+    "Use client and server of matching versions.",
+  ],
+  MALFORMED_MESSAGE: [
+    3062,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "The message is not valid protobuf of the call's request.",
+    "Generate the client from the proto files of this version.",
+  ],
+  USAGE: [
+    3070,
+    "INVALID_ARGUMENT",
+    400,
+    "USAGE",
+    "never",
+    "The command line is not understood.",
+    "See the help of the command.",
+  ],
+  IMPORT_REJECTED: [
+    3071,
+    "INVALID_ARGUMENT",
+    400,
+    "CONFLICT",
+    "never",
+    "Some lines of the import were rejected.",
+    "See the listed line numbers and reasons; the other lines are imported, and importing again skips them.",
+  ],
+  INTERNAL: [
+    3299,
+    "INTERNAL",
+    500,
+    "BUG",
+    "never",
+    "Something went wrong inside the server.",
+    "Report it with the request id; the server's log has the details.",
+  ],
+} as const;
+
+/** The stable name of an error. */
+export type ErrorCode = keyof typeof rows;
+
+/** The whole table, in the order of the numbers. */
+export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorRow>> = Object.fromEntries(
+  Object.entries<Row>(rows).map(([code, [number, grpc, http, exit, retry, summary, action]]) => [
+    code,
+    { number, grpc, http, exit, retry, summary, action },
+  ]),
+) as Record<ErrorCode, ErrorRow>;
+
+/** Storage, consensus or application, by the range of the number (L-30, L-31). */
+export function errorFamily(code: ErrorCode): ErrorFamily {
+  const { number } = ERROR_TABLE[code];
+  if (number < 2000) return "storage";
+  return number < 3000 ? "consensus" : "application";
+}
+
+/** Is `text` the name of an error of the table? */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_TABLE, text);
+}

@@ -1,0 +1,95 @@
+/** Ids, errors, limits, grammar and byte codecs that every layer shares. Runs in a browser. */
+export { AssertionError, assert, assertNever, enableCostlyChecks, verify } from "./assert.js";
+export type {
+  Brand,
+  GroupId,
+  Height,
+  InternalIdKind,
+  LogIndex,
+  NodeId,
+  OrganizationId,
+  OrganizationSlug,
+  Term,
+  UserId,
+  VaultId,
+  VaultSlug,
+} from "./brand.js";
+export {
+  formatInternalId,
+  groupId,
+  height,
+  logIndex,
+  nodeId,
+  organizationId,
+  organizationSlug,
+  parseInternalId,
+  parseSlug,
+  SYSTEM_SLUG,
+  term,
+  userId,
+  vaultId,
+  vaultSlug,
+} from "./brand.js";
+export { ByteReader } from "./byte-reader.js";
+export { ByteWriter } from "./byte-writer.js";
+export {
+  compareBytes,
+  concatBytes,
+  constantTimeEqual,
+  decodeUtf8,
+  equalBytes,
+  fromHex,
+  toHex,
+  utf8,
+  utf8Length,
+} from "./bytes.js";
+export type { Consistency, ReadPoint } from "./consistency.js";
+export { type EntityKeyParts, splitEntityKey, validateEntityKey } from "./entity-key.js";
+export {
+  ERROR_TABLE,
+  type ErrorCode,
+  type ErrorFamily,
+  type ErrorRow,
+  ExitCode,
+  errorFamily,
+  GrpcStatus,
+  isErrorCode,
+  type Retry,
+} from "./error-table.js";
+export { HASH_BYTES, type Hasher } from "./hasher.js";
+export {
+  defineLayout,
+  describeLayout,
+  type Field,
+  type FieldPosition,
+  type FieldType,
+  type Layout,
+  type LayoutValue,
+  layoutTable,
+} from "./layout.js";
+export { type ErrorDetails, LedgerError, type LedgerErrorOptions } from "./ledger-error.js";
+export * as limits from "./limits.js";
+export { validateFreeText, validateLabel, validateName } from "./names.js";
+export {
+  type Operation,
+  OperationStatus,
+  type SetCondition,
+  type TransactionRequest,
+} from "./operation.js";
+export { validateOrigin, vaultOrigin } from "./origin.js";
+export {
+  extractSequence,
+  extractTimestamp,
+  SNOWFLAKE_EPOCH_MS,
+  SnowflakeGenerator,
+} from "./snowflake.js";
+export { measurePrintable, type PrintableMeasure } from "./text.js";
+export {
+  formatTuple,
+  parseTuple,
+  type Tuple,
+  validateRelation,
+  validateResource,
+  validateSubject,
+  validateTuple,
+} from "./tuple.js";

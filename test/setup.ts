@@ -1,0 +1,4 @@
+/** Runs before each test file: costly invariant checks are on in tests. */
+import { enableCostlyChecks } from "@authledger/types";
+
+enableCostlyChecks(true);

@@ -1,0 +1,17 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const packages = fileURLToPath(new URL("./packages", import.meta.url));
+
+export default defineConfig({
+  // Packages resolve to their sources, so that a test needs no build and a stack trace names the line
+  // that was written.
+  resolve: { alias: [{ find: /^@authledger\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` }] },
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: "forks",
+    setupFiles: ["test/setup.ts"],
+  },
+});
