@@ -4,7 +4,8 @@
  * Contract (storage.md, "Facts to design against")
  *   - A write is durable only after a `datasync` of its file that began after the write completed succeeded.
  *   - A created, renamed or removed name is durable only after `syncDirectory`.
- *   - Nothing above 512 bytes is atomic. A failed sync is final: retrying it proves nothing.
+ *   - Nothing above 512 bytes is atomic, and a file may have grown without the bytes that made it grow. A
+ *     failed sync is final: retrying it proves nothing.
  *   - All failures are LedgerErrors: DISK_FULL, IO_READ_FAILED, IO_WRITE_FAILED, SYNC_FAILED.
  *
  * Reads are synchronous (1 us from the page cache of the system), writes and syncs asynchronous, so that a

@@ -8,7 +8,7 @@
  */
 import { LedgerError } from "@authledger/types";
 import type { Disk, DiskFile, OpenOptions } from "./disk.js";
-import { MemoryDisk } from "./memory-disk.js";
+import { MemoryFile } from "./memory-disk.js";
 
 export type DiskOperationKind =
   | "open"
@@ -63,9 +63,8 @@ export class FaultyDisk implements Disk {
   }
 
   async open(path: string, options?: OpenOptions): Promise<DiskFile> {
-    this.refuse("open", path, "IO_READ_FAILED");
-    const file = await this.#below.open(path, options);
-    return new FaultyFile(this, file, () => this.#forget(path));
+    this.refuse("open", path, options?.create ? "IO_WRITE_FAILED" : "IO_READ_FAILED");
+    return new FaultyFile(this, await this.#below.open(path, options));
   }
 
   exists(path: string): Promise<boolean> {
@@ -109,21 +108,15 @@ export class FaultyDisk implements Disk {
     const fault = this.consult(kind, path);
     if (fault?.kind === "fail") throw injected(fault, code, `${kind} ${path}`);
   }
-
-  #forget(path: string): void {
-    if (this.#below instanceof MemoryDisk) this.#below.forgetUnsynced(path);
-  }
 }
 
 class FaultyFile implements DiskFile {
   readonly #disk: FaultyDisk;
   readonly #file: DiskFile;
-  readonly #forget: () => void;
 
-  constructor(disk: FaultyDisk, file: DiskFile, forget: () => void) {
+  constructor(disk: FaultyDisk, file: DiskFile) {
     this.#disk = disk;
     this.#file = file;
-    this.#forget = forget;
   }
 
   get path(): string {
@@ -165,7 +158,7 @@ class FaultyFile implements DiskFile {
   async datasync(): Promise<void> {
     const fault = this.#disk.consult("sync", this.path);
     if (fault?.kind === "fail") {
-      this.#forget();
+      if (this.#file instanceof MemoryFile) this.#file.forgetUnsynced();
       throw injected(fault, "SYNC_FAILED", `sync ${this.path}`);
     }
     await this.#file.datasync();

@@ -32,7 +32,9 @@ export class FileContent {
     return Math.max(0, end - position);
   }
 
+  /** As pwrite: no bytes leave the file as it is, even behind its end. */
   write(data: Uint8Array, position: number): void {
+    if (data.length === 0) return;
     for (let done = 0; done < data.length; ) {
       const at = position + done;
       const from = at % CHUNK;

@@ -2,9 +2,10 @@
  * A disk in memory that loses what a real one may lose.
  *
  * It keeps what a process sees (the page cache) apart from what has reached the platter. `crash` makes the
- * disk a machine finds after a power cut: of every write since the last sync each piece is kept, lost or
- * torn, independently and in any order; the same for names since the last directory sync (simulation.md,
- * "Disk model"; Pillai et al., OSDI'14; Rebello et al., ATC'20).
+ * disk a machine finds after a power cut: of every write since the last sync each piece is kept, lost (with
+ * or without the size that it gave the file) or torn, independently and in any order; of names changed since
+ * the last directory sync a prefix is kept (simulation.md, "Disk model"; Pillai et al., OSDI'14; Rebello et
+ * al., ATC'20).
  *
  *   INV-DISK-1  What a successful sync covered is on every disk that `crash` returns.
  *   INV-DISK-2  `fork` and `crash` never change this disk, nor do writes here change what they returned.
@@ -23,22 +24,20 @@ export interface CrashOptions {
 }
 
 type Change =
-  | { readonly kind: "write"; readonly position: number; data: Uint8Array }
+  | { readonly kind: "write"; readonly position: number; readonly data: Uint8Array }
   | { readonly kind: "truncate"; readonly length: number };
 
 class Inode {
-  current = new FileContent();
-  durable = new FileContent();
-  /** Changes since the last sync, oldest first. */
+  current: FileContent = new FileContent();
+  durable: FileContent = new FileContent();
+  /** Changes since the last sync, oldest first; none of them is ever changed, so forks share them. */
   pending: Change[] = [];
 
   fork(): Inode {
     const copy = new Inode();
     copy.current = this.current.fork();
     copy.durable = this.durable.fork();
-    copy.pending = this.pending.map((change) =>
-      change.kind === "write" ? { ...change, data: change.data.slice() } : change,
-    );
+    copy.pending = this.pending.slice();
     return copy;
   }
 }
@@ -97,11 +96,6 @@ export class MemoryDisk implements Disk {
         position,
       );
     }
-  }
-
-  /** The next crash loses what the page cache holds of this file: what a failed sync leaves behind. */
-  forgetUnsynced(path: string): void {
-    this.#find(path, "forget").pending = [];
   }
 
   async open(path: string, options: OpenOptions = {}): Promise<DiskFile> {
@@ -185,7 +179,7 @@ export class MemoryDisk implements Disk {
   }
 }
 
-class MemoryFile implements DiskFile {
+export class MemoryFile implements DiskFile {
   readonly path: string;
   readonly #inode: Inode;
   readonly #used: () => number;
@@ -227,6 +221,11 @@ class MemoryFile implements DiskFile {
     this.#inode.pending.push({ kind: "truncate", length });
   }
 
+  /** The next crash loses what the page cache holds of this file: what a failed sync leaves behind. */
+  forgetUnsynced(): void {
+    this.#inode.pending = [];
+  }
+
   async close(): Promise<void> {
     // Nothing is buffered here; closing is not syncing.
   }
@@ -254,9 +253,10 @@ function settle(
   if (unsynced === "random") {
     const pieces = inode.pending.flatMap((change) => cut(change, pieceBytes));
     for (const piece of random.shuffle(pieces)) {
-      const fate = random.int(4);
+      const fate = random.int(8);
       if (fate === 0) continue;
-      apply(inode.durable, fate === 1 ? tear(piece, random) : piece);
+      if (fate === 1) growOnly(inode.durable, piece);
+      else apply(inode.durable, fate <= 3 ? tear(piece, random) : piece);
     }
   }
   inode.pending = [];
@@ -273,6 +273,13 @@ function cut(change: Change, pieceBytes: number): Change[] {
     at += length;
   }
   return pieces;
+}
+
+/** The file system kept the new size and lost the bytes, which read as zeros (Pillai et al.). */
+function growOnly(content: FileContent, change: Change): void {
+  if (change.kind === "truncate") return;
+  const end = change.position + change.data.length;
+  if (end > content.size) content.truncate(end);
 }
 
 function tear(change: Change, random: SeededRandom): Change {

@@ -136,7 +136,11 @@ class NodeDiskFile implements DiskFile {
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    await closeAsync(this.#fd);
+    try {
+      await closeAsync(this.#fd);
+    } catch (error) {
+      throw failed(error, "IO_WRITE_FAILED", "close", this.path);
+    }
   }
 
   /** One writev, again for what a short write left over. */

@@ -80,7 +80,7 @@ export type InternalIdKind = keyof InternalIds;
  * Prints an internal id for logs and debug output.
  * @example formatInternalId("vault", vaultId(7)) // "vault:7"
  */
-export function formatInternalId(kind: InternalIdKind, id: number): string {
+export function formatInternalId<K extends InternalIdKind>(kind: K, id: InternalIds[K]): string {
   return `${kind}:${id}`;
 }
 

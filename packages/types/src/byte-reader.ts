@@ -104,9 +104,10 @@ export class ByteReader {
     throw this.error(field, this.#at - bytes.length, "is not well-formed UTF-8");
   }
 
+  /** A length that a caller got by subtracting what it read may be negative: refused, never a step back. */
   #advance(length: number, field: string): number {
     const at = this.#at;
-    if (length > this.#bytes.length - at) {
+    if (!(length >= 0 && length <= this.#bytes.length - at)) {
       throw this.error(field, at, `needs ${length} bytes, ${this.#bytes.length - at} are left`);
     }
     this.#at = at + length;

@@ -1,6 +1,7 @@
 /**
  * Appends integers and strings to a growing buffer. Big-endian, as everything that is hashed, sorted or sent
- * (commitment.md); the page store and the log use layouts with their own byte order.
+ * (commitment.md); the page store and the log use layouts with their own byte order. A value that does not
+ * fit is refused with CODEC_ENCODE and leaves nothing behind.
  */
 import { LedgerError } from "./ledger-error.js";
 
@@ -36,8 +37,9 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
+    checked(value, 0xff, "u8");
     this.#reserve(1);
-    this.#bytes[this.#length++] = checked(value, 0xff, "u8");
+    this.#bytes[this.#length++] = value;
     return this;
   }
 
@@ -103,7 +105,11 @@ export class ByteWriter {
     const at = this.#length;
     this.#length += 2;
     const written = this.#writeText(text);
-    this.#view.setUint16(at, checked(written, 0xffff, "length of a string"));
+    if (written > 0xffff) {
+      this.#length = at;
+      throw tooLarge(written, "length of a string");
+    }
+    this.#view.setUint16(at, written);
     return this;
   }
 

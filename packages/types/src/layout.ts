@@ -59,6 +59,9 @@ export function defineLayout<const F extends readonly Field[]>(
   const positions = place(fields);
   const size = positions.reduce((sum, field) => sum + field.size, 0);
   const byName = new Map(positions.map((field) => [field.name, field]));
+  assert(byName.size === positions.length, "INV-LAYOUT-1: each field has a name of its own", {
+    name,
+  });
   const { littleEndian } = options;
   return {
     name,
@@ -83,6 +86,7 @@ export function defineLayout<const F extends readonly Field[]>(
       return Object.fromEntries(entries) as LayoutValue<F>;
     },
     write(to, value, offset = 0) {
+      assert(to.length - offset >= size, "the layout fits where it is written", { name, offset });
       const view = new DataView(to.buffer, to.byteOffset, to.byteLength);
       const values = value as Readonly<Record<string, number | Uint8Array>>;
       for (const field of positions) {

@@ -46,7 +46,15 @@ export class LedgerError extends Error {
   /** The only conversion from whatever was thrown; what is not a LedgerError becomes INTERNAL. */
   static from(thrown: unknown): LedgerError {
     if (thrown instanceof LedgerError) return thrown;
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new LedgerError("INTERNAL", message, { cause: thrown });
+    return new LedgerError("INTERNAL", textOf(thrown), { cause: thrown });
+  }
+}
+
+/** Anything can be thrown, even objects that refuse to become text. */
+function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return "something without a text was thrown";
   }
 }
