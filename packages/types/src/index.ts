@@ -58,6 +58,7 @@ export {
 } from "./error-table.js";
 export { HASH_BYTES, type Hasher } from "./hasher.js";
 export {
+  type AnyLayout,
   defineLayout,
   describeLayout,
   type Field,

@@ -47,6 +47,12 @@ export interface Layout<F extends readonly Field[]> {
   write(to: Uint8Array, value: LayoutValue<F>, offset?: number): void;
 }
 
+/** What the functions for people need of a layout, whatever its fields are. */
+export interface AnyLayout {
+  readonly fields: readonly FieldPosition[];
+  read(from: Uint8Array, offset?: number): object;
+}
+
 /**
  * @example
  * const layout = defineLayout("point", [{ name: "x", type: "u16", doc: "..." }] as const, { littleEndian: true });
@@ -97,17 +103,13 @@ export function defineLayout<const F extends readonly Field[]>(
 }
 
 /** The layout as a Markdown table, for `docs/format.md`. */
-export function layoutTable(layout: Layout<readonly Field[]>): string {
+export function layoutTable(layout: AnyLayout): string {
   const rows = layout.fields.map((f) => `| ${f.offset} | ${f.size} | ${f.name} | ${f.doc} |`);
   return ["| offset | bytes | field | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 /** The fields of an encoded value as lines of text, for people who debug. */
-export function describeLayout(
-  layout: Layout<readonly Field[]>,
-  from: Uint8Array,
-  offset = 0,
-): string[] {
+export function describeLayout(layout: AnyLayout, from: Uint8Array, offset = 0): string[] {
   const value = layout.read(from, offset) as Readonly<Record<string, number | Uint8Array>>;
   const width = Math.max(...layout.fields.map((field) => field.name.length));
   return layout.fields.map((field) => {
