@@ -76,6 +76,10 @@ describe("a full disk in memory", () => {
     await disk.remove("/b");
     await file.write([text("fghij")], 5);
     expect(Buffer.from(await readFile(disk, "/a")).toString()).toBe("abcdefghij");
+    disk.capacityBytes = 4;
+    await file.write([text("JIHGFEDCBA")], 0);
+    await file.truncate(9);
+    expect(file.size()).toBe(9);
   });
 
   it("may have written the first parts of what did not fit", async () => {

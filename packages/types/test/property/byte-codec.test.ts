@@ -205,6 +205,16 @@ describe("hostile bytes", () => {
     expect(thrownBy(() => reader.varint("n")).message).toContain(why);
   });
 
+  it.each([2n ** 53n, 2n ** 54n, 2n ** 63n, 2n ** 64n - 1n])(
+    "the u64 %d is refused where a safe integer must be",
+    (value) => {
+      const bytes = new ByteWriter().u64(value).finish();
+      expect(new ByteReader(bytes, "wide").u64("n")).toBe(value);
+      const error = thrownBy(() => new ByteReader(bytes, "wide").safeU64("n"));
+      expect(error.message).toBe("wide: n at byte 0 is larger than 2^53 - 1");
+    },
+  );
+
   it("a text that is not UTF-8 is refused at its own offset", () => {
     const reader = new ByteReader(Uint8Array.of(9, 0, 2, 0xc3, 0x28), "text");
     reader.u8("first");

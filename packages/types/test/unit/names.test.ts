@@ -108,6 +108,13 @@ describe("printable text", () => {
     expect(wrong).toEqual([]);
   });
 
+  it.each(["\ud800", "\udc00", "\ud800\ud800", "\ud800\ue000", "a\udc00\ud800"])(
+    "has no lone surrogate",
+    (text) => {
+      expect(measurePrintable(text).ok).toBe(false);
+    },
+  );
+
   it("is measured as TextEncoder does", () => {
     for (const text of ["", "a", "\u07ff", "\u0800", "\uffff", "\u{10000}", "a\u{10ffff}b"]) {
       const bytes = new TextEncoder().encode(text).length;

@@ -42,6 +42,7 @@ const badIds = [
   ["a leading star", "*a", `"*"`],
   ["a high surrogate alone", "a\ud83d", "surrogate"],
   ["a high surrogate before a letter", "\ud83da", "surrogate"],
+  ["a high surrogate before a private-use character", "\ud83d\ue000", "surrogate"],
   ["a low surrogate alone", "\udd11", "surrogate"],
 ] as const;
 
