@@ -1,0 +1,89 @@
+/**
+ * What became of each item of an entry, as apply returns it. Part of the group digest: replicas that answer
+ * differently are told apart (storage.md, "Group digest").
+ */
+import {
+  assert,
+  ByteWriter,
+  type ErrorCode,
+  type ErrorDetails,
+  isErrorCode,
+  OperationStatus,
+} from "@authledger/types";
+import type { RememberedTransaction } from "./idempotency.js";
+
+/** An item that was refused changed nothing and is in no block. */
+export interface Refusal {
+  readonly kind: "refused";
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: ErrorDetails;
+}
+
+export interface AppliedTransaction {
+  readonly kind: "applied";
+  readonly vault: number;
+  readonly transaction: RememberedTransaction;
+  /** The answer of an earlier request with the same idempotency key; nothing changed now. */
+  readonly replayed: boolean;
+}
+
+export interface CreatedVault {
+  readonly kind: "vault_created";
+  readonly vault: number;
+}
+
+export interface Initialized {
+  readonly kind: "initialized";
+}
+
+export type Outcome = AppliedTransaction | Refusal | CreatedVault | Initialized;
+
+const KIND = { applied: 1, refused: 2, vault_created: 3, initialized: 4 } as const;
+
+const STATUS_BY_NUMBER: ReadonlyMap<number, OperationStatus> = new Map(
+  Object.entries(OperationStatus).map(([name, number]) => [number, name as OperationStatus]),
+);
+
+/** One byte for each status. */
+export function statusesToBytes(statuses: readonly OperationStatus[]): Uint8Array {
+  return Uint8Array.from(statuses, (status) => OperationStatus[status]);
+}
+
+export function statusesFromBytes(bytes: Uint8Array): OperationStatus[] {
+  return Array.from(bytes, (number) => {
+    const status = STATUS_BY_NUMBER.get(number);
+    assert(status !== undefined, "stored statuses are known", { number });
+    return status;
+  });
+}
+
+/** Canonical bytes of the results of an entry, for the group digest. */
+export function encodeOutcomes(outcomes: readonly Outcome[]): Uint8Array {
+  const out = new ByteWriter(256);
+  out.u32(outcomes.length);
+  for (const outcome of outcomes) writeOutcome(out, outcome);
+  return out.finish();
+}
+
+function writeOutcome(out: ByteWriter, outcome: Outcome): void {
+  out.u8(KIND[outcome.kind]);
+  switch (outcome.kind) {
+    case "applied": {
+      const { transaction } = outcome;
+      out.u32(outcome.vault).bytes(transaction.transactionId).u64(transaction.sequence);
+      out.u64(transaction.height).u32(transaction.index).u8(outcome.replayed ? 1 : 0);
+      out.lp32(statusesToBytes(transaction.statuses));
+      return;
+    }
+    case "refused":
+      assert(isErrorCode(outcome.code), "a refusal has a code of the table");
+      out.lp16(outcome.code);
+      return;
+    case "vault_created":
+      out.u32(outcome.vault);
+      return;
+    case "initialized":
+      return;
+  }
+}

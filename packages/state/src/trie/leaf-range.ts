@@ -1,0 +1,60 @@
+/**
+ * A run of neighbouring leaves, read from the page store into flat arrays: what small subtrees are rebuilt
+ * from. The arrays are reused by every read.
+ */
+import { assert, HASH_BYTES } from "@authledger/types";
+import type { Table } from "@authledger/store";
+import { LEAF_KEY_BYTES, leafKeyBuffer, PATH_AT } from "./leaf-row.js";
+import { copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
+
+export class LeafRange {
+  readonly #table: Table;
+  #count = 0;
+  /** Paths of the run, 48 bytes each, ascending. */
+  paths: Uint8Array = new Uint8Array(64 * PATH_BYTES);
+  /** Leaf hashes of the run, 32 bytes each. */
+  hashes: Uint8Array = new Uint8Array(64 * HASH_BYTES);
+
+  constructor(table: Table) {
+    this.#table = table;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Reads the `count` leaves of a vault whose paths share the first `bits` bits of `path`; there must be
+   * exactly so many.
+   */
+  read(vault: number, path: Uint8Array, bits: number, count: number): void {
+    this.#reserve(count);
+    this.#count = count;
+    if (count === 0) return;
+    const key = leafKeyBuffer(vault);
+    copyPrefix(path, 0, bits, key, PATH_AT);
+    const cursor = this.#table.cursor();
+    let more = cursor.seek(key);
+    for (let i = 0; i < count; i++) {
+      assert(more, "the trie counts no leaf that is not stored", { vault, bits, count, i });
+      const found = cursor.key;
+      for (let j = 0; j < PATH_BYTES; j++) this.paths[i * PATH_BYTES + j] = found[PATH_AT + j]!;
+      const value = cursor.value;
+      for (let j = 0; j < HASH_BYTES; j++) this.hashes[i * HASH_BYTES + j] = value[j]!;
+      more = cursor.next();
+    }
+    const last = (count - 1) * PATH_BYTES;
+    assert(
+      firstDifferentBit(this.paths, last, key, PATH_AT) >= bits,
+      "the trie counts every leaf that is stored",
+      { vault, bits, count, keyBytes: LEAF_KEY_BYTES },
+    );
+  }
+
+  #reserve(count: number): void {
+    if (count * PATH_BYTES <= this.paths.length) return;
+    const room = 2 ** Math.ceil(Math.log2(count));
+    this.paths = new Uint8Array(room * PATH_BYTES);
+    this.hashes = new Uint8Array(room * HASH_BYTES);
+  }
+}
