@@ -2,7 +2,7 @@
  * The layers of docs/ARCHITECTURE.md as rules: what each package may import. Deep imports are closed by the
  * packages' `exports`; cycles inside a package are refused too.
  */
-const may = {
+export const may = {
   types: [],
   io: ["types"],
   proof: ["types"],

@@ -6,7 +6,9 @@ const packages = fileURLToPath(new URL("./packages", import.meta.url));
 export default defineConfig({
   // Packages resolve to their sources, so that a test needs no build and a stack trace names the line
   // that was written.
-  resolve: { alias: [{ find: /^@authledger\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` }] },
+  resolve: {
+    alias: [{ find: /^@authledger\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` }],
+  },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
     testTimeout: 60_000,

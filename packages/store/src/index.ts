@@ -1,1 +1,14 @@
-export {};
+/** The page store: copy-on-write trees in one file, with dual-slot commit. */
+export { checkStore, type StoreProblem, type StoreReport } from "./check.js";
+export { DataLock } from "./data-lock.js";
+export {
+  type AppliedState,
+  PageStore,
+  type StoreDeps,
+  type StoreOptions,
+  type StoreStats,
+} from "./page-store.js";
+export type { Pin, PinKind, TableView } from "./pins.js";
+export type { Cursor } from "./tree/cursor.js";
+export type { Tree as Table } from "./tree/tree.js";
+export { type Codec, TypedTable } from "./typed-table.js";

@@ -1,0 +1,255 @@
+/**
+ * Where the two halves of a node meet: the front (gRPC, authentication, validation, limits; no state) and the
+ * engine (everything else; the single writer). Only plain data crosses, so that the engine can move to a
+ * worker without a change on either side (architecture.md, "One process").
+ *
+ * The front has validated what it sends: grammar, limits, names. Vaults are named by internal ids here, which
+ * the front gets from `resolve_vault` and may keep, because ids are never used again. Failures arrive as
+ * LedgerErrors; expected outcomes of single transactions are values.
+ */
+import type {
+  Consistency,
+  ErrorCode,
+  ErrorDetails,
+  OperationStatus,
+  TransactionRequest,
+  Tuple,
+} from "@authledger/types";
+
+/** Asks for a proof beside the answer. */
+export interface ProveOptions {
+  /** Size of the newest checkpoint the client trusts; 0 = none. */
+  readonly trustedSize: number;
+  /** config_hash the client knows; empty = none. */
+  readonly configHash: Uint8Array;
+}
+
+/** Everything a client needs to check an answer, as canonical bytes. */
+export interface AnswerProof {
+  /** LSP1; empty where the answer is about the history only. */
+  readonly stateProof: Uint8Array;
+  readonly header: Uint8Array;
+  readonly historyProof: readonly Uint8Array[];
+  readonly checkpoint: string;
+  readonly consistencyProof: readonly Uint8Array[];
+  /** A page of a list covers [pageFrom, pageTo) of the list's paths; empty = its start, its end. */
+  readonly pageFrom: Uint8Array;
+  readonly pageTo: Uint8Array;
+}
+
+interface VaultRead {
+  readonly vault: number;
+  readonly consistency: Consistency;
+  readonly prove?: ProveOptions;
+}
+
+/** The point of the vault's history that an answer is about. */
+export interface AnswerPoint {
+  readonly height: number;
+  readonly index: number;
+}
+
+export interface StoredTuple {
+  readonly tuple: Tuple;
+  readonly version: number;
+  /** 0 = never. */
+  readonly expiresAtMs: number;
+}
+
+export interface StoredEntity {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly nonce: Uint8Array;
+  readonly version: number;
+  readonly expiresAtMs: number;
+}
+
+/** Shows that a transaction is in its block. */
+export interface TransactionInclusion {
+  readonly header: Uint8Array;
+  readonly transaction: Uint8Array;
+  readonly index: number;
+  readonly path: readonly Uint8Array[];
+}
+
+/** What became of one transaction. */
+export type TransactionOutcome =
+  | {
+      readonly kind: "applied";
+      readonly transactionId: Uint8Array;
+      readonly sequence: number;
+      readonly height: number;
+      readonly statuses: readonly OperationStatus[];
+      readonly replayed: boolean;
+      readonly inclusion?: TransactionInclusion;
+    }
+  | {
+      readonly kind: "refused";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly details: ErrorDetails;
+      readonly retryAfterMs?: number;
+    };
+
+export type OrganizationStatus = "active" | "migrating" | "suspended" | "deleting" | "deleted";
+export type VaultStatus = "active" | "read_only" | "deleted";
+
+export interface OrganizationInfo {
+  readonly slug: bigint;
+  readonly name: string;
+  readonly status: OrganizationStatus;
+  readonly createdAtMs: number;
+}
+
+export interface VaultInfo {
+  readonly organization: bigint;
+  readonly slug: bigint;
+  readonly name: string;
+  readonly status: VaultStatus;
+  readonly createdAtMs: number;
+  readonly origin: string;
+  readonly height: number;
+}
+
+export interface NodeInfo {
+  readonly nodeId: bigint;
+  readonly clusterId: string;
+  readonly clusterOrigin: string;
+  readonly formatVersion: number;
+  readonly role: "leader" | "follower" | "starting";
+  readonly term: number;
+  readonly lastIndex: number;
+  readonly appliedIndex: number;
+  readonly flushedIndex: number;
+  readonly organizations: number;
+  readonly vaults: number;
+}
+
+/** Every call that crosses the port: its request and its reply. */
+export interface EngineCalls {
+  resolve_vault: {
+    request: { readonly organization: bigint; readonly vault: bigint };
+    reply: { readonly vault: number };
+  };
+  write: {
+    request: {
+      readonly vault: number;
+      /** Independent transactions, applied in order. */
+      readonly transactions: readonly TransactionRequest[];
+      /** Who writes, from the credential. */
+      readonly actor: string;
+      readonly prove: boolean;
+    };
+    reply: { readonly outcomes: readonly TransactionOutcome[]; readonly at: AnswerPoint };
+  };
+  read_entities: {
+    request: VaultRead & { readonly keys: readonly string[] };
+    reply: {
+      readonly entities: readonly (StoredEntity | undefined)[];
+      readonly at: AnswerPoint;
+      readonly proof?: AnswerProof;
+    };
+  };
+  check: {
+    request: VaultRead & { readonly tuples: readonly Tuple[] };
+    reply: {
+      readonly allowed: readonly boolean[];
+      readonly at: AnswerPoint;
+      readonly proof?: AnswerProof;
+    };
+  };
+  list_tuples: {
+    request: VaultRead & {
+      readonly resource?: string;
+      readonly relation?: string;
+      readonly subject?: string;
+      readonly limit: number;
+      /** Go on behind this position, the `next` of the page before. */
+      readonly after?: Uint8Array;
+    };
+    reply: {
+      readonly tuples: readonly StoredTuple[];
+      /** Absent on the last page. */
+      readonly next?: Uint8Array;
+      readonly at: AnswerPoint;
+      readonly proof?: AnswerProof;
+    };
+  };
+  get_tip: {
+    request: { readonly vault: number; readonly consistency: Consistency };
+    reply: { readonly header: Uint8Array; readonly blockHash: Uint8Array; readonly at: AnswerPoint };
+  };
+  get_block: {
+    request: VaultRead & { readonly height: number; readonly transactions: boolean };
+    reply: {
+      readonly header: Uint8Array;
+      readonly blockHash: Uint8Array;
+      readonly transactions: readonly Uint8Array[];
+      readonly at: AnswerPoint;
+      readonly proof?: AnswerProof;
+    };
+  };
+  get_checkpoint: {
+    request: {
+      readonly vault: number;
+      readonly consistency: Consistency;
+      readonly trustedSize: number;
+    };
+    reply: {
+      readonly checkpoint: string;
+      readonly consistencyProof: readonly Uint8Array[];
+      readonly at: AnswerPoint;
+    };
+  };
+  get_consistency_proof: {
+    request: { readonly vault: number; readonly fromSize: number; readonly toSize: number };
+    reply: { readonly proof: readonly Uint8Array[] };
+  };
+  get_trust_anchor: {
+    request: { readonly vault: number };
+    reply: { readonly anchor: string };
+  };
+  create_organization: {
+    request: { readonly name: string; readonly actor: string };
+    reply: { readonly organization: OrganizationInfo };
+  };
+  get_organization: {
+    request: { readonly organization: bigint };
+    reply: { readonly organization: OrganizationInfo };
+  };
+  list_organizations: {
+    request: { readonly limit: number; readonly after?: bigint };
+    reply: { readonly organizations: readonly OrganizationInfo[]; readonly next?: bigint };
+  };
+  create_vault: {
+    request: { readonly organization: bigint; readonly name: string; readonly actor: string };
+    reply: { readonly vault: VaultInfo; readonly genesisHeader: Uint8Array };
+  };
+  get_vault: {
+    request: { readonly organization: bigint; readonly vault: bigint };
+    reply: { readonly vault: VaultInfo };
+  };
+  list_vaults: {
+    request: { readonly organization: bigint; readonly limit: number; readonly after?: bigint };
+    reply: { readonly vaults: readonly VaultInfo[]; readonly next?: bigint };
+  };
+  get_node_info: { request: Record<string, never>; reply: NodeInfo };
+}
+
+export type EngineCall = keyof EngineCalls;
+export type EngineRequest<C extends EngineCall> = EngineCalls[C]["request"];
+export type EngineReply<C extends EngineCall> = EngineCalls[C]["reply"];
+
+/** The front's view of the engine. */
+export interface EnginePort {
+  /**
+   * Sends one call; all calls of one loop turn cross together.
+   * `deadlineAtMs`, on the monotonic clock: a write that has not been proposed by then is refused.
+   * @throws LedgerError, as the promise's rejection
+   */
+  call<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+    deadlineAtMs?: number,
+  ): Promise<EngineReply<C>>;
+}

@@ -1,0 +1,52 @@
+/** How proofs, headers, notes and receipts are refused: one error code, and a short reason that a test or program can read. */
+import { LedgerError } from "@authledger/types";
+
+/** Why something was refused; stable names for programs and tests. */
+export type RejectReason =
+  | "magic"
+  | "truncated"
+  | "trailing"
+  | "nb"
+  | "bucket-order"
+  | "tag"
+  | "b"
+  | "padding"
+  | "prefix"
+  | "side"
+  | "bucket-byte"
+  | "empty-below"
+  | "empty-count"
+  | "total"
+  | "len"
+  | "left-over"
+  | "record-short"
+  | "has-value"
+  | "kind"
+  | "kind3"
+  | "kind4"
+  | "kind5"
+  | "utf8"
+  | "state-root"
+  | "too-large"
+  | "header"
+  | "transaction"
+  | "receipt"
+  | "note"
+  | "key"
+  | "signature"
+  | "quorum"
+  | "not-current"
+  | "vault-ref"
+  | "config"
+  | "inclusion"
+  | "consistency"
+  | "genesis"
+  | "policy"
+  | "value"
+  | "twin"
+  | "block";
+
+/** PROOF_INVALID with its reason. */
+export function reject(reason: RejectReason, message: string): LedgerError {
+  return new LedgerError("PROOF_INVALID", message, { details: { reason } });
+}

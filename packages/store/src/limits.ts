@@ -1,0 +1,64 @@
+/**
+ * Every bound of the page store with its arithmetic. Sizes are bytes unless the name says otherwise. What
+ * concerns callers (keys) is in `limits` of `@authledger/types`; what is here bounds memory, files and walks.
+ */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** One page of the file, unless a store is created with another size. */
+export const PAGE_BYTES_DEFAULT: number = 4 * KiB;
+/** A superblock uses the first 512 bytes of its page. Small pages make deep trees: for tests. */
+export const PAGE_BYTES_MIN: number = 512;
+/** `upper` of a page header counts bytes in 16 bits. */
+export const PAGE_BYTES_MAX: number = 32 * KiB;
+/** Pages 0 to 15 belong to the superblocks; four are in use. */
+export const FIRST_DATA_PAGE: number = 16;
+/** Page numbers are 48 bits on disk; 2^31 - 1 of them (8 TiB of 4 KiB pages) fit a small integer in memory. */
+export const PAGE_NUMBER_MAX: number = 2 ** 31 - 1;
+/** Height of a tree: 2^31 pages, and every branch has at least two children. */
+export const LEVELS_MAX: number = 32;
+
+/** One value: 2,048 pages of 4 KiB, 16,384 of 512 bytes; a pointer counts pages in 16 bits. */
+export const STORE_VALUE_BYTES_MAX: number = 8 * MiB;
+/** Tables of one store; `state` has 16. The catalog of so many is 20 pages. */
+export const TABLES_MAX: number = 1_024;
+/** Table ids are 16 bits in a page header, and 0 marks pages of no table. */
+export const TABLE_ID_MAX: number = 0xffff;
+export const TABLE_NAME_BYTES_MAX: number = 40;
+
+/** Frames are allocated in slabs: a Buffer per page would cost more than the page. */
+export const SLAB_BYTES: number = 1 * MiB;
+/** The smallest cache: a few operations of the deepest tree. */
+export const CACHE_PAGES_MIN: number = 256;
+/**
+ * The last so many page reads are never evicted, so a view survives at least 128 further point reads
+ * (LEVELS_MAX pages each; some 1,000 in a real tree), and an operation never loses a page under its feet.
+ */
+export const RECENT_READS_MAX: number = 4_096;
+/** Part of the cache budget that clean overflow values may use: an eighth. */
+export const VALUE_CACHE_DIVISOR: number = 8;
+
+/** Readers between two turns of the event loop; more is a leak or an overload. */
+export const READER_PINS_MAX: number = 64;
+/** A reader that holds its view longer is cut off, so that one stuck iterator cannot grow the file. */
+export const READER_PIN_MS_MAX: number = 10_000;
+/** One snapshot for a replica and one export for a person. */
+export const EXPORT_PINS_MAX: number = 2;
+/** Pages of the file that export pins may keep from reuse; then the oldest export pin ends. */
+export const EXPORT_PIN_BYTES_MAX: number = 1_024 * MiB;
+/** Part of the cache budget that replaced young pages may fill for pins; then the oldest pin ends: a quarter. */
+export const HELD_CACHE_DIVISOR: number = 4;
+
+/** Longest stretch of a flush without letting others run. */
+export const FLUSH_SLICE_MS: number = 5;
+/** Pages sealed between two looks at the clock: 64 of them take 40 us. */
+export const FLUSH_SEAL_STEP: number = 64;
+/** One write: neighbouring pages, 256 of 4 KiB. */
+export const FLUSH_WRITE_BYTES_MAX: number = 1 * MiB;
+/** Writes handed to the disk at once; the thread pool of Node has four threads. */
+export const FLUSH_WRITES_IN_FLIGHT_MAX: number = 16;
+
+/** Words of the free map looked at for a run of free pages before the file grows: 2 Mi pages, about 100 us. */
+export const RUN_SEARCH_WORDS_MAX: number = 65_536;
+/** Problems that a check of a file lists; the rest are counted. */
+export const PROBLEMS_MAX: number = 1_000;

@@ -1,0 +1,209 @@
+/**
+ * A place in a tree that moves both ways. Keys and values are views, valid until the cursor moves; nothing is
+ * copied but the key, and that only when it is asked for.
+ */
+import { assert } from "@authledger/types";
+import type { PageCache } from "../memory/page-cache.js";
+import type { Pager } from "../memory/pager.js";
+import type { ValueStore } from "../memory/value-store.js";
+import { childIndex, pointerAt } from "./branch-page.js";
+import { hasReference, inlineValue, referenceAt } from "./leaf-page.js";
+import { cellCount, keyLength, payloadAt, readKey, searchPage } from "./slotted-page.js";
+import type { TreeState } from "./tree.js";
+
+export class Cursor {
+  readonly #tree: number;
+  readonly #state: TreeState;
+  readonly #pager: Pager;
+  readonly #cache: PageCache;
+  readonly #values: ValueStore;
+  readonly #isFresh: () => boolean;
+  /** Page, frame and cell of each level; the leaf at 0. */
+  readonly #pages: number[] = [];
+  readonly #frames: number[] = [];
+  readonly #indexes: number[] = [];
+  #key = new Uint8Array(64);
+  #valid = false;
+
+  /** `isFresh` tells whether the tree is still as it was; it may throw an error of its own. */
+  constructor(
+    tree: number,
+    state: TreeState,
+    pager: Pager,
+    values: ValueStore,
+    isFresh: () => boolean,
+  ) {
+    this.#tree = tree;
+    this.#state = state;
+    this.#pager = pager;
+    this.#cache = pager.cache;
+    this.#values = values;
+    this.#isFresh = isFresh;
+  }
+
+  /** Is the cursor at an entry? */
+  get valid(): boolean {
+    return this.#valid;
+  }
+
+  /** A view of the key, valid until the next use of the cursor. */
+  get key(): Uint8Array {
+    const frame = this.#leaf();
+    const slab = this.#cache.slab(frame);
+    const base = this.#cache.base(frame);
+    const index = this.#indexes[0]!;
+    const length = keyLength(slab, base, index);
+    if (length > this.#key.length) this.#key = new Uint8Array(2 * length);
+    readKey(slab, base, this.#pager.pageBytes, index, this.#key, 0);
+    return this.#key.subarray(0, length);
+  }
+
+  /** A view of the value, valid until the next write to the store or turn of the event loop. */
+  get value(): Uint8Array {
+    const frame = this.#leaf();
+    const slab = this.#cache.slab(frame);
+    const at = payloadAt(slab, this.#cache.base(frame), this.#indexes[0]!);
+    return hasReference(slab, at)
+      ? this.#values.get(slab.bytes, referenceAt(at))
+      : inlineValue(slab, at);
+  }
+
+  /** Goes to the first entry whose key is at least `key`. */
+  seek(key: Uint8Array): boolean {
+    if (!this.#start()) return false;
+    const index = this.#descend(key);
+    this.#indexes[0] = index < 0 ? ~index : index;
+    return this.#settleForward();
+  }
+
+  /** Goes to the last entry whose key is less than `key`. */
+  seekBefore(key: Uint8Array): boolean {
+    if (!this.#start()) return false;
+    const index = this.#descend(key);
+    this.#indexes[0] = (index < 0 ? ~index : index) - 1;
+    return this.#settleBackward();
+  }
+
+  first(): boolean {
+    if (!this.#start()) return false;
+    this.#enter(this.#state.levels - 1, "first");
+    return this.#settleForward();
+  }
+
+  last(): boolean {
+    if (!this.#start()) return false;
+    this.#enter(this.#state.levels - 1, "last");
+    return this.#settleBackward();
+  }
+
+  next(): boolean {
+    this.#leaf();
+    this.#indexes[0]!++;
+    return this.#settleForward();
+  }
+
+  previous(): boolean {
+    this.#leaf();
+    this.#indexes[0]!--;
+    return this.#settleBackward();
+  }
+
+  #checkFresh(): void {
+    assert(this.#isFresh(), "a cursor is not used after a write to its table", {
+      tree: this.#tree,
+    });
+  }
+
+  /** The frame of the leaf that the cursor is in. */
+  #leaf(): number {
+    this.#checkFresh();
+    assert(this.#valid, "a cursor is read only where it is valid", { tree: this.#tree });
+    return this.#frameAt(0);
+  }
+
+  #start(): boolean {
+    this.#checkFresh();
+    const { root, levels } = this.#state;
+    this.#valid = false;
+    if (root === undefined) return false;
+    this.#visit(levels - 1, this.#pager.node(root.page, root.sum, this.#tree));
+    return true;
+  }
+
+  #visit(level: number, frame: number): void {
+    this.#frames[level] = frame;
+    this.#pages[level] = this.#cache.pageOf[frame]!;
+    this.#indexes[level] = 0;
+  }
+
+  /** The frame of the path at a level; read again where it has been evicted meanwhile. */
+  #frameAt(level: number): number {
+    const frame = this.#frames[level]!;
+    if (this.#cache.holds(frame, this.#pages[level]!)) return frame;
+    const { root, levels } = this.#state;
+    const again =
+      level === levels - 1
+        ? this.#pager.node(root!.page, root!.sum, this.#tree)
+        : this.#childOf(level + 1);
+    this.#frames[level] = again;
+    return again;
+  }
+
+  #childOf(level: number): number {
+    const frame = this.#frameAt(level);
+    const slab = this.#cache.slab(frame);
+    const at = pointerAt(slab, this.#cache.base(frame), this.#indexes[level]!);
+    return this.#pager.child(slab, at, this.#tree);
+  }
+
+  /** Follows a key to its leaf; the result of the search there. */
+  #descend(key: Uint8Array): number {
+    const { pageBytes } = this.#pager;
+    for (let level = this.#state.levels - 1; level > 0; level--) {
+      const frame = this.#frames[level]!;
+      const slab = this.#cache.slab(frame);
+      this.#indexes[level] = childIndex(slab, this.#cache.base(frame), pageBytes, key);
+      this.#visit(level - 1, this.#childOf(level));
+    }
+    const leaf = this.#frames[0]!;
+    return searchPage(this.#cache.slab(leaf), this.#cache.base(leaf), pageBytes, key, 0);
+  }
+
+  /** Goes from the page at `level` down along its first or last cells. */
+  #enter(from: number, side: "first" | "last"): void {
+    for (let level = from; ; level--) {
+      const frame = this.#frameAt(level);
+      const cells = cellCount(this.#cache.slab(frame), this.#cache.base(frame));
+      this.#indexes[level] = side === "first" ? 0 : cells - 1;
+      if (level === 0) return;
+      this.#visit(level - 1, this.#childOf(level));
+    }
+  }
+
+  #settleForward(): boolean {
+    const frame = this.#frameAt(0);
+    const cells = cellCount(this.#cache.slab(frame), this.#cache.base(frame));
+    this.#valid = this.#indexes[0]! < cells || this.#step(1);
+    return this.#valid;
+  }
+
+  #settleBackward(): boolean {
+    this.#valid = this.#indexes[0]! >= 0 || this.#step(-1);
+    return this.#valid;
+  }
+
+  /** Goes to the neighbouring leaf. */
+  #step(direction: 1 | -1): boolean {
+    for (let level = 1; level < this.#state.levels; level++) {
+      const frame = this.#frameAt(level);
+      const cells = cellCount(this.#cache.slab(frame), this.#cache.base(frame));
+      const index = this.#indexes[level]! + direction;
+      if (index < 0 || index >= cells) continue;
+      this.#indexes[level] = index;
+      this.#visit(level - 1, this.#childOf(level));
+      this.#enter(level - 1, direction === 1 ? "first" : "last");
+      return true;
+    }
+    return false;
+  }
+}

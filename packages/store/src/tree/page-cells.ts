@@ -1,0 +1,139 @@
+/**
+ * Cells taken out of pages and put into pages, for splits, merges and rebuilds. Ordinary inserts and removals
+ * work in the page itself (slotted-page.ts); what is here happens once in some thirty of them.
+ */
+import { POINTER_BYTES } from "../format/pointer.js";
+import type { Slab } from "../memory/page-cache.js";
+import { leafPayloadBytes } from "./leaf-page.js";
+import {
+  cellCount,
+  HEADER_BYTES,
+  initPage,
+  insertCell,
+  insertKeyless,
+  keyLength,
+  levelOf,
+  payloadAt,
+  readKey,
+  restLength,
+  SLOT_BYTES,
+} from "./slotted-page.js";
+
+export interface Cell {
+  /** The whole key; of the first cell of a branch it does not count. */
+  readonly key: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** Where a page lies. */
+export interface PagePlace {
+  readonly slab: Slab;
+  readonly base: number;
+  readonly pageBytes: number;
+}
+
+const NO_KEY = new Uint8Array(0);
+
+/** Copies of all cells of a page. */
+export function collectCells({ slab, base, pageBytes }: PagePlace): Cell[] {
+  const isBranch = levelOf(slab, base) > 0;
+  const cells: Cell[] = [];
+  const count = cellCount(slab, base);
+  for (let i = 0; i < count; i++) {
+    const at = payloadAt(slab, base, i);
+    const length = isBranch ? POINTER_BYTES : leafPayloadBytes(slab, at);
+    let key = NO_KEY;
+    if (!isBranch || i > 0) {
+      key = new Uint8Array(keyLength(slab, base, i));
+      readKey(slab, base, pageBytes, i, key, 0);
+    }
+    cells.push({ key, payload: slab.bytes.slice(at, at + length) });
+  }
+  return cells;
+}
+
+/** Makes a page of the cells [from, to). They fit, as `cellsBytes` says. */
+export function buildPage(
+  { slab, base, pageBytes }: PagePlace,
+  about: { readonly tree: number; readonly level: number },
+  cells: readonly Cell[],
+  from: number,
+  to: number,
+): void {
+  const first = about.level > 0 ? from + 1 : from;
+  const prefix = commonPrefix(cells, first, to);
+  initPage(slab, base, pageBytes, { ...about, prefixBytes: prefix });
+  if (prefix > 0) slab.bytes.set(cells[first]!.key.subarray(0, prefix), base + pageBytes - prefix);
+  for (let i = from; i < to; i++) {
+    const { key, payload } = cells[i]!;
+    const at =
+      i < first
+        ? insertKeyless(slab, base, payload.length)
+        : insertCell(slab, base, i - from, key, payload.length);
+    slab.bytes.set(payload, at);
+  }
+}
+
+/** Bytes of a page with the cells [from, to). */
+export function cellsBytes(
+  cells: readonly Cell[],
+  from: number,
+  to: number,
+  isBranch: boolean,
+): number {
+  const first = isBranch ? from + 1 : from;
+  const prefix = commonPrefix(cells, first, to);
+  let sum = HEADER_BYTES + prefix;
+  for (let i = from; i < to; i++) {
+    const { key, payload } = cells[i]!;
+    sum += SLOT_BYTES + payload.length + (i < first ? 0 : restLength(key.length - prefix));
+  }
+  return sum;
+}
+
+/**
+ * Where to cut cells that do not fit into one page: both sides fit, and they are as equal as that allows. A
+ * cut exists: a cell takes at most a quarter of a page, and the cells that shared a prefix before a key that
+ * does not share it came in fit without that key.
+ */
+export function cutPoint(cells: readonly Cell[], pageBytes: number, isBranch: boolean): number {
+  const balanced = balancedCut(cells);
+  const least = cellsMin(isBranch);
+  const fits = (cut: number): boolean =>
+    cut >= least &&
+    cut <= cells.length - least &&
+    cellsBytes(cells, 0, cut, isBranch) <= pageBytes &&
+    cellsBytes(cells, cut, cells.length, isBranch) <= pageBytes;
+  for (let step = 0; step < cells.length; step++) {
+    if (fits(balanced + step)) return balanced + step;
+    if (fits(balanced - step)) return balanced - step;
+  }
+  return -1;
+}
+
+/** Cells that each side of a cut keeps: a branch has two children at least (INV-BRANCH-PAGE-2). */
+export function cellsMin(isBranch: boolean): number {
+  return isBranch ? 2 : 1;
+}
+
+function balancedCut(cells: readonly Cell[]): number {
+  const weight = ({ key, payload }: Cell): number => SLOT_BYTES + key.length + payload.length;
+  const half = cells.reduce((sum, cell) => sum + weight(cell), 0) / 2;
+  let sum = 0;
+  for (let i = 0; i < cells.length; i++) {
+    sum += weight(cells[i]!);
+    if (sum >= half) return Math.min(Math.max(i + 1, 1), cells.length - 1);
+  }
+  return cells.length - 1;
+}
+
+/** Bytes that the keys of [from, to) have in common; they ascend, so the first and the last tell. */
+function commonPrefix(cells: readonly Cell[], from: number, to: number): number {
+  if (to - from < 1) return 0;
+  const a = cells[from]!.key;
+  const b = cells[to - 1]!.key;
+  const limit = Math.min(a.length, b.length);
+  let common = 0;
+  while (common < limit && a[common] === b[common]) common++;
+  return common;
+}
