@@ -192,7 +192,8 @@ class SlotWalk {
     if (this.#checksum.of(bytes) !== sum) return "its checksum does not match its parent's";
     if (header.page !== page) return `it says that it is page ${header.page}`;
     if (header.tree !== tree) return `it says that it belongs to table ${header.tree}`;
-    if (header.txid > this.#superblock.txid) return `it is of generation ${header.txid}`;
+    if (header.txid < 1 || header.txid > this.#superblock.txid)
+      return `it is of generation ${header.txid}`;
     const slab = { bytes, view: new DataView(bytes.buffer) };
     return levelOf(slab, 0) === level ? undefined : `it is of level ${levelOf(slab, 0)}`;
   }

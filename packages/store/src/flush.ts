@@ -248,7 +248,8 @@ class RunWriter {
     this.#parts.push(bytes);
     this.#bytes += bytes.length;
     while (this.#inFlight.size >= FLUSH_WRITES_IN_FLIGHT_MAX) await Promise.race(this.#inFlight);
-    this.#throwIfFailed();
+    // Writes in flight read frames and reach pages that a retry uses: they end before the failure is told.
+    if (this.#failure !== undefined) await this.finish();
   }
 
   /** Resolves when everything is written. Waits for all writes also when one failed. */

@@ -38,7 +38,10 @@ export const SLOT_BYTES = 8;
 /** Bytes of a suffix that are in the slot. */
 export const HEAD_BYTES = 4;
 
-/** Makes an empty page with room for a prefix at its end; the prefix itself is written by the caller. */
+/**
+ * Makes an empty page with room for a prefix at its end; the prefix itself is written by the caller. The page
+ * keeps its number and its generation.
+ */
 export function initPage(
   slab: Slab,
   base: number,
@@ -47,7 +50,11 @@ export function initPage(
 ): void {
   const { view } = slab;
   const page = view.getUint32(base + PAGE_AT, true);
+  const txidLow = view.getUint32(base + TXID_AT, true);
+  const txidHigh = view.getUint32(base + TXID_AT + 4, true);
   slab.bytes.fill(0, base, base + pageBytes);
+  view.setUint32(base + TXID_AT, txidLow, true);
+  view.setUint32(base + TXID_AT + 4, txidHigh, true);
   view.setUint8(base + TYPE_AT, about.level === 0 ? PageType.LEAF : PageType.BRANCH);
   view.setUint8(base + LEVEL_AT, about.level);
   view.setUint32(base + PAGE_AT, page, true);
