@@ -1,5 +1,5 @@
 /** How proofs, headers, notes and receipts are refused: one error code, and a short reason that a test or program can read. */
-import { LedgerError } from "@authledger/types";
+import { type ErrorDetails, LedgerError } from "@authledger/types";
 
 /** Why something was refused; stable names for programs and tests. */
 export type RejectReason =
@@ -47,6 +47,10 @@ export type RejectReason =
   | "block";
 
 /** PROOF_INVALID with its reason. */
-export function reject(reason: RejectReason, message: string): LedgerError {
-  return new LedgerError("PROOF_INVALID", message, { details: { reason } });
+export function reject(
+  reason: RejectReason,
+  message: string,
+  facts: ErrorDetails = {},
+): LedgerError {
+  return new LedgerError("PROOF_INVALID", message, { details: { ...facts, reason } });
 }

@@ -60,13 +60,7 @@ export class PathHasher {
     return out;
   }
 
-  #prefixInto(
-    kind: Kind,
-    partition: string,
-    group: string,
-    out: Uint8Array,
-    offset: number,
-  ): void {
+  #prefixInto(kind: Kind, partition: string, group: string, out: Uint8Array, offset: number): void {
     // seg1 and seg2 of a (partition, group) lie in the cache as one run of 24 bytes.
     const id = `${kind}${partition.length}:${partition}${group}`;
     let both = this.#segments.get(id);
@@ -110,12 +104,7 @@ export function bitAt(path: Uint8Array, bit: number, offset = 0): number {
 }
 
 /** The first bit in which two paths differ; 384 when they are equal. */
-export function firstDifferentBit(
-  a: Uint8Array,
-  b: Uint8Array,
-  aOffset = 0,
-  bOffset = 0,
-): number {
+export function firstDifferentBit(a: Uint8Array, b: Uint8Array, aOffset = 0, bOffset = 0): number {
   for (let i = 0; i < PATH_BYTES; i++) {
     const difference = a[aOffset + i]! ^ b[bOffset + i]!;
     if (difference !== 0) return i * 8 + Math.clz32(difference) - 24;

@@ -172,7 +172,10 @@ class RecordReader {
     if (flag === 0) return undefined;
     if (flag !== 1) throw reject("has-value", `has_value is ${flag}`);
     this.#need(4 + HASH_BYTES);
-    return { length: this.#input.u32("value_len"), digest: this.#input.bytes(HASH_BYTES, "digest") };
+    return {
+      length: this.#input.u32("value_len"),
+      digest: this.#input.bytes(HASH_BYTES, "digest"),
+    };
   }
 
   #need(bytes: number): void {

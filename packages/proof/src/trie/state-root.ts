@@ -7,9 +7,7 @@ export const SALT_BYTES = 32;
 /** H(0x17 || lp16(origin) || H(0x1a || salt)): a wrong salt or origin fails every proof. */
 export function vaultRef(hasher: Hasher, origin: string, salt: Uint8Array): Uint8Array {
   const commitment = hasher.sha256(new ByteWriter(64).u8(Tag.saltCommitment).bytes(salt).view());
-  return hasher.sha256(
-    new ByteWriter(320).u8(Tag.vaultRef).lp16(origin).bytes(commitment).view(),
-  );
+  return hasher.sha256(new ByteWriter(320).u8(Tag.vaultRef).lp16(origin).bytes(commitment).view());
 }
 
 /** H(0x15 || vault_ref || u64 total || top). */

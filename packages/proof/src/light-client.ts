@@ -1,0 +1,288 @@
+/**
+ * The light client: from what it trusts and what a server answered, to an answer, a refusal with its reason,
+ * or evidence of a fork (commitment.md, "Light client"). Pure: time comes in, the new trust goes out.
+ *
+ *   INV-CLIENT-1  Nothing that the server merely sent is compared: every root is recomputed.
+ *   INV-CLIENT-2  The trusted head only grows, and each step is proven consistent with the one before.
+ *
+ * The anchored genesis is a head of size 1: the root of one leaf is its hash. So first contact is an ordinary
+ * step, and its consistency proof is the inclusion of the anchored header at index 0 (rule 4).
+ */
+import { equalBytes, type Hasher, LedgerError } from "@authledger/types";
+import { configHash } from "./config-hash.js";
+import { type BlockHeader, blockHash, decodeHeader } from "./header.js";
+import { verifyConsistency, verifyInclusion } from "./log/merkle-log.js";
+import {
+  checkCosignature,
+  checkLogSignature,
+  isOfKey,
+  parseCheckpoint,
+  type UntrustedCheckpoint,
+} from "./note/checkpoint.js";
+import type { Policy } from "./note/policy.js";
+import type { SignatureVerifier } from "./note/signature-verifier.js";
+import type { TrustAnchor } from "./note/trust-anchor.js";
+import { reject } from "./rejection.js";
+import { Kind } from "./trie/key.js";
+import { isLive, type ProvenTrie } from "./trie/proven-trie.js";
+import { RecordHasher } from "./trie/record.js";
+import { decodeStateProof } from "./trie/state-proof-decode.js";
+import { vaultRef } from "./trie/state-root.js";
+
+/** The newest head that the client has verified. */
+export interface TrustedHead {
+  readonly size: bigint;
+  readonly root: Uint8Array;
+  /** The note it came in; empty for the anchored genesis. */
+  readonly note: string;
+}
+
+/** What a client keeps per vault. */
+export interface TrustState {
+  readonly origin: string;
+  readonly salt: Uint8Array;
+  readonly policy: Policy;
+  readonly head: TrustedHead;
+  /** config_hash of the newest header seen; absent before the first. */
+  readonly configHash: Uint8Array | undefined;
+}
+
+export interface FreshnessRules {
+  /** Oldest quorum time of a current answer, in seconds. */
+  readonly maxAgeS: number;
+  /** How far cosigners' clocks may be ahead, in seconds. */
+  readonly maxSkewS: number;
+}
+
+/** What a server sent, as canonical bytes. */
+export interface ProvenAnswer {
+  readonly checkpoint: string;
+  readonly header: Uint8Array;
+  /** Inclusion of the header in the checkpoint's tree. */
+  readonly historyProof: readonly Uint8Array[];
+  /** Between the trusted head and the checkpoint, in whichever order they are. */
+  readonly consistencyProof: readonly Uint8Array[];
+  /** LSP1; empty where the answer is about the history alone. */
+  readonly stateProof: Uint8Array;
+}
+
+export interface VerifiedAnswer {
+  /** A current answer is about the newest height, and fresh. */
+  readonly kind: "current" | "historical";
+  readonly height: number;
+  readonly header: BlockHeader;
+  /** The time T that expiry is judged by, in milliseconds. */
+  readonly timeMs: bigint;
+  /** The proven state; absent without a state proof. */
+  readonly state: ProvenTrie | undefined;
+  /** What to keep from now on. */
+  readonly trust: TrustState;
+}
+
+export interface LightClientDeps {
+  readonly hasher: Hasher;
+  readonly verifier: SignatureVerifier;
+}
+
+/** Where a client begins. */
+export function trustFromAnchor(anchor: TrustAnchor): TrustState {
+  return {
+    origin: anchor.origin,
+    salt: anchor.salt,
+    policy: anchor.policy,
+    head: { size: 1n, root: anchor.genesis, note: "" },
+    configHash: undefined,
+  };
+}
+
+/** A checkpoint whose log signature and quorum are good. */
+export interface VerifiedCheckpoint extends UntrustedCheckpoint {
+  /** Newest time of each distinct cosigner, in seconds, newest first. */
+  readonly times: readonly bigint[];
+}
+
+/** Rule 1. @throws LedgerError PROOF_INVALID: note, signature, quorum */
+export function verifyCheckpoint(
+  note: string,
+  origin: string,
+  policy: Policy,
+  { verifier }: LightClientDeps,
+): VerifiedCheckpoint {
+  const checkpoint = parseCheckpoint(note);
+  if (checkpoint.origin !== origin) {
+    throw reject("note", `the checkpoint is of ${checkpoint.origin}, not of ${origin}`);
+  }
+  let isLogged = false;
+  const newest = new Map<number, bigint>();
+  for (const line of checkpoint.signatures) {
+    const log = policy.logKeys.find((key) => isOfKey(line, key));
+    if (log !== undefined) {
+      checkLogSignature(verifier, checkpoint, line, log);
+      isLogged = true;
+    }
+    const cosigner = policy.cosigners.find(({ key }) => isOfKey(line, key));
+    if (cosigner === undefined) continue;
+    const time = checkCosignature(verifier, checkpoint, line, cosigner.key);
+    const known = newest.get(cosigner.id);
+    if (known === undefined || time > known) newest.set(cosigner.id, time);
+  }
+  if (!isLogged) throw reject("signature", "no log key of the policy has signed the checkpoint");
+  if (newest.size < policy.quorum) {
+    throw reject("quorum", `${newest.size} of ${policy.quorum} cosigners have signed`);
+  }
+  const times = [...newest.values()].sort((a, b) => (a < b ? 1 : -1));
+  return { ...checkpoint, times };
+}
+
+/**
+ * Judges an answer by all rules.
+ * @throws LedgerError PROOF_INVALID with its reason; PROOF_STALE; EQUIVOCATION with both notes as evidence
+ */
+export function verifyAnswer(
+  trust: TrustState,
+  answer: ProvenAnswer,
+  wanted: { readonly want: "current" | "any"; readonly nowMs: number } & FreshnessRules,
+  deps: LightClientDeps,
+): VerifiedAnswer {
+  const checkpoint = verifyCheckpoint(answer.checkpoint, trust.origin, trust.policy, deps);
+  const isNewest = linkHeads(trust.head, checkpoint, answer, deps);
+  const header = verifyHeader(trust, checkpoint, answer, deps);
+  const quorumTime = freshQuorumTime(checkpoint, trust.policy, wanted);
+  const isTip = isNewest && BigInt(header.height) === checkpoint.size - 1n;
+  if (wanted.want === "current") {
+    if (!isTip) throw reject("not-current", `the answer is about height ${header.height}`);
+    if (quorumTime === undefined) throw stale(checkpoint, wanted);
+  }
+  const isCurrent = isTip && quorumTime !== undefined;
+  const headerTime = BigInt(header.timestampMs);
+  const quorumMs = 1000n * (quorumTime ?? 0n);
+  const state = verifyState(trust, header, answer.stateProof, deps);
+  const head = isNewest
+    ? { size: checkpoint.size, root: checkpoint.root, note: answer.checkpoint }
+    : trust.head;
+  return {
+    kind: isCurrent ? "current" : "historical",
+    height: header.height,
+    header,
+    timeMs: isCurrent && quorumMs > headerTime ? quorumMs : headerTime,
+    state,
+    trust: { ...trust, head, configHash: isTip ? header.configHash : trust.configHash },
+  };
+}
+
+/** Rule 2: true when the checkpoint is at least as new as the trusted head. */
+function linkHeads(
+  head: TrustedHead,
+  checkpoint: VerifiedCheckpoint,
+  answer: ProvenAnswer,
+  { hasher }: LightClientDeps,
+): boolean {
+  if (head.size === checkpoint.size) {
+    if (equalBytes(head.root, checkpoint.root)) return true;
+    throw new LedgerError("EQUIVOCATION", `two signed roots for size ${head.size}`, {
+      details: { reason: "fork", trusted: head.note, received: answer.checkpoint },
+    });
+  }
+  const isNewer = checkpoint.size > head.size;
+  const [older, newer] = isNewer ? [head, checkpoint] : [checkpoint, head];
+  const isConsistent = verifyConsistency(hasher, {
+    fromSize: older.size,
+    fromRoot: older.root,
+    toSize: newer.size,
+    toRoot: newer.root,
+    proof: answer.consistencyProof,
+  });
+  if (isConsistent) return isNewer;
+  throw reject("consistency", `sizes ${older.size} and ${newer.size} are not proven consistent`, {
+    trusted: head.note,
+    received: answer.checkpoint,
+  });
+}
+
+/** Rule 4. */
+function verifyHeader(
+  trust: TrustState,
+  checkpoint: VerifiedCheckpoint,
+  answer: ProvenAnswer,
+  { hasher }: LightClientDeps,
+): BlockHeader {
+  const header = decodeHeader(answer.header);
+  if (!equalBytes(header.vaultRef, vaultRef(hasher, trust.origin, trust.salt))) {
+    throw reject("vault-ref", "the header is of another vault, or the salt is wrong");
+  }
+  const isIncluded = verifyInclusion(hasher, {
+    leafHash: blockHash(hasher, answer.header),
+    index: BigInt(header.height),
+    size: checkpoint.size,
+    root: checkpoint.root,
+    proof: answer.historyProof,
+  });
+  if (!isIncluded) throw reject("inclusion", "the header is not proven to be in the history");
+  return header;
+}
+
+/** Rule 3: the quorum-th newest time, when a full quorum of distinct cosigners is within the bounds. */
+function freshQuorumTime(
+  { times }: VerifiedCheckpoint,
+  policy: Policy,
+  wanted: { readonly nowMs: number } & FreshnessRules,
+): bigint | undefined {
+  const nowS = Math.floor(wanted.nowMs / 1000);
+  const from = BigInt(nowS - wanted.maxAgeS);
+  const to = BigInt(nowS + wanted.maxSkewS);
+  return times.filter((time) => time >= from && time <= to)[policy.quorum - 1];
+}
+
+function stale(checkpoint: VerifiedCheckpoint, wanted: FreshnessRules): LedgerError {
+  const message = `the checkpoint of size ${checkpoint.size} has no quorum of the last ${wanted.maxAgeS} s`;
+  return new LedgerError("PROOF_STALE", message, { details: { reason: "stale" } });
+}
+
+/** Rule 5, and the configuration of rule 4. */
+function verifyState(
+  trust: TrustState,
+  header: BlockHeader,
+  proof: Uint8Array,
+  { hasher }: LightClientDeps,
+): ProvenTrie | undefined {
+  if (proof.length === 0) return undefined;
+  const reference = header.vaultRef;
+  const state = decodeStateProof(proof, { hasher, salt: trust.salt, vaultRef: reference });
+  if (state.total !== BigInt(header.leafCount)) {
+    throw reject("total", `the proof counts ${state.total} leaves, the header ${header.leafCount}`);
+  }
+  if (!equalBytes(state.stateRoot, header.stateRoot)) {
+    throw reject("state-root", "the proof is of another state than the header");
+  }
+  const isKnown = trust.configHash !== undefined && equalBytes(trust.configHash, header.configHash);
+  if (!isKnown && trust.configHash !== undefined) checkConfig(trust, header, state, hasher);
+  return state;
+}
+
+function checkConfig(
+  trust: TrustState,
+  header: BlockHeader,
+  state: ProvenTrie,
+  hasher: Hasher,
+): void {
+  const list = state.list({ kind: Kind.ledgerRecord, partition: "ledger" });
+  const records = new RecordHasher(hasher, trust.salt);
+  const isProven =
+    list.kind === "complete" &&
+    equalBytes(
+      configHash(
+        hasher,
+        list.records.map(({ bytes }) => records.hash(bytes)),
+      ),
+      header.configHash,
+    );
+  if (!isProven) throw reject("config", "the configuration changed and is not in the proof");
+}
+
+/** Is the record there at the answer's time? Expired and not yet collected counts as absent. */
+export function isCurrentRecord(
+  record: { readonly expiresAtMs: bigint },
+  answer: Pick<VerifiedAnswer, "timeMs">,
+): boolean {
+  return isLive(record, answer.timeMs);
+}

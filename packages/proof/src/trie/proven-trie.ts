@@ -1,0 +1,166 @@
+/**
+ * A pruned trie that was read from a proof, with its hashes computed: what it answers, and what it does not.
+ *
+ *   INV-PROVEN-1  For one root each key has at most one answer: absolute bit and whole prefix are in every
+ *                 branch's hash, and the decoder has checked that what is shown lies where it must.
+ *   INV-PROVEN-2  What the proof does not show is "insufficient", never "absent".
+ */
+import { compareBytes, equalBytes } from "@authledger/types";
+import { equalKeys, type LedgerKey } from "./key.js";
+import { bitAt, firstDifferentBit, type PathHasher } from "./path.js";
+import type { LedgerRecord } from "./record.js";
+import {
+  isListed,
+  type ListQuery,
+  type ListTarget,
+  listedSides,
+  listTarget,
+} from "./state-proof-encode.js";
+
+export type ProvenNode = ProvenEmpty | ShownLeaf | HashedLeaf | ProvenBranch | PrunedNode;
+
+export interface ProvenEmpty {
+  readonly kind: "empty";
+  readonly hash: Uint8Array;
+}
+
+export interface ShownLeaf {
+  readonly kind: "shown";
+  readonly path: Uint8Array;
+  readonly record: LedgerRecord;
+  /** Canonical bytes of the record. */
+  readonly bytes: Uint8Array;
+  readonly recordHash: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+export interface HashedLeaf {
+  readonly kind: "hashed";
+  readonly path: Uint8Array;
+  readonly recordHash: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+export interface ProvenBranch {
+  readonly kind: "branch";
+  readonly bit: number;
+  /** A path below, or the prefix: the first `bit` bits count. */
+  readonly path: Uint8Array;
+  readonly left: ProvenNode;
+  readonly right: ProvenNode;
+  readonly hash: Uint8Array;
+}
+
+/** A subtree of which only the hash is known. */
+export interface PrunedNode {
+  readonly kind: "pruned";
+  readonly hash: Uint8Array;
+}
+
+export interface ProvenBucket {
+  readonly count: bigint;
+  readonly node: ProvenNode;
+}
+
+export type GetAnswer =
+  | { readonly kind: "present"; readonly record: LedgerRecord; readonly bytes: Uint8Array }
+  | { readonly kind: "absent" }
+  | { readonly kind: "insufficient" };
+
+/** A record of a list and where it lies. */
+export interface ListedRecord {
+  readonly path: Uint8Array;
+  readonly record: LedgerRecord;
+  readonly bytes: Uint8Array;
+}
+
+export type ListAnswer =
+  /** All of them, in path order; expiry is not applied. */
+  | { readonly kind: "complete"; readonly records: readonly ListedRecord[] }
+  | { readonly kind: "insufficient" };
+
+/** Thrown inside a walk and caught at its top. */
+class Insufficient extends Error {}
+
+export class ProvenTrie {
+  readonly total: bigint;
+  readonly stateRoot: Uint8Array;
+  readonly buckets: ReadonlyMap<number, ProvenBucket>;
+  readonly #paths: PathHasher;
+
+  constructor(
+    total: bigint,
+    stateRoot: Uint8Array,
+    buckets: ReadonlyMap<number, ProvenBucket>,
+    paths: PathHasher,
+  ) {
+    this.total = total;
+    this.stateRoot = stateRoot;
+    this.buckets = buckets;
+    this.#paths = paths;
+  }
+
+  get(key: LedgerKey): GetAnswer {
+    const path = this.#paths.path(key);
+    let node = this.buckets.get(path[0]!)?.node;
+    while (node?.kind === "branch") {
+      if (firstDifferentBit(path, node.path) < node.bit) return { kind: "absent" };
+      node = bitAt(path, node.bit) === 0 ? node.left : node.right;
+    }
+    if (node === undefined || node.kind === "pruned") return { kind: "insufficient" };
+    if (node.kind === "empty" || !equalBytes(node.path, path)) return { kind: "absent" };
+    if (node.kind === "hashed") return { kind: "insufficient" };
+    if (!equalKeys(node.record.key, key)) return { kind: "absent" };
+    return { kind: "present", record: node.record, bytes: node.bytes };
+  }
+
+  list(query: ListQuery): ListAnswer {
+    const target = listTarget(this.#paths, query);
+    const bucket = this.buckets.get(target.prefix[0]!);
+    if (bucket === undefined) return { kind: "insufficient" };
+    const records: ListedRecord[] = [];
+    try {
+      walk(bucket.node, target, query, records);
+    } catch (error) {
+      if (error instanceof Insufficient) return { kind: "insufficient" };
+      throw error;
+    }
+    return { kind: "complete", records };
+  }
+}
+
+function walk(node: ProvenNode, target: ListTarget, query: ListQuery, out: ListedRecord[]): void {
+  switch (node.kind) {
+    case "empty":
+      return;
+    case "pruned":
+      throw new Insufficient();
+    case "hashed":
+      if (isListed(target, node.path)) throw new Insufficient();
+      return;
+    case "shown": {
+      const { key } = node.record;
+      const isItem =
+        key.kind === query.kind &&
+        key.partition === query.partition &&
+        (query.group === undefined || key.group === query.group);
+      if (isItem && isListed(target, node.path)) out.push(node);
+      return;
+    }
+    case "branch": {
+      const { left, right } = listedSides(target, node.bit, node.path);
+      if (left) walk(node.left, target, query, out);
+      if (right) walk(node.right, target, query, out);
+    }
+  }
+}
+
+/** Is a record that was read still there at time T (milliseconds)? Expired and not yet collected is absent. */
+export function isLive(record: { readonly expiresAtMs: bigint }, timeMs: number | bigint): boolean {
+  return record.expiresAtMs === 0n || record.expiresAtMs > BigInt(timeMs);
+}
+
+/** The order of paths. */
+export function comparePaths(a: Uint8Array, b: Uint8Array): number {
+  return compareBytes(a, b);
+}
