@@ -48,8 +48,6 @@ export interface ImportSource {
   items(): AsyncIterable<readonly SourceItem[]>;
 }
 
-/** A source yields a batch as soon as it has so many items: two transactions' worth at most are in memory. */
-export const BATCH_ITEMS_MAX = 1_000;
 /** Characters of a reason; what is longer hides the next line on the terminal. */
 const REASON_CHARACTERS_MAX = 300;
 

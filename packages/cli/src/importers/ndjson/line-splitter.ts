@@ -5,7 +5,7 @@
  * A line over the limit is skipped to its end without being kept, and reported with its length. A byte order
  * mark at the very start is dropped; a carriage return in front of the line feed belongs to the line end.
  */
-import { concatBytes } from "@authledger/types";
+import { ByteWriter } from "@authledger/types";
 
 export type Line =
   | { readonly kind: "line"; readonly number: number; readonly bytes: Uint8Array }
@@ -34,8 +34,9 @@ export async function* splitLines(
 
 class LineSplitter {
   readonly #lineBytesMax: number;
-  /** Pieces of the line that has begun and not ended; dropped once it is too long. */
-  #pieces: Uint8Array[] = [];
+  /** The line that has begun and not ended; dropped once it is too long. */
+  readonly #begun = new ByteWriter();
+  /** Bytes of that line, also those that were dropped. */
   #length = 0;
   #number = 0;
 
@@ -52,7 +53,7 @@ class LineSplitter {
       lines.push(this.#endLine(piece.subarray(start, end)));
       start = end + 1;
     }
-    if (start < piece.length) this.#keep(piece.slice(start));
+    if (start < piece.length) this.#keep(piece.subarray(start));
     return lines;
   }
 
@@ -63,8 +64,8 @@ class LineSplitter {
 
   #keep(bytes: Uint8Array): void {
     this.#length += bytes.length;
-    if (this.#tooLong(this.#length)) this.#pieces = [];
-    else this.#pieces.push(bytes);
+    if (this.#tooLong(this.#length)) this.#begun.clear();
+    else this.#begun.bytes(bytes);
   }
 
   /** Room for what is cut off later: the mark in front of the first line and a carriage return. */
@@ -74,13 +75,14 @@ class LineSplitter {
 
   #endLine(rest: Uint8Array): Line {
     const length = this.#length + rest.length;
-    const pieces = this.#pieces;
-    this.#pieces = [];
+    const isWhole = this.#length === 0;
     this.#length = 0;
     this.#number += 1;
     const number = this.#number;
-    if (this.#tooLong(length)) return { kind: "too_long", number, length };
-    const whole = pieces.length === 0 ? rest : concatBytes(...pieces, rest);
+    const fits = !this.#tooLong(length);
+    const whole = isWhole || !fits ? rest : this.#begun.bytes(rest).finish();
+    this.#begun.clear();
+    if (!fits) return { kind: "too_long", number, length };
     const bytes = withoutEnds(whole, number === 1);
     if (bytes.length > this.#lineBytesMax) return { kind: "too_long", number, length };
     return { kind: "line", number, bytes };

@@ -15,7 +15,7 @@ import type { Stats } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { setImmediate as eventLoopTurn } from "node:timers/promises";
 import { LedgerError, type Tuple } from "@authledger/types";
-import { BATCH_ITEMS_MAX, type ImportSource, rejected, type SourceItem } from "../import-source.js";
+import { type ImportSource, rejected, type SourceItem } from "../import-source.js";
 import { encodeName, shortenId } from "./path-id.js";
 import { entryTuples, memberTuple, rootTuples } from "./posix-mapping.js";
 import { KERNEL_TREES, statOf, walkTree } from "./tree-walk.js";
@@ -48,6 +48,8 @@ export interface PosixSource extends ImportSource {
 }
 
 const DEFAULT_FILES: UserDatabaseFiles = { passwd: "/etc/passwd", group: "/etc/group" };
+/** A batch is full with so many items; the walk gives the event loop a turn behind each. */
+const BATCH_ITEMS = 1_000;
 /** The estimate walks ahead over so many entries, half a second's worth, and gives up on larger trees. */
 const ESTIMATE_ENTRIES_MAX = 200_000;
 /** Steps of the walk between two turns of the event loop, 5 ms. */
@@ -93,8 +95,11 @@ function refuse(directory: string, why: string, cause?: unknown): LedgerError {
   return new LedgerError("INVALID_ARGUMENT", message, { cause, details: { field: "directory" } });
 }
 
-/** What stands together in the source: one entry, one membership or one rejection. */
-type Unit = readonly SourceItem[];
+/** What stands together in the source: one entry, or one membership or rejection. */
+interface Unit {
+  readonly isEntry: boolean;
+  readonly items: readonly SourceItem[];
+}
 
 class PosixRun {
   readonly #root: string;
@@ -117,8 +122,8 @@ class PosixRun {
     let batch: SourceItem[] = [];
     for (const unit of this.#units(users)) {
       if (!this.#admit(unit)) break;
-      batch.push(...unit);
-      if (batch.length < BATCH_ITEMS_MAX) continue;
+      batch.push(...unit.items);
+      if (batch.length < BATCH_ITEMS) continue;
       yield batch;
       batch = [];
       await eventLoopTurn();
@@ -141,32 +146,32 @@ class PosixRun {
 
   /** Counts the unit; false when it exceeds the limit. */
   #admit(unit: Unit): boolean {
-    const tuples = unit.filter((item) => item.kind === "operation").length;
+    const tuples = unit.items.filter((item) => item.kind === "operation").length;
     if (this.#counts.tuples + tuples > (this.#options.limit ?? Number.POSITIVE_INFINITY)) {
       this.#counts.stoppedAtLimit = true;
       return false;
     }
     this.#counts.tuples += tuples;
-    this.#counts.rejected += unit.length - tuples;
-    if (tuples > 1) this.#counts.entries += 1;
+    this.#counts.rejected += unit.items.length - tuples;
+    if (unit.isEntry) this.#counts.entries += 1;
     return true;
   }
 
   *#units(users: UserDatabase): Generator<Unit, void, undefined> {
-    for (const problem of users.rejected) yield [problem];
+    for (const problem of users.rejected) yield single(problem);
     for (const { position, group, user } of users.memberships) {
-      yield operations(position, [memberTuple(group, user)]);
+      yield single(createItem(position, memberTuple(group, user)));
     }
     const ids = new PathIds();
     for (const path of pathsAbove(this.#root)) {
       const stat = statOf(path);
-      if (typeof stat === "string") yield [rejected(ids.of(path), stat)];
+      if (typeof stat === "string") yield single(rejected(ids.of(path), stat));
       else yield entryUnit(path, stat, ids, users);
     }
     const crossFileSystems = this.#options.crossFileSystems ?? false;
     for (const step of walkTree(this.#root, { crossFileSystems })) {
       if (step.kind === "entry") yield entryUnit(step.path, step.stat, ids, users);
-      else if (step.kind === "problem") yield [rejected(ids.of(step.path), step.reason)];
+      else if (step.kind === "problem") yield single(rejected(ids.of(step.path), step.reason));
       else this.#counts.notEntered += 1;
     }
   }
@@ -197,15 +202,16 @@ function entryUnit(path: string, stat: Stats, ids: PathIds, users: UserDatabase)
     group: users.group(stat.gid),
     mode: stat.mode,
   });
-  return operations(encoded, path === "/" ? [...tuples, ...rootTuples(users.user(0))] : tuples);
+  const all = path === "/" ? [...tuples, ...rootTuples(users.user(0))] : tuples;
+  return { isEntry: true, items: all.map((tuple) => createItem(encoded, tuple)) };
 }
 
-function operations(position: string, tuples: readonly Tuple[]): Unit {
-  return tuples.map((tuple) => ({
-    kind: "operation",
-    position,
-    operation: { op: "create_tuple", tuple, expiresAtMs: 0 },
-  }));
+function single(item: SourceItem): Unit {
+  return { isEntry: false, items: [item] };
+}
+
+function createItem(position: string, tuple: Tuple): SourceItem {
+  return { kind: "operation", position, operation: { op: "create_tuple", tuple, expiresAtMs: 0 } };
 }
 
 /** Encoded paths. Remembers the last directory, whose entries come in a row. */

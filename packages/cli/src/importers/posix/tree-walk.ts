@@ -141,5 +141,5 @@ function systemPath(path: string): string | Buffer {
 
 /** Node's message without the path, which the position has: `EACCES: permission denied, opendir`. */
 function reasonOf(error: unknown): string {
-  return (error as Error).message.replace(/ '[^]*$/, "");
+  return (error as Error).message.replace(/ '[\s\S]*$/, "");
 }

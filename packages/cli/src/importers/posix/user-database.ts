@@ -37,7 +37,11 @@ export interface UserDatabaseFiles {
   readonly group: string;
 }
 
-/** Names and numbers (u32; -1 means "no change" to the system) of a user or group. */
+/** passwd(5): name:password:uid:gid:comment:home:shell */
+const PASSWD = { fieldsMin: 7, idFields: [2, 3] } as const;
+/** group(5): name:password:gid:members */
+const GROUP = { fieldsMin: 4, idFields: [2] } as const;
+/** The largest number of a user or group: u32, and -1 means "no change" to the system. */
 const ID_MAX = 0xffff_fffe;
 /** Larger files are no user database; 16 MiB hold some 200,000 users. */
 const FILE_BYTES_MAX: number = 16 * 1024 * 1024;
@@ -45,15 +49,15 @@ const FILE_BYTES_MAX: number = 16 * 1024 * 1024;
 /** Reads both files; what is wrong with them, or with a line, is in `rejected`. */
 export async function readUserDatabase(files: UserDatabaseFiles): Promise<UserDatabase> {
   const problems: RejectedItem[] = [];
-  const passwd = await readLines(files.passwd, 7, problems);
-  const group = await readLines(files.group, 4, problems);
+  const passwd = await readLines(files.passwd, PASSWD, problems);
+  const group = await readLines(files.group, GROUP, problems);
   const logins = readLogins(passwd, problems);
   const groupNames = readGroupNames(group, problems);
   const groupOf = (gid: number): string => `group:${groupNames.get(gid) ?? `gid-${gid}`}`;
   return {
     user: (uid) => `user:${logins.nameOfUid.get(uid) ?? `uid-${uid}`}`,
     group: groupOf,
-    memberships: membershipsOf(passwd, group, logins, groupOf),
+    memberships: membershipsOf(group, logins, groupOf),
     rejected: problems,
   };
 }
@@ -70,7 +74,7 @@ interface AccountLine {
 
 async function readLines(
   path: string,
-  fieldsMin: number,
+  format: { readonly fieldsMin: number; readonly idFields: readonly number[] },
   problems: RejectedItem[],
 ): Promise<AccountLine[]> {
   const text = await readDatabaseFile(path, problems);
@@ -80,15 +84,19 @@ async function readLines(
     if (/^\s*(?:$|[#+-])/.test(line)) continue;
     const position = `${path} line ${i + 1}`;
     const fields = line.split(":");
-    const [name = "", , digits = ""] = fields;
-    const id = /^[0-9]{1,10}$/.test(digits) ? Number(digits) : Number.NaN;
-    if (name !== "" && fields.length >= fieldsMin && id <= ID_MAX) {
-      lines.push({ position, number: i + 1, name, id, fields });
+    const name = fields[0]!;
+    const areIds = format.idFields.every((field) => isAccountId(fields[field] ?? ""));
+    if (name !== "" && fields.length >= format.fieldsMin && areIds) {
+      lines.push({ position, number: i + 1, name, id: Number(fields[2]), fields });
     } else {
       problems.push(rejected(position, "the line is not one of a user database", i + 1));
     }
   }
   return lines;
+}
+
+function isAccountId(digits: string): boolean {
+  return /^[0-9]{1,10}$/.test(digits) && Number(digits) <= ID_MAX;
 }
 
 async function readDatabaseFile(path: string, problems: RejectedItem[]): Promise<string> {
@@ -106,8 +114,8 @@ async function readDatabaseFile(path: string, problems: RejectedItem[]): Promise
 
 interface Logins {
   readonly nameOfUid: ReadonlyMap<number, string>;
-  /** Login names that are the user's name in the ledger. */
-  readonly names: ReadonlySet<string>;
+  /** The lines that count: the first of each name and of each number. */
+  readonly lines: readonly AccountLine[];
   /** Second names of a user: they get nothing of their own. */
   readonly aliases: ReadonlySet<string>;
 }
@@ -115,8 +123,10 @@ interface Logins {
 function readLogins(lines: readonly AccountLine[], problems: RejectedItem[]): Logins {
   const nameOfUid = new Map<number, string>();
   const names = new Set<string>();
+  const counted: AccountLine[] = [];
   const aliases = new Set<string>();
-  for (const { position, number, name, id } of lines) {
+  for (const line of lines) {
+    const { position, number, name, id } = line;
     const first = nameOfUid.get(id);
     const shown = idOfAccount(name);
     if (names.has(name)) {
@@ -129,9 +139,10 @@ function readLogins(lines: readonly AccountLine[], problems: RejectedItem[]): Lo
     } else {
       nameOfUid.set(id, shown);
       names.add(name);
+      counted.push(line);
     }
   }
-  return { nameOfUid, names, aliases };
+  return { nameOfUid, lines: counted, aliases };
 }
 
 function readGroupNames(
@@ -158,7 +169,6 @@ function idOfAccount(name: string): string {
 }
 
 function membershipsOf(
-  passwd: readonly AccountLine[],
   group: readonly AccountLine[],
   logins: Logins,
   groupOf: (gid: number) => string,
@@ -171,10 +181,8 @@ function membershipsOf(
     if (!seen.has(key)) memberships.push(membership);
     seen.add(key);
   };
-  for (const { position, name, id, fields } of passwd) {
-    const gid = Number(fields[3]);
-    const isNamed = logins.nameOfUid.get(id) === idOfAccount(name) && logins.names.has(name);
-    if (isNamed && /^[0-9]{1,10}$/.test(fields[3]!) && gid <= ID_MAX) add(position, gid, name);
+  for (const { position, name, fields } of logins.lines) {
+    add(position, Number(fields[3]), name);
   }
   for (const { position, id, fields } of group) {
     for (const listed of fields[3]!.split(",")) {
