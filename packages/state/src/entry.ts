@@ -103,14 +103,17 @@ function writeItem(out: ByteWriter, item: EntryItem): void {
   switch (item.kind) {
     case "transaction":
       out.u32(item.vault).lp16(item.idempotencyKey).bytes(item.payloadHash);
-      return writeSealed(out, item.transaction);
+      writeSealed(out, item.transaction);
+      return;
     case "create_vault":
       out.u64(item.organization).u64(item.slug).bytes(item.salt);
       writeSealed(out, item.registration);
-      return writeSealed(out, item.genesis);
+      writeSealed(out, item.genesis);
+      return;
     case "init":
       out.lp16(item.clusterId).lp16(item.clusterOrigin).bytes(item.salt);
-      return writeSealed(out, item.genesis);
+      writeSealed(out, item.genesis);
+      return;
   }
 }
 

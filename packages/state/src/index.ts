@@ -1,1 +1,48 @@
-export {};
+/** The state machine: log entries to rows, tries, blocks and answers. Signs nothing, knows no log. */
+export {
+  APPLY_VERSION,
+  type CreateVaultItem,
+  decodeEntry,
+  type Entry,
+  type EntryItem,
+  encodeEntry,
+  type InitItem,
+  type NoncedValue,
+  type SealedTransaction,
+  sealedBytes,
+  type TransactionItem,
+} from "./entry.js";
+export {
+  type AppliedBlock,
+  type AppliedEntry,
+  type ClusterIdentity,
+  GroupState,
+} from "./group-state.js";
+export type { RememberedTransaction } from "./idempotency.js";
+export type { OpenVault, VaultTip } from "./open-vault.js";
+export type { AppliedTransaction, Outcome, Refusal } from "./outcome.js";
+export {
+  blockTransactions,
+  hasTuple,
+  type ListedTuple,
+  listTuples,
+  type ReadEntity,
+  rangeOf,
+  readEntity,
+  type TupleFilter,
+  type TuplePage,
+} from "./reader.js";
+export {
+  encodeOrganizationEntity,
+  encodeVaultEntity,
+  organizationEntityKey,
+  SYSTEM_VAULT,
+  vaultEntityKey,
+} from "./system-vault.js";
+export type { BranchCacheOptions } from "./trie/branch-cache.js";
+export type {
+  OrganizationRow,
+  OrganizationStatus,
+  VaultRow,
+  VaultStatus,
+} from "./vault-rows.js";

@@ -72,7 +72,10 @@ function writeOutcome(out: ByteWriter, outcome: Outcome): void {
     case "applied": {
       const { transaction } = outcome;
       out.u32(outcome.vault).bytes(transaction.transactionId).u64(transaction.sequence);
-      out.u64(transaction.height).u32(transaction.index).u8(outcome.replayed ? 1 : 0);
+      out
+        .u64(transaction.height)
+        .u32(transaction.index)
+        .u8(outcome.replayed ? 1 : 0);
       out.lp32(statusesToBytes(transaction.statuses));
       return;
     }

@@ -9,8 +9,9 @@
  *   INV-BRANCH-2  A branch that is not dirty equals its row.
  *   INV-BRANCH-3  Before a flush no branch is dirty.
  */
-import { assert } from "@authledger/types";
+
 import type { Cursor, Table } from "@authledger/store";
+import { assert } from "@authledger/types";
 import {
   bitOfKey,
   branchKey,
@@ -126,7 +127,10 @@ export class BranchCache {
   #writeOldest(secondChance: boolean): void {
     const node = this.#queue[this.#queueHead++]!;
     if (this.#queueHead > 4_096 && this.#queueHead * 2 > this.#queue.length) this.#compactQueue();
-    if (this.pool.isFree(node) || !this.pool.isDirty(node)) return this.pool.unqueue(node);
+    if (this.pool.isFree(node) || !this.pool.isDirty(node)) {
+      this.pool.unqueue(node);
+      return;
+    }
     if (secondChance && this.pool.takeTouched(node)) {
       this.#queue.push(node);
       return;

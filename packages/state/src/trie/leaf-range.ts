@@ -2,8 +2,9 @@
  * A run of neighbouring leaves, read from the page store into flat arrays: what small subtrees are rebuilt
  * from. The arrays are reused by every read.
  */
-import { assert, HASH_BYTES } from "@authledger/types";
+
 import type { Table } from "@authledger/store";
+import { assert, HASH_BYTES } from "@authledger/types";
 import { LEAF_KEY_BYTES, leafKeyBuffer, PATH_AT } from "./leaf-row.js";
 import { copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
 

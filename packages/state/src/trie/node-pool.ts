@@ -200,7 +200,10 @@ export class NodePool {
   }
 }
 
-function grown<A extends Uint8Array | Uint32Array | Int32Array | Float64Array>(old: A, bigger: A): A {
+function grown<A extends Uint8Array | Uint32Array | Int32Array | Float64Array>(
+  old: A,
+  bigger: A,
+): A {
   bigger.set(old as never);
   return bigger;
 }

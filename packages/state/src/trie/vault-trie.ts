@@ -1,287 +1,216 @@
 /**
- * The incremental trie of one vault: 256 buckets, each a binary trie over the leaves whose path begins with
- * the bucket's number (commitment.md, "State" and "Updating and storing it on the page store").
+ * The trie of one open vault: 256 buckets with their counts, roots and branches, and the tree above them.
  *
- * An update is given the sorted paths that a block changed, after their leaf rows have been written, and
- * walks only where they lead. Subtrees of up to SMALL_LEAVES_MAX leaves are never stored: they are rebuilt
- * from their leaf rows, whose hashes lie in the rows. Larger ones have a branch in the cache.
+ *   INV-VAULT-TRIE-1  Bucket rows equal what is in memory before each flush; after a crash the blocks behind
+ *                     the last flush are applied again.
  *
- *   INV-TRIE-1  The hash of a subtree depends on its leaves alone, not on the order of changes.
- *   INV-TRIE-2  A branch exists in cache or table exactly when more than SMALL_LEAVES_MAX leaves are below it.
- *   INV-TRIE-3  Only the subtrees on the way to a changed leaf are hashed again (DL-12, L-88).
+ * As a source of proofs it loads only what a walk enters: branches from the cache, small subtrees from their
+ * leaf rows.
  */
+import {
+  BUCKETS,
+  BucketTree,
+  bitAt,
+  firstDifferentBit,
+  PATH_BYTES,
+  RecordHasher,
+  TrieHasher,
+  type TrieNode,
+  type TrieSource,
+} from "@authledger/proof";
+import type { Table } from "@authledger/store";
 import { assert, HASH_BYTES, type Hasher } from "@authledger/types";
+import { bucketKey, readU32, writeU32 } from "../tables.js";
 import type { BranchCache } from "./branch-cache.js";
 import type { LeafRange } from "./leaf-range.js";
-import { NO_NODE, type NodePool } from "./node-pool.js";
-import { bitAt, copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
+import { leafKeyBuffer, PATH_AT, recordOfRow } from "./leaf-row.js";
+import { NO_NODE } from "./node-pool.js";
+import { SMALL_LEAVES_MAX, type TrieChanges, type TrieUpdater } from "./trie-updater.js";
 
-/**
- * Subtrees up to this size are rebuilt instead of stored. Local tuning: it touches no root. Measured with
- * bench/roots.ts: 8 costs about as many hashes as it saves rows; 16 hashes more than it saves.
- */
-export const SMALL_LEAVES_MAX = 8;
-
-const TAG_BRANCH = 0x12;
-const BRANCH_INPUT_BYTES = 115;
-const LEFT_AT = 3 + PATH_BYTES;
-const RIGHT_AT = LEFT_AT + HASH_BYTES;
-
-/** The sorted, distinct paths that a block changed, and by how many leaves each changes the count. */
-export interface TrieChanges {
-  readonly count: number;
-  /** 48 bytes each, ascending. */
-  readonly paths: Uint8Array;
-  /** 1 for a new leaf, -1 for a removed one, 0 for a replaced one. */
-  readonly deltas: Int8Array;
+/** What all open tries of a group share. */
+export interface TrieDeps {
+  readonly leafTable: Table;
+  readonly bucketTable: Table;
+  readonly cache: BranchCache;
+  readonly updater: TrieUpdater;
+  readonly leaves: LeafRange;
+  readonly hasher: Hasher;
 }
 
-/** A subtree as its parent sees it. */
-interface Subtree {
-  count: number;
-  /** NO_NODE for a small subtree, or one whose branch is not in memory. */
-  node: number;
-}
+export class VaultTrie implements TrieSource {
+  readonly #vault: number;
+  readonly #deps: TrieDeps;
+  readonly #records: RecordHasher;
+  readonly #hasher: TrieHasher;
+  readonly #tree: BucketTree;
+  readonly #counts = new Uint32Array(BUCKETS);
+  readonly #roots = new Uint8Array(BUCKETS * HASH_BYTES);
+  readonly #nodes = new Int32Array(BUCKETS).fill(NO_NODE);
+  readonly #dirty = new Uint8Array(BUCKETS);
+  #total = 0;
 
-export class TrieUpdater {
-  readonly #cache: BranchCache;
-  readonly #pool: NodePool;
-  readonly #leaves: LeafRange;
-  readonly #hasher: Hasher;
-  /** Hash of the subtree that the last step returned. */
-  readonly hash: Uint8Array = new Uint8Array(HASH_BYTES);
-  /** Branch inputs of small subtrees, one for each depth of the recursion. */
-  readonly #inputs: Uint8Array[] = [];
-  readonly #prefix = new Uint8Array(PATH_BYTES);
-  #vault = 0;
-  #height = 0;
-
-  constructor(cache: BranchCache, leaves: LeafRange, hasher: Hasher) {
-    this.#cache = cache;
-    this.#pool = cache.pool;
-    this.#leaves = leaves;
-    this.#hasher = hasher;
-  }
-
-  /**
-   * Updates one bucket for changes[from, to), all of whose paths begin with the bucket's byte. `before` is the
-   * bucket's count and branch; returns them as they are afterwards and leaves the root in `hash`.
-   */
-  update(
-    vault: number,
-    height: number,
-    changes: TrieChanges,
-    from: number,
-    to: number,
-    before: Readonly<Subtree>,
-  ): Subtree {
+  /** Reads the bucket rows. */
+  constructor(vault: number, salt: Uint8Array, deps: TrieDeps) {
     this.#vault = vault;
-    this.#height = height;
-    return this.#update(changes, from, to, before.count, before.node, 8);
+    this.#deps = deps;
+    this.#records = new RecordHasher(deps.hasher, salt);
+    this.#hasher = new TrieHasher(deps.hasher);
+    this.#tree = new BucketTree(deps.hasher);
+    const cursor = deps.bucketTable.cursor();
+    for (let ok = cursor.seek(bucketKey(vault, 0)); ok; ok = cursor.next()) {
+      const { key, value } = cursor;
+      if (readU32(key) !== vault) break;
+      this.#set(key[4]!, readU32(value), value.subarray(4, 4 + HASH_BYTES));
+    }
   }
 
-  /** The subtree of all paths that share their first `bits` bits with the changes. */
-  #update(
-    changes: TrieChanges,
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Root over all buckets (a view). */
+  top(): Uint8Array {
+    return this.#tree.top();
+  }
+
+  /** Applies the sorted changes of a block whose leaf rows have been written. */
+  update(height: number, changes: TrieChanges): void {
+    const { updater, cache } = this.#deps;
+    for (let from = 0; from < changes.count; ) {
+      const bucket = changes.paths[from * PATH_BYTES]!;
+      let to = from + 1;
+      while (to < changes.count && changes.paths[to * PATH_BYTES] === bucket) to++;
+      const before = { count: this.#counts[bucket]!, node: this.#nodes[bucket]! };
+      const after = updater.update(this.#vault, height, changes, from, to, before);
+      this.#set(bucket, after.count, updater.hash);
+      this.#nodes[bucket] = after.node;
+      this.#dirty[bucket] = 1;
+      from = to;
+    }
+    cache.trim();
+  }
+
+  /** Writes the rows of changed buckets (INV-VAULT-TRIE-1). */
+  writeBuckets(): void {
+    const row = new Uint8Array(4 + HASH_BYTES);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      if (this.#dirty[bucket] === 0) continue;
+      this.#dirty[bucket] = 0;
+      writeU32(row, 0, this.#counts[bucket]!);
+      row.set(this.#root(bucket), 4);
+      this.#deps.bucketTable.put(bucketKey(this.#vault, bucket), row);
+    }
+  }
+
+  /** Lets go of all branches in memory; none may be dirty. */
+  evict(): void {
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const node = this.#nodes[bucket]!;
+      if (node !== NO_NODE) this.#deps.cache.evict(node);
+      this.#nodes[bucket] = NO_NODE;
+    }
+  }
+
+  bucketCount(bucket: number): number {
+    return this.#counts[bucket]!;
+  }
+
+  bucketTreeNode(level: number, index: number): Uint8Array {
+    return this.#tree.node(level, index);
+  }
+
+  bucket(bucket: number): TrieNode {
+    const count = this.#counts[bucket]!;
+    if (count === 0) return { kind: "empty" };
+    const prefix = new Uint8Array(PATH_BYTES);
+    prefix[0] = bucket;
+    if (count <= SMALL_LEAVES_MAX) return this.#small(prefix, 8, count);
+    if (this.#nodes[bucket] === NO_NODE) {
+      this.#nodes[bucket] = this.#deps.cache.load(this.#vault, prefix, 8);
+    }
+    return this.#branch(this.#nodes[bucket]!);
+  }
+
+  #branch(node: number): TrieNode {
+    const { pool } = this.#deps.cache;
+    return {
+      kind: "branch",
+      bit: pool.bit(node),
+      prefix: pool.prefix(node).slice(),
+      leftHash: pool.sideHash(node, 0).slice(),
+      rightHash: pool.sideHash(node, 1).slice(),
+      left: () => this.#side(node, 0),
+      right: () => this.#side(node, 1),
+    };
+  }
+
+  #side(node: number, side: 0 | 1): TrieNode {
+    const { cache } = this.#deps;
+    const count = cache.pool.sideCount(node, side);
+    if (count > SMALL_LEAVES_MAX) return this.#branch(cache.loadChild(node, side));
+    const bit = cache.pool.bit(node);
+    const prefix = cache.pool.prefix(node).slice();
+    if (side === 1) prefix[bit >> 3]! |= 0x80 >> (bit & 7);
+    return this.#small(prefix, bit + 1, count);
+  }
+
+  /** A subtree without stored branches, built from its leaf rows. */
+  #small(prefix: Uint8Array, bits: number, count: number): TrieNode {
+    const { leaves } = this.#deps;
+    leaves.read(this.#vault, prefix, bits, count);
+    const paths: Uint8Array[] = [];
+    const hashes: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) {
+      paths.push(leaves.paths.slice(i * PATH_BYTES, (i + 1) * PATH_BYTES));
+      hashes.push(leaves.hashes.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES));
+    }
+    return this.#built(paths, hashes, 0, count).node;
+  }
+
+  #built(
+    paths: readonly Uint8Array[],
+    hashes: readonly Uint8Array[],
     from: number,
     to: number,
-    count: number,
-    node: number,
-    bits: number,
-  ): Subtree {
-    const after = count + sum(changes.deltas, from, to);
-    if (count <= SMALL_LEAVES_MAX) return this.#rebuild(changes, from, bits, after);
-    const branch = node === NO_NODE ? this.#loadFor(changes, from, bits) : node;
-    if (after <= SMALL_LEAVES_MAX) {
-      this.#removeAll(branch);
-      return this.#rebuild(changes, from, bits, after);
-    }
-    const fork = this.#firstFork(changes, from, to, branch);
-    if (fork < this.#pool.bit(branch)) return this.#insertAbove(changes, from, to, branch, fork);
-    return this.#descend(changes, from, to, branch);
+  ): { readonly node: TrieNode; readonly hash: Uint8Array } {
+    const path = paths[from]!;
+    if (to - from === 1) return { node: this.#leaf(path), hash: hashes[from]! };
+    const bit = firstDifferentBit(path, paths[to - 1]!);
+    let middle = from;
+    while (bitAt(paths[middle]!, bit) === 0) middle++;
+    const left = this.#built(paths, hashes, from, middle);
+    const right = this.#built(paths, hashes, middle, to);
+    const node: TrieNode = {
+      kind: "branch",
+      bit,
+      prefix: path,
+      leftHash: left.hash,
+      rightHash: right.hash,
+      left: () => left.node,
+      right: () => right.node,
+    };
+    return { node, hash: this.#hasher.branch(bit, path, left.hash, right.hash) };
   }
 
-  /** Where the first change leaves the branch's prefix; the branch's own bit when none does. */
-  #firstFork(changes: TrieChanges, from: number, to: number, branch: number): number {
-    const prefix = this.#pool.prefix(branch);
-    const bit = this.#pool.bit(branch);
-    // Sorted paths: the one that leaves a common prefix earliest is the first or the last.
-    const first = firstDifferentBit(changes.paths, from * PATH_BYTES, prefix, 0);
-    const last = firstDifferentBit(changes.paths, (to - 1) * PATH_BYTES, prefix, 0);
-    return Math.min(first, last, bit);
+  #leaf(path: Uint8Array): TrieNode {
+    const record = (): Uint8Array => {
+      const key = leafKeyBuffer(this.#vault);
+      key.set(path, PATH_AT);
+      const row = this.#deps.leafTable.get(key);
+      assert(row !== undefined, "a leaf of the trie has a row", { vault: this.#vault });
+      return recordOfRow(row).slice();
+    };
+    return { kind: "leaf", path, record, recordHash: () => this.#records.hash(record()) };
   }
 
-  /** Changes fork off above the branch: a new branch joins it with a subtree of new leaves only. */
-  #insertAbove(
-    changes: TrieChanges,
-    from: number,
-    to: number,
-    branch: number,
-    fork: number,
-  ): Subtree {
-    const middle = firstWithBit(changes.paths, from, to, fork);
-    const side = bitAt(this.#pool.prefix(branch), 0, fork);
-    const joined = this.#pool.allocate(this.#vault, fork, changes.paths, from * PATH_BYTES);
-    for (let s = 0; s < 2; s++) {
-      const start = s === 0 ? from : middle;
-      const end = s === 0 ? middle : to;
-      if (s === side) {
-        const count = this.#pool.count(branch);
-        const sub =
-          start === end
-            ? this.#unchanged(branch)
-            : this.#update(changes, start, end, count, branch, fork + 1);
-        this.#pool.setSide(joined, s, sub.count, this.hash, sub.node);
-      } else {
-        const sub = this.#update(changes, start, end, 0, NO_NODE, fork + 1);
-        this.#pool.setSide(joined, s, sub.count, this.hash, sub.node);
-      }
-    }
-    return this.#settle(joined);
+  #set(bucket: number, count: number, root: Uint8Array): void {
+    this.#total += count - this.#counts[bucket]!;
+    this.#counts[bucket] = count;
+    this.#roots.set(root, bucket * HASH_BYTES);
+    this.#tree.set(bucket, count, root);
   }
 
-  #unchanged(branch: number): Subtree {
-    this.#pool.hashInto(branch, this.hash);
-    return { count: this.#pool.count(branch), node: branch };
+  #root(bucket: number): Uint8Array {
+    return this.#roots.subarray(bucket * HASH_BYTES, (bucket + 1) * HASH_BYTES);
   }
-
-  /** All changes are below the branch: they part at its bit. */
-  #descend(changes: TrieChanges, from: number, to: number, branch: number): Subtree {
-    const bit = this.#pool.bit(branch);
-    const middle = firstWithBit(changes.paths, from, to, bit);
-    this.#updateSide(changes, from, middle, branch, 0, bit);
-    this.#updateSide(changes, middle, to, branch, 1, bit);
-    for (let side = 0; side < 2; side++) {
-      if (this.#pool.sideCount(branch, side) === 0) return this.#collapse(branch, 1 - side);
-    }
-    return this.#settle(branch);
-  }
-
-  #updateSide(
-    changes: TrieChanges,
-    from: number,
-    to: number,
-    branch: number,
-    side: number,
-    bit: number,
-  ): void {
-    if (from === to) return;
-    const count = this.#pool.sideCount(branch, side);
-    const child = this.#pool.child(branch, side);
-    const sub = this.#update(changes, from, to, count, child, bit + 1);
-    this.#pool.setSide(branch, side, sub.count, this.hash, sub.node);
-  }
-
-  /** One side is empty now: the branch goes and its other side takes its place, hash unchanged. */
-  #collapse(branch: number, side: number): Subtree {
-    const count = this.#pool.sideCount(branch, side);
-    this.hash.set(this.#pool.sideHash(branch, side));
-    const node = this.#pool.child(branch, side);
-    this.#cache.remove(branch);
-    return { count, node };
-  }
-
-  /** Hashes a branch whose sides are final. It has enough leaves to stay: `after` was checked on the way down. */
-  #settle(branch: number): Subtree {
-    const count = this.#pool.count(branch);
-    assert(count > SMALL_LEAVES_MAX, "INV-TRIE-2: a stored branch has enough leaves", { count });
-    this.#cache.changed(branch, this.#height);
-    this.#pool.hashInto(branch, this.hash);
-    return { count, node: branch };
-  }
-
-  #loadFor(changes: TrieChanges, from: number, bits: number): number {
-    const start = from * PATH_BYTES;
-    copyPrefix(changes.paths, start, bits, this.#prefix, 0);
-    return this.#cache.load(this.#vault, this.#prefix, bits);
-  }
-
-  /** Removes a branch and all branches below it. */
-  #removeAll(branch: number): void {
-    for (let side = 0; side < 2; side++) {
-      if (this.#pool.sideCount(branch, side) > SMALL_LEAVES_MAX) {
-        this.#removeAll(this.#cache.loadChild(branch, side));
-      }
-    }
-    this.#cache.remove(branch);
-  }
-
-  /** Builds the subtree again from its leaf rows, which the block has already written. */
-  #rebuild(changes: TrieChanges, from: number, bits: number, count: number): Subtree {
-    const path = changes.paths.subarray(from * PATH_BYTES, (from + 1) * PATH_BYTES);
-    this.#leaves.read(this.#vault, path, bits, count);
-    return { count, node: this.#build(0, count, 0) };
-  }
-
-  /** Hashes leaves[from, to) of the range read last; returns their branch or NO_NODE. */
-  #build(from: number, to: number, depth: number): number {
-    const { paths, hashes } = this.#leaves;
-    const count = to - from;
-    if (count <= 1) {
-      if (count === 0) this.hash.fill(0);
-      else copyHash(hashes, from * HASH_BYTES, this.hash);
-      return NO_NODE;
-    }
-    const bit = firstDifferentBit(paths, from * PATH_BYTES, paths, (to - 1) * PATH_BYTES);
-    const middle = firstWithBit(paths, from, to, bit);
-    return count > SMALL_LEAVES_MAX
-      ? this.#buildStored(from, middle, to, bit, depth)
-      : this.#buildSmall(from, middle, to, bit, depth);
-  }
-
-  #buildStored(from: number, middle: number, to: number, bit: number, depth: number): number {
-    const { paths } = this.#leaves;
-    const branch = this.#pool.allocate(this.#vault, bit, paths, from * PATH_BYTES);
-    const left = this.#build(from, middle, depth + 1);
-    this.#pool.setSide(branch, 0, middle - from, this.hash, left);
-    const right = this.#build(middle, to, depth + 1);
-    this.#pool.setSide(branch, 1, to - middle, this.hash, right);
-    this.#settle(branch);
-    return branch;
-  }
-
-  #buildSmall(from: number, middle: number, to: number, bit: number, depth: number): number {
-    const input = this.#inputAt(depth);
-    input[1] = bit >> 8;
-    input[2] = bit & 0xff;
-    copyPrefix(this.#leaves.paths, from * PATH_BYTES, bit, input, 3);
-    this.#build(from, middle, depth + 1);
-    input.set(this.hash, LEFT_AT);
-    this.#build(middle, to, depth + 1);
-    input.set(this.hash, RIGHT_AT);
-    this.#hasher.sha256Into(input, this.hash, 0);
-    return NO_NODE;
-  }
-
-  #inputAt(depth: number): Uint8Array {
-    let input = this.#inputs[depth];
-    if (input === undefined) {
-      input = new Uint8Array(BRANCH_INPUT_BYTES);
-      input[0] = TAG_BRANCH;
-      this.#inputs[depth] = input;
-    }
-    return input;
-  }
-}
-
-function copyHash(from: Uint8Array, offset: number, to: Uint8Array): void {
-  for (let i = 0; i < HASH_BYTES; i++) to[i] = from[offset + i]!;
-}
-
-function sum(deltas: Int8Array, from: number, to: number): number {
-  let total = 0;
-  for (let i = from; i < to; i++) total += deltas[i]!;
-  return total;
-}
-
-/** The first of the sorted paths[from, to) that has `bit` set; `to` when none has. All agree before that bit. */
-function firstWithBit(paths: Uint8Array, from: number, to: number, bit: number): number {
-  let low = from;
-  let high = to;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (bitAt(paths, middle * PATH_BYTES, bit) === 1) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

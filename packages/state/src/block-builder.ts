@@ -1,0 +1,202 @@
+/**
+ * One vault's block of one entry: runs the transactions, then writes what they changed, the trie, the header
+ * and the history (commitment.md, "What operations do", "Header").
+ *
+ *   INV-BLOCK-1  Each vault with at least one accepted transaction gets exactly one block per entry.
+ *   INV-BLOCK-2  Rows, trie and header of a block belong to one batch of the page store.
+ */
+import {
+  BlockExecutor,
+  type CanonicalTransaction,
+  configHash,
+  type ExecutionResult,
+  encodeHeader,
+  encodeRecord,
+  Kind,
+  keyId,
+  type LedgerKey,
+  leafHash,
+  type NetChange,
+  PATH_BYTES,
+  stateRoot,
+  treeRoot,
+} from "@authledger/proof";
+import { assert, compareBytes, HASH_BYTES, type Hasher } from "@authledger/types";
+import type { NoncedValue } from "./entry.js";
+import type { OpenVault } from "./open-vault.js";
+import { type Tables, transactionKey } from "./tables.js";
+import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
+
+/** Where a block stands in the log. */
+export interface BlockPlace {
+  readonly index: number;
+  readonly term: number;
+  readonly timeMs: number;
+}
+
+interface PathChange extends NetChange {
+  readonly path: Uint8Array;
+}
+
+export class BlockBuilder {
+  readonly vault: OpenVault;
+  readonly height: number;
+  readonly #place: BlockPlace;
+  readonly #tables: Tables;
+  readonly #hasher: Hasher;
+  readonly #executor: BlockExecutor;
+  readonly #transactions: Uint8Array[] = [];
+  /** Values of the keys that accepted transactions wrote last. */
+  readonly #values = new Map<string, NoncedValue>();
+  /** Paths of the keys that were read, by identity. */
+  readonly #paths = new Map<LedgerKey, Uint8Array>();
+
+  constructor(vault: OpenVault, place: BlockPlace, tables: Tables, hasher: Hasher) {
+    this.vault = vault;
+    this.height = vault.size;
+    this.#place = place;
+    this.#tables = tables;
+    this.#hasher = hasher;
+    const source = {
+      get: (key: LedgerKey) => {
+        const path = vault.paths.path(key);
+        this.#paths.set(key, path);
+        return vault.record(key, path);
+      },
+    };
+    this.#executor = new BlockExecutor(source, this.height, place.timeMs);
+  }
+
+  get transactionCount(): number {
+    return this.#transactions.length;
+  }
+
+  /** Runs a transaction; an accepted one is in the block from now on. */
+  run(
+    transaction: CanonicalTransaction,
+    canonical: Uint8Array,
+    values: ReadonlyMap<string, NoncedValue>,
+  ): ExecutionResult {
+    assert(transaction.timestampMs === this.#place.timeMs, "a block has one time", {
+      vault: this.vault.id,
+    });
+    const result = this.#executor.run(transaction);
+    if (result.kind === "accepted") {
+      this.#transactions.push(canonical.slice());
+      for (const [key, value] of values) this.#values.set(key, value);
+    }
+    return result;
+  }
+
+  /** Writes the block; returns its hash. */
+  finish(): Uint8Array {
+    const changes = this.#executor.netChanges().map((change) => this.#locate(change));
+    changes.sort((a, b) => compareBytes(a.path, b.path));
+    this.#writeLeaves(changes);
+    this.#updateTrie(changes);
+    this.#writeTransactions();
+    this.vault.append(this.#header(changes));
+    return this.vault.tip.blockHash;
+  }
+
+  #locate(change: NetChange): PathChange {
+    const path = this.#paths.get(change.key) ?? this.vault.paths.path(change.key);
+    return { ...change, path };
+  }
+
+  #writeLeaves(changes: readonly PathChange[]): void {
+    const { leaf, value } = this.#tables;
+    const { vault } = this;
+    const recordHash = new Uint8Array(HASH_BYTES);
+    for (const { key, path, before, after } of changes) {
+      if (after === undefined) {
+        leaf.delete(vault.rowKey(path));
+        if (before?.value !== undefined && key.kind !== Kind.tupleBySubject) {
+          value.delete(vault.rowKey(path));
+        }
+        continue;
+      }
+      const record = encodeRecord(key, after);
+      const row = new Uint8Array(HASH_BYTES + record.length);
+      vault.records.hashInto(record, recordHash, 0);
+      vault.leaves.leafInto(path, recordHash, row, 0);
+      row.set(record, HASH_BYTES);
+      const replaced = leaf.put(vault.rowKey(path), row);
+      assert(replaced === (before !== undefined), "both directions of a tuple agree (INV-EXEC-3)");
+      this.#writeValue(key, path, before?.value !== undefined, after.value !== undefined);
+    }
+  }
+
+  /** A tuple's condition lies with its authoritative direction. */
+  #writeValue(key: LedgerKey, path: Uint8Array, had: boolean, has: boolean): void {
+    if (key.kind === Kind.tupleBySubject) return;
+    const { value } = this.#tables;
+    if (!has) {
+      if (had) value.delete(this.vault.rowKey(path));
+      return;
+    }
+    const nonced = this.#values.get(keyId(key));
+    assert(nonced !== undefined, "the entry carries the value that it commits to");
+    const row = new Uint8Array(nonced.nonce.length + nonced.value.length);
+    row.set(nonced.nonce);
+    row.set(nonced.value, nonced.nonce.length);
+    value.put(this.vault.rowKey(path), row);
+  }
+
+  #updateTrie(changes: readonly PathChange[]): void {
+    const count = changes.length;
+    const paths = new Uint8Array(count * PATH_BYTES);
+    const deltas = new Int8Array(count);
+    changes.forEach(({ path, before, after }, i) => {
+      paths.set(path, i * PATH_BYTES);
+      deltas[i] = (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
+    });
+    this.vault.trie.update(this.height, { count, paths, deltas });
+  }
+
+  #writeTransactions(): void {
+    this.#transactions.forEach((canonical, i) => {
+      this.#tables.transaction.put(transactionKey(this.vault.id, this.height, i), canonical);
+    });
+  }
+
+  #header(changes: readonly PathChange[]): Uint8Array {
+    const { vault } = this;
+    const hashes = this.#transactions.map((canonical) => leafHash(this.#hasher, canonical));
+    const { trie } = vault;
+    return encodeHeader({
+      bothDirections: true,
+      vaultRef: vault.vaultRef,
+      height: this.height,
+      timestampMs: this.#place.timeMs,
+      term: this.#place.term,
+      index: this.#place.index,
+      transactionCount: hashes.length,
+      transactionRoot: treeRoot(this.#hasher, hashes),
+      previousHash: vault.previousHash,
+      historyRoot: vault.history.root(),
+      stateRoot: stateRoot(this.#hasher, vault.vaultRef, trie.total, trie.top()),
+      leafCount: trie.total,
+      configHash: this.#configHash(changes),
+    });
+  }
+
+  /** As before, unless the block set a record of the partition "ledger". */
+  #configHash(changes: readonly PathChange[]): Uint8Array {
+    const { vault } = this;
+    const isTouched = changes.some(
+      ({ key }) => key.kind === Kind.ledgerRecord && key.partition === "ledger",
+    );
+    if (!isTouched && vault.configHash !== undefined) return vault.configHash;
+    const prefix = vault.paths.listPrefix(Kind.ledgerRecord, "ledger");
+    const from = leafKeyBuffer(vault.id);
+    from.set(prefix, PATH_AT);
+    const hashes: Uint8Array[] = [];
+    const cursor = this.#tables.leaf.cursor();
+    for (let ok = cursor.seek(from); ok; ok = cursor.next()) {
+      if (compareBytes(cursor.key.subarray(0, 20), from.subarray(0, 20)) !== 0) break;
+      hashes.push(vault.records.hash(recordOfRow(cursor.value)));
+    }
+    return configHash(this.#hasher, hashes);
+  }
+}

@@ -1,0 +1,454 @@
+/**
+ * The state machine of a group: applies log entries to the page store, and opens vaults for readers.
+ *
+ *   INV-STATE-1  What an entry does depends on the state before it and its bytes alone.
+ *   INV-STATE-2  An entry is applied without awaiting: no reader sees half of it.
+ *   INV-STATE-3  Before a flush everything that lives beside the tables is written to them.
+ *
+ * It knows no log and signs nothing: the engine feeds it committed entries and decides when to flush.
+ */
+import {
+  type CanonicalTransaction,
+  commitToValue,
+  decodeTransaction,
+  entityKey,
+  type FailedCondition,
+  Kind,
+  keyId,
+  type LedgerKey,
+  tupleKey,
+} from "@authledger/proof";
+import type { AppliedState, PageStore } from "@authledger/store";
+import {
+  assert,
+  ByteReader,
+  ByteWriter,
+  equalBytes,
+  type Hasher,
+  LedgerError,
+  type OperationStatus,
+  toHex,
+} from "@authledger/types";
+import { pack, unpack } from "msgpackr";
+import { BlockBuilder, type BlockPlace } from "./block-builder.js";
+import { nextDigest } from "./digest.js";
+import {
+  type CreateVaultItem,
+  decodeEntry,
+  type EntryItem,
+  type InitItem,
+  type NoncedValue,
+  type SealedTransaction,
+  type TransactionItem,
+} from "./entry.js";
+import { Idempotency } from "./idempotency.js";
+import { OpenVault } from "./open-vault.js";
+import { encodeOutcomes, type Outcome, type Refusal } from "./outcome.js";
+import {
+  decodeEntity,
+  type OrganizationEntity,
+  organizationOfKey,
+  SYSTEM_ORGANIZATION_NAME,
+  SYSTEM_VAULT,
+  type VaultEntity,
+} from "./system-vault.js";
+import { openTables, type Tables } from "./tables.js";
+import {
+  BRANCH_CACHE_DEFAULTS,
+  BranchCache,
+  type BranchCacheOptions,
+} from "./trie/branch-cache.js";
+import { LeafRange } from "./trie/leaf-range.js";
+import { NodePool } from "./trie/node-pool.js";
+import { TrieUpdater } from "./trie/trie-updater.js";
+import type { TrieDeps } from "./trie/vault-trie.js";
+import { VaultRows } from "./vault-rows.js";
+
+/** Vaults in memory after a flush (about 40 KiB each beside their branches); more are opened as needed. */
+export const OPEN_VAULTS_MAX = 1_024;
+
+const CLUSTER_KEY: Uint8Array = new TextEncoder().encode("cluster");
+
+/** Who the cluster is, from its init entry. */
+export interface ClusterIdentity {
+  readonly id: string;
+  readonly origin: string;
+}
+
+export interface AppliedBlock {
+  readonly vault: number;
+  readonly height: number;
+  readonly blockHash: Uint8Array;
+}
+
+/** What an entry did. */
+export interface AppliedEntry {
+  readonly outcomes: readonly Outcome[];
+  readonly blocks: readonly AppliedBlock[];
+}
+
+/** An entry being applied. */
+interface Batch {
+  readonly place: BlockPlace;
+  readonly builders: Map<number, BlockBuilder>;
+}
+
+export class GroupState {
+  readonly rows: VaultRows;
+  readonly tables: Tables;
+  readonly #store: PageStore;
+  readonly #hasher: Hasher;
+  readonly #idempotency: Idempotency;
+  readonly #trie: TrieDeps;
+  readonly #cache: BranchCache;
+  readonly #vaults = new Map<number, OpenVault>();
+  #applied: AppliedState;
+  #cluster: ClusterIdentity | undefined;
+
+  constructor(
+    store: PageStore,
+    hasher: Hasher,
+    options: BranchCacheOptions = BRANCH_CACHE_DEFAULTS,
+  ) {
+    this.#store = store;
+    this.#hasher = hasher;
+    this.tables = openTables(store);
+    this.rows = new VaultRows(this.tables);
+    this.#idempotency = new Idempotency(this.tables.idempotency, this.tables.idempotencyAge);
+    this.#cache = new BranchCache(this.tables.branch, new NodePool(hasher), options);
+    const leaves = new LeafRange(this.tables.leaf);
+    this.#trie = {
+      leafTable: this.tables.leaf,
+      bucketTable: this.tables.bucket,
+      cache: this.#cache,
+      updater: new TrieUpdater(this.#cache, leaves, hasher),
+      leaves,
+      hasher,
+    };
+    this.#applied = store.applied;
+    const cluster = this.tables.meta.get(CLUSTER_KEY);
+    if (cluster !== undefined) this.#cluster = unpack(cluster) as ClusterIdentity;
+  }
+
+  /** The last entry applied; time and digest are those at it. */
+  get applied(): AppliedState {
+    return this.#applied;
+  }
+
+  /** Absent before the group's init entry. */
+  get cluster(): ClusterIdentity | undefined {
+    return this.#cluster;
+  }
+
+  /** Bytes of branches in memory. */
+  get branchBytes(): number {
+    return this.#cache.pool.bytes;
+  }
+
+  /** An existing vault, opened. */
+  vault(id: number): OpenVault | undefined {
+    const open = this.#vaults.get(id);
+    if (open !== undefined) {
+      this.#vaults.delete(id);
+      this.#vaults.set(id, open);
+      return open;
+    }
+    const row = this.rows.vault(id);
+    if (row === undefined) return undefined;
+    const vault = new OpenVault(row, this.tables, this.#trie);
+    this.#vaults.set(id, vault);
+    return vault;
+  }
+
+  /** The last sequence of a client in a vault, 0 before the first. */
+  lastSequence(vault: number, clientId: string): number {
+    const row = this.tables.client.get(clientKey(vault, clientId));
+    return row === undefined ? 0 : new ByteReader(row, "client row").safeU64("sequence");
+  }
+
+  /**
+   * Applies a committed entry.
+   * @throws LedgerError UNKNOWN_OP_CODE: this version does not know the entry, the node must stop
+   */
+  apply(index: number, term: number, payload: Uint8Array): AppliedEntry {
+    assert(index === this.#applied.index + 1, "entries are applied in order", {
+      index,
+      applied: this.#applied.index,
+    });
+    if (payload.length === 0) return this.#finish(index, term, this.#applied.leaderTimeMs, [], []);
+    const entry = decodeEntry(payload);
+    assert(entry.timeMs >= this.#applied.leaderTimeMs, "time does not go back", { index });
+    const batch: Batch = {
+      place: { index, term, timeMs: entry.timeMs },
+      builders: new Map(),
+    };
+    const outcomes = entry.items.map((item) => this.#applyItem(batch, item));
+    const blocks: AppliedBlock[] = [];
+    for (const [vault, builder] of [...batch.builders].sort(([a], [b]) => a - b)) {
+      if (builder.transactionCount === 0) continue;
+      blocks.push({ vault, height: builder.height, blockHash: builder.finish() });
+    }
+    return this.#finish(index, term, entry.timeMs, outcomes, blocks);
+  }
+
+  /** Writes what lives beside the tables; the state that a flush holds (INV-STATE-3). */
+  prepareFlush(): AppliedState {
+    this.#cache.writeAll();
+    for (const vault of this.#vaults.values()) vault.trie.writeBuckets();
+    if (this.#cache.isOverBudget) for (const { trie } of this.#vaults.values()) trie.evict();
+    for (const [id, vault] of this.#vaults) {
+      if (this.#vaults.size <= OPEN_VAULTS_MAX) break;
+      vault.trie.evict();
+      this.#vaults.delete(id);
+    }
+    this.#store.endBatch();
+    return this.#applied;
+  }
+
+  #finish(
+    index: number,
+    term: number,
+    leaderTimeMs: number,
+    outcomes: readonly Outcome[],
+    blocks: readonly AppliedBlock[],
+  ): AppliedEntry {
+    const digest = nextDigest(
+      this.#hasher,
+      this.#applied.digest,
+      index,
+      term,
+      blocks.map(({ blockHash }) => blockHash),
+      encodeOutcomes(outcomes),
+    );
+    this.#applied = { index, term, configIndex: 0, leaderTimeMs, digest };
+    this.#store.endBatch();
+    return { outcomes, blocks };
+  }
+
+  #applyItem(batch: Batch, item: EntryItem): Outcome {
+    try {
+      switch (item.kind) {
+        case "transaction":
+          return this.#applyTransaction(batch, item);
+        case "create_vault":
+          return this.#createVault(batch, item);
+        case "init":
+          return this.#initialize(batch, item);
+      }
+    } catch (error) {
+      if (error instanceof LedgerError && isRefusal(error)) return refusalOf(error);
+      throw error;
+    }
+  }
+
+  #builder(batch: Batch, vaultId: number): BlockBuilder {
+    const known = batch.builders.get(vaultId);
+    if (known !== undefined) return known;
+    const vault = this.vault(vaultId);
+    if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    const builder = new BlockBuilder(vault, batch.place, this.tables, this.#hasher);
+    batch.builders.set(vaultId, builder);
+    return builder;
+  }
+
+  #applyTransaction(batch: Batch, item: TransactionItem): Outcome {
+    const transaction = decodeTransaction(item.transaction.canonical);
+    const { vault, idempotencyKey: key, payloadHash } = item;
+    const { timeMs } = batch.place;
+    if (key !== "") {
+      const { clientId } = transaction;
+      const found = this.#idempotency.lookup(vault, clientId, key, payloadHash, timeMs);
+      if (found.kind === "reused") {
+        const message = `the idempotency key "${key}" was used with another request`;
+        throw new LedgerError("IDEMPOTENCY_KEY_REUSED", message, { details: { key } });
+      }
+      if (found.kind === "same") {
+        return { kind: "applied", vault, transaction: found.remembered, replayed: true };
+      }
+    }
+    const builder = this.#builder(batch, vault);
+    const statuses = this.#run(builder, item.transaction, transaction);
+    const remembered = {
+      transactionId: transaction.id.slice(),
+      sequence: transaction.sequence,
+      height: builder.height,
+      index: builder.transactionCount - 1,
+      statuses,
+    };
+    this.#noteClient(vault, transaction);
+    if (key !== "") {
+      const { clientId } = transaction;
+      this.#idempotency.remember(vault, clientId, key, payloadHash, timeMs, remembered);
+    }
+    if (vault === SYSTEM_VAULT) this.#noteOrganizations(transaction, item.transaction);
+    return { kind: "applied", vault, transaction: remembered, replayed: false };
+  }
+
+  /** @throws LedgerError PRECONDITION_FAILED and what else refuses a transaction */
+  #run(
+    builder: BlockBuilder,
+    sealed: SealedTransaction,
+    transaction: CanonicalTransaction,
+  ): readonly OperationStatus[] {
+    const values = this.#valuesOf(sealed, transaction);
+    const result = builder.run(transaction, sealed.canonical, values);
+    if (result.kind === "accepted") return result.statuses;
+    throw preconditionFailed(result.failure);
+  }
+
+  /** The values beside a transaction by the keys they belong to, checked against its digests. */
+  #valuesOf(
+    sealed: SealedTransaction,
+    transaction: CanonicalTransaction,
+  ): ReadonlyMap<string, NoncedValue> {
+    const values = new Map<string, NoncedValue>();
+    let next = 0;
+    for (const op of transaction.ops) {
+      if (!("value" in op) || op.value === undefined) continue;
+      const nonced = sealed.values[next++];
+      assert(nonced !== undefined, "the entry carries every value that it commits to");
+      const { length, digest } = commitToValue(this.#hasher, nonced.nonce, nonced.value);
+      assert(length === op.value.length && equalBytes(digest, op.value.digest), "values match");
+      values.set(keyId(keyOfValue(op)), nonced);
+    }
+    return values;
+  }
+
+  #noteClient(vault: number, { clientId, sequence }: CanonicalTransaction): void {
+    if (clientId === "") return;
+    const row = new ByteWriter(8).u64(sequence);
+    this.tables.client.put(clientKey(vault, clientId), row.view());
+  }
+
+  /** Rows of organizations follow from the system vault's entities. */
+  #noteOrganizations(transaction: CanonicalTransaction, sealed: SealedTransaction): void {
+    let next = 0;
+    for (const op of transaction.ops) {
+      if (!("value" in op) || op.value === undefined) continue;
+      const nonced = sealed.values[next++]!;
+      const slug = op.op === "set_entity" ? organizationOfKey(op.key) : undefined;
+      if (slug === undefined) continue;
+      const entity = decodeEntity<OrganizationEntity>(nonced.value);
+      const { name, status, created_ms: createdAtMs } = entity;
+      this.rows.putOrganization({ slug, name, status, createdAtMs });
+    }
+  }
+
+  #createVault(batch: Batch, item: CreateVaultItem): Outcome {
+    const organization = this.rows.organizationBySlug(item.organization);
+    if (organization === undefined) {
+      throw new LedgerError(
+        "ORGANIZATION_NOT_FOUND",
+        `there is no organization ${item.organization}`,
+      );
+    }
+    if (organization.status !== "active") {
+      const message = `organization ${item.organization} is ${organization.status}`;
+      throw new LedgerError("ORGANIZATION_NOT_ACTIVE", message);
+    }
+    const registration = decodeTransaction(item.registration.canonical);
+    this.#run(this.#builder(batch, SYSTEM_VAULT), item.registration, registration);
+    const entity = decodeEntity<VaultEntity>(item.registration.values[0]!.value);
+    const { name, status, origin, created_ms: createdAtMs } = entity;
+    const row = this.rows.addVault({
+      organization: organization.id,
+      slug: item.slug,
+      name,
+      status,
+      createdAtMs,
+      origin,
+      salt: item.salt.slice(),
+    });
+    const genesis = decodeTransaction(item.genesis.canonical);
+    this.#run(this.#builder(batch, row.id), item.genesis, genesis);
+    return { kind: "vault_created", vault: row.id };
+  }
+
+  #initialize(batch: Batch, item: InitItem): Outcome {
+    if (this.#cluster !== undefined) {
+      throw new LedgerError("PRECONDITION_FAILED", `the cluster is ${this.#cluster.id} already`);
+    }
+    const { clusterId: id, clusterOrigin: origin } = item;
+    this.#cluster = { id, origin };
+    this.tables.meta.put(CLUSTER_KEY, pack(this.#cluster));
+    const { timeMs: createdAtMs } = batch.place;
+    const name = SYSTEM_ORGANIZATION_NAME;
+    const organization = this.rows.putOrganization({
+      slug: 0n,
+      name,
+      status: "active",
+      createdAtMs,
+    });
+    const row = this.rows.addVault({
+      organization: organization.id,
+      slug: 0n,
+      name,
+      status: "active",
+      createdAtMs,
+      origin: `${origin}/0/0`,
+      salt: item.salt.slice(),
+    });
+    assert(row.id === SYSTEM_VAULT, "the system vault comes first", { id: row.id });
+    this.#run(
+      this.#builder(batch, row.id),
+      item.genesis,
+      decodeTransaction(item.genesis.canonical),
+    );
+    return { kind: "initialized" };
+  }
+}
+
+/** The key whose value an operation sets. */
+function keyOfValue(op: CanonicalTransaction["ops"][number]): LedgerKey {
+  switch (op.op) {
+    case "create_tuple":
+      return tupleKey(op.tuple);
+    case "set_entity":
+      return entityKey(op.key);
+    case "set_record": {
+      const { partition, group, item } = op;
+      return { kind: Kind.ledgerRecord, partition, group, item };
+    }
+    default:
+      throw new LedgerError("INTERNAL", `operation ${op.op} has no value`);
+  }
+}
+
+function clientKey(vault: number, clientId: string): Uint8Array {
+  return new ByteWriter(140).u32(vault).utf8(clientId).finish();
+}
+
+const REFUSALS: ReadonlySet<string> = new Set([
+  "VAULT_NOT_FOUND",
+  "ORGANIZATION_NOT_FOUND",
+  "ORGANIZATION_NOT_ACTIVE",
+  "PRECONDITION_FAILED",
+  "IDEMPOTENCY_KEY_REUSED",
+  "PATH_COLLISION",
+  "RECORD_TOO_LARGE",
+  "LIMIT_EXCEEDED",
+]);
+
+function isRefusal({ code }: LedgerError): boolean {
+  return REFUSALS.has(code);
+}
+
+function refusalOf({ code, message, details }: LedgerError): Refusal {
+  return { kind: "refused", code, message, details };
+}
+
+function preconditionFailed({ operation, key, condition, found }: FailedCondition): LedgerError {
+  const parts = [key.partition, key.group, key.item].filter((part) => part !== "");
+  const name = key.kind === Kind.entity ? key.partition + key.item : parts.join(" ");
+  const state = found === undefined ? "it does not exist" : `it is at version ${found.version}`;
+  const message = `operation ${operation} over "${name}": the condition ${condition} does not hold, ${state}`;
+  return new LedgerError("PRECONDITION_FAILED", message, {
+    details: {
+      operation,
+      key: name,
+      condition,
+      ...(found && { version: Number(found.version) }),
+      ...(found?.value && { digest: toHex(found.value.digest) }),
+    },
+  });
+}

@@ -1,0 +1,59 @@
+/**
+ * What the system vault (organization 0, vault 0) says of organizations and vaults: entities with JSON
+ * values. Keys and texts are normative for this project (docs/format/ledger-records.md).
+ */
+import { decodeUtf8, LedgerError, toHex, utf8 } from "@authledger/types";
+import type { OrganizationStatus, VaultStatus } from "./vault-rows.js";
+
+export const SYSTEM_VAULT = 0;
+export const SYSTEM_ORGANIZATION_NAME = "_system";
+
+export interface OrganizationEntity {
+  readonly name: string;
+  readonly status: OrganizationStatus;
+  readonly created_ms: number;
+}
+
+export interface VaultEntity {
+  readonly name: string;
+  readonly status: VaultStatus;
+  readonly origin: string;
+  readonly vault_ref: string;
+  readonly created_ms: number;
+}
+
+export function organizationEntityKey(slug: bigint): string {
+  return `org:${slug}`;
+}
+
+export function vaultEntityKey(organization: bigint, slug: bigint): string {
+  return `vault:${organization}:${slug}`;
+}
+
+/** The slug that an organization's entity names; undefined for other keys. */
+export function organizationOfKey(key: string): bigint | undefined {
+  const match = /^org:([0-9]{1,20})$/.exec(key);
+  return match === null ? undefined : BigInt(match[1]!);
+}
+
+export function encodeOrganizationEntity(entity: OrganizationEntity): Uint8Array {
+  const { name, status, created_ms } = entity;
+  return utf8(JSON.stringify({ name, status, created_ms }));
+}
+
+export function encodeVaultEntity(
+  entity: Omit<VaultEntity, "vault_ref"> & { readonly vaultRef: Uint8Array },
+): Uint8Array {
+  const { name, status, origin, created_ms } = entity;
+  const vault_ref = toHex(entity.vaultRef);
+  return utf8(JSON.stringify({ name, status, origin, vault_ref, created_ms }));
+}
+
+/** Reads an entity that this ledger wrote. @throws LedgerError CODEC_DECODE */
+export function decodeEntity<T>(value: Uint8Array): T {
+  try {
+    return JSON.parse(decodeUtf8(value) ?? "") as T;
+  } catch (cause) {
+    throw new LedgerError("CODEC_DECODE", "an entity of the system vault is not JSON", { cause });
+  }
+}
