@@ -137,6 +137,30 @@ describe("an NDJSON source", () => {
     expect(await ndjsonSource(path).estimate?.()).toBeUndefined();
   });
 
+  it("reports a stream that breaks, and refuses to read a stream twice", async () => {
+    async function* broken() {
+      yield utf8(line(1));
+      throw new Error("EPIPE");
+    }
+    const source = ndjsonSource(broken());
+    const error = await rejectedBy(itemsOf(source));
+    expect([error.code, error.message]).toEqual([
+      "IO_READ_FAILED",
+      'cannot read "standard input": EPIPE',
+    ]);
+    expect(() => source.items()).toThrow("read once");
+  });
+
+  it("estimates a file whose lines grow within a tenth", async () => {
+    const path = `${temporaryDirectory()}/growing`;
+    const lines = Array.from({ length: 40_000 }, (_, i) =>
+      line(i).replace('u"', `${"u".repeat(1 + i / 400)}"`),
+    );
+    writeFileSync(path, lines.join(""));
+    const estimate = await ndjsonSource(path).estimate?.();
+    expect(Math.abs(estimate! / 40_000 - 1)).toBeLessThan(0.1);
+  });
+
   it("does not read ahead of its consumer (INV-IMPORT-2)", async () => {
     let given = 0;
     async function* endless() {

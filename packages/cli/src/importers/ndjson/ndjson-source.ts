@@ -6,9 +6,9 @@
  * one line (INV-IMPORT-2).
  */
 import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { LedgerError, limits } from "@authledger/types";
+import { assert, LedgerError, limits } from "@authledger/types";
 import { type ImportSource, rejected, type SourceItem } from "../import-source.js";
 import { type Line, splitLines } from "./line-splitter.js";
 import { parseNdjsonLine } from "./ndjson-line.js";
@@ -18,32 +18,46 @@ import { parseNdjsonLine } from "./ndjson-line.js";
  * of 1 MiB that is written as text with many escapes can be over it; base64 always fits.
  */
 export const LINE_BYTES_MAX: number = Math.ceil(limits.VALUE_BYTES_MAX / 3) * 4 + 64 * 1024;
+const LINE_FEED = 0x0a;
 /** One read of the file. */
 const READ_BYTES = 256 * 1024;
-/** How much of the front of a file the estimate looks at. */
-const ESTIMATE_BYTES = 256 * 1024;
+/** The estimate looks at so many places of a file, evenly spread: lines often grow towards the end. */
+const ESTIMATE_SAMPLES = 16;
+const SAMPLE_BYTES = 16 * 1024;
 
 /**
  * Reads a file, or a stream of bytes such as standard input, which can be read once only.
  * @example ndjsonSource("tuples.ndjson")
- * @throws LedgerError IO_READ_FAILED from `items()`, when the file cannot be opened or read
+ * @throws LedgerError IO_READ_FAILED from `items()`, when the file or the stream cannot be read
  */
 export function ndjsonSource(input: string | AsyncIterable<Uint8Array>): ImportSource {
-  if (typeof input !== "string") {
-    return { name: "standard input", identity: "ndjson:-", items: () => itemsOf(input) };
-  }
+  if (typeof input !== "string") return streamSource(input);
   return {
     name: basename(input),
     identity: `ndjson:${resolve(input)}`,
     estimate: () => estimateLines(input),
-    items: () => itemsOf(readFileChunks(input)),
+    items: () => itemsOf(input, fileChunks(input)),
+  };
+}
+
+function streamSource(input: AsyncIterable<Uint8Array>): ImportSource {
+  let isRead = false;
+  return {
+    name: "standard input",
+    identity: "ndjson:-",
+    items: () => {
+      assert(!isRead, "a stream is read once: a second run would find it empty and import nothing");
+      isRead = true;
+      return itemsOf("standard input", input);
+    },
   };
 }
 
 async function* itemsOf(
+  name: string,
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<readonly SourceItem[], void, undefined> {
-  for await (const lines of splitLines(chunks, LINE_BYTES_MAX)) {
+  for await (const lines of splitLines(reading(name, chunks), LINE_BYTES_MAX)) {
     const items = lines.flatMap((line) => itemOf(line) ?? []);
     if (items.length > 0) yield items;
   }
@@ -61,28 +75,32 @@ function itemOf(line: Line): SourceItem | undefined {
   return { kind: "operation", position, operation: result.operation };
 }
 
-async function* readFileChunks(path: string): AsyncGenerator<Uint8Array, void, undefined> {
-  const stream = createReadStream(path, { highWaterMark: READ_BYTES });
+/** Opens the file when the first chunk is asked for: a stream that nobody reads would throw its error at nobody. */
+async function* fileChunks(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* createReadStream(path, { highWaterMark: READ_BYTES });
+}
+
+/** The chunks; a failure of the stream says what was read. */
+async function* reading(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    for await (const chunk of stream) yield chunk as Uint8Array;
+    yield* chunks;
   } catch (error) {
-    const message = `cannot read "${path}": ${(error as Error).message}`;
-    throw new LedgerError("IO_READ_FAILED", message, { cause: error, details: { path } });
-  } finally {
-    stream.destroy();
+    const message = `cannot read "${name}": ${(error as Error).message}`;
+    throw new LedgerError("IO_READ_FAILED", message, { cause: error, details: { path: name } });
   }
 }
 
-/** Lines of the file if all of it is like its front; undefined for what has no size, such as a pipe. */
+/** Lines of the file if all of it is like the samples; undefined for what has no size, such as a pipe. */
 async function estimateLines(path: string): Promise<number | undefined> {
   try {
+    const found = await stat(path);
+    if (!found.isFile()) return undefined;
     const file = await open(path, "r");
     try {
-      const stat = await file.stat();
-      if (!stat.isFile()) return undefined;
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(ESTIMATE_BYTES), 0);
-      const lines = countLines(buffer.subarray(0, bytesRead));
-      return bytesRead === 0 ? 0 : Math.round((lines * stat.size) / bytesRead);
+      return await sampledLines(file, found.size);
     } finally {
       await file.close();
     }
@@ -91,8 +109,25 @@ async function estimateLines(path: string): Promise<number | undefined> {
   }
 }
 
-function countLines(bytes: Uint8Array): number {
+async function sampledLines(file: FileHandle, size: number): Promise<number> {
+  const isSmall = size <= ESTIMATE_SAMPLES * SAMPLE_BYTES;
+  const sample = Buffer.alloc(isSmall ? size : SAMPLE_BYTES);
+  const step = isSmall ? size : Math.floor((size - SAMPLE_BYTES) / (ESTIMATE_SAMPLES - 1));
   let lines = 0;
-  for (let at = bytes.indexOf(0x0a); at >= 0; at = bytes.indexOf(0x0a, at + 1)) lines += 1;
-  return bytes.at(-1) === 0x0a ? lines : lines + 1;
+  let bytes = 0;
+  for (let at = 0; at + sample.length <= size && sample.length > 0; at += step) {
+    const { bytesRead } = await file.read(sample, 0, sample.length, at);
+    if (bytesRead === 0) break;
+    lines += countLineEnds(sample.subarray(0, bytesRead));
+    bytes += bytesRead;
+    if (isSmall && sample[bytesRead - 1] !== LINE_FEED) lines += 1;
+  }
+  return bytes === 0 ? 0 : Math.round((lines * size) / bytes);
+}
+
+function countLineEnds(bytes: Uint8Array): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1))
+    lines += 1;
+  return lines;
 }

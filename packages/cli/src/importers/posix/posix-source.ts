@@ -30,7 +30,7 @@ export interface PosixOptions {
   readonly userDatabase?: UserDatabaseFiles;
 }
 
-export interface PosixCounts {
+interface PosixCounts {
   /** Files and directories that became tuples, those above the tree included. */
   entries: number;
   tuples: number;
@@ -50,7 +50,10 @@ export interface PosixSource extends ImportSource {
 const DEFAULT_FILES: UserDatabaseFiles = { passwd: "/etc/passwd", group: "/etc/group" };
 /** A batch is full with so many items; the walk gives the event loop a turn behind each. */
 const BATCH_ITEMS = 1_000;
-/** The estimate walks ahead over so many entries, half a second's worth, and gives up on larger trees. */
+/**
+ * The estimate walks ahead over so many entries and gives up on larger trees: 8 us each, 1.1 s for the 137,736
+ * entries of a /usr and 0.1 s up to a limit of 100,000 tuples (2 cores, Node 20.20, 2026-11).
+ */
 const ESTIMATE_ENTRIES_MAX = 200_000;
 /** Steps of the walk between two turns of the event loop, 5 ms. */
 const STEPS_PER_TURN = 512;

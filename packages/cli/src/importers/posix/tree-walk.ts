@@ -26,7 +26,7 @@ export interface WalkOptions {
 /** File systems in which the kernel shows itself: no ownership that anybody set, and no end in some of them. */
 export const KERNEL_TREES: readonly string[] = ["/proc", "/sys", "/dev"];
 /** Names of one directory are sorted in memory: some 100 MB for as many as this. */
-export const DIRECTORY_NAMES_MAX = 1_000_000;
+const DIRECTORY_NAMES_MAX = 1_000_000;
 /** Directories inside one another. A path of 4,096 bytes, the longest that Linux takes, has half as many. */
 const DEPTH_MAX = 4_096;
 /** Entries that one system call for a directory asks for. */

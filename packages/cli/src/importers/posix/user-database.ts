@@ -23,7 +23,7 @@ export interface UserDatabase {
   readonly rejected: readonly RejectedItem[];
 }
 
-export interface Membership {
+interface Membership {
   /** The line that says so. */
   readonly position: string;
   /** `group:staff` */
