@@ -177,7 +177,11 @@ export interface EngineCalls {
   };
   get_tip: {
     request: { readonly vault: number; readonly consistency: Consistency };
-    reply: { readonly header: Uint8Array; readonly blockHash: Uint8Array; readonly at: AnswerPoint };
+    reply: {
+      readonly header: Uint8Array;
+      readonly blockHash: Uint8Array;
+      readonly at: AnswerPoint;
+    };
   };
   get_block: {
     request: VaultRead & { readonly height: number; readonly transactions: boolean };

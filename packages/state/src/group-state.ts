@@ -160,6 +160,11 @@ export class GroupState {
     return vault;
   }
 
+  /** A vault that is open already; does not open it. */
+  openVault(id: number): OpenVault | undefined {
+    return this.#vaults.get(id);
+  }
+
   /** The last sequence of a client in a vault, 0 before the first. */
   lastSequence(vault: number, clientId: string): number {
     const row = this.tables.client.get(clientKey(vault, clientId));

@@ -1,0 +1,379 @@
+/**
+ * The engine of a node: owns every file, is the single writer, and answers what crosses the port.
+ *
+ * One thread: a read runs where it arrives, between two entries; a write waits for its entry to be synced and
+ * applied. Long work (replay, flush, filling log segments) is cut into slices by those who do it.
+ */
+import type { Clock, Disk, Random, Timers } from "@authledger/io";
+import { joinPath } from "@authledger/io";
+import { GroupState } from "@authledger/state";
+import { DataLock, PageStore, type StoreStats } from "@authledger/store";
+import {
+  type GroupId,
+  groupId,
+  type Hasher,
+  LedgerError,
+  toHex,
+  validateOrigin,
+} from "@authledger/types";
+import { Wal, type WalStats } from "@authledger/wal";
+import { Flusher } from "./flusher.js";
+import { GroupOfOne } from "./group-of-one.js";
+import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
+import { DATA_FORMAT_VERSION, type NodeDirectory, openNodeDirectory } from "./node-directory.js";
+import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
+import { Proposer } from "./proposer.js";
+import { Reads } from "./reads.js";
+import { Signer } from "./signer.js";
+import { findOrganization, findVault, organizationInfo, vaultInfo, Writes } from "./writes.js";
+
+/** The first group; there is one until organizations are spread over several. */
+const GROUP: GroupId = groupId(1);
+
+export interface EngineOptions {
+  /** The data directory; created when missing. */
+  readonly directory: string;
+  /** Memory of the page cache, in bytes. Default 256 MiB. */
+  readonly cacheBytes: number;
+  /** Prefix of all origins, for a new cluster. Default `<16 hex of the cluster id>.authledger.local`. */
+  readonly clusterOrigin?: string | undefined;
+}
+
+export interface EngineDeps {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timers: Timers;
+  readonly hasher: Hasher;
+  /** Takes the data directory for this process. */
+  readonly lock: (directory: string) => Promise<{ release(): Promise<void> }>;
+  /** The node cannot go on: the process must exit with the code for I/O errors. */
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+/** Figures for metrics. */
+export interface EngineStats {
+  readonly store: StoreStats;
+  readonly wal: WalStats;
+  readonly writesWaiting: number;
+  readonly entriesInFlight: number;
+  readonly appliedIndex: number;
+  readonly flushedIndex: number;
+  readonly branchBytes: number;
+}
+
+export class Engine implements EnginePort {
+  readonly #deps: EngineDeps;
+  readonly #node: NodeDirectory;
+  readonly #lock: { release(): Promise<void> };
+  readonly #wal: Wal;
+  readonly #store: PageStore;
+  readonly #state: GroupState;
+  readonly #group: GroupOfOne;
+  readonly #proposer: Proposer;
+  readonly #signer: Signer;
+  readonly #flusher: Flusher;
+  readonly #reads: Reads;
+  readonly #writes: Writes;
+  #stopTicking: () => void = () => undefined;
+  #nextSigned = 0;
+  #failure: LedgerError | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(parts: {
+    readonly deps: EngineDeps;
+    readonly node: NodeDirectory;
+    readonly lock: { release(): Promise<void> };
+    readonly wal: Wal;
+    readonly store: PageStore;
+    readonly state: GroupState;
+    readonly open: OpeningGroup;
+    readonly group: GroupOfOne;
+  }) {
+    const { deps, node, wal, state, open } = parts;
+    this.#deps = deps;
+    this.#node = node;
+    this.#lock = parts.lock;
+    this.#wal = wal;
+    this.#store = parts.store;
+    this.#state = state;
+    this.#group = parts.group;
+    this.#flusher = open.flusher;
+    const { clock, hasher, random } = deps;
+    const soon = (run: () => void): void => {
+      setImmediate(run);
+    };
+    const name = `replica-1.${toHex(node.identity.incarnation).slice(0, 16)}`;
+    this.#signer = new Signer(GROUP, name, node.secrets, { wal, clock, hasher, soon });
+    this.#proposer = new Proposer({
+      clock,
+      lastTimeMs: () => state.applied.leaderTimeMs,
+      submit: (entry) => this.#group.submit(entry),
+      soon,
+    });
+    open.proposer = this.#proposer;
+    open.onFatal = (error) => this.#die(error);
+    this.#reads = new Reads({ state, signer: this.#signer, clock, hasher });
+    const nowMs = (): number => clock.nowMs();
+    const { proposer, signer } = { proposer: this.#proposer, signer: this.#signer };
+    this.#writes = new Writes({ state, proposer, signer, hasher, random, nowMs });
+  }
+
+  /**
+   * Opens the data directory, recovers, and is ready for calls.
+   * @throws LedgerError DATA_DIR_IN_USE, DATA_DIR_INVALID, FORMAT_NEWER, WAL_CORRUPT, STORE_NO_VALID_SLOT, ...
+   */
+  static async open(options: EngineOptions, deps: EngineDeps): Promise<Engine> {
+    if (options.clusterOrigin !== undefined)
+      validateOrigin(options.clusterOrigin, "cluster origin");
+    await deps.disk.makeDirectory(options.directory);
+    const lock = await deps.lock(options.directory);
+    try {
+      const engine = await Engine.#open(options, deps, lock);
+      await engine.#begin(options.clusterOrigin);
+      return engine;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  static async #open(
+    options: EngineOptions,
+    deps: EngineDeps,
+    lock: { release(): Promise<void> },
+  ): Promise<Engine> {
+    const { directory, cacheBytes } = options;
+    const node = await openNodeDirectory(directory, deps);
+    const groupDirectory = joinPath(directory, "groups", String(GROUP));
+    await deps.disk.makeDirectory(groupDirectory);
+    const store = await PageStore.open(
+      {
+        path: joinPath(groupDirectory, "state.db"),
+        cacheBytes,
+        groupId: GROUP,
+        incarnation: node.identity.incarnation,
+      },
+      deps,
+    );
+    const open = new OpeningGroup(deps.onFatal);
+    const wal = await Wal.open(
+      {
+        directory: joinPath(directory, "wal"),
+        voters: "one",
+        ...(store.applied.index > 0 && {
+          knownDurableIndexes: new Map([[GROUP, store.applied.index]]),
+        }),
+      },
+      { ...deps, onFatal: (error) => open.onFatal(error) },
+    );
+    const state = new GroupState(store, deps.hasher);
+    open.flusher = new Flusher(GROUP, cacheBytes, {
+      store,
+      state,
+      wal,
+      clock: deps.clock,
+      onDiskFull: (error) => open.proposer?.pause(error),
+      onFatal: (error) => open.onFatal(error),
+      onFlushed: () => open.afterApply(),
+    });
+    const group = await GroupOfOne.open(GROUP, node.identity.nodeId, {
+      wal,
+      state,
+      yield: () => deps.timers.yield(),
+      onApplied: () => open.afterApply(),
+      onSettled: () => open.proposer?.settled(),
+      onFatal: (error) => open.onFatal(error),
+    });
+    return new Engine({ deps, node, lock, wal, store, state, open, group });
+  }
+
+  /** Initializes a new cluster and starts the clockwork. */
+  async #begin(clusterOrigin: string | undefined): Promise<void> {
+    if (this.#state.cluster === undefined) {
+      const id = toHex(this.#deps.random.bytes(16));
+      const origin = clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`;
+      await this.#writes.initialize(id, origin);
+    }
+    this.#tick();
+  }
+
+  get identity(): NodeDirectory["identity"] {
+    return this.#node.identity;
+  }
+
+  /** Authenticates page tokens of the front. */
+  get pageTokenKey(): Uint8Array {
+    return this.#node.secrets.pageTokenKey;
+  }
+
+  /** Why the node has stopped, if it has. */
+  get failure(): LedgerError | undefined {
+    return this.#failure;
+  }
+
+  stats(): EngineStats {
+    return {
+      store: this.#store.stats(),
+      wal: this.#wal.stats(),
+      writesWaiting: this.#proposer.waiting,
+      entriesInFlight: this.#proposer.inFlight,
+      appliedIndex: this.#state.applied.index,
+      flushedIndex: this.#flusher.flushedIndex,
+      branchBytes: this.#state.branchBytes,
+    };
+  }
+
+  call<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+    deadlineAtMs?: number,
+  ): Promise<EngineReply<C>> {
+    try {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#closing !== undefined) {
+        throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+      }
+      const handler = this.#handlers[call] as Handler<C>;
+      return Promise.resolve(handler(request, deadlineAtMs));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Waits for what was accepted, flushes, and closes everything. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#stopTicking();
+    while (this.#failure === undefined && this.#proposer.waiting + this.#proposer.inFlight > 0) {
+      await this.#deps.timers.yield();
+    }
+    if (this.#failure === undefined) {
+      await this.#group.idle();
+      await this.#flusher.flush();
+    }
+    await this.#store.close();
+    if (this.#failure === undefined) await this.#wal.close();
+    await this.#lock.release();
+  }
+
+  readonly #handlers: { readonly [C in EngineCall]: Handler<C> } = {
+    resolve_vault: ({ organization, vault }) => ({
+      vault: findVault(this.#state, organization, vault).id,
+    }),
+    write: (request, deadline) => this.#writes.write(request, deadline),
+    read_entities: (request) => this.#reads.readEntities(request),
+    check: (request) => this.#reads.check(request),
+    list_tuples: (request) => this.#reads.listTuples(request),
+    get_tip: (request) => this.#reads.getTip(request),
+    get_block: (request) => this.#reads.getBlock(request),
+    get_checkpoint: (request) => this.#reads.getCheckpoint(request),
+    get_consistency_proof: (request) => this.#reads.getConsistencyProof(request),
+    get_trust_anchor: ({ vault }) => ({ anchor: this.#writes.trustAnchor(vault) }),
+    create_organization: (request) => this.#writes.createOrganization(request),
+    get_organization: ({ organization }) => ({
+      organization: organizationInfo(findOrganization(this.#state, organization)),
+    }),
+    list_organizations: ({ limit, after }) => {
+      const { rows, next } = this.#state.rows.organizations(after ?? 1n, limit);
+      const organizations = rows.map(organizationInfo);
+      return next === undefined ? { organizations } : { organizations, next };
+    },
+    create_vault: (request) => this.#writes.createVault(request),
+    get_vault: ({ organization, vault }) => ({
+      vault: vaultInfo(this.#state, findVault(this.#state, organization, vault)),
+    }),
+    list_vaults: ({ organization, limit, after }) => {
+      const { id } = findOrganization(this.#state, organization);
+      const { rows, next } = this.#state.rows.vaults(id, after ?? 0n, limit);
+      const vaults = rows.map((row) => vaultInfo(this.#state, row));
+      return next === undefined ? { vaults } : { vaults, next };
+    },
+    get_node_info: () => this.#nodeInfo(),
+  };
+
+  #nodeInfo(): NodeInfo {
+    const cluster = this.#state.cluster!;
+    return {
+      nodeId: this.#node.identity.nodeId,
+      clusterId: cluster.id,
+      clusterOrigin: cluster.origin,
+      formatVersion: DATA_FORMAT_VERSION,
+      role: "leader",
+      term: this.#group.term,
+      lastIndex: this.#group.lastIndex,
+      appliedIndex: this.#state.applied.index,
+      flushedIndex: this.#flusher.flushedIndex,
+      organizations: this.#state.rows.organizationCount - 1,
+      vaults: this.#state.rows.vaultCount - 1,
+    };
+  }
+
+  /** Once a second: flush when it is due, sign heads that moved. */
+  #tick(): void {
+    this.#stopTicking = this.#deps.timers.after(SIGN_INTERVAL_MS, () => {
+      if (this.#failure !== undefined || this.#closing !== undefined) return;
+      this.#flusher.tick();
+      this.#signMoved();
+      this.#tick();
+    });
+  }
+
+  #signMoved(): void {
+    const count = this.#state.rows.vaultCount;
+    for (let looked = 0; looked < Math.min(count, SIGN_ROUND_MAX); looked++) {
+      const vault = this.#state.openVault(this.#nextSigned);
+      this.#nextSigned = (this.#nextSigned + 1) % count;
+      if (vault === undefined || !this.#signer.isMoved(vault)) continue;
+      this.#signer.head(vault).catch((error: unknown) => this.#note(LedgerError.from(error)));
+    }
+  }
+
+  /** A node that cannot sign any more must not go on as if nothing had happened. */
+  #note(error: LedgerError): void {
+    if (error.code === "SIGNING_REFUSED") this.#die(error);
+  }
+
+  #die(error: LedgerError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#proposer.pause(error);
+    this.#deps.onFatal(error);
+  }
+}
+
+type Handler<C extends EngineCall> = (
+  request: EngineRequest<C>,
+  deadlineAtMs: number | undefined,
+) => EngineReply<C> | Promise<EngineReply<C>>;
+
+/** Ties together what is needed while the log is replayed, before the engine exists. */
+class OpeningGroup {
+  flusher!: Flusher;
+  proposer: Proposer | undefined;
+  onFatal: (error: LedgerError) => void;
+
+  constructor(onFatal: (error: LedgerError) => void) {
+    this.onFatal = onFatal;
+  }
+
+  /** Flushes when it is due, and lets writers wait while the disk is behind. */
+  afterApply(): void {
+    this.flusher.tick();
+    if (this.flusher.isStalled) this.proposer?.pause("stalled");
+    else this.proposer?.resume();
+  }
+}
+
+/** Takes a data directory with the lock of the page store. */
+export function lockDataDirectory(directory: string): Promise<{ release(): Promise<void> }> {
+  return DataLock.acquire(directory);
+}

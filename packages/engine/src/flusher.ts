@@ -1,0 +1,105 @@
+/**
+ * When the page store is flushed (storage.md, "Flush policy"): many dirty pages, some time, or much log. After
+ * a flush the log is released behind the older slot.
+ *
+ *   INV-FLUSHER-1  The log is released only behind what both slots hold.
+ */
+import type { Clock } from "@authledger/io";
+import type { GroupState } from "@authledger/state";
+import type { PageStore } from "@authledger/store";
+import { type GroupId, LedgerError } from "@authledger/types";
+import type { Wal } from "@authledger/wal";
+import {
+  DIRTY_STALL_FACTOR,
+  FLUSH_DIRTY_BYTES,
+  FLUSH_DIRTY_CACHE_PART,
+  FLUSH_INTERVAL_MS,
+  FLUSH_LOG_BYTES,
+  FLUSH_RETRY_MS,
+} from "./limits.js";
+
+export interface FlusherDeps {
+  readonly store: PageStore;
+  readonly state: GroupState;
+  readonly wal: Wal;
+  readonly clock: Clock;
+  /** There is no room: writes are refused. Undefined: there is again. */
+  readonly onDiskFull: (error: LedgerError | undefined) => void;
+  readonly onFatal: (error: LedgerError) => void;
+  /** Told when a flush ended. */
+  readonly onFlushed: () => void;
+}
+
+export class Flusher {
+  readonly #group: GroupId;
+  readonly #deps: FlusherDeps;
+  readonly #dirtyMax: number;
+  #lastMs: number;
+  #flushedIndex: number;
+  #logBytes = 0;
+  #retryAtMs = 0;
+  #running: Promise<void> | undefined;
+
+  constructor(group: GroupId, cacheBytes: number, deps: FlusherDeps) {
+    this.#group = group;
+    this.#deps = deps;
+    this.#dirtyMax = Math.min(FLUSH_DIRTY_BYTES, cacheBytes * FLUSH_DIRTY_CACHE_PART);
+    this.#lastMs = deps.clock.monotonicMs();
+    this.#flushedIndex = deps.store.applied.index;
+  }
+
+  get flushedIndex(): number {
+    return this.#flushedIndex;
+  }
+
+  /** So much is dirty that writers must wait for the disk. */
+  get isStalled(): boolean {
+    return this.#deps.store.dirtyBytes > this.#dirtyMax * DIRTY_STALL_FACTOR;
+  }
+
+  /** Starts a flush when one is due. Called after entries were applied, and from time to time. */
+  tick(): void {
+    const { store, state, clock, wal } = this.#deps;
+    if (this.#running !== undefined || state.applied.index === this.#flushedIndex) return;
+    const now = clock.monotonicMs();
+    if (now < this.#retryAtMs) return;
+    const logBytes = wal.stats().logBytes;
+    const isDue =
+      store.dirtyBytes >= this.#dirtyMax ||
+      now - this.#lastMs >= FLUSH_INTERVAL_MS ||
+      logBytes - this.#logBytes >= FLUSH_LOG_BYTES;
+    if (isDue) void this.flush();
+  }
+
+  /** Flushes now, after a running flush. */
+  async flush(): Promise<void> {
+    await this.#running;
+    this.#running = this.#flush().finally(() => {
+      this.#running = undefined;
+    });
+    await this.#running;
+    this.#deps.onFlushed();
+  }
+
+  async #flush(): Promise<void> {
+    const { store, state, wal, clock, onDiskFull, onFatal } = this.#deps;
+    try {
+      const applied = state.prepareFlush();
+      await store.flush(applied);
+      this.#flushedIndex = applied.index;
+      this.#lastMs = clock.monotonicMs();
+      if (this.#retryAtMs > 0) onDiskFull(undefined);
+      this.#retryAtMs = 0;
+      wal.release(this.#group, store.appliedFloor);
+      this.#logBytes = wal.stats().logBytes;
+    } catch (error) {
+      const failure = LedgerError.from(error);
+      if (failure.code !== "DISK_FULL") {
+        onFatal(failure);
+        return;
+      }
+      this.#retryAtMs = clock.monotonicMs() + FLUSH_RETRY_MS;
+      onDiskFull(failure);
+    }
+  }
+}

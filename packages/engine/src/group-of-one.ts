@@ -1,0 +1,145 @@
+/**
+ * A Raft group with one voter: what is synced in its own log is committed. It keeps the log as a cluster would
+ * (terms, hard state, an empty entry at the start of each term), so that more voters can join later.
+ *
+ *   INV-GROUP-1  An entry is applied only after it is synced, and in order.
+ *   INV-GROUP-2  A write is answered only after its entry is applied.
+ */
+import type { GroupState } from "@authledger/state";
+import { type GroupId, LedgerError, type NodeId } from "@authledger/types";
+import type { GroupLog, Wal } from "@authledger/wal";
+import { REPLAY_BYTES } from "./limits.js";
+import type { ProposedEntry } from "./proposer.js";
+
+export interface GroupDeps {
+  readonly wal: Wal;
+  readonly state: GroupState;
+  /** Lets everything else that is ready run first. */
+  readonly yield: () => Promise<void>;
+  /** Told after each entry that was applied. */
+  readonly onApplied: () => void;
+  /** Told when an entry has been applied or has failed. */
+  readonly onSettled: () => void;
+  /** The node cannot go on. */
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+interface Committed {
+  readonly index: number;
+  readonly entry: ProposedEntry;
+}
+
+export class GroupOfOne {
+  readonly #id: GroupId;
+  readonly #deps: GroupDeps;
+  readonly #log: GroupLog;
+  readonly #term: number;
+  #committed: Committed[] = [];
+  #applying: Promise<void> | undefined;
+
+  private constructor(id: GroupId, deps: GroupDeps, log: GroupLog, term: number) {
+    this.#id = id;
+    this.#deps = deps;
+    this.#log = log;
+    this.#term = term;
+  }
+
+  /** Replays the log behind the applied index, then begins a new term. */
+  static async open(id: GroupId, node: NodeId, deps: GroupDeps): Promise<GroupOfOne> {
+    const { wal } = deps;
+    if (wal.group(id) === undefined) {
+      await wal.append([{ kind: "group", group: id, action: "create" }]);
+    }
+    const log = wal.group(id)!;
+    await replay(log, deps);
+    const term = log.hardState.term + 1;
+    const index = log.lastIndex + 1;
+    const payload = new Uint8Array(0);
+    await wal.append([
+      { kind: "hard-state", group: id, term, vote: node },
+      { kind: "entry", group: id, index, term, payload },
+    ]);
+    deps.state.apply(index, term, payload);
+    return new GroupOfOne(id, deps, log, term);
+  }
+
+  get term(): number {
+    return this.#term;
+  }
+
+  get lastIndex(): number {
+    return this.#log.lastIndex;
+  }
+
+  /** Appends an entry; its proposals are told what became of it. */
+  submit(entry: ProposedEntry): void {
+    const index = this.#log.lastIndex + 1;
+    const record = {
+      kind: "entry",
+      group: this.#id,
+      index,
+      term: this.#term,
+      payload: entry.payload,
+    } as const;
+    this.#deps.wal.append([record]).then(
+      () => this.#commit({ index, entry }),
+      (error: unknown) => this.#fail(entry, error),
+    );
+  }
+
+  /** Resolves when everything committed so far is applied. */
+  async idle(): Promise<void> {
+    await this.#applying;
+  }
+
+  #commit(committed: Committed): void {
+    this.#committed.push(committed);
+    this.#applying ??= this.#applyAll().finally(() => {
+      this.#applying = undefined;
+    });
+  }
+
+  async #applyAll(): Promise<void> {
+    while (this.#committed.length > 0) {
+      const next = this.#committed.shift()!;
+      try {
+        this.#apply(next);
+      } catch (error) {
+        const failure = LedgerError.from(error);
+        for (const proposal of next.entry.proposals) proposal.failed(failure);
+        this.#deps.onFatal(failure);
+        return;
+      }
+      this.#deps.onSettled();
+      this.#deps.onApplied();
+      if (this.#committed.length > 0) await this.#deps.yield();
+    }
+  }
+
+  #apply({ index, entry }: Committed): void {
+    const { outcomes } = this.#deps.state.apply(index, this.#term, entry.payload);
+    for (const [i, outcome] of outcomes.entries()) entry.proposals[i]!.done(outcome, index);
+  }
+
+  #fail(entry: ProposedEntry, error: unknown): void {
+    for (const proposal of entry.proposals) proposal.failed(error);
+    this.#deps.onSettled();
+  }
+}
+
+/** Applies what the page store does not hold yet. Everything in the log of a single voter is committed. */
+async function replay(log: GroupLog, { state, yield: pause, onApplied }: GroupDeps): Promise<void> {
+  const first = state.applied.index + 1;
+  if (first < log.firstIndex) {
+    const message = `the log begins at entry ${log.firstIndex}, the page store ends at ${first - 1}`;
+    throw new LedgerError("WAL_CORRUPT", message);
+  }
+  for (let index = first; index <= log.lastIndex; ) {
+    for (const entry of log.entries(index, log.lastIndex + 1, REPLAY_BYTES)) {
+      state.apply(entry.index, entry.term, entry.payload);
+      index = entry.index + 1;
+      onApplied();
+    }
+    await pause();
+  }
+}

@@ -1,0 +1,33 @@
+/** Every bound of the engine with its arithmetic. */
+const MiB = 1024 * 1024;
+
+/** Operations of one entry, unless a single transaction has more: some 20 ms of apply. */
+export const ENTRY_OPERATIONS_MAX = 1_000;
+/** Entries on their way to the disk; one is being synced while the next ones gather. */
+export const ENTRIES_IN_FLIGHT_MAX = 4;
+/** Requests waiting to be proposed, and their bytes. More are refused with OVERLOADED. */
+export const WRITES_WAITING_MAX = 10_000;
+export const WRITE_BYTES_WAITING_MAX: number = 64 * MiB;
+/** What a refused client is told to wait. */
+export const OVERLOAD_RETRY_MS = 250;
+/** Flush when so much is dirty (hashed paths scatter: small flushes write a page per key), */
+export const FLUSH_DIRTY_BYTES: number = 192 * MiB;
+/** ... but never more than this part of the cache. */
+export const FLUSH_DIRTY_CACHE_PART = 0.75;
+/** ... or after so long, or so much log. */
+export const FLUSH_INTERVAL_MS = 30_000;
+export const FLUSH_LOG_BYTES: number = 256 * MiB;
+/** Writers wait when dirty pages take so much more than the flush threshold. */
+export const DIRTY_STALL_FACTOR = 2;
+/** After a flush found no room. */
+export const FLUSH_RETRY_MS = 5_000;
+/** A head that moved is signed after so long, asked for or not. */
+export const SIGN_INTERVAL_MS = 1_000;
+/** A signed head of an unmoved vault is given out again for so long. */
+export const CHECKPOINT_REUSE_MS = 1_000;
+/** Vaults signed in one round. */
+export const SIGN_ROUND_MAX = 1_000;
+/** Signed heads kept to be given out again. */
+export const CHECKPOINTS_KEPT_MAX = 4_096;
+/** Entries read from the log at once when it is replayed. */
+export const REPLAY_BYTES: number = 16 * MiB;

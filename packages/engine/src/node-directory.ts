@@ -1,0 +1,114 @@
+/**
+ * The data directory of a node: who it is, and its secrets (architecture.md, "One process").
+ *
+ *     LOCK  node.json            who holds it; node id, incarnation, format version
+ *     keys/log.seed              32 bytes, 0600: all log keys of the vaults are derived from it
+ *     keys/replica.seed          32 bytes, 0600: this replica's cosigning key
+ *     keys/page-token.key        32 bytes, 0600: authenticates page tokens
+ *     wal/  groups/1/state.db
+ */
+import { type Disk, joinPath, type Random, readFile, replaceFile } from "@authledger/io";
+import {
+  decodeUtf8,
+  fromHex,
+  LedgerError,
+  type NodeId,
+  nodeId,
+  toHex,
+  utf8,
+} from "@authledger/types";
+
+/** The version of the directory's layout that this code writes. */
+export const DATA_FORMAT_VERSION = 1;
+const SEED_BYTES = 32;
+
+export interface NodeIdentity {
+  readonly nodeId: NodeId;
+  /** Random for each disk's life: an empty disk is a new node. 16 bytes. */
+  readonly incarnation: Uint8Array;
+}
+
+export interface NodeSecrets {
+  readonly logSeed: Uint8Array;
+  readonly replicaSeed: Uint8Array;
+  readonly pageTokenKey: Uint8Array;
+}
+
+export interface NodeDirectory {
+  readonly identity: NodeIdentity;
+  readonly secrets: NodeSecrets;
+}
+
+interface NodeFile {
+  readonly format_version: number;
+  readonly node_id: string;
+  readonly incarnation: string;
+}
+
+/** @throws LedgerError FORMAT_NEWER, DATA_DIR_INVALID */
+export async function openNodeDirectory(
+  directory: string,
+  deps: { readonly disk: Disk; readonly random: Random },
+): Promise<NodeDirectory> {
+  const { disk, random } = deps;
+  const keys = joinPath(directory, "keys");
+  await disk.makeDirectory(keys);
+  const identity = await openIdentity(joinPath(directory, "node.json"), disk, random);
+  const secret = (name: string): Promise<Uint8Array> =>
+    openSecret(joinPath(keys, name), disk, random);
+  const secrets = {
+    logSeed: await secret("log.seed"),
+    replicaSeed: await secret("replica.seed"),
+    pageTokenKey: await secret("page-token.key"),
+  };
+  return { identity, secrets };
+}
+
+async function openIdentity(path: string, disk: Disk, random: Random): Promise<NodeIdentity> {
+  if (await disk.exists(path)) return parseIdentity(path, await readFile(disk, path));
+  const file: NodeFile = {
+    format_version: DATA_FORMAT_VERSION,
+    node_id: String(new DataView(random.bytes(8).buffer).getBigUint64(0) >> 1n),
+    incarnation: toHex(random.bytes(16)),
+  };
+  const bytes = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
+  await replaceFile(disk, path, bytes);
+  return parseIdentity(path, bytes);
+}
+
+function parseIdentity(path: string, bytes: Uint8Array): NodeIdentity {
+  const file = parseJson(path, bytes);
+  if (file.format_version > DATA_FORMAT_VERSION) {
+    const message = `${path} is of format ${file.format_version}, this version knows ${DATA_FORMAT_VERSION}`;
+    throw new LedgerError("FORMAT_NEWER", message, {
+      details: { format: file.format_version, file: path },
+    });
+  }
+  try {
+    return {
+      nodeId: nodeId(BigInt(file.node_id)),
+      incarnation: fromHex(file.incarnation),
+    };
+  } catch (cause) {
+    throw new LedgerError("DATA_DIR_INVALID", `${path} does not name a node`, { cause });
+  }
+}
+
+function parseJson(path: string, bytes: Uint8Array): NodeFile {
+  try {
+    return JSON.parse(decodeUtf8(bytes) ?? "") as NodeFile;
+  } catch (cause) {
+    throw new LedgerError("DATA_DIR_INVALID", `${path} is not JSON`, { cause });
+  }
+}
+
+async function openSecret(path: string, disk: Disk, random: Random): Promise<Uint8Array> {
+  if (!(await disk.exists(path))) {
+    await replaceFile(disk, path, random.bytes(SEED_BYTES), 0o600);
+  }
+  const seed = await readFile(disk, path);
+  if (seed.length === SEED_BYTES) return seed;
+  throw new LedgerError("DATA_DIR_INVALID", `${path} has ${seed.length} bytes, not ${SEED_BYTES}`, {
+    details: { file: path },
+  });
+}

@@ -1,0 +1,191 @@
+/**
+ * Writes on their way into the log: natural batching, stamping, a bounded pipeline (architecture.md, "A
+ * write"). If nothing is in flight what has arrived goes at once; while entries are in flight, arriving
+ * writes gather for the next one. No timer, no window.
+ *
+ *   INV-PROPOSE-1  Requests of one client are proposed in the order in which they came.
+ *   INV-PROPOSE-2  Stamped times do not go back, and sequences of a client ascend.
+ */
+import type { Clock } from "@authledger/io";
+import {
+  type EntryItem,
+  encodeEntry,
+  type Outcome,
+  type SealedTransaction,
+  sealedBytes,
+} from "@authledger/state";
+import { LedgerError, limits } from "@authledger/types";
+import {
+  ENTRIES_IN_FLIGHT_MAX,
+  ENTRY_OPERATIONS_MAX,
+  OVERLOAD_RETRY_MS,
+  WRITE_BYTES_WAITING_MAX,
+  WRITES_WAITING_MAX,
+} from "./limits.js";
+
+/** One item to be proposed: made when its turn comes, since only then its time and sequence are known. */
+export interface Proposal {
+  readonly operations: number;
+  /** Bytes in memory, near enough for limits. */
+  readonly bytes: number;
+  /** On the monotonic clock; refused when it has passed before its turn. */
+  readonly deadlineAtMs: number | undefined;
+  /** Reads the applied state while it is made, so that nothing may be in flight before it. */
+  readonly needsCurrentState: boolean;
+  make(timeMs: number): EntryItem;
+  done(outcome: Outcome, index: number): void;
+  failed(error: unknown): void;
+}
+
+/** An entry and whom to tell. */
+export interface ProposedEntry {
+  readonly payload: Uint8Array;
+  readonly proposals: readonly Proposal[];
+}
+
+export interface ProposerDeps {
+  readonly clock: Clock;
+  /** Time of the last entry, applied or in flight. */
+  readonly lastTimeMs: () => number;
+  /** Hands an entry to the log. */
+  readonly submit: (entry: ProposedEntry) => void;
+  readonly soon: (run: () => void) => void;
+}
+
+export class Proposer {
+  readonly #deps: ProposerDeps;
+  #waiting: Proposal[] = [];
+  #waitingBytes = 0;
+  #inFlight = 0;
+  #scheduled = false;
+  #paused: LedgerError | "stalled" | undefined;
+  #stampedMs = 0;
+
+  constructor(deps: ProposerDeps) {
+    this.#deps = deps;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** @throws LedgerError OVERLOADED, or what writes are refused for */
+  add(proposal: Proposal): void {
+    if (this.#paused instanceof LedgerError) throw this.#paused;
+    const isFull =
+      this.#waiting.length >= WRITES_WAITING_MAX ||
+      this.#waitingBytes + proposal.bytes > WRITE_BYTES_WAITING_MAX;
+    if (isFull) {
+      const message = `${this.#waiting.length} writes of ${this.#waitingBytes} bytes are waiting`;
+      throw new LedgerError("OVERLOADED", message, { retryAfterMs: OVERLOAD_RETRY_MS });
+    }
+    this.#waiting.push(proposal);
+    this.#waitingBytes += proposal.bytes;
+    this.#schedule();
+  }
+
+  /** An entry has been applied or has failed. */
+  settled(): void {
+    this.#inFlight--;
+    this.#schedule();
+  }
+
+  /** Refuses writes with an error, lets them wait, or takes them again. */
+  pause(why: LedgerError | "stalled" | undefined): void {
+    if (why === "stalled" && this.#paused instanceof LedgerError) return;
+    this.#paused = why;
+    if (why instanceof LedgerError) this.failAll(why);
+    else this.#schedule();
+  }
+
+  /** Ends a stall; a refusal stays until it is taken back. */
+  resume(): void {
+    if (this.#paused === "stalled") this.pause(undefined);
+  }
+
+  failAll(error: unknown): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const proposal of waiting) proposal.failed(error);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#waiting.length === 0) return;
+    this.#scheduled = true;
+    this.#deps.soon(() => {
+      this.#scheduled = false;
+      this.#propose();
+    });
+  }
+
+  #propose(): void {
+    while (
+      this.#paused === undefined &&
+      this.#waiting.length > 0 &&
+      this.#inFlight < ENTRIES_IN_FLIGHT_MAX
+    ) {
+      if (this.#waiting[0]!.needsCurrentState && this.#inFlight > 0) return;
+      const entry = this.#nextEntry();
+      if (entry === undefined) continue;
+      this.#inFlight++;
+      this.#deps.submit(entry);
+      // What arrives while this entry is synced makes the next one; a full entry need not wait for it.
+      if (this.#waiting.length < ENTRY_OPERATIONS_MAX / 10) return;
+    }
+  }
+
+  #nextEntry(): ProposedEntry | undefined {
+    const timeMs = Math.max(this.#stampedMs, this.#deps.lastTimeMs(), this.#deps.clock.nowMs());
+    const proposals: Proposal[] = [];
+    const items: EntryItem[] = [];
+    let operations = 0;
+    let bytes = 0;
+    let taken = 0;
+    for (const proposal of this.#waiting) {
+      const isFull =
+        operations + proposal.operations > ENTRY_OPERATIONS_MAX ||
+        bytes + proposal.bytes > limits.ENTRY_BYTES_MAX / 2;
+      if (items.length > 0 && (isFull || proposal.needsCurrentState)) break;
+      taken++;
+      const item = this.#make(proposal, timeMs);
+      if (item === undefined) continue;
+      proposals.push(proposal);
+      items.push(item);
+      operations += proposal.operations;
+      bytes += itemBytes(item);
+    }
+    for (const { bytes: size } of this.#waiting.splice(0, taken)) this.#waitingBytes -= size;
+    if (items.length === 0) return undefined;
+    this.#stampedMs = timeMs;
+    return { payload: encodeEntry({ timeMs, items }), proposals };
+  }
+
+  #make(proposal: Proposal, timeMs: number): EntryItem | undefined {
+    try {
+      const { deadlineAtMs } = proposal;
+      if (deadlineAtMs !== undefined && deadlineAtMs <= this.#deps.clock.monotonicMs()) {
+        const message = "the deadline passed before the write was proposed; nothing was written";
+        throw new LedgerError("DEADLINE_EXCEEDED", message);
+      }
+      return proposal.make(timeMs);
+    } catch (error) {
+      proposal.failed(error);
+      return undefined;
+    }
+  }
+}
+
+function itemBytes(item: EntryItem): number {
+  const parts: SealedTransaction[] =
+    item.kind === "transaction"
+      ? [item.transaction]
+      : item.kind === "init"
+        ? [item.genesis]
+        : [item.registration, item.genesis];
+  return parts.reduce((sum, part) => sum + sealedBytes(part), 0);
+}

@@ -1,0 +1,249 @@
+/**
+ * Reads and their proofs. A read runs between two entries without awaiting, so all its parts are of one
+ * height; only the signature over the head is waited for.
+ *
+ * With one voter every acknowledged write has been applied before its answer left, so a linearizable read is
+ * a read of the applied state.
+ */
+import type { Clock } from "@authledger/io";
+import {
+  blockHash,
+  consistencyProof,
+  encodeStateProof,
+  entityKey,
+  inclusionProof,
+  Kind,
+  type LedgerKey,
+  type ListQuery,
+  tupleKey,
+} from "@authledger/proof";
+import {
+  blockTransactions,
+  type GroupState,
+  hasTuple,
+  listTuples,
+  type OpenVault,
+  readEntity,
+} from "@authledger/state";
+import { type Consistency, equalBytes, type Hasher, LedgerError } from "@authledger/types";
+import type { AnswerPoint, AnswerProof, EngineReply, EngineRequest, ProveOptions } from "./port.js";
+import type { Signer } from "./signer.js";
+
+const EMPTY = new Uint8Array(0);
+
+export interface ReadDeps {
+  readonly state: GroupState;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly hasher: Hasher;
+}
+
+interface Questions {
+  readonly gets?: readonly LedgerKey[];
+  readonly lists?: readonly ListQuery[];
+  readonly from?: Uint8Array | undefined;
+  readonly to?: Uint8Array | undefined;
+}
+
+export class Reads {
+  readonly #deps: ReadDeps;
+
+  constructor(deps: ReadDeps) {
+    this.#deps = deps;
+  }
+
+  async readEntities(
+    request: EngineRequest<"read_entities">,
+  ): Promise<EngineReply<"read_entities">> {
+    const vault = this.#vault(request.vault, request.consistency);
+    const timeMs = this.#timeMs(vault);
+    const { tables } = this.#deps.state;
+    const entities = request.keys.map((key) => readEntity(vault, tables, key, timeMs));
+    const at = this.#point(vault);
+    if (request.prove === undefined) return { entities, at };
+    const gets = request.keys.map(entityKey);
+    return { entities, at, proof: await this.#prove(vault, request.prove, { gets }) };
+  }
+
+  check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
+    const vault = this.#vault(request.vault, request.consistency);
+    const timeMs = this.#timeMs(vault);
+    const allowed = request.tuples.map((tuple) => hasTuple(vault, tuple, timeMs));
+    const at = this.#point(vault);
+    if (request.prove === undefined) return { allowed, at };
+    const gets = request.tuples.map(tupleKey);
+    return this.#prove(vault, request.prove, { gets }).then((proof) => ({ allowed, at, proof }));
+  }
+
+  async listTuples(request: EngineRequest<"list_tuples">): Promise<EngineReply<"list_tuples">> {
+    const vault = this.#vault(request.vault, request.consistency);
+    const { resource, relation, subject, limit, after: from, prove } = request;
+    const filter = { resource, relation, subject };
+    const page = { limit, from, timeMs: this.#timeMs(vault) };
+    const { tuples, next } = listTuples(vault, this.#deps.state.tables, filter, page);
+    const at = this.#point(vault);
+    const reply = { tuples, at, ...(next && { next }) };
+    if (prove === undefined) return reply;
+    const questions = {
+      ...listQuestions(
+        request,
+        tuples.map(({ tuple }) => tuple),
+      ),
+      from,
+      to: next,
+    };
+    return { ...reply, proof: await this.#prove(vault, prove, questions) };
+  }
+
+  getTip(request: EngineRequest<"get_tip">): EngineReply<"get_tip"> {
+    const vault = this.#vault(request.vault, request.consistency);
+    const { bytes, blockHash: hash } = vault.tip;
+    return { header: bytes, blockHash: hash, at: this.#point(vault) };
+  }
+
+  async getBlock(request: EngineRequest<"get_block">): Promise<EngineReply<"get_block">> {
+    const vault = this.#vault(request.vault, request.consistency);
+    const { height } = request;
+    const header = vault.header(height);
+    if (header === undefined) {
+      const message = `there is no block ${height}; the newest is ${vault.size - 1}`;
+      throw new LedgerError("BLOCK_NOT_FOUND", message, {
+        details: { height, newest: vault.size - 1 },
+      });
+    }
+    const count = new DataView(header.buffer, header.byteOffset).getUint32(72);
+    const transactions = request.transactions
+      ? blockTransactions(vault, this.#deps.state.tables, height, count)
+      : [];
+    const reply = {
+      header,
+      blockHash: blockHash(this.#deps.hasher, header),
+      transactions,
+      at: this.#point(vault),
+    };
+    if (request.prove === undefined) return reply;
+    return {
+      ...reply,
+      proof: await this.#proveHeader(vault, request.prove, height, header, EMPTY),
+    };
+  }
+
+  async getCheckpoint(
+    request: EngineRequest<"get_checkpoint">,
+  ): Promise<EngineReply<"get_checkpoint">> {
+    const vault = this.#vault(request.vault, request.consistency);
+    const at = this.#point(vault);
+    const consistency = this.#consistency(vault, request.trustedSize);
+    const { note } = await this.#deps.signer.head(vault);
+    return { checkpoint: note, consistencyProof: consistency, at };
+  }
+
+  getConsistencyProof(
+    request: EngineRequest<"get_consistency_proof">,
+  ): EngineReply<"get_consistency_proof"> {
+    const vault = this.#open(request.vault);
+    const { fromSize, toSize } = request;
+    if (fromSize > toSize || toSize > vault.size) {
+      const message = `sizes ${fromSize} and ${toSize}: the history has ${vault.size} blocks`;
+      throw new LedgerError("INVALID_ARGUMENT", message, { details: { size: vault.size } });
+    }
+    const { hasher } = this.#deps;
+    return { proof: consistencyProof(hasher, vault.historyNode, fromSize, toSize) };
+  }
+
+  #open(id: number): OpenVault {
+    const vault = this.#deps.state.vault(id);
+    if (vault !== undefined) return vault;
+    throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+  }
+
+  #vault(id: number, consistency: Consistency): OpenVault {
+    const vault = this.#open(id);
+    if (consistency.kind !== "at_least") return vault;
+    const { point } = consistency;
+    if (point.vault !== id) {
+      throw new LedgerError("TOKEN_OTHER_VAULT", "the consistency token is of another vault");
+    }
+    const { index } = this.#deps.state.applied;
+    if (point.index > index || point.height >= vault.size) {
+      const message = `this node has applied ${index}, the token asks for ${point.index}`;
+      throw new LedgerError("STALE_REPLICA", message, { retryAfterMs: 100 });
+    }
+    return vault;
+  }
+
+  /** What is past this time counts as expired. */
+  #timeMs(vault: OpenVault): number {
+    return Math.max(vault.tip.header.timestampMs, this.#deps.clock.nowMs());
+  }
+
+  #point(vault: OpenVault): AnswerPoint {
+    return { height: vault.size - 1, index: this.#deps.state.applied.index };
+  }
+
+  #prove(vault: OpenVault, prove: ProveOptions, questions: Questions): Promise<AnswerProof> {
+    const { header, bytes } = vault.tip;
+    const isKnown =
+      prove.configHash.length === 0 || equalBytes(prove.configHash, header.configHash);
+    const lists = [...(questions.lists ?? [])].map((list) => ({
+      ...list,
+      from: questions.from,
+      to: questions.to,
+    }));
+    const config = isKnown ? [] : [{ kind: Kind.ledgerRecord, partition: "ledger" }];
+    const proof = encodeStateProof(vault.trie, vault.paths, {
+      gets: questions.gets ?? [],
+      lists: [...lists, ...config],
+    });
+    return this.#proveHeader(vault, prove, header.height, bytes, proof, questions);
+  }
+
+  async #proveHeader(
+    vault: OpenVault,
+    prove: ProveOptions,
+    height: number,
+    header: Uint8Array,
+    stateProof: Uint8Array,
+    page: Pick<Questions, "from" | "to"> = {},
+  ): Promise<AnswerProof> {
+    const { hasher, signer } = this.#deps;
+    const proof = {
+      stateProof,
+      header,
+      historyProof: inclusionProof(hasher, vault.historyNode, height, vault.size),
+      consistencyProof: this.#consistency(vault, prove.trustedSize),
+      pageFrom: page.from ?? EMPTY,
+      pageTo: page.to ?? EMPTY,
+    };
+    const { note } = await signer.head(vault);
+    return { ...proof, checkpoint: note };
+  }
+
+  /** From a client's head to ours; the other way round when it has seen more than this node. */
+  #consistency(vault: OpenVault, trustedSize: number): Uint8Array[] {
+    if (trustedSize === 0 || trustedSize > vault.size) return [];
+    return consistencyProof(this.#deps.hasher, vault.historyNode, trustedSize, vault.size);
+  }
+}
+
+/** One tuple is a get; a list is the subtree of its resource or subject, with the twins of hits by subject. */
+function listQuestions(
+  { resource, relation, subject }: EngineRequest<"list_tuples">,
+  found: readonly { resource: string; relation: string; subject: string }[],
+): Pick<Questions, "gets" | "lists"> {
+  if (resource !== undefined && relation !== undefined && subject !== undefined) {
+    return { gets: [tupleKey({ resource, relation, subject })] };
+  }
+  if (resource !== undefined) {
+    return { lists: [{ kind: Kind.tupleByResource, partition: resource, group: relation }] };
+  }
+  if (subject !== undefined) {
+    return {
+      gets: found.map(tupleKey),
+      lists: [{ kind: Kind.tupleBySubject, partition: subject, group: relation }],
+    };
+  }
+  throw new LedgerError("INVALID_ARGUMENT", "a proven list needs a resource or a subject", {
+    details: { field: "prove" },
+  });
+}

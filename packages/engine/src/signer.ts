@@ -1,0 +1,210 @@
+/**
+ * Signs heads of vaults (commitment.md, "Signing rules").
+ *
+ *   INV-SIGN-1  Only what is committed and applied here is signed.
+ *   INV-SIGN-2  The high-water mark is synced before a signature leaves: sizes and times never go back, and at
+ *               each size there is one root. A mark that our history does not continue stops the signing.
+ *
+ * Requests of one turn share one append to the log.
+ */
+
+import type { Clock } from "@authledger/io";
+import {
+  checkpointBody,
+  cosignatureLine,
+  deriveLogSeed,
+  formatCheckpoint,
+  type NoteKey,
+  noteKey,
+  type Policy,
+  rangeRoot,
+  SignatureType,
+  signatureLine,
+} from "@authledger/proof";
+import type { OpenVault } from "@authledger/state";
+import {
+  equalBytes,
+  type GroupId,
+  type Hasher,
+  LedgerError,
+  type VaultId,
+} from "@authledger/types";
+import type { SignedRecord, Wal } from "@authledger/wal";
+import { SigningKey } from "./ed25519.js";
+import { CHECKPOINT_REUSE_MS, CHECKPOINTS_KEPT_MAX } from "./limits.js";
+import type { NodeSecrets } from "./node-directory.js";
+
+/** The policy epoch of a new vault. */
+const FIRST_EPOCH = 1;
+/** Cosigner id of the only replica. */
+const REPLICA_ID = 1;
+
+export interface SignedHead {
+  readonly size: number;
+  readonly note: string;
+}
+
+interface LogKey {
+  readonly key: NoteKey;
+  readonly signing: SigningKey;
+}
+
+interface Kept extends SignedHead {
+  readonly timeMs: number;
+}
+
+interface Waiting {
+  readonly record: SignedRecord;
+  readonly origin: string;
+  readonly resolve: (head: SignedHead) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface SignerDeps {
+  readonly wal: Wal;
+  readonly clock: Clock;
+  readonly hasher: Hasher;
+  /** Runs something at the end of the turn. */
+  readonly soon: (run: () => void) => void;
+}
+
+export class Signer {
+  readonly #group: GroupId;
+  readonly #secrets: NodeSecrets;
+  readonly #deps: SignerDeps;
+  readonly #replica: LogKey;
+  readonly #logKeys = new Map<string, LogKey>();
+  readonly #kept = new Map<number, Kept>();
+  readonly #pending = new Map<number, Promise<SignedHead>>();
+  #waiting: Waiting[] = [];
+
+  constructor(group: GroupId, replicaName: string, secrets: NodeSecrets, deps: SignerDeps) {
+    this.#group = group;
+    this.#secrets = secrets;
+    this.#deps = deps;
+    const signing = new SigningKey(secrets.replicaSeed);
+    const key = noteKey(deps.hasher, replicaName, SignatureType.cosignature, signing.publicKey);
+    this.#replica = { key, signing };
+  }
+
+  /** The policy that a new vault begins with: its log key, this replica, quorum 1. */
+  firstPolicy(origin: string): Policy {
+    return {
+      epoch: FIRST_EPOCH,
+      logKeys: [this.#logKey(origin).key],
+      cosigners: [{ id: REPLICA_ID, key: this.#replica.key }],
+      quorum: 1,
+      fromSize: 1,
+    };
+  }
+
+  /**
+   * A signed head of the vault as it is now. One of the same size and nearly the same time is given out again.
+   * @throws LedgerError SIGNING_REFUSED
+   */
+  head(vault: OpenVault): Promise<SignedHead> {
+    const { size } = vault;
+    const kept = this.#kept.get(vault.id);
+    const now = this.#deps.clock.nowMs();
+    if (kept?.size === size && Math.abs(now - kept.timeMs) < CHECKPOINT_REUSE_MS) {
+      return Promise.resolve(kept);
+    }
+    const pending = this.#pending.get(vault.id);
+    const queued = this.#waiting.find(({ record }) => record.vault === vault.id);
+    if (pending !== undefined && queued?.record.size === size) return pending;
+    const signed = this.#request(vault, size, now);
+    this.#pending.set(vault.id, signed);
+    return signed;
+  }
+
+  /** Has the vault moved since a head of it was signed? */
+  isMoved(vault: OpenVault): boolean {
+    const mark = this.#deps.wal.signedMark(this.#group, vault.id as VaultId);
+    return mark === undefined || mark.size < vault.size;
+  }
+
+  #request(vault: OpenVault, size: number, nowMs: number): Promise<SignedHead> {
+    const record: SignedRecord = {
+      kind: "signed",
+      group: this.#group,
+      vault: vault.id as VaultId,
+      size,
+      root: vault.history.root(),
+      timeMs: this.#checkMark(vault, size, nowMs),
+    };
+    const { promise, resolve, reject } = deferred<SignedHead>();
+    if (this.#waiting.length === 0) this.#deps.soon(() => void this.#signAll());
+    this.#waiting.push({ record, origin: vault.row.origin, resolve, reject });
+    return promise;
+  }
+
+  /** INV-SIGN-2; returns the time to sign with. */
+  #checkMark(vault: OpenVault, size: number, nowMs: number): number {
+    const mark = this.#deps.wal.signedMark(this.#group, vault.id as VaultId);
+    if (mark === undefined) return nowMs;
+    const own =
+      mark.size <= size
+        ? rangeRoot(this.#deps.hasher, vault.historyNode, 0, mark.size)
+        : new Uint8Array(0);
+    if (equalBytes(own, mark.root)) return Math.max(nowMs, mark.timeMs);
+    const message = `the history of ${vault.row.origin} does not continue the head of size ${mark.size} that this node has signed`;
+    throw new LedgerError("SIGNING_REFUSED", message, {
+      details: { origin: vault.row.origin, signedSize: mark.size, size },
+    });
+  }
+
+  async #signAll(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    try {
+      await this.#deps.wal.append(waiting.map(({ record }) => record));
+      for (const request of waiting) request.resolve(this.#sign(request));
+    } catch (error) {
+      for (const { reject } of waiting) reject(error);
+    }
+  }
+
+  #sign({ record, origin }: Waiting): SignedHead {
+    const log = this.#logKey(origin);
+    const body = checkpointBody({ origin, size: BigInt(record.size), root: record.root });
+    const note = formatCheckpoint(body, [
+      signatureLine(log.key, body, (message) => log.signing.sign(message)),
+      cosignatureLine(this.#replica.key, body, Math.floor(record.timeMs / 1000), (message) =>
+        this.#replica.signing.sign(message),
+      ),
+    ]);
+    const head = { size: record.size, note, timeMs: record.timeMs };
+    this.#kept.delete(record.vault);
+    this.#kept.set(record.vault, head);
+    if (this.#kept.size > CHECKPOINTS_KEPT_MAX) {
+      const [oldest] = this.#kept.keys();
+      if (oldest !== undefined) this.#kept.delete(oldest);
+    }
+    return head;
+  }
+
+  #logKey(origin: string): LogKey {
+    const known = this.#logKeys.get(origin);
+    if (known !== undefined) return known;
+    const signing = new SigningKey(deriveLogSeed(this.#secrets.logSeed, origin, FIRST_EPOCH));
+    const key = noteKey(this.#deps.hasher, origin, SignatureType.log, signing.publicKey);
+    if (this.#logKeys.size >= CHECKPOINTS_KEPT_MAX) this.#logKeys.clear();
+    this.#logKeys.set(origin, { key, signing });
+    return { key, signing };
+  }
+}
+
+/** A promise with its ends outside. */
+export function deferred<T>(): {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((res, rej) => {
+    resolve = res;
+    reject = rej;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,397 @@
+/** Writes and administrative calls: each becomes a proposal, and its outcome the reply. */
+import type { Random } from "@authledger/io";
+import {
+  blockHash,
+  decodePolicy,
+  encodeDescriptor,
+  encodeLimits,
+  encodePolicy,
+  formatTrustAnchor,
+  inclusionProof,
+  leafHash,
+  ledgerRecordKey,
+  lookupOf,
+  NONCE_BYTES,
+  vaultRef,
+} from "@authledger/proof";
+import {
+  blockTransactions,
+  type EntryItem,
+  encodeOrganizationEntity,
+  encodeVaultEntity,
+  type GroupState,
+  type OrganizationRow,
+  type Outcome,
+  organizationEntityKey,
+  type SealedTransaction,
+  SYSTEM_VAULT,
+  type VaultRow,
+  vaultEntityKey,
+} from "@authledger/state";
+import {
+  assert,
+  type Hasher,
+  LedgerError,
+  limits,
+  SnowflakeGenerator,
+  type TransactionRequest,
+  vaultOrigin,
+} from "@authledger/types";
+import type {
+  EngineReply,
+  EngineRequest,
+  OrganizationInfo,
+  TransactionInclusion,
+  TransactionOutcome,
+  VaultInfo,
+} from "./port.js";
+import type { Proposer } from "./proposer.js";
+import { payloadHash, Sealer } from "./sealer.js";
+import { deferred, type Signer } from "./signer.js";
+
+export interface WriteDeps {
+  readonly state: GroupState;
+  readonly proposer: Proposer;
+  readonly signer: Signer;
+  readonly hasher: Hasher;
+  readonly random: Random;
+  readonly nowMs: () => number;
+}
+
+const SALT_BYTES = 32;
+
+interface Decided {
+  readonly outcome: Outcome;
+  readonly index: number;
+}
+
+export class Writes {
+  readonly #deps: WriteDeps;
+  readonly #sealer: Sealer;
+  readonly #slugs: SnowflakeGenerator;
+  /** Last sequence of each (vault, client) with an entry in flight. */
+  readonly #sequences = new Map<string, number>();
+
+  constructor(deps: WriteDeps) {
+    this.#deps = deps;
+    this.#sealer = new Sealer(deps.state, deps.hasher, deps.random);
+    this.#slugs = new SnowflakeGenerator(deps.nowMs, newestSlug(deps.state));
+  }
+
+  async write(
+    request: EngineRequest<"write">,
+    deadlineAtMs: number | undefined,
+  ): Promise<EngineReply<"write">> {
+    const vault = this.#deps.state.vault(request.vault);
+    if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    checkWritable(this.#deps.state, vault.row);
+    const decided = await Promise.all(
+      request.transactions.map((transaction) =>
+        this.#propose(request.vault, transaction, request.actor, deadlineAtMs).then(
+          (done) => this.#outcome(done, request.prove),
+          (error: unknown) => ({ refused: LedgerError.from(error) }),
+        ),
+      ),
+    );
+    const outcomes = decided.map((done) => ("refused" in done ? refusedWith(done.refused) : done));
+    return { outcomes, at: { height: vault.size - 1, index: this.#deps.state.applied.index } };
+  }
+
+  async createOrganization(
+    request: EngineRequest<"create_organization">,
+  ): Promise<EngineReply<"create_organization">> {
+    const slug = this.#slugs.next();
+    const { name } = request;
+    const value = encodeOrganizationEntity({
+      name,
+      status: "active",
+      created_ms: this.#deps.nowMs(),
+    });
+    const key = organizationEntityKey(slug);
+    const transaction = systemRequest(key, value);
+    const { outcome } = await this.#propose(SYSTEM_VAULT, transaction, request.actor, undefined);
+    throwIfRefused(outcome);
+    const row = this.#deps.state.rows.organizationBySlug(slug);
+    assert(row !== undefined, "an organization that was created is there", { slug });
+    return { organization: organizationInfo(row) };
+  }
+
+  async createVault(request: EngineRequest<"create_vault">): Promise<EngineReply<"create_vault">> {
+    const { state } = this.#deps;
+    const organization = findOrganization(state, request.organization);
+    const slug = this.#slugs.next();
+    const make = (timeMs: number): EntryItem =>
+      this.#vaultItem(request, organization.slug, slug, timeMs);
+    const outcome = await this.#submit({ operations: 4, bytes: 4_096, make });
+    throwIfRefused(outcome.outcome);
+    const row = state.rows.vaultBySlug(organization.id, slug);
+    assert(row !== undefined, "a vault that was created is there", { slug });
+    const genesisHeader = state.vault(row.id)!.header(0)!;
+    return { vault: vaultInfo(state, row), genesisHeader };
+  }
+
+  /** The first entry of a cluster: its name and the system vault. */
+  async initialize(clusterId: string, clusterOrigin: string): Promise<void> {
+    const salt = this.#deps.random.bytes(SALT_BYTES);
+    const make = (timeMs: number): EntryItem => ({
+      kind: "init",
+      clusterId,
+      clusterOrigin,
+      salt,
+      genesis: this.#genesis(vaultOrigin(clusterOrigin, 0n, 0n), timeMs),
+    });
+    const { outcome } = await this.#submit({ operations: 3, bytes: 4_096, make });
+    throwIfRefused(outcome);
+  }
+
+  /** The anchor of a vault: what its genesis says. */
+  trustAnchor(vaultId: number): string {
+    const { state, hasher } = this.#deps;
+    const vault = state.vault(vaultId);
+    if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    const path = vault.paths.path(ledgerRecordKey("ledger", "policy"));
+    const stored = state.tables.value.get(vault.rowKey(path));
+    assert(stored !== undefined, "a vault has a policy", { vault: vaultId });
+    return formatTrustAnchor({
+      origin: vault.row.origin,
+      salt: vault.row.salt,
+      genesis: blockHash(hasher, vault.header(0)!),
+      policy: decodePolicy(hasher, stored.slice(NONCE_BYTES)),
+    });
+  }
+
+  #propose(
+    vaultId: number,
+    request: TransactionRequest,
+    actor: string,
+    deadlineAtMs: number | undefined,
+  ): Promise<Decided> {
+    const { hasher, state } = this.#deps;
+    const hash = request.idempotencyKey === "" ? new Uint8Array(32) : payloadHash(hasher, request);
+    const make = (timeMs: number): EntryItem => ({
+      kind: "transaction",
+      vault: vaultId,
+      idempotencyKey: request.idempotencyKey,
+      payloadHash: hash,
+      transaction: this.#sealer.seal(state.vault(vaultId)!, request, {
+        sequence: this.#nextSequence(vaultId, request.clientId),
+        actor,
+        timeMs,
+      }),
+    });
+    const bytes = requestBytes(request);
+    if (bytes > limits.TRANSACTION_BYTES_MAX) {
+      const message = `a transaction of ${bytes} bytes; the limit is ${limits.TRANSACTION_BYTES_MAX}`;
+      throw new LedgerError("LIMIT_EXCEEDED", message, {
+        details: { field: "transaction", limit: limits.TRANSACTION_BYTES_MAX, actual: bytes },
+      });
+    }
+    const { operations } = request;
+    const needsCurrentState = operations.some(readsState);
+    return this.#submit({
+      operations: operations.length,
+      bytes,
+      make,
+      deadlineAtMs,
+      needsCurrentState,
+    });
+  }
+
+  async #submit(about: {
+    readonly operations: number;
+    readonly bytes: number;
+    readonly make: (timeMs: number) => EntryItem;
+    readonly deadlineAtMs?: number | undefined;
+    readonly needsCurrentState?: boolean;
+  }): Promise<Decided> {
+    const { promise, resolve, reject } = deferred<Decided>();
+    this.#deps.proposer.add({
+      deadlineAtMs: undefined,
+      needsCurrentState: false,
+      ...about,
+      done: (outcome, index) => resolve({ outcome, index }),
+      failed: reject,
+    });
+    return promise;
+  }
+
+  /** Sequences ascend per client; the last applied one counts when none is in flight. */
+  #nextSequence(vault: number, clientId: string): number {
+    if (clientId === "") return 0;
+    const { state, proposer } = this.#deps;
+    if (proposer.inFlight === 0) this.#sequences.clear();
+    const id = `${vault}/${clientId}`;
+    const last = this.#sequences.get(id) ?? state.lastSequence(vault, clientId);
+    this.#sequences.set(id, last + 1);
+    return last + 1;
+  }
+
+  #genesis(origin: string, timeMs: number): SealedTransaction {
+    const policy = this.#deps.signer.firstPolicy(origin);
+    return this.#sealer.sealRecords(
+      [
+        { group: "genesis", value: encodeDescriptor(origin) },
+        { group: "policy", value: encodePolicy(policy) },
+        { group: "limits", value: encodeLimits(limits.TRANSACTION_OPERATIONS_MAX) },
+      ],
+      timeMs,
+    );
+  }
+
+  #vaultItem(
+    request: EngineRequest<"create_vault">,
+    organization: bigint,
+    slug: bigint,
+    timeMs: number,
+  ): EntryItem {
+    const { state, random, hasher } = this.#deps;
+    const origin = vaultOrigin(state.cluster!.origin, organization, slug);
+    const salt = random.bytes(SALT_BYTES);
+    const value = encodeVaultEntity({
+      name: request.name,
+      status: "active",
+      origin,
+      vaultRef: vaultRef(hasher, origin, salt),
+      created_ms: timeMs,
+    });
+    const transaction = systemRequest(vaultEntityKey(organization, slug), value);
+    const system = state.vault(SYSTEM_VAULT)!;
+    const stamp = { sequence: 0, actor: request.actor, timeMs };
+    return {
+      kind: "create_vault",
+      organization,
+      slug,
+      salt,
+      registration: this.#sealer.seal(system, transaction, stamp),
+      genesis: this.#genesis(origin, timeMs),
+    };
+  }
+
+  #outcome({ outcome }: Decided, prove: boolean): TransactionOutcome {
+    if (outcome.kind === "refused") {
+      const { code, message, details } = outcome;
+      return { kind: "refused", code, message, details };
+    }
+    assert(outcome.kind === "applied", "a transaction is applied or refused");
+    const { transaction, replayed, vault } = outcome;
+    const { height, index } = transaction;
+    return {
+      ...transaction,
+      kind: "applied",
+      replayed,
+      ...(prove && { inclusion: this.#inclusion(vault, height, index) }),
+    };
+  }
+
+  #inclusion(vaultId: number, height: number, index: number): TransactionInclusion {
+    const { state, hasher } = this.#deps;
+    const vault = state.vault(vaultId)!;
+    const header = vault.header(height)!;
+    const count = new DataView(header.buffer, header.byteOffset).getUint32(72);
+    const transactions = blockTransactions(vault, state.tables, height, count);
+    const leaves = transactions.map((bytes) => leafHash(hasher, bytes));
+    const path = inclusionProof(hasher, lookupOf(hasher, leaves), index, count);
+    return { header, transaction: transactions[index]!, index, path };
+  }
+}
+
+/** Does sealing the operation look at what is stored? */
+function readsState(op: TransactionRequest["operations"][number]): boolean {
+  if (op.op === "create_tuple") return op.value !== undefined;
+  return "condition" in op && op.condition.kind === "value_equals";
+}
+
+function requestBytes(request: TransactionRequest): number {
+  let bytes = 256;
+  for (const op of request.operations) {
+    bytes += 64;
+    if ("tuple" in op) {
+      const { resource, relation, subject } = op.tuple;
+      bytes += resource.length + relation.length + subject.length;
+    }
+    if ("key" in op) bytes += op.key.length;
+    if ("value" in op && op.value !== undefined) bytes += op.value.length + 64;
+  }
+  return bytes;
+}
+
+function systemRequest(key: string, value: Uint8Array): TransactionRequest {
+  const condition = { kind: "must_not_exist" } as const;
+  return {
+    operations: [{ op: "set_entity", key, value, expiresAtMs: 0, condition }],
+    clientId: "",
+    idempotencyKey: "",
+    reason: "",
+  };
+}
+
+function throwIfRefused(outcome: Outcome): void {
+  if (outcome.kind !== "refused") return;
+  throw new LedgerError(outcome.code, outcome.message, { details: outcome.details });
+}
+
+function refusedWith({ code, message, details, retryAfterMs }: LedgerError): TransactionOutcome {
+  return {
+    kind: "refused",
+    code,
+    message,
+    details,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
+}
+
+/** @throws LedgerError ORGANIZATION_NOT_FOUND */
+export function findOrganization(state: GroupState, slug: bigint): OrganizationRow {
+  const row = state.rows.organizationBySlug(slug);
+  if (row !== undefined && slug !== 0n) return row;
+  throw new LedgerError("ORGANIZATION_NOT_FOUND", `there is no organization ${slug}`, {
+    details: { organization: String(slug) },
+  });
+}
+
+/** @throws LedgerError VAULT_NOT_FOUND, ORGANIZATION_NOT_FOUND */
+export function findVault(state: GroupState, organization: bigint, slug: bigint): VaultRow {
+  const { id } = findOrganization(state, organization);
+  const row = state.rows.vaultBySlug(id, slug);
+  if (row !== undefined) return row;
+  const message = `organization ${organization} has no vault ${slug}`;
+  throw new LedgerError("VAULT_NOT_FOUND", message, {
+    details: { organization: String(organization), vault: String(slug) },
+  });
+}
+
+function checkWritable(state: GroupState, row: VaultRow): void {
+  const organization = state.rows.organization(row.organization);
+  if (organization?.status === "active" && row.status === "active") return;
+  const message = `organization ${row.organizationSlug} is ${organization?.status}, its vault is ${row.status}`;
+  throw new LedgerError("ORGANIZATION_NOT_ACTIVE", message);
+}
+
+export function organizationInfo({
+  slug,
+  name,
+  status,
+  createdAtMs,
+}: OrganizationRow): OrganizationInfo {
+  return { slug, name, status, createdAtMs };
+}
+
+export function vaultInfo(state: GroupState, row: VaultRow): VaultInfo {
+  const { organizationSlug, slug, name, status, createdAtMs, origin } = row;
+  const height = state.vault(row.id)!.size - 1;
+  return { organization: organizationSlug, slug, name, status, createdAtMs, origin, height };
+}
+
+/** Slugs ascend also over restarts with a clock that went back. */
+function newestSlug(state: GroupState): bigint {
+  let newest = 0n;
+  for (let id = 0; id < state.rows.organizationCount; id++) {
+    const slug = state.rows.organization(id)!.slug;
+    if (slug > newest) newest = slug;
+  }
+  for (let id = 0; id < state.rows.vaultCount; id++) {
+    const { slug } = state.rows.vault(id)!;
+    if (slug > newest) newest = slug;
+  }
+  return newest;
+}
