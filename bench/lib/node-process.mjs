@@ -1,0 +1,57 @@
+/** A real node as a process of its own, with a vault to work in. */
+import { join } from "node:path";
+import { admin } from "../../packages/proto/dist/index.js";
+import { callOnce } from "../load/player.mjs";
+import { startServer } from "./processes.mjs";
+import { repositoryRoot } from "./workspace.mjs";
+
+const READY = /^listening grpc=(\S+):(\d+) http=\S+ pid=(\d+)/m;
+/** A node that replays a long log may take this long; the benchmarks judge the time themselves. */
+const READY_MS_MAX = 120_000;
+
+/** @typedef {import("./requests.mjs").VaultName} VaultName */
+/**
+ * @typedef {import("./processes.mjs").ServerProcess & { readonly host: string, readonly port: number }} NodeProcess
+ */
+
+/**
+ * @param {string} directory
+ * @param {{ cache?: string }} [options]
+ * @returns {Promise<NodeProcess>}
+ */
+export async function startNode(directory, { cache } = {}) {
+  const args = [
+    ...[join(repositoryRoot, "packages", "cli", "dist", "main.js"), "start", "--data", directory],
+    ...["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+    ...(cache === undefined ? [] : ["--cache", cache]),
+  ];
+  const server = await startServer(process.execPath, args, { ready: READY, readyMs: READY_MS_MAX });
+  const [, host, port, pid] = server.ready;
+  if (Number(pid) !== server.pid) {
+    await server.kill();
+    throw new Error(`the node runs as process ${pid}, not ${server.pid}: it could not be measured`);
+  }
+  return { ...server, host: String(host), port: Number(port) };
+}
+
+/**
+ * @param {{ host: string, port: number }} node
+ * @returns {Promise<VaultName>}
+ */
+export async function createVault(node) {
+  const service = admin.AdminServiceService;
+  const { organization } = admin.CreateOrganizationResponse.decode(
+    await callOnce(node, {
+      path: service.createOrganization.path,
+      message: admin.CreateOrganizationRequest.encode({ name: "bench" }).finish(),
+    }),
+  );
+  const slug = organization?.slug ?? 0n;
+  const { vault } = admin.CreateVaultResponse.decode(
+    await callOnce(node, {
+      path: service.createVault.path,
+      message: admin.CreateVaultRequest.encode({ organization: slug, name: "bench" }).finish(),
+    }),
+  );
+  return { organization: slug, vault: vault?.slug ?? 0n };
+}

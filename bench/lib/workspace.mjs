@@ -1,0 +1,52 @@
+/** Makes ready what a benchmark runs on: the bench's own dependencies and the built packages. */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const benchRoot = fileURLToPath(new URL("..", import.meta.url));
+export const repositoryRoot = fileURLToPath(new URL("../..", import.meta.url));
+
+/**
+ * Installs the dependencies of the benchmarks, exactly those of their lock file, when they are not there yet.
+ * They are outside the workspace, so that nobody who builds the product has to fetch its peers.
+ */
+export function installDependencies() {
+  const manifest = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));
+  const stampFile = join(benchRoot, "node_modules", ".bench-stamp");
+  const stamp = createHash("sha256")
+    .update(readFileSync(join(benchRoot, "pnpm-lock.yaml")))
+    .update(`${manifest.packageManager} abi${process.versions.modules} ${process.arch}`)
+    .digest("hex");
+  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
+  const options = ["--ignore-workspace", "--frozen-lockfile", "--prefer-offline"];
+  run(
+    "npx",
+    ["--yes", "--prefer-offline", manifest.packageManager, "install", ...options],
+    benchRoot,
+  );
+  writeFileSync(stampFile, stamp);
+}
+
+/**
+ * Builds packages of the workspace and what they need.
+ *
+ * @param {readonly string[]} names
+ */
+export function buildPackages(names) {
+  run(process.execPath, [join("scripts", "bootstrap.mjs")], repositoryRoot);
+  const projects = names.map((name) => join("packages", name));
+  run(join("node_modules", ".bin", "tsc"), ["-b", ...projects], repositoryRoot);
+}
+
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {string} cwd
+ */
+export function run(command, args, cwd) {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
+  if (status === 0) return;
+  throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? `exit code ${status}`}`);
+}

@@ -1,0 +1,52 @@
+/**
+ * The yardstick of the node: a gRPC server with the same library, messages and options whose handlers do nothing
+ * but return a constant, as a process of its own.
+ *
+ *     node empty-server.mjs [RESPONSE]
+ *
+ * RESPONSE is a CheckResponse in hex, so that both servers answer with as many bytes; the handler returns it as a
+ * message, which is encoded for each call. Prints `listening grpc=HOST:PORT pid=PID`. Ends on SIGTERM.
+ */
+import { createRequire } from "node:module";
+import { read } from "../../packages/proto/dist/index.js";
+import { limits } from "../../packages/types/dist/index.js";
+
+// The library of the node itself, not another copy or version of it.
+const require = createRequire(new URL("../../packages/server/package.json", import.meta.url));
+/** @type {typeof import("@grpc/grpc-js")} */
+const grpc = require("@grpc/grpc-js");
+
+/** Those of packages/server/src/node.ts. */
+const CHANNEL_OPTIONS = {
+  "grpc.max_receive_message_length": limits.MESSAGE_BYTES_MAX,
+  "grpc.max_send_message_length": limits.MESSAGE_BYTES_MAX,
+  "grpc.keepalive_time_ms": 60_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.max_concurrent_streams": 1_024,
+};
+
+const given = process.argv[2];
+const response =
+  given === undefined
+    ? read.CheckResponse.fromPartial({ allowed: true, height: 1n, token: Buffer.alloc(24, 1) })
+    : read.CheckResponse.decode(Buffer.from(given, "hex"));
+
+const server = new grpc.Server(CHANNEL_OPTIONS);
+server.addService(/** @type {any} */ ({ check: read.ReadServiceService.check }), {
+  /**
+   * @param {unknown} _call
+   * @param {(error: null, response: object) => void} callback
+   */
+  check(_call, callback) {
+    callback(null, response);
+  },
+});
+server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
+  if (error) throw error;
+  console.log(`listening grpc=127.0.0.1:${port} pid=${process.pid}`);
+});
+process.on("SIGTERM", () => {
+  server.forceShutdown();
+  process.exit(0);
+});
