@@ -20,32 +20,50 @@ const BENCHMARKS = new Map([
   ["proofs", ["cli"]],
 ]);
 
-const [name = "", ...args] = process.argv.slice(2);
-const needed = BENCHMARKS.get(name);
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? (error.stack ?? error.message) : error);
+  process.exitCode = 1;
+}
 
-if (name === "test") {
+/**
+ * The exit code: 0 when all goals were reached.
+ *
+ * @param {readonly string[]} argv
+ */
+async function main([name = "", ...args]) {
+  if (name === "test") return test(args);
+  if (name === "types") return types();
+  const packages = BENCHMARKS.get(name);
+  if (packages === undefined) {
+    console.error(`usage: node bench/run.mjs ${[...BENCHMARKS.keys(), "test", "types"].join("|")}`);
+    return 2;
+  }
+  prepare(packages);
+  const machine = describeMachine();
+  const { run } = await import(`./${name}.mjs`);
+  /** @type {import("./lib/report.mjs").Report} */
+  const report = await run(args);
+  printReport(name, report, machine);
+  return report.goals.every(({ reached }) => reached) ? 0 : 1;
+}
+
+/** @param {readonly string[]} args */
+function test(args) {
   prepare(["proto", "types"]);
   const files = readdirSync(join(workspace.benchRoot, "test"));
   const tests = files
     .filter((file) => file.endsWith(".test.mjs"))
     .map((file) => join("test", file));
   const command = ["--test", "--test-reporter=spec", ...args, ...tests];
-  workspace.run(process.execPath, command, workspace.benchRoot);
-} else if (name === "types") {
+  return workspace.exitCodeOf(process.execPath, command, workspace.benchRoot);
+}
+
+function types() {
   prepare(["proof", "proto", "types"]);
   const compiler = join("node_modules", ".bin", "tsc");
-  workspace.run(compiler, ["-p", "bench"], workspace.repositoryRoot);
-} else if (needed !== undefined) {
-  prepare(needed);
-  const machine = describeMachine();
-  const { run } = await import(`./${name}.mjs`);
-  const report = await run(args);
-  printReport(name, report, machine);
-  const missed = report.goals.filter((/** @type {{ reached: boolean }} */ goal) => !goal.reached);
-  process.exitCode = missed.length === 0 ? 0 : 1;
-} else {
-  console.error(`usage: node bench/run.mjs ${[...BENCHMARKS.keys(), "test", "types"].join("|")}`);
-  process.exitCode = 2;
+  return workspace.exitCodeOf(compiler, ["-p", "bench"], workspace.repositoryRoot);
 }
 
 /** @param {readonly string[]} packages */

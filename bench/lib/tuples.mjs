@@ -1,5 +1,5 @@
 /**
- * Tuples of a made-up drive: folders with documents, users and groups. Everything follows from the number of a
+ * Tuples of a made-up drive: documents, users and groups. Everything follows from the number of a
  * tuple, so that a benchmark can ask for tuple i without having kept it. Keys are 20 to 40 bytes long, and
  * neighbours in the order of writing are not neighbours in the order of the store.
  */
@@ -21,7 +21,7 @@ const SCATTER = 0x9e37_79b1;
 export function tuple(i) {
   const scattered = Math.imul(i, SCATTER) >>> 0;
   return {
-    resource: `document:d${scattered.toString(36).padStart(7, "0")}`,
+    resource: `doc:d${scattered.toString(36).padStart(7, "0")}`,
     relation: /** @type {string} */ (RELATIONS[i % RELATIONS.length]),
     subject:
       i % 8 === 7

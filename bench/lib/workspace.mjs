@@ -41,12 +41,24 @@ export function buildPackages(names) {
 }
 
 /**
+ * Runs a program with its output on standard error, which leaves standard output to results.
+ *
  * @param {string} command
  * @param {readonly string[]} args
  * @param {string} cwd
  */
-export function run(command, args, cwd) {
+export function exitCodeOf(command, args, cwd) {
   const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
-  if (status === 0) return;
-  throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? `exit code ${status}`}`);
+  if (error !== undefined) throw error;
+  return status ?? 1;
+}
+
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {string} cwd
+ */
+function run(command, args, cwd) {
+  const code = exitCodeOf(command, args, cwd);
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")}: exit code ${code}`);
 }
