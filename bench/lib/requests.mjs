@@ -12,14 +12,14 @@ export const TRANSACTION_OPERATIONS = 1_000;
 /**
  * @param {VaultName} name
  * @param {Tuple} asked
- * @param {{ prove?: boolean }} [options]
+ * @param {{ prove?: boolean, trustedSize?: bigint }} [options] `trustedSize`: of the head that the client knows
  * @returns {Request}
  */
-export function checkRequest(name, asked, { prove = false } = {}) {
+export function checkRequest(name, asked, { prove = false, trustedSize = 0n } = {}) {
   const request = read.CheckRequest.fromPartial({
     ...name,
     tuple: asked,
-    ...(prove && { prove: { trustedSize: 0n, configHash: new Uint8Array(0) } }),
+    ...(prove && { prove: { trustedSize, configHash: new Uint8Array(0) } }),
   });
   return {
     path: read.ReadServiceService.check.path,
