@@ -42,6 +42,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from "./log/merkle-log.js";
+export { adoptPolicy, type PolicyBundle } from "./next-policy.js";
 export { nobleHasher } from "./noble-hasher.js";
 export {
   type CheckpointBody,
@@ -53,6 +54,14 @@ export {
   type UntrustedCheckpoint,
 } from "./note/checkpoint.js";
 export {
+  type Descriptor,
+  decodeDescriptor,
+  decodeLimits,
+  encodeDescriptor,
+  encodeLimits,
+  type VaultLimits,
+} from "./note/genesis-records.js";
+export {
   deriveLogSeed,
   formatVerifierKey,
   type NoteKey,
@@ -60,14 +69,7 @@ export {
   parseVerifierKey,
   SignatureType,
 } from "./note/note-key.js";
-export {
-  type Cosigner,
-  decodePolicy,
-  encodeDescriptor,
-  encodeLimits,
-  encodePolicy,
-  type Policy,
-} from "./note/policy.js";
+export { type Cosigner, decodePolicy, encodePolicy, type Policy } from "./note/policy.js";
 export { nobleVerifier, type SignatureVerifier } from "./note/signature-verifier.js";
 export { formatTrustAnchor, parseTrustAnchor, type TrustAnchor } from "./note/trust-anchor.js";
 export {
@@ -143,3 +145,14 @@ export {
 export { SALT_BYTES, stateRoot, vaultRef } from "./trie/state-root.js";
 export { BuiltTrie } from "./trie/trie-build.js";
 export type { BranchNode, EmptyNode, LeafNode, TrieNode, TrieSource } from "./trie/trie-source.js";
+export { checkValue } from "./value.js";
+export {
+  type AnsweredQuery,
+  askState,
+  type ReceiptContent,
+  type StateAnswer,
+  type StateQuery,
+  type VerifiedReceipt,
+  verifyQuery,
+  verifyReceipt,
+} from "./verify.js";

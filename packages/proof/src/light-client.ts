@@ -7,6 +7,8 @@
  *
  * The anchored genesis is a head of size 1: the root of one leaf is its hash. So first contact is an ordinary
  * step, and its consistency proof is the inclusion of the anchored header at index 0 (rule 4).
+ *
+ * Not here: questions to the proven state, receipts and the next policy epoch (verify.ts, next-policy.ts).
  */
 import { equalBytes, type Hasher, LedgerError } from "@authledger/types";
 import { configHash } from "./config-hash.js";
@@ -43,7 +45,7 @@ export interface TrustState {
   readonly salt: Uint8Array;
   readonly policy: Policy;
   readonly head: TrustedHead;
-  /** config_hash of the newest header seen; absent before the first. */
+  /** config_hash of the newest header whose state was proven; absent before the first. */
   readonly configHash: Uint8Array | undefined;
 }
 
@@ -101,7 +103,7 @@ export interface VerifiedCheckpoint extends UntrustedCheckpoint {
   readonly times: readonly bigint[];
 }
 
-/** Rule 1. @throws LedgerError PROOF_INVALID: note, signature, quorum */
+/** Rule 1. @throws LedgerError PROOF_INVALID: note, policy, signature, quorum */
 export function verifyCheckpoint(
   note: string,
   origin: string,
@@ -112,10 +114,14 @@ export function verifyCheckpoint(
   if (checkpoint.origin !== origin) {
     throw reject("note", `the checkpoint is of ${checkpoint.origin}, not of ${origin}`);
   }
+  if (checkpoint.size < BigInt(policy.fromSize)) {
+    const message = `policy epoch ${policy.epoch} begins at size ${policy.fromSize}`;
+    throw reject("policy", `${message}, the checkpoint has size ${checkpoint.size}`);
+  }
   let isLogged = false;
   const newest = new Map<number, bigint>();
   for (const line of checkpoint.signatures) {
-    const log = policy.logKeys.find((key) => isOfKey(line, key));
+    const log = policy.logKeys.find((key) => key.name === origin && isOfKey(line, key));
     if (log !== undefined) {
       checkLogSignature(verifier, checkpoint, line, log);
       isLogged = true;
@@ -136,7 +142,8 @@ export function verifyCheckpoint(
 
 /**
  * Judges an answer by all rules.
- * @throws LedgerError PROOF_INVALID with its reason; PROOF_STALE; EQUIVOCATION with both notes as evidence
+ * @throws LedgerError PROOF_INVALID with its reason; PROOF_STALE (reasons "stale" and "not-current");
+ *   EQUIVOCATION with both notes as evidence. The trust that was given is then still the one to keep.
  */
 export function verifyAnswer(
   trust: TrustState,
@@ -150,7 +157,7 @@ export function verifyAnswer(
   const quorumTime = freshQuorumTime(checkpoint, trust.policy, wanted);
   const isTip = isNewest && BigInt(header.height) === checkpoint.size - 1n;
   if (wanted.want === "current") {
-    if (!isTip) throw reject("not-current", `the answer is about height ${header.height}`);
+    if (!isTip) throw notCurrent(header, trust.head, checkpoint);
     if (quorumTime === undefined) throw stale(checkpoint, wanted);
   }
   const isCurrent = isTip && quorumTime !== undefined;
@@ -166,7 +173,8 @@ export function verifyAnswer(
     header,
     timeMs: isCurrent && quorumMs > headerTime ? quorumMs : headerTime,
     state,
-    trust: { ...trust, head, configHash: isTip ? header.configHash : trust.configHash },
+    // Without a state proof nobody has seen a changed configuration, so the next answer must still show it.
+    trust: { ...trust, head, configHash: isTip && state ? header.configHash : trust.configHash },
   };
 }
 
@@ -177,13 +185,8 @@ function linkHeads(
   answer: ProvenAnswer,
   { hasher }: LightClientDeps,
 ): boolean {
-  if (head.size === checkpoint.size) {
-    if (equalBytes(head.root, checkpoint.root)) return true;
-    throw new LedgerError("EQUIVOCATION", `two signed roots for size ${head.size}`, {
-      details: { reason: "fork", trusted: head.note, received: answer.checkpoint },
-    });
-  }
-  const isNewer = checkpoint.size > head.size;
+  requireSameRoot(head, checkpoint, answer.checkpoint);
+  const isNewer = checkpoint.size >= head.size;
   const [older, newer] = isNewer ? [head, checkpoint] : [checkpoint, head];
   const isConsistent = verifyConsistency(hasher, {
     fromSize: older.size,
@@ -193,17 +196,37 @@ function linkHeads(
     proof: answer.consistencyProof,
   });
   if (isConsistent) return isNewer;
+  if (isAnchor(head))
+    throw reject("genesis", "the anchored first block is not proven in the history");
   throw reject("consistency", `sizes ${older.size} and ${newer.size} are not proven consistent`, {
     trusted: head.note,
     received: answer.checkpoint,
   });
 }
 
-/** Rule 4. */
-function verifyHeader(
-  trust: TrustState,
+/** The anchored genesis is trusted, but nobody has signed it: it is no evidence of a fork. */
+function isAnchor(head: TrustedHead): boolean {
+  return head.note === "";
+}
+
+/** Rules 2 and 6: two signed roots of one size are the evidence. */
+export function requireSameRoot(
+  head: TrustedHead,
+  { size, root }: VerifiedCheckpoint,
+  note: string,
+): void {
+  if (head.size !== size || equalBytes(head.root, root)) return;
+  if (isAnchor(head)) throw reject("genesis", "the first block is not the anchored one");
+  throw new LedgerError("EQUIVOCATION", `two signed roots for size ${size}`, {
+    details: { reason: "fork", trusted: head.note, received: note },
+  });
+}
+
+/** Rule 4: a header of this vault, in the history of a verified checkpoint. */
+export function verifyHeader(
+  trust: Pick<TrustState, "origin" | "salt">,
   checkpoint: VerifiedCheckpoint,
-  answer: ProvenAnswer,
+  answer: Pick<ProvenAnswer, "header" | "historyProof">,
   { hasher }: LightClientDeps,
 ): BlockHeader {
   const header = decodeHeader(answer.header);
@@ -228,9 +251,22 @@ function freshQuorumTime(
   wanted: { readonly nowMs: number } & FreshnessRules,
 ): bigint | undefined {
   const nowS = Math.floor(wanted.nowMs / 1000);
-  const from = BigInt(nowS - wanted.maxAgeS);
-  const to = BigInt(nowS + wanted.maxSkewS);
+  const [fromS, toS] = [Math.ceil(nowS - wanted.maxAgeS), Math.floor(nowS + wanted.maxSkewS)];
+  if (!Number.isSafeInteger(fromS) || !Number.isSafeInteger(toS)) {
+    const message = "the time now, the largest age and the largest skew are finite numbers";
+    throw new LedgerError("INVALID_ARGUMENT", message, { details: { field: "nowMs" } });
+  }
+  const [from, to] = [BigInt(fromS), BigInt(toS)];
   return times.filter((time) => time >= from && time <= to)[policy.quorum - 1];
+}
+
+function notCurrent(
+  { height }: BlockHeader,
+  head: TrustedHead,
+  { size }: VerifiedCheckpoint,
+): LedgerError {
+  const message = `the answer is about height ${height} of ${size} blocks; the trusted head has ${head.size}`;
+  return new LedgerError("PROOF_STALE", message, { details: { reason: "not-current" } });
 }
 
 function stale(checkpoint: VerifiedCheckpoint, wanted: FreshnessRules): LedgerError {
@@ -246,16 +282,26 @@ function verifyState(
   { hasher }: LightClientDeps,
 ): ProvenTrie | undefined {
   if (proof.length === 0) return undefined;
-  const reference = header.vaultRef;
-  const state = decodeStateProof(proof, { hasher, salt: trust.salt, vaultRef: reference });
+  const state = provenState(header, proof, trust.salt, hasher);
+  const isKnown = trust.configHash !== undefined && equalBytes(trust.configHash, header.configHash);
+  if (!isKnown && trust.configHash !== undefined) checkConfig(trust, header, state, hasher);
+  return state;
+}
+
+/** The state of a verified header, from a proof of it. */
+export function provenState(
+  header: BlockHeader,
+  proof: Uint8Array,
+  salt: Uint8Array,
+  hasher: Hasher,
+): ProvenTrie {
+  const state = decodeStateProof(proof, { hasher, salt, vaultRef: header.vaultRef });
   if (state.total !== BigInt(header.leafCount)) {
     throw reject("total", `the proof counts ${state.total} leaves, the header ${header.leafCount}`);
   }
   if (!equalBytes(state.stateRoot, header.stateRoot)) {
     throw reject("state-root", "the proof is of another state than the header");
   }
-  const isKnown = trust.configHash !== undefined && equalBytes(trust.configHash, header.configHash);
-  if (!isKnown && trust.configHash !== undefined) checkConfig(trust, header, state, hasher);
   return state;
 }
 

@@ -1,23 +1,28 @@
 /**
  * Receipts that outlive the server: c2sp.org/tlog-proof@v1 with the header as leaf, and inside `extra` what
  * the header commits to, "LVR1" (commitment.md, "Receipts"). The inside is unauthenticated by itself: a
- * verifier derives it again from the header that the log part proves.
+ * verifier derives it again from the header that the log part proves. Here are only the texts and the proof of
+ * a transaction; `verifyReceipt` (verify.ts) judges a whole receipt.
  *
  *     c2sp.org/tlog-proof@v1\nextra <base64>\nindex <height>\n<base64 hash>\n...\n\n<checkpoint>
  *     LVR1     = "LVR1" || lp32(header) || lp32(LSP1 or tx proof)
  *     tx proof = u32 index || u32 tx_count || u8 n || n x hash32 || lp32(LVT1)
  */
-import { ByteReader, ByteWriter, type Hasher, LedgerError } from "@authledger/types";
+import { ByteReader, ByteWriter, type Hasher, LedgerError, limits } from "@authledger/types";
 import { fromBase64, toBase64 } from "./base64.js";
 import { type BlockHeader, decodeHeader } from "./header.js";
 import { leafHash, verifyInclusion } from "./log/merkle-log.js";
-import { reject } from "./rejection.js";
+import { type RejectReason, reject } from "./rejection.js";
 import { type CanonicalTransaction, decodeTransaction } from "./transaction.js";
 
 const FIRST_LINE = "c2sp.org/tlog-proof@v1";
 const MAGIC = "LVR1";
 /** An inclusion proof in a tree of 2^63 leaves. */
 const HASHES_MAX = 63;
+/** Heights are below the largest size of a checkpoint, 2^63 - 1. */
+const INDEX_MAX = 2n ** 63n - 2n;
+/** The longest state proof in base64, and room for hashes and a checkpoint: 22.5 MiB. */
+const RECEIPT_CHARACTERS_MAX: number = Math.ceil(limits.PROOF_BYTES_MAX / 3) * 4 + 128 * 1024;
 
 export interface Receipt {
   readonly height: bigint;
@@ -36,6 +41,9 @@ export function formatReceipt(receipt: Receipt): string {
 
 /** @throws LedgerError PROOF_INVALID with reason "receipt" */
 export function parseReceipt(text: string): Receipt {
+  if (text.length > RECEIPT_CHARACTERS_MAX) {
+    throw reject("receipt", `a receipt of ${text.length} characters`);
+  }
   const end = text.indexOf("\n\n");
   if (end < 0) throw reject("receipt", "no empty line parts proof and checkpoint");
   const [first, extraLine, indexLine, ...hashes] = text.slice(0, end).split("\n");
@@ -49,9 +57,11 @@ export function parseReceipt(text: string): Receipt {
     if (bytes?.length !== 32) throw reject("receipt", "a hash is not 32 bytes of base64");
     return bytes;
   });
+  const height = BigInt(index[1]!);
+  if (height > INDEX_MAX) throw reject("receipt", `the index ${height} is over 2^63 - 2`);
   const { header, inside } = readExtra(extra);
   return {
-    height: BigInt(index[1]!),
+    height,
     historyProof,
     checkpoint: text.slice(end + 2),
     header,
@@ -60,7 +70,7 @@ export function parseReceipt(text: string): Receipt {
 }
 
 function readExtra(extra: Uint8Array): { header: Uint8Array; inside: Uint8Array } {
-  return asRejection(() => {
+  return asRejection("receipt", () => {
     const input = new ByteReader(extra, "receipt");
     if (String.fromCharCode(...input.bytes(4, "magic")) !== MAGIC) {
       throw reject("receipt", "the inside of a receipt begins with LVR1");
@@ -88,7 +98,7 @@ export function encodeTransactionProof(proof: TransactionProof): Uint8Array {
 
 /** @throws LedgerError PROOF_INVALID with reason "transaction" */
 export function decodeTransactionProof(bytes: Uint8Array): TransactionProof {
-  return asRejection(() => {
+  return asRejection("transaction", () => {
     const input = new ByteReader(bytes, "transaction proof");
     const index = input.u32("index");
     const count = input.u32("tx_count");
@@ -121,12 +131,12 @@ export function verifyTransactionProof(
   return decodeTransaction(proof.transaction);
 }
 
-function asRejection<T>(read: () => T): T {
+function asRejection<T>(reason: RejectReason, read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (error instanceof LedgerError && error.code === "CODEC_DECODE") {
-      throw reject("receipt", error.message);
+      throw reject(reason, error.message);
     }
     throw error;
   }

@@ -42,6 +42,9 @@ export type RejectReason =
   | "consistency"
   | "genesis"
   | "policy"
+  | "descriptor"
+  | "limits"
+  | "anchor"
   | "value"
   | "twin"
   | "block";

@@ -6,24 +6,26 @@
  *     — <name> base64(keyid4 || ed25519sig64)\n                log signature
  *     — <name> base64(keyid4 || u64 time || ed25519sig64)\n    cosignature
  *
- * Parsed strictly: at most 64 signature lines and 64 KiB, canonical size and base64, no extension lines.
+ * Parsed strictly: at most 64 signature lines and 64 KiB, canonical size and base64, no extension lines, and
+ * names that are printable. All that is read here is also a note to the Go module golang.org/x/mod/sumdb/note.
+ *
+ *   INV-NOTE-1  A note has one parse: what is signed is the text before the empty line, byte for byte.
  */
 import {
   ByteReader,
   ByteWriter,
   concatBytes,
   equalBytes,
-  type Hasher,
   utf8,
   utf8Length,
 } from "@authledger/types";
 import { fromBase64, toBase64 } from "../base64.js";
 import { reject } from "../rejection.js";
-import { type NoteKey, SignatureType } from "./note-key.js";
+import { isKeyName, type NoteKey, SignatureType } from "./note-key.js";
 import type { SignatureVerifier } from "./signature-verifier.js";
 
-export const NOTE_BYTES_MAX: number = 64 * 1024;
-export const SIGNATURE_LINES_MAX = 64;
+const NOTE_BYTES_MAX: number = 64 * 1024;
+const SIGNATURE_LINES_MAX = 64;
 const SIZE_MAX = 2n ** 63n - 1n;
 /** The signature lines begin with an em dash. */
 const DASH = "—";
@@ -95,7 +97,7 @@ export function parseCheckpoint(note: string): UntrustedCheckpoint {
   if (!origin || size === undefined || root === undefined || more.length > 0) {
     throw reject("note", "a checkpoint has three lines: origin, size, root");
   }
-  if (/[\s+]/.test(origin)) throw reject("note", "the origin holds white space or a plus");
+  if (!isKeyName(origin)) throw reject("note", "the origin is not printable, or holds a plus");
   return {
     origin,
     size: parseSize(size),
@@ -123,9 +125,9 @@ function parseLines(text: string): SignatureLine[] {
   const lines = text.slice(0, -1).split("\n");
   if (lines.length > SIGNATURE_LINES_MAX) throw reject("note", `${lines.length} signature lines`);
   return lines.map((line) => {
-    const match = /^— ([^\s+]+) ([A-Za-z0-9+/=]+)$/u.exec(line);
+    const match = /^— ([^ ]+) ([A-Za-z0-9+/=]+)$/.exec(line);
     const bytes = match ? fromBase64(match[2]!) : undefined;
-    if (!match || bytes === undefined || bytes.length < 5) {
+    if (!match || !isKeyName(match[1]!) || bytes === undefined || bytes.length < 5) {
       throw reject("note", "a line behind the text is not a signature");
     }
     return { name: match[1]!, keyId: bytes.slice(0, 4), signature: bytes.slice(4) };
@@ -164,9 +166,4 @@ export function checkCosignature(
     if (verifier.verify(key.publicKey, message, line.signature.subarray(8))) return time;
   }
   throw reject("signature", `the cosignature of ${key.name} is bad`);
-}
-
-/** SHA-256 of a note's body; names a head in logs. */
-export function checkpointDigest(hasher: Hasher, body: string): Uint8Array {
-  return hasher.sha256(utf8(body));
 }

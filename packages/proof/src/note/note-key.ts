@@ -2,7 +2,15 @@
  * Keys of signed notes: verifier keys as text, key ids, and how a vault's log key follows from the log seed
  * (commitment.md, "Checkpoint").
  */
-import { ByteWriter, concatBytes, type Hasher, toHex, utf8 } from "@authledger/types";
+import {
+  ByteWriter,
+  concatBytes,
+  type Hasher,
+  LedgerError,
+  measurePrintable,
+  toHex,
+  utf8,
+} from "@authledger/types";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { fromBase64, toBase64 } from "../base64.js";
@@ -21,13 +29,27 @@ export interface NoteKey {
   readonly id: Uint8Array;
 }
 
-/** keyid = SHA-256(name || 0x0A || type || public key)[0, 4). */
+const PUBLIC_KEY_BYTES = 32;
+
+/** Can a key of a note be called so? Not empty, printable, without "+", which parts the fields of a verifier key. */
+export function isKeyName(name: string): boolean {
+  return name.length > 0 && !name.includes("+") && measurePrintable(name).ok;
+}
+
+/**
+ * keyid = SHA-256(name || 0x0A || type || public key)[0, 4).
+ * @throws LedgerError INVALID_ARGUMENT for a name that no note can carry, or a key that is not 32 bytes
+ */
 export function noteKey(
   hasher: Hasher,
   name: string,
   type: SignatureType,
   publicKey: Uint8Array,
 ): NoteKey {
+  if (!isKeyName(name) || publicKey.length !== PUBLIC_KEY_BYTES) {
+    const message = `"${name.slice(0, 80)}" with ${publicKey.length} bytes is not a key of notes`;
+    throw new LedgerError("INVALID_ARGUMENT", message, { details: { field: "name" } });
+  }
   const input = concatBytes(utf8(name), Uint8Array.of(0x0a, type), publicKey);
   return { name, type, publicKey, id: hasher.sha256(input).slice(0, 4) };
 }
@@ -40,10 +62,11 @@ export function formatVerifierKey(key: NoteKey): string {
 
 /** @throws LedgerError PROOF_INVALID when the text is not a verifier key, or its key id is another's */
 export function parseVerifierKey(hasher: Hasher, text: string): NoteKey {
-  const match = /^([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/.exec(text);
+  const match = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/.exec(text);
   const bytes = match && fromBase64(match[3]!);
   const type = bytes?.[0];
-  if (!match || bytes?.length !== 33 || (type !== 0x01 && type !== 0x04)) {
+  const isName = match !== null && isKeyName(match[1]!);
+  if (!isName || bytes?.length !== 33 || (type !== 0x01 && type !== 0x04)) {
     throw reject("key", `"${text.slice(0, 200)}" is not a verifier key`);
   }
   const key = noteKey(hasher, match[1]!, type, bytes.slice(1));

@@ -3,10 +3,20 @@
  * One line of JSON, for files (docs/format/ledger-records.md):
  *
  *     {"origin":...,"salt":hex,"genesis":hex of block_hash(0),"policy":{...}}
+ *
+ *   INV-ANCHOR-1  An anchor has one text, with or without a line feed behind it; no other is read.
  */
-import { decodeUtf8, fromHex, type Hasher, toHex, utf8, validateOrigin } from "@authledger/types";
+import { fromHex, type Hasher, toHex } from "@authledger/types";
 import { reject } from "../rejection.js";
-import { decodePolicy, encodePolicy, type Policy } from "./policy.js";
+import {
+  isFields,
+  parseFields,
+  requireCanonical,
+  textField,
+  type UncheckedFields,
+} from "./canonical-json.js";
+import { isKeyName } from "./note-key.js";
+import { formatPolicy, type Policy, policyOfFields } from "./policy.js";
 
 export interface TrustAnchor {
   /** The vault's public name. */
@@ -18,45 +28,30 @@ export interface TrustAnchor {
 }
 
 export function formatTrustAnchor({ origin, salt, genesis, policy }: TrustAnchor): string {
-  const policyJson = decodeUtf8(encodePolicy(policy)) ?? "";
   const head = JSON.stringify({ origin, salt: toHex(salt), genesis: toHex(genesis) });
-  return `${head.slice(0, -1)},"policy":${policyJson}}`;
+  return `${head.slice(0, -1)},"policy":${formatPolicy(policy)}}`;
 }
 
-/** @throws LedgerError PROOF_INVALID with reason "policy" */
+/** @throws LedgerError PROOF_INVALID with reason "anchor", or "policy" or "key" for those parts of it */
 export function parseTrustAnchor(hasher: Hasher, text: string): TrustAnchor {
-  const value = parse(text);
-  const { origin, salt, genesis, policy } = value;
-  if (typeof origin !== "string" || typeof policy !== "object" || policy === null) {
-    throw reject("policy", "a trust anchor has origin, salt, genesis and policy");
-  }
-  validateOrigin(origin);
-  return {
-    origin,
-    salt: hash(salt, "salt"),
-    genesis: hash(genesis, "genesis"),
-    policy: decodePolicy(hasher, utf8(JSON.stringify(policy))),
+  const fields = parseFields(text, "anchor");
+  const { policy } = fields;
+  if (!isFields(policy)) throw reject("anchor", '"policy" of the anchor is an object');
+  const anchor: TrustAnchor = {
+    origin: textField(fields, "origin", "anchor"),
+    salt: hashField(fields, "salt"),
+    genesis: hashField(fields, "genesis"),
+    policy: policyOfFields(hasher, policy),
   };
+  if (!isKeyName(anchor.origin)) throw reject("anchor", "the origin cannot name a log");
+  const isOwnLog = anchor.policy.logKeys.every(({ name }) => name === anchor.origin);
+  if (!isOwnLog) throw reject("anchor", "a log key of the policy is of another origin");
+  requireCanonical(text.replace(/\n$/, ""), formatTrustAnchor(anchor), "anchor");
+  return anchor;
 }
 
-function parse(text: string): {
-  readonly origin?: unknown;
-  readonly salt?: unknown;
-  readonly genesis?: unknown;
-  readonly policy?: unknown;
-} {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) return value;
-  } catch {
-    // Reported below.
-  }
-  throw reject("policy", "the trust anchor is not a JSON object");
-}
-
-function hash(value: unknown, name: string): Uint8Array {
-  const bytes =
-    typeof value === "string" && /^[0-9a-f]{64}$/.test(value) ? fromHex(value) : undefined;
-  if (bytes === undefined) throw reject("policy", `"${name}" is 64 hex digits`);
+function hashField(fields: UncheckedFields, name: string): Uint8Array {
+  const bytes = fromHex(textField(fields, name, "anchor"));
+  if (bytes?.length !== 32) throw reject("anchor", `"${name}" is not 64 hex digits`);
   return bytes;
 }
