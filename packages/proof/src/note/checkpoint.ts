@@ -3,8 +3,10 @@
  * signed-note, tlog-cosignature).
  *
  *     <origin>\n<size>\n<base64(root)>\n\n
- *     — <name> base64(keyid4 || ed25519sig64)\n                log signature
- *     — <name> base64(keyid4 || u64 time || ed25519sig64)\n    cosignature
+ *     <dash> <name> base64(keyid4 || ed25519sig64)\n                log signature
+ *     <dash> <name> base64(keyid4 || u64 time || ed25519sig64)\n    cosignature
+ *
+ * with the em dash, U+2014.
  *
  * Parsed strictly: at most 64 signature lines and 64 KiB, canonical size and base64, no extension lines, and
  * names that are printable. All that is read here is also a note to the Go module golang.org/x/mod/sumdb/note.
@@ -28,7 +30,7 @@ const NOTE_BYTES_MAX: number = 64 * 1024;
 const SIGNATURE_LINES_MAX = 64;
 const SIZE_MAX = 2n ** 63n - 1n;
 /** The signature lines begin with an em dash. */
-const DASH = "—";
+const DASH = "\u2014";
 
 export interface CheckpointBody {
   readonly origin: string;
@@ -125,7 +127,7 @@ function parseLines(text: string): SignatureLine[] {
   const lines = text.slice(0, -1).split("\n");
   if (lines.length > SIGNATURE_LINES_MAX) throw reject("note", `${lines.length} signature lines`);
   return lines.map((line) => {
-    const match = /^— ([^ ]+) ([A-Za-z0-9+/=]+)$/.exec(line);
+    const match = /^\u2014 ([^ ]+) ([A-Za-z0-9+/=]+)$/.exec(line);
     const bytes = match ? fromBase64(match[2]!) : undefined;
     if (!match || !isKeyName(match[1]!) || bytes === undefined || bytes.length < 5) {
       throw reject("note", "a line behind the text is not a signature");
