@@ -91,6 +91,7 @@ export class TestVault {
   readonly headers: Uint8Array[] = [];
   readonly blocks: Uint8Array[][] = [];
   readonly states: State[] = [];
+  readonly #hashes: Uint8Array[] = [];
   readonly #values = new Map<string, Uint8Array>();
   #nonce = 0;
 
@@ -168,7 +169,9 @@ export class TestVault {
     const trie = BuiltTrie.fromRecords(hasher, this.salt, bytes);
     this.states.push({ records, trie });
     this.blocks.push(encoded);
-    this.headers.push(this.#header(height, timestampMs));
+    const header = this.#header(height, timestampMs);
+    this.headers.push(header);
+    this.#hashes.push(blockHash(hasher, header));
   }
 
   #header(height: number, timestampMs: number): Uint8Array {
@@ -202,7 +205,7 @@ export class TestVault {
   }
 
   blockHashes(size = this.size): Uint8Array[] {
-    return this.headers.slice(0, size).map((header) => blockHash(hasher, header));
+    return this.#hashes.slice(0, size);
   }
 
   root(size = this.size): Uint8Array {
