@@ -1,12 +1,15 @@
 /** Questions to a verified state, values, and whole receipts. INV-VERIFY-1, INV-VERIFY-2, INV-VERIFY-3. */
 import { describe, expect, test } from "vitest";
 import { thrownBy } from "../../../test/support.js";
+import { fromBase64, toBase64 } from "../src/base64.js";
 import {
   askState,
   type CanonicalOp,
   checkValue,
   decodeHeader,
+  decodeTransactionProof,
   encodeLimits,
+  encodeTransactionProof,
   entityKey,
   formatReceipt,
   nobleHasher as hasher,
@@ -152,6 +155,12 @@ describe("a value", () => {
     }
   });
 
+  test("is refused when the record tells another length, though the digest is right", () => {
+    const { digest, length } = record.value!;
+    const lying = { ...record, value: { digest, length: length + 1 } };
+    expect(reason(() => checkValue(hasher, lying, stored))).toBe("value");
+  });
+
   test("is refused where the record has none", () => {
     const bare = vault.recordAt(3, tupleKey(tuple("ann")))!;
     expect(reason(() => checkValue(hasher, bare, stored))).toBe("value");
@@ -273,7 +282,24 @@ describe("a receipt", () => {
   });
 
   test("longer than a state proof can be is not read", () => {
-    expect(reason(() => parseReceipt("x".repeat(23 * 1024 * 1024)))).toBe("receipt");
+    expect(reason(() => parseReceipt(text + "x".repeat(23 * 1024 * 1024)))).toBe("receipt");
+  });
+
+  test("with bytes left over inside is not read", () => {
+    const padded = (line: string) => toBase64(Uint8Array.of(...(fromBase64(line) ?? []), 0));
+    const extra = /extra (.*)/.exec(text)![1]!;
+    const changed = text.replace(extra, padded(extra));
+    expect(reason(() => parseReceipt(changed))).toBe("receipt");
+    const inside = Uint8Array.of(...vault.transactionProof(2, 1), 0);
+    expect(reason(() => verify({ ...stateReceipt, inside }))).toBe("transaction");
+  });
+
+  test("of a transaction must name the block's number of transactions", () => {
+    const proof = decodeTransactionProof(vault.transactionProof(2, 1));
+    for (const count of [proof.count - 1, proof.count + 1]) {
+      const inside = encodeTransactionProof({ ...proof, count });
+      expect(reason(() => verify({ ...stateReceipt, inside }))).toBe("inclusion");
+    }
   });
 
   test("comes back from its text", () => {

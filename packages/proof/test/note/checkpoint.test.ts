@@ -79,14 +79,19 @@ describe("a note", () => {
     ["a lone surrogate in a name", note.replace("replica-3", "replica\ud800-3")],
     ["a plus in a name", note.replace("replica-3", "replica+3")],
     ["an en dash", note.replaceAll("\u2014", "\u2013")],
-    ["a byte order mark before it", `\ufeff${note}`],
     ["no name", note.replace(/ replica-3\S*/, " ")],
   ])("is refused with %s", (_, text) => {
     expect(reasonOf(text)).toBe("note");
+    expect(thrownBy(() => parseCheckpoint(text)).details["reason"]).toBe("note");
   });
 });
 
 describe("under a policy", () => {
+  test("a note behind a byte order mark is of another origin: that is an ordinary character", () => {
+    expect(parseCheckpoint(`\ufeff${note}`).origin).toBe(`\ufeff${vault.origin}`);
+    expect(reasonOf(`\ufeff${note}`)).toBe("note");
+  });
+
   test("the log key must have the name of the origin", () => {
     const other = testKey("ledger.test/other", SignatureType.log, 200);
     const body = checkpointBody({ origin: vault.origin, size: 1n, root: vault.root() });
@@ -121,6 +126,8 @@ describe("under a policy", () => {
     const rest = note.split("\n").slice(5).join("\n");
     const text = formatCheckpoint(body, [signatureLine(asLog.key, body, asLog.sign), rest]);
     expect(reasonOf(text)).toBe("signature");
+    const mixed = { ...vault.policy, logKeys: [asLog.key] };
+    expect(reasonOf(text, mixed)).toBe("signature");
   });
 
   test("a note is judged in bounded time, however its lines repeat", () => {

@@ -1,4 +1,5 @@
 /** Policy, descriptor, limits and anchor: one text each, strictly read. INV-POLICY-1, INV-POLICY-2, INV-ANCHOR-1. */
+import { readFileSync } from "node:fs";
 import type { SeededRandom } from "@authledger/io";
 import { decodeUtf8, LedgerError, utf8 } from "@authledger/types";
 import { describe, expect, test } from "vitest";
@@ -17,7 +18,7 @@ import {
   SignatureType,
 } from "../../src/index.js";
 import { policyOf, replica, TestVault, testKey } from "../support/test-vault.js";
-import { golden } from "../vectors/golden.js";
+import { golden, hex } from "../vectors/golden.js";
 
 const genesis = golden.blocks[0]!.transactions[0]!.ops;
 const textOf = (group: string) => genesis.find((op) => op.group === group)!.value!.utf8;
@@ -199,3 +200,27 @@ test("whatever text is accepted is the one text of what it says", () => {
   }
   expect(accepted).toBeGreaterThan(0);
 }, 60_000);
+
+describe("docs/format/ledger-records.md", () => {
+  const path = new URL("../../../../docs/format/ledger-records.md", import.meta.url);
+  const examples = [...readFileSync(path, "utf8").matchAll(/```json\n(.*)\n```/g)].map(
+    ([, text]) => text!,
+  );
+
+  test("shows the descriptor, limits, policy and anchor of the golden vault, in their one form", () => {
+    const [descriptor, limits, policy, anchor, ...more] = examples as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    expect(more).toEqual([]);
+    expect([descriptor, limits, policy]).toEqual([textOf("genesis"), textOf("limits"), policyText]);
+    expect(parseTrustAnchor(hasher, anchor)).toEqual({
+      origin: golden.origin,
+      salt: hex(golden.salt),
+      genesis: hex(golden.light_client.base_trust.block_hash_0),
+      policy: decodePolicy(hasher, utf8(policy)),
+    });
+  });
+});

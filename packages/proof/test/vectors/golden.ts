@@ -204,6 +204,7 @@ export interface Golden {
 export interface LightClientTrust {
   origin: string;
   salt: string;
+  block_hash_0: string;
   log_vkey: string;
   cosigners: { id: number; vkey: string }[];
   quorum: number;
