@@ -11,6 +11,7 @@
  */
 import { type Clock, type Disk, directoryOf, type Random, type Timers } from "@authledger/io";
 import { assert, type GroupId, LedgerError, limits, type VaultId } from "@authledger/types";
+import { BATCH_HEADER_BYTES } from "./format/batch.js";
 import type { SignedRecord, WalRecord } from "./format/record.js";
 import { GroupLog } from "./group-log.js";
 import {
@@ -44,7 +45,7 @@ export interface WalOptions {
   readonly segmentBytes?: number;
   /** Is this node the only voter of all its groups? Decides how an unreadable last batch is judged. */
   readonly voters: Voters;
-  /** A batch takes no further append beyond this. Default and most: 1 MiB. */
+  /** A batch takes no further append beyond this. Default and most: 1 MiB, or what fits a segment. */
   readonly batchBytesMax?: number;
   /** A `durableLsn` seen earlier and kept elsewhere, such as in the superblocks of the page stores. */
   readonly knownDurableLsn?: number;
@@ -88,7 +89,12 @@ export class Wal implements AsyncDisposable {
   private constructor(options: WalOptions, deps: WalDeps, opened: OpenedLog) {
     const { directory } = options;
     const { disk, timers, clock, random } = deps;
-    const batchBytesMax = options.batchBytesMax ?? limits.WAL_BATCH_BYTES_MAX;
+    const { segmentBytes } = opened.segments.active.header;
+    const batchBytesMax = Math.min(
+      options.batchBytesMax ?? limits.WAL_BATCH_BYTES_MAX,
+      limits.WAL_BATCH_BYTES_MAX,
+      BATCH_HEADER_BYTES + appendBytesMax(segmentBytes),
+    );
     const buffers = new BatchBuffers();
     this.recovery = opened.recovery;
     this.#state = opened.state;
@@ -96,7 +102,6 @@ export class Wal implements AsyncDisposable {
     this.#pool = opened.pool;
     this.#cache = new BatchCache(buffers);
     this.#meter = new SyncMeter(clock);
-    const { segmentBytes } = opened.segments.active.header;
     this.#limits = { batchBytesMax, appendBytesMax: appendBytesMax(segmentBytes) };
     const shared = {
       state: this.#state,

@@ -121,7 +121,18 @@ export interface LogRecord {
   readonly doubtLsn: number;
 }
 
-export type AnyRecord = WalRecord | CarriedRecord | LogRecord;
+/** A snapshot with what it did to the log before it, which a reader of half a log could not tell. */
+export interface SnapshotInLog extends SnapshotRecord {
+  /** The log did not agree with the snapshot and begins anew behind it; else its entries stay. */
+  readonly restarts: boolean;
+}
+
+/** What batches hold. */
+export type AnyRecord =
+  | Exclude<WalRecord, SnapshotRecord>
+  | SnapshotInLog
+  | CarriedRecord
+  | LogRecord;
 
 /** The number of each kind on disk. Never reused. */
 export const RECORD_KINDS: Readonly<Record<AnyRecord["kind"], number>> = {
@@ -193,8 +204,24 @@ export const LOG_PAYLOAD: Layout<typeof LOG_FIELDS> = defineLayout("log", LOG_FI
   littleEndian: true,
 });
 
-/** Bytes of a snapshot record's uuid, which opens its payload. */
-export const SNAPSHOT_UUID_BYTES = 16;
+const SNAPSHOT_FIELDS = [
+  { name: "uuid", type: "bytes", size: 16, doc: "names the snapshot" },
+  { name: "restarts", type: "u8", doc: "1: the log begins anew behind it; 0: its entries stay" },
+] as const;
+/** Opens the payload of a snapshot record; the configuration follows. */
+export const SNAPSHOT_PAYLOAD: Layout<typeof SNAPSHOT_FIELDS> = defineLayout(
+  "snapshot",
+  SNAPSHOT_FIELDS,
+  { littleEndian: true },
+);
+
+const GROUP_FIELDS = [
+  { name: "created", type: "u8", doc: "1: the group begins; 0: it is dropped with all it had" },
+] as const;
+export const GROUP_PAYLOAD: Layout<typeof GROUP_FIELDS> = defineLayout("group", GROUP_FIELDS, {
+  littleEndian: true,
+});
+
 export const RECORD_HEADER_BYTES: number = RECORD_HEADER.size;
 export const CARRIED_RECORD_BYTES: number = RECORD_HEADER_BYTES + CARRIED_PAYLOAD.size;
 export const SIGNED_RECORD_BYTES: number = RECORD_HEADER_BYTES + SIGNED_PAYLOAD.size;
@@ -209,20 +236,20 @@ const AT = {
 const NO_GROUP = 0;
 
 /** Bytes that a record takes in a batch. */
-export function recordBytes(record: AnyRecord): number {
+export function recordBytes(record: AnyRecord | SnapshotRecord): number {
   return RECORD_HEADER_BYTES + payloadBytes(record);
 }
 
-function payloadBytes(record: AnyRecord): number {
+function payloadBytes(record: AnyRecord | SnapshotRecord): number {
   switch (record.kind) {
     case "entry":
       return record.payload.length;
     case "hard-state":
       return record.vote === undefined ? 0 : VOTE_PAYLOAD.size;
     case "snapshot":
-      return SNAPSHOT_UUID_BYTES + record.configuration.length;
+      return SNAPSHOT_PAYLOAD.size + record.configuration.length;
     case "group":
-      return 1;
+      return GROUP_PAYLOAD.size;
     case "signed":
       return SIGNED_PAYLOAD.size;
     case "carried":
@@ -289,8 +316,8 @@ function writePayload(record: AnyRecord, bytes: Uint8Array, view: DataView, at: 
       view.setBigUint64(at, record.vote ?? 0n, true);
       return;
     case "snapshot":
-      bytes.set(record.uuid, at);
-      bytes.set(record.configuration, at + SNAPSHOT_UUID_BYTES);
+      SNAPSHOT_PAYLOAD.write(bytes, { uuid: record.uuid, restarts: Number(record.restarts) }, at);
+      bytes.set(record.configuration, at + SNAPSHOT_PAYLOAD.size);
       return;
     case "group":
       view.setUint8(at, record.action === "create" ? 1 : 0);
@@ -379,7 +406,7 @@ export function decodeRecord(stored: StoredRecord): Exclude<AnyRecord, EntryReco
     case RECORD_KINDS["commit-hint"]:
       return { kind: "commit-hint", group, index };
     case RECORD_KINDS.group:
-      expectBytes(stored, 1);
+      expectBytes(stored, GROUP_PAYLOAD.size);
       return { kind: "group", group, action: stored.payload[0] === 1 ? "create" : "drop" };
     case RECORD_KINDS.signed:
       return decodeSigned(stored);
@@ -401,12 +428,12 @@ function decodeVote(stored: StoredRecord): NodeId | undefined {
   return nodeId(viewOf(stored.payload).getBigUint64(0, true));
 }
 
-function decodeSnapshot(stored: StoredRecord): SnapshotRecord {
-  if (stored.len < SNAPSHOT_UUID_BYTES) throw misfit(stored.at, "has no uuid");
+function decodeSnapshot(stored: StoredRecord): SnapshotInLog {
   const { group, index, term } = stored;
-  const uuid = stored.payload.slice(0, SNAPSHOT_UUID_BYTES);
-  const configuration = stored.payload.slice(SNAPSHOT_UUID_BYTES);
-  return { kind: "snapshot", group, index, term, uuid, configuration };
+  const { uuid, restarts } = SNAPSHOT_PAYLOAD.read(stored.payload);
+  const configuration = stored.payload.slice(SNAPSHOT_PAYLOAD.size);
+  const named = { uuid: uuid.slice(), configuration, restarts: restarts !== 0 };
+  return { kind: "snapshot", group, index, term, ...named };
 }
 
 function decodeSigned(stored: StoredRecord): SignedRecord {

@@ -14,9 +14,7 @@ export type Voters = "one" | "many";
 
 /** What was found behind the last good batch. */
 export interface EndFacts {
-  /** The last good batch. */
-  readonly lastLsn: number;
-  /** The lsn that would follow. */
+  /** The lsn that would follow the last good batch. */
   readonly nextLsn: number;
   /** The highest lsn that something readable says is durable. */
   readonly durableLsn: number;
@@ -48,7 +46,8 @@ export function judgeEnd(facts: EndFacts, voters: Voters): EndVerdict {
     const why = `batch ${facts.nextLsn} is unreadable, but batch ${later.lsn} lies behind it at ${where}`;
     return { kind: "corrupt", why };
   }
-  if (facts.durableLsn > facts.lastLsn) {
+  // Behind an empty segment the due lsn is more than one ahead: what lies between was settled by an earlier open.
+  if (facts.durableLsn >= facts.nextLsn) {
     const why = `batch ${facts.nextLsn} is unreadable, but batch ${facts.durableLsn} was durable`;
     return { kind: "corrupt", why };
   }

@@ -149,7 +149,7 @@ class LogScanner {
     const later = (await this.#findBehind(segment, window)) ?? (await this.#findInUnused(segment));
     this.#bytesRead += window.bytesRead;
     const { lastLsn, nextLsn, end: offset } = segment;
-    const facts = { lastLsn, nextLsn, durableLsn: this.#durableLsn, attempted, later };
+    const facts = { nextLsn, durableLsn: this.#durableLsn, attempted, later };
     const verdict = judgeEnd(facts, this.#options.voters);
     if (verdict.kind === "corrupt") throw corrupt(segment.path, offset, verdict.why);
     const room = segment.header.segmentBytes - offset;

@@ -23,6 +23,7 @@ import {
   type LogRecord,
   SIGNED_RECORD_BYTES,
   type SignedRecord,
+  type SnapshotInLog,
   type SnapshotRecord,
   type TruncateRecord,
 } from "../format/record.js";
@@ -57,6 +58,14 @@ export class LogState {
     return record.kind === "entry" ? this.#push(record) : this.#applyOther(record, undefined);
   }
 
+  /** What a snapshot that is about to be applied does to the log before it. */
+  resolveSnapshot(record: SnapshotRecord): SnapshotInLog {
+    const group = this.groups.get(record.group);
+    const covered = group !== undefined && record.index <= group.base;
+    const agrees = covered || group?.termAt(record.index) === record.term;
+    return { ...record, restarts: !agrees };
+  }
+
   /** The record got its place. */
   place(record: AnyRecord, place: Place): void {
     if (record.kind === "entry") this.groups.get(record.group)?.place(record, place);
@@ -77,7 +86,7 @@ export class LogState {
   ): string | undefined {
     const group = this.#mention(entry.group);
     if (group === undefined) return `is of the unknown group ${entry.group}`;
-    if (!group.anchored && group.last === 0) group.restart(entry.index - 1, 0);
+    if (isUnknown(group)) group.restart(entry.index - 1, 0);
     const wrong = entryProblem(group, entry.index, entry.term);
     if (wrong === undefined) group.load(entry.term, place, length);
     return wrong;
@@ -126,7 +135,7 @@ export class LogState {
   }
 
   #applyToGroup(
-    record: HardStateRecord | TruncateRecord | SnapshotRecord | CommitHintRecord | SignedRecord,
+    record: HardStateRecord | TruncateRecord | SnapshotInLog | CommitHintRecord | SignedRecord,
     segment: number | undefined,
   ): Applied {
     const group = this.#mention(record.group);
@@ -182,12 +191,8 @@ export class LogState {
     if (group === undefined) return `carries group ${record.group}, which is unknown`;
     const wrong = carryProblem(group, record);
     if (wrong !== undefined) return wrong;
-    if (group.last < record.base) group.restart(record.base, record.baseTerm);
-    else if (record.base > group.base || !group.anchored) {
-      group.release(record.base, record.baseTerm);
-    }
+    anchor(group, record);
     group.created = true;
-    group.anchored = true;
     group.hardState = { term: record.term, vote: record.vote };
     group.commitHint = Math.max(group.commitHint, record.commitHint);
     return NOTHING;
@@ -246,7 +251,7 @@ function setHardState(group: GroupState, record: HardStateRecord): Applied {
 
 function truncate(group: GroupState, record: TruncateRecord): Applied {
   const { from } = record;
-  if (!group.anchored && from <= group.base + 1) {
+  if (!group.anchored && (from <= group.base + 1 || isUnknown(group))) {
     group.restart(from - 1, 0);
     return NOTHING;
   }
@@ -271,15 +276,13 @@ function hintCommit(group: GroupState, index: number): Applied {
 }
 
 /** Keeps the entries behind the snapshot where the log agrees with it, else starts the log anew behind it. */
-function installSnapshot(group: GroupState, record: SnapshotRecord): Applied {
+function installSnapshot(group: GroupState, record: SnapshotInLog): Applied {
   const { snapshot: before, commitHint } = group;
   if (before !== undefined && record.index < before.index) {
     return `installs snapshot ${record.index} of group ${group.id} over ${before.index}`;
   }
-  const known = group.anchored && record.index <= group.base;
-  const agrees = known || group.termAt(record.index) === record.term;
-  const undoRestart = agrees ? NOTHING : group.restart(record.index, record.term);
-  if (!agrees) group.anchored = true;
+  const undoRestart = record.restarts ? group.restart(record.index, record.term) : NOTHING;
+  if (record.restarts) group.anchored = true;
   group.snapshot = record;
   group.commitHint = Math.max(commitHint, record.index);
   return () => {
@@ -289,19 +292,36 @@ function installSnapshot(group: GroupState, record: SnapshotRecord): Applied {
   };
 }
 
+/** Has nothing been read that tells where the group's log ends? */
+function isUnknown(group: GroupState): boolean {
+  return !group.anchored && group.last === 0;
+}
+
+/**
+ * Takes a carried record for the group's beginning, where it names one that is in the log. An older one may name
+ * entries that were released since: then a later one names the beginning.
+ */
+function anchor(group: GroupState, record: CarriedRecord): void {
+  if (isUnknown(group)) {
+    group.restart(record.last, record.lastTerm);
+    group.anchored = record.base === record.last;
+  } else if (record.base > group.base || (record.base === group.base && !group.anchored)) {
+    group.release(record.base, record.baseTerm);
+  }
+}
+
 /** A carried record repeats what its place in the log implies: a check of everything read so far. */
 function carryProblem(group: GroupState, record: CarriedRecord): string | undefined {
-  const empty = !group.anchored && group.last === 0;
   const facts = `group ${group.id} (${record.base}, ${record.last}] of term ${record.lastTerm}`;
   if (record.base > record.last) return `carries the impossible ${facts}`;
-  if (empty)
-    return record.base === record.last ? undefined : `carries ${facts} without its entries`;
+  if (isUnknown(group)) return undefined;
   if (record.last !== group.last) return `carries ${facts}, whose last is ${group.last}`;
   if (group.last > group.base && record.lastTerm !== group.lastTerm) {
     return `carries ${facts}, whose term is ${group.lastTerm}`;
   }
+  if (!group.anchored) return undefined;
   if (record.base < group.base) return `carries ${facts}, which begins behind ${group.base}`;
   const term = group.termAt(record.base);
-  if (term === undefined || term === record.baseTerm || !group.anchored) return undefined;
+  if (term === undefined || term === record.baseTerm) return undefined;
   return `carries ${facts}, where ${record.base} is of term ${term} and not ${record.baseTerm}`;
 }

@@ -1,6 +1,6 @@
 /** What one append may hold, checked before anything happens. */
 import { assert, HASH_BYTES, LedgerError, limits } from "@authledger/types";
-import { type AnyRecord, recordBytes, SNAPSHOT_UUID_BYTES } from "../format/record.js";
+import { recordBytes, SNAPSHOT_PAYLOAD, type WalRecord } from "../format/record.js";
 import { BATCH_RECORDS_MAX, CONFIGURATION_BYTES_MAX } from "../limits.js";
 
 /** Index, term and size are u48 on disk. */
@@ -17,7 +17,7 @@ export interface AppendLimits {
  * Bytes of the records in a batch.
  * @throws LedgerError WAL_ENTRY_TOO_LARGE, LIMIT_EXCEEDED
  */
-export function measureAppend(records: readonly AnyRecord[], allowed: AppendLimits): number {
+export function measureAppend(records: readonly WalRecord[], allowed: AppendLimits): number {
   let bytes = 0;
   let largest = 0;
   for (const record of records) {
@@ -44,7 +44,7 @@ function checkEntry(payload: number, size: number, allowed: AppendLimits): void 
 }
 
 /** Fields that could not be encoded later are bugs of the caller. */
-function checkFields(record: AnyRecord): void {
+function checkFields(record: WalRecord): void {
   if ("term" in record) checkU48(record.term);
   if (record.kind === "truncate") {
     assert(record.from >= 1, "entries count from 1", { from: record.from });
@@ -55,7 +55,8 @@ function checkFields(record: AnyRecord): void {
   } else if (record.kind === "snapshot") {
     const bytes = record.configuration.length;
     checkU48(record.index);
-    assert(record.uuid.length === SNAPSHOT_UUID_BYTES, "a snapshot's uuid has 16 bytes");
+    const uuidBytes = SNAPSHOT_PAYLOAD.offsetOf("restarts");
+    assert(record.uuid.length === uuidBytes, "a snapshot's uuid has 16 bytes");
     assert(bytes <= CONFIGURATION_BYTES_MAX, "a snapshot's configuration is small", { bytes });
   }
 }

@@ -6,7 +6,7 @@
  *                trace of itself or of those behind it, which may build on it.
  */
 import { assert, LedgerError } from "@authledger/types";
-import type { AnyRecord } from "../format/record.js";
+import type { AnyRecord, SnapshotRecord } from "../format/record.js";
 import { BATCH_RECORDS_MAX, QUEUE_BYTES_MAX } from "../limits.js";
 import type { GroupState, Undo } from "../state/group-state.js";
 import type { LogState } from "../state/log-state.js";
@@ -25,7 +25,7 @@ export interface Unit {
 }
 
 /** The appends of the next batch. */
-export interface Pick {
+export interface BatchPick {
   readonly source: AppendSource;
   readonly count: number;
   readonly bytes: number;
@@ -53,12 +53,16 @@ export class AppendQueue {
    * Applies the records and queues them; resolves when they are durable.
    * @throws LedgerError OVERLOADED when the queue is full; AssertionError for records that cannot follow
    */
-  push(records: readonly AnyRecord[], bytes: number, source: AppendSource): Promise<void> {
+  push(
+    given: readonly (AnyRecord | SnapshotRecord)[],
+    bytes: number,
+    source: AppendSource,
+  ): Promise<void> {
     if (source === "caller" && this.#bytes + bytes > QUEUE_BYTES_MAX) {
       const message = `${this.#bytes} bytes already wait for the log; the limit is ${QUEUE_BYTES_MAX}`;
       throw new LedgerError("OVERLOADED", message);
     }
-    const undos = this.#applyAll(records);
+    const { records, undos } = this.#applyAll(given);
     return new Promise<void>((resolve, reject) => {
       this.#units.push({ records, bytes, source, undos, resolve, reject });
       this.#bytes += bytes;
@@ -66,7 +70,7 @@ export class AppendQueue {
   }
 
   /** The appends at the front that fit one batch of `bytesMax`: at least one, all of the same source. */
-  pick(bytesMax: number): Pick {
+  pick(bytesMax: number): BatchPick {
     const first = this.#units[0];
     assert(first !== undefined, "something waits");
     let { bytes } = first;
@@ -99,18 +103,20 @@ export class AppendQueue {
     for (const unit of failed) unit.reject(error);
   }
 
-  #applyAll(records: readonly AnyRecord[]): Undo[] {
+  #applyAll(given: readonly (AnyRecord | SnapshotRecord)[]): Pick<Unit, "records" | "undos"> {
+    const records: AnyRecord[] = [];
     const undos: Undo[] = [];
-    for (let i = 0; i < records.length; i++) {
-      const record = records[i]!;
+    for (const one of given) {
+      const record = one.kind === "snapshot" ? this.#state.resolveSnapshot(one) : one;
       const applied = this.#state.apply(record);
       if (typeof applied === "string") {
-        this.#undo(records.slice(0, i), undos);
-        assert(false, `INV-STATE-1: record ${i} of an append ${applied}`);
+        this.#undo(records, undos);
+        assert(false, `INV-STATE-1: record ${records.length} of an append ${applied}`);
       }
+      records.push(record);
       if (record.kind !== "entry") undos.push(applied);
     }
-    return undos;
+    return { records, undos };
   }
 
   #takeBack(unit: Unit): void {

@@ -22,7 +22,7 @@ import type { SegmentPool } from "../segments/segment-pool.js";
 import { divideSegment } from "../segments/segment-room.js";
 import type { SegmentTable } from "../segments/segment-table.js";
 import type { LogState } from "../state/log-state.js";
-import { AppendQueue, type Pick, type Unit } from "./append-queue.js";
+import { AppendQueue, type BatchPick, type Unit } from "./append-queue.js";
 import { BatchComposer, type BatchContent, type ComposedBatch } from "./batch-composer.js";
 import type { SyncMeter } from "./sync-meter.js";
 
@@ -145,7 +145,7 @@ export class Appender {
     return { parts, bytes, records, durableLsn: this.#durableLsn, flags: 0 };
   }
 
-  #fits(pick: Pick): boolean {
+  #fits(pick: BatchPick): boolean {
     const { active } = this.#deps.segments;
     const { carriedBytesMax } = this.#deps.state;
     const room = divideSegment(active.header.segmentBytes, carriedBytesMax);

@@ -10,6 +10,7 @@
  */
 import type { Disk } from "@authledger/io";
 import { LedgerError } from "@authledger/types";
+import { BATCH_HEADER_BYTES, paddedBytes } from "../format/batch.js";
 import { type AnyRecord, type CarriedRecord, recordBytes } from "../format/record.js";
 import type { BatchCache } from "../segments/batch-cache.js";
 import type { Segment } from "../segments/segment.js";
@@ -56,13 +57,14 @@ export class Retention {
       .catch((thrown: unknown) => this.#deps.appender.die(LedgerError.from(thrown)))
       .then(() => {
         this.#running = undefined;
+        if (this.#again && this.#deps.appender.failed === undefined) this.reclaim();
       });
   }
 
   /** All waiting appends failed: the carried records go first now, they are what makes room. */
   retryAfterDiskFull(): void {
-    if (this.#running === undefined) this.reclaim();
-    else this.#retry = this.#begin();
+    if (this.#running !== undefined) this.#retry = this.#begin();
+    this.reclaim();
   }
 
   async idle(): Promise<void> {
@@ -86,12 +88,9 @@ export class Retention {
   async #run(): Promise<void> {
     while (this.#again && this.#deps.appender.failed === undefined) {
       this.#again = false;
-      let carry = this.#begin();
-      while (carry !== undefined && !(await isDurable(carry))) {
-        carry = this.#retry;
-        this.#retry = undefined;
-      }
-      if (carry !== undefined) await this.#letGo(carry.boundary);
+      const carry = this.#retry ?? this.#begin();
+      this.#retry = undefined;
+      if (carry !== undefined && (await isDurable(carry))) await this.#letGo(carry.boundary);
     }
   }
 
@@ -99,15 +98,27 @@ export class Retention {
   #begin(): Carry | undefined {
     const { segments, state } = this.#deps;
     const boundary = this.oldest().segment;
-    if (!segments.all().some((segment) => segment.seq < boundary)) return undefined;
+    const going = segments.all().filter((segment) => segment.seq < boundary).length;
+    if (going === 0) return undefined;
     if (boundary <= state.firstSegment) return { boundary, durable: Promise.resolve() };
     const parts = this.#parts([...this.#carried(boundary)]);
+    if (!this.#isWorth(parts, going)) return undefined;
     const { appender } = this.#deps;
     const durable = Promise.all(
       parts.map(({ records, bytes }) => appender.queue.push(records, bytes, "carry")),
     );
+    // Whoever awaits it may do so only after it failed.
+    durable.catch(() => undefined);
     appender.wake();
     return { boundary, durable };
+  }
+
+  /** Must free twice what it writes: else carrying would fill segments faster than it empties them. */
+  #isWorth(parts: readonly { readonly bytes: number }[], going: number): boolean {
+    const { segmentBytes } = this.#deps.segments.active.header;
+    let written = 0;
+    for (const { bytes } of parts) written += paddedBytes(BATCH_HEADER_BYTES + bytes);
+    return going * segmentBytes >= 2 * written;
   }
 
   /** What the segments before `boundary` may be the only ones to hold. */
@@ -116,7 +127,7 @@ export class Retention {
     yield* state.marks.before(boundary);
     for (const group of state.groups.values()) {
       yield carriedRecord(group);
-      if (group.snapshot !== undefined) yield group.snapshot;
+      if (group.snapshot !== undefined) yield { ...group.snapshot, restarts: false };
     }
     yield { kind: "log", firstSegment: boundary, doubtLsn: state.doubtLsn };
   }
