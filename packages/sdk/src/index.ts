@@ -1,1 +1,63 @@
-export {};
+/** The client library of Authledger, with verification. */
+export {
+  AdminClient,
+  type AdminListOptions,
+  type CreatedVault,
+  type NodeInfo,
+  type Organization,
+  type OrganizationStatus,
+  type Vault,
+  type VaultStatus,
+} from "./calls/admin-client.js";
+export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
+export { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
+export type {
+  Answer,
+  BatchCheckAnswer,
+  BatchOutcome,
+  BatchReadAnswer,
+  BatchWriteAnswer,
+  Block,
+  CheckAnswer,
+  Checkpoint,
+  Entity,
+  Proof,
+  ReadAnswer,
+  ReadOptions,
+  Relationship,
+  RelationshipFilter,
+  RelationshipPage,
+  Tip,
+  TransactionInput,
+  TransactionResult,
+  TupleInput,
+  WriteAnswer,
+  WriteOperation,
+} from "./calls/values.js";
+export { createClient, LedgerClient } from "./client.js";
+export {
+  anyReplica,
+  atLeast,
+  type Consistency,
+  type ConsistencyToken,
+  linearizable,
+} from "./consistency.js";
+export {
+  createTuple,
+  deleteEntity,
+  deleteTuple,
+  setEntity,
+  tupleMustExist,
+  tupleMustNotExist,
+} from "./operations.js";
+export type { CallOptions, ClientOptions, Slug, Tenant, VerifyOptions } from "./options.js";
+export {
+  type EndpointFailure,
+  type TransportCause,
+  UnreachableError,
+} from "./transport/grpc-error.js";
+export { FileRoots } from "./verify/file-roots.js";
+export { MemoryRoots } from "./verify/memory-roots.js";
+export { nodeCrypto } from "./verify/node-crypto.js";
+export type { PinnedRoots } from "./verify/pinned-roots.js";
+export { EquivocationError, type Verified } from "./verify/verify.js";

@@ -1,0 +1,152 @@
+/** Organizations, vaults and the node. Creating one is not repeatable: it is sent again only if it never left. */
+import { admin } from "@authledger/proto";
+import {
+  type CallOptions,
+  pageSizeOf,
+  type Slug,
+  slugOf,
+  type Tenant,
+  vaultNameOf,
+} from "../options.js";
+import type { Session } from "../session.js";
+import { malformed, plain } from "./convert.js";
+
+const SERVICE = admin.AdminServiceService;
+
+export type OrganizationStatus = "active" | "migrating" | "suspended" | "deleting" | "deleted";
+export type VaultStatus = "active" | "read_only" | "deleted";
+
+export interface Organization {
+  readonly slug: bigint;
+  /** Not unique; the slug is. */
+  readonly name: string;
+  readonly status: OrganizationStatus | "unknown";
+  readonly createdAtMs: bigint;
+}
+
+export interface Vault {
+  readonly organization: bigint;
+  readonly slug: bigint;
+  readonly name: string;
+  readonly status: VaultStatus | "unknown";
+  readonly createdAtMs: bigint;
+  /** First line of its checkpoints. */
+  readonly origin: string;
+  /** Newest block. */
+  readonly height: bigint;
+}
+
+export interface CreatedVault extends Vault {
+  /** The header of block 0. */
+  readonly genesisHeader: Uint8Array;
+}
+
+export type NodeInfo = admin.GetNodeInfoResponse;
+
+export interface AdminListOptions extends CallOptions {
+  /** Rows of one page, 1 to 1,000. Default 1,000. */
+  readonly pageSize?: number | undefined;
+}
+
+export class AdminClient {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async createOrganization(name: string, options?: CallOptions): Promise<Organization> {
+    const response = await this.#session.call(
+      SERVICE.createOrganization,
+      { name },
+      options,
+      "once",
+    );
+    return organizationOf(response.organization);
+  }
+
+  async getOrganization(organization: Slug, options?: CallOptions): Promise<Organization> {
+    const request = { organization: slugOf(organization, "organization") };
+    const response = await this.#session.call(SERVICE.getOrganization, request, options);
+    return organizationOf(response.organization);
+  }
+
+  /** All of them, in the order of their slugs. */
+  async *listOrganizations(
+    options: AdminListOptions = {},
+  ): AsyncGenerator<Organization, void, undefined> {
+    const pageSize = pageSizeOf(options.pageSize);
+    let pageToken: Uint8Array = new Uint8Array(0);
+    do {
+      const request = { pageSize, pageToken };
+      const page = await this.#session.call(SERVICE.listOrganizations, request, options);
+      yield* page.organizations.map(organizationOf);
+      pageToken = page.nextPageToken;
+    } while (pageToken.length > 0);
+  }
+
+  async createVault(
+    vault: { readonly organization: Slug; readonly name: string },
+    options?: CallOptions,
+  ): Promise<CreatedVault> {
+    const organization = slugOf(vault.organization, "organization");
+    const request = { organization, name: vault.name };
+    const response = await this.#session.call(SERVICE.createVault, request, options, "once");
+    return { ...vaultOf(response.vault), genesisHeader: plain(response.genesisHeader) };
+  }
+
+  async getVault(tenant: Tenant, options?: CallOptions): Promise<Vault> {
+    const response = await this.#session.call(SERVICE.getVault, vaultNameOf(tenant), options);
+    return vaultOf(response.vault);
+  }
+
+  /** All vaults of an organization, in the order of their slugs. */
+  async *listVaults(
+    organization: Slug,
+    options: AdminListOptions = {},
+  ): AsyncGenerator<Vault, void, undefined> {
+    const pageSize = pageSizeOf(options.pageSize);
+    const slug = slugOf(organization, "organization");
+    let pageToken: Uint8Array = new Uint8Array(0);
+    do {
+      const request = { organization: slug, pageSize, pageToken };
+      const page = await this.#session.call(SERVICE.listVaults, request, options);
+      yield* page.vaults.map(vaultOf);
+      pageToken = page.nextPageToken;
+    } while (pageToken.length > 0);
+  }
+
+  /** What a client must hold to verify answers of the vault, as text: take it over a channel that you trust. */
+  async getTrustAnchor(tenant: Tenant, options?: CallOptions): Promise<string> {
+    const request = vaultNameOf(tenant);
+    return (await this.#session.call(SERVICE.getTrustAnchor, request, options)).anchor;
+  }
+
+  getNodeInfo(options?: CallOptions): Promise<NodeInfo> {
+    return this.#session.call(SERVICE.getNodeInfo, {}, options);
+  }
+}
+
+const ORGANIZATION_STATUS: Readonly<Record<number, OrganizationStatus>> = {
+  [admin.OrganizationStatus.ORGANIZATION_STATUS_ACTIVE]: "active",
+  [admin.OrganizationStatus.ORGANIZATION_STATUS_MIGRATING]: "migrating",
+  [admin.OrganizationStatus.ORGANIZATION_STATUS_SUSPENDED]: "suspended",
+  [admin.OrganizationStatus.ORGANIZATION_STATUS_DELETING]: "deleting",
+  [admin.OrganizationStatus.ORGANIZATION_STATUS_DELETED]: "deleted",
+};
+
+const VAULT_STATUS: Readonly<Record<number, VaultStatus>> = {
+  [admin.VaultStatus.VAULT_STATUS_ACTIVE]: "active",
+  [admin.VaultStatus.VAULT_STATUS_READ_ONLY]: "read_only",
+  [admin.VaultStatus.VAULT_STATUS_DELETED]: "deleted",
+};
+
+function organizationOf(message: admin.Organization | undefined): Organization {
+  if (message === undefined) throw malformed("no organization");
+  return { ...message, status: ORGANIZATION_STATUS[message.status] ?? "unknown" };
+}
+
+function vaultOf(message: admin.Vault | undefined): Vault {
+  if (message === undefined) throw malformed("no vault");
+  return { ...message, status: VAULT_STATUS[message.status] ?? "unknown" };
+}

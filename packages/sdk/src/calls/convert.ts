@@ -1,0 +1,156 @@
+/** Between messages and values. Bytes of a message are views of its buffer; what is given out is copied. */
+
+import type { ProvenAnswer } from "@authledger/proof";
+import type { common, read, write } from "@authledger/proto";
+import {
+  assertNever,
+  LedgerError,
+  OperationStatus as OPERATION_STATUS,
+  type OperationStatus,
+  parseTuple,
+  type SetCondition,
+  type Tuple,
+  validateTuple,
+} from "@authledger/types";
+import type {
+  Entity,
+  Proof,
+  Relationship,
+  TransactionInput,
+  TransactionResult,
+  TupleInput,
+  WriteOperation,
+} from "./values.js";
+
+/** A copy that keeps nothing else alive. */
+export function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
+/** @throws LedgerError INVALID_TUPLE, LIMIT_EXCEEDED */
+export function tupleOf(input: TupleInput): Tuple {
+  if (typeof input === "string") return parseTuple(input);
+  validateTuple(input);
+  return input;
+}
+
+export function proofOf(message: common.Proof): Proof {
+  return {
+    stateProof: plain(message.stateProof),
+    header: plain(message.header),
+    historyProof: message.historyProof.map(plain),
+    checkpoint: message.checkpoint,
+    consistencyProof: message.consistencyProof.map(plain),
+    pageFrom: plain(message.pageFrom),
+    pageTo: plain(message.pageTo),
+  };
+}
+
+/** The part of a proof that the light client judges. */
+export function provenAnswerOf(proof: Proof): ProvenAnswer {
+  const { checkpoint, header, historyProof, consistencyProof, stateProof } = proof;
+  return { checkpoint, header, historyProof, consistencyProof, stateProof };
+}
+
+export function entityOf(message: common.Entity | undefined): Entity | undefined {
+  if (message === undefined) return undefined;
+  const { key, value, version, expiresAtMs } = message;
+  return { key, value: plain(value), version, expiresAtMs };
+}
+
+export function relationshipOf(message: common.Relationship): Relationship {
+  const { tuple, version, expiresAtMs } = message;
+  if (tuple === undefined) throw malformed("a relationship without a tuple");
+  return { tuple, version, expiresAtMs };
+}
+
+export function transactionMessage(
+  input: TransactionInput,
+  clientId: string,
+  idempotencyKey: string,
+): write.Transaction {
+  const operations = input.operations.map((operation) => ({ operation: operationOf(operation) }));
+  return { operations, clientId, idempotencyKey, reason: input.reason ?? "" };
+}
+
+function operationOf(operation: WriteOperation): write.Operation["operation"] {
+  switch (operation.op) {
+    case "create_tuple": {
+      const { tuple, expiresAtMs } = operation;
+      return { $case: "createRelationship", value: { tuple, expiresAtMs: timeOf(expiresAtMs) } };
+    }
+    case "delete_tuple":
+      return { $case: "deleteRelationship", value: { tuple: operation.tuple } };
+    case "set_entity": {
+      const { key, value, expiresAtMs } = operation;
+      const condition = conditionOf(operation.condition);
+      const message = { key, value, expiresAtMs: timeOf(expiresAtMs), condition };
+      return { $case: "setEntity", value: message };
+    }
+    case "delete_entity": {
+      const { key, condition } = operation;
+      return { $case: "deleteEntity", value: { key, condition: conditionOf(condition) } };
+    }
+    case "tuple_must_exist":
+      return { $case: "tupleMustExist", value: operation.tuple };
+    case "tuple_must_not_exist":
+      return { $case: "tupleMustNotExist", value: operation.tuple };
+    default:
+      return assertNever(operation, "operation");
+  }
+}
+
+function conditionOf(condition: SetCondition): write.EntityCondition | undefined {
+  switch (condition.kind) {
+    case "none":
+      return undefined;
+    case "must_not_exist":
+      return { condition: { $case: "mustNotExist", value: {} } };
+    case "must_exist":
+      return { condition: { $case: "mustExist", value: {} } };
+    case "version_equals":
+      return { condition: { $case: "versionEquals", value: timeOf(condition.version) } };
+    case "value_equals":
+      return { condition: { $case: "valueEquals", value: condition.value } };
+  }
+}
+
+/** A number that travels as u64. @throws LedgerError INVALID_ARGUMENT */
+function timeOf(value: number): bigint {
+  if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
+  throw new LedgerError("INVALID_ARGUMENT", `${value} is not a whole number from 0 to 2^53 - 1`);
+}
+
+const STATUS_NAMES: ReadonlyMap<number, OperationStatus> = new Map(
+  Object.entries(OPERATION_STATUS).map(([name, number]) => [number, name as OperationStatus]),
+);
+
+export function resultOf(
+  message: write.TransactionResult | undefined,
+  idempotencyKey: string,
+): TransactionResult {
+  if (message === undefined) throw malformed("a write without a result");
+  const { transactionId, sequence, height, statuses, replayed } = message;
+  return {
+    transactionId: plain(transactionId),
+    sequence,
+    height,
+    statuses: statuses.map(statusOf),
+    replayed,
+    idempotencyKey,
+  };
+}
+
+function statusOf(status: number): OperationStatus {
+  const name = STATUS_NAMES.get(status);
+  if (name === undefined) throw malformed(`the operation status ${status}`);
+  return name;
+}
+
+/** The answer of a server that does not keep to the API. */
+export function malformed(what: string): LedgerError {
+  return new LedgerError("CODEC_DECODE", `the server sent ${what}`);
+}
+
+export type ProveMessage = common.Prove;
+export type ListRequest = read.ListRelationshipsRequest;

@@ -1,0 +1,100 @@
+/** Blocks and signed heads. */
+import { read } from "@authledger/proto";
+import { equalBytes, LedgerError } from "@authledger/types";
+import { consistencyMessage, tokenOf } from "../consistency.js";
+import type { CallOptions } from "../options.js";
+import type { Session } from "../session.js";
+import { checkTransactions, hashOfHeader } from "../verify/proven-values.js";
+import { plain } from "./convert.js";
+import { Proving } from "./proving.js";
+import type { Block, Checkpoint, ReadOptions, Tip } from "./values.js";
+
+const { getTip: GET_TIP, getBlock: GET_BLOCK } = read.ReadServiceService;
+const { getCheckpoint: GET_CHECKPOINT, getConsistencyProof: GET_CONSISTENCY } =
+  read.ReadServiceService;
+
+export interface BlockOptions extends ReadOptions {
+  /** Return the transactions too. Default false. */
+  readonly transactions?: boolean | undefined;
+}
+
+export interface CheckpointOptions extends CallOptions {
+  readonly consistency?: ReadOptions["consistency"];
+  /** Return the consistency proof from this size; a verifying client uses the size that it trusts. */
+  readonly trustedSize?: bigint | undefined;
+}
+
+export async function getTip(session: Session, options: ReadOptions): Promise<Tip> {
+  const consistency = consistencyMessage(options.consistency);
+  const request = { ...session.vault(), consistency };
+  const { height, header, blockHash, token } = await session.call(GET_TIP, request, options);
+  const tip = { height, header: plain(header), blockHash: plain(blockHash), token: tokenOf(token) };
+  if (session.verifier() === undefined) return tip;
+  const block = await getBlock(session, height, options);
+  if (!equalBytes(block.header, tip.header)) {
+    const message = `the header of the tip is not that of block ${height}`;
+    throw new LedgerError("PROOF_INVALID", message, { details: { reason: "header" } });
+  }
+  return {
+    ...tip,
+    blockHash: block.blockHash,
+    ...(block.verified && { verified: block.verified }),
+  };
+}
+
+export async function getBlock(
+  session: Session,
+  height: bigint,
+  options: BlockOptions,
+): Promise<Block> {
+  const proving = await Proving.begin(session, options);
+  const { consistency, prove } = proving;
+  const isWhole = options.transactions ?? false;
+  const request = { ...session.vault(), height, transactions: isWhole, consistency, prove };
+  const response = await session.call(GET_BLOCK, request, options);
+  const transactions = response.transactions.map(plain);
+  const { answer, verified } = await proving.judgeHistory(response);
+  const { token, proof } = answer;
+  const header = plain(response.header);
+  if (verified === undefined) {
+    const blockHash = plain(response.blockHash);
+    return { header, blockHash, transactions, token, ...(proof && { proof }) };
+  }
+  if (BigInt(verified.height) !== height || !equalBytes(header, proof?.header ?? header)) {
+    const message = `the proof is of block ${verified.height}, not of block ${height}`;
+    throw new LedgerError("PROOF_INVALID", message, { details: { reason: "header" } });
+  }
+  if (isWhole) checkTransactions(header, transactions);
+  return { ...answer, header, blockHash: hashOfHeader(header), transactions };
+}
+
+export async function getCheckpoint(
+  session: Session,
+  options: CheckpointOptions,
+): Promise<Checkpoint> {
+  const verifier = session.verifier();
+  const trust = await verifier?.trust();
+  const consistency = consistencyMessage(options.consistency);
+  const trustedSize = trust?.head.size ?? options.trustedSize ?? 0n;
+  const request = { ...session.vault(), consistency, trustedSize };
+  const response = await session.call(GET_CHECKPOINT, request, options);
+  const consistencyProof = response.consistencyProof.map(plain);
+  const { checkpoint } = response;
+  const token = tokenOf(response.token);
+  if (verifier === undefined || trust === undefined) {
+    return { checkpoint, consistencyProof, token, isVerified: false };
+  }
+  await verifier.verifyHead(trust, { checkpoint, consistencyProof });
+  return { checkpoint, consistencyProof, token, isVerified: true };
+}
+
+/** The RFC 9162 proof between two sizes, as bytes. */
+export async function getConsistencyProof(
+  session: Session,
+  sizes: { readonly fromSize: bigint; readonly toSize: bigint },
+  options: CallOptions,
+): Promise<readonly Uint8Array[]> {
+  const request = { ...session.vault(), ...sizes };
+  const { proof } = await session.call(GET_CONSISTENCY, request, options);
+  return proof.map(plain);
+}

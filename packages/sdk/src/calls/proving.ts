@@ -1,0 +1,94 @@
+/** The frame of a read that may be proven: what to ask for, and what to make of what came. */
+import type { ProvenAnswer, TrustState, VerifiedAnswer } from "@authledger/proof";
+import type { common } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
+import { consistencyMessage, tokenOf } from "../consistency.js";
+import type { Session } from "../session.js";
+import { describeVerified, type VaultVerifier } from "../verify/verify.js";
+import { proofOf, provenAnswerOf } from "./convert.js";
+import type { Answer, Proof, ReadOptions } from "./values.js";
+
+const NONE = new Uint8Array(0);
+
+/** What every proven answer has. */
+interface ProvenResponse {
+  readonly token: Uint8Array;
+  readonly height?: bigint;
+  readonly proof?: common.Proof | undefined;
+}
+
+/** What a read found out about its answer. */
+export interface Judged {
+  readonly answer: Answer;
+  /** Present when the client verifies: compute from this, not from the response. */
+  readonly verified: VerifiedAnswer | undefined;
+}
+
+export class Proving {
+  /** Parts of the request. */
+  readonly consistency: common.Consistency;
+  readonly prove: common.Prove | undefined;
+  readonly #verifier: VaultVerifier | undefined;
+  readonly #trust: TrustState | undefined;
+  readonly #want: "current" | "any";
+
+  private constructor(
+    options: ReadOptions,
+    verifier: VaultVerifier | undefined,
+    trust: TrustState | undefined,
+  ) {
+    this.consistency = consistencyMessage(options.consistency);
+    this.#verifier = verifier;
+    this.#trust = trust;
+    const kind = options.consistency?.kind ?? "linearizable";
+    this.#want = kind === "linearizable" ? "current" : "any";
+    this.prove = proveMessage(options, trust);
+  }
+
+  static async begin(session: Session, options: ReadOptions): Promise<Proving> {
+    const verifier = session.verifier();
+    return new Proving(options, verifier, await verifier?.trust());
+  }
+
+  /** About the newest state, unless the caller accepts an older one. @throws as VaultVerifier.verify */
+  judge(response: ProvenResponse): Promise<Judged> {
+    return this.#judge(response, this.#want);
+  }
+
+  /** About a height that the caller named. @throws as VaultVerifier.verify */
+  judgeHistory(response: ProvenResponse): Promise<Judged> {
+    return this.#judge(response, "any");
+  }
+
+  async #judge(response: ProvenResponse, want: "current" | "any"): Promise<Judged> {
+    const proof = response.proof && proofOf(response.proof);
+    const token = tokenOf(response.token);
+    const claimed = response.height ?? 0n;
+    if (this.#verifier === undefined || this.#trust === undefined) {
+      if (this.prove !== undefined) requireProof(proof);
+      return { answer: { height: claimed, token, ...(proof && { proof }) }, verified: undefined };
+    }
+    const sent: ProvenAnswer = provenAnswerOf(requireProof(proof));
+    const verified = await this.#verifier.verify(this.#trust, sent, want);
+    const described = describeVerified(verified);
+    const { height } = described;
+    return { answer: { height, token, ...(proof && { proof }), verified: described }, verified };
+  }
+}
+
+function proveMessage(
+  { prove }: ReadOptions,
+  trust: TrustState | undefined,
+): common.Prove | undefined {
+  if (trust !== undefined) {
+    return { trustedSize: trust.head.size, configHash: trust.configHash ?? NONE };
+  }
+  return prove && { trustedSize: prove.trustedSize, configHash: NONE };
+}
+
+function requireProof(proof: Proof | undefined): Proof {
+  if (proof !== undefined) return proof;
+  throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no proof", {
+    details: { reason: "insufficient" },
+  });
+}

@@ -1,0 +1,126 @@
+/**
+ * Lists of relationships: an async iterable that fetches page after page, only as fast as it is read.
+ *
+ *   INV-SDK-5  A verified list ends without an error only when its pages meet, cover the whole list and are
+ *              of one state.
+ */
+import { read } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
+import { atLeast } from "../consistency.js";
+import { pageSizeOf } from "../options.js";
+import type { Session } from "../session.js";
+import { checkProvable, PageChain, provenPage } from "../verify/proven-values.js";
+import { malformed, relationshipOf } from "./convert.js";
+import { Proving } from "./proving.js";
+import type { ReadOptions, Relationship, RelationshipFilter, RelationshipPage } from "./values.js";
+
+const { listRelationships: LIST } = read.ReadServiceService;
+/** How often `collect` begins a verified list again that changed while it was read. */
+const RESTARTS_MAX = 5;
+/** Rows that `collect` gathers by default. */
+const COLLECT_ROWS_MAX = 1_000_000;
+
+export interface ListOptions extends ReadOptions {
+  /** Rows of one page, 1 to 1,000. Default 1,000. */
+  readonly pageSize?: number | undefined;
+}
+
+/** @example for await (const { tuple } of client.list({ resource: "document:budget" })) show(tuple); */
+export class RelationshipList implements AsyncIterable<Relationship> {
+  readonly #session: Session;
+  readonly #filter: RelationshipFilter;
+  readonly #options: ListOptions;
+
+  constructor(session: Session, filter: RelationshipFilter, options: ListOptions) {
+    this.#session = session;
+    this.#filter = filter;
+    this.#options = options;
+  }
+
+  /**
+   * Row by row, from the start each time.
+   * @throws LedgerError PROOF_STALE with reason "list-moved" when a verified list changed between two pages
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Relationship, void, undefined> {
+    for await (const { relationships } of this.pages()) yield* relationships;
+  }
+
+  /** Page by page; each page has the deadline of a call of its own. */
+  async *pages(): AsyncGenerator<RelationshipPage, void, undefined> {
+    const chain = new PageChain();
+    let pageToken: Uint8Array = new Uint8Array(0);
+    let options: ListOptions = this.#options;
+    do {
+      const { page, next } = await this.#page(pageToken, options, chain);
+      if (next.length > 0 && Buffer.from(next).equals(pageToken)) {
+        throw malformed("the same page token again");
+      }
+      yield page;
+      pageToken = next;
+      // Another replica may answer the next page, but not with an older state.
+      if (options.consistency?.kind !== "any") {
+        options = { ...options, consistency: atLeast(page.token) };
+      }
+    } while (pageToken.length > 0);
+  }
+
+  /**
+   * The whole list; a verified one is begun again when the vault changed meanwhile.
+   * @throws LedgerError LIMIT_EXCEEDED when there are more than `rowsMax` rows (1,000,000)
+   */
+  async collect(rowsMax: number = COLLECT_ROWS_MAX): Promise<readonly Relationship[]> {
+    for (let restarts = 0; ; restarts++) {
+      try {
+        return await this.#collect(rowsMax);
+      } catch (error) {
+        const isMoved = error instanceof LedgerError && error.details["reason"] === "list-moved";
+        if (!isMoved || restarts === RESTARTS_MAX) throw error;
+      }
+    }
+  }
+
+  async #collect(rowsMax: number): Promise<readonly Relationship[]> {
+    const rows: Relationship[] = [];
+    for await (const row of this) {
+      if (rows.length === rowsMax) {
+        const message = `the list has more than ${rowsMax} rows`;
+        throw new LedgerError("LIMIT_EXCEEDED", message, { details: { limit: rowsMax } });
+      }
+      rows.push(row);
+    }
+    return rows;
+  }
+
+  async #page(
+    pageToken: Uint8Array,
+    options: ListOptions,
+    chain: PageChain,
+  ): Promise<{ page: RelationshipPage; next: Uint8Array }> {
+    const filter = this.#filter;
+    const proving = await Proving.begin(this.#session, options);
+    const { consistency, prove } = proving;
+    if (prove !== undefined) checkProvable(filter);
+    const pageSize = pageSizeOf(options.pageSize);
+    const request = {
+      ...this.#session.vault(),
+      ...filter,
+      pageSize,
+      pageToken,
+      consistency,
+      prove,
+    };
+    const response = await this.#session.call(LIST, request, options);
+    const next = new Uint8Array(response.nextPageToken);
+    const { answer, verified } = await proving.judge(response);
+    if (verified === undefined) {
+      const relationships = response.relationships.map(relationshipOf);
+      return { page: { ...answer, relationships }, next };
+    }
+    const bounds = {
+      from: answer.proof?.pageFrom ?? new Uint8Array(0),
+      to: answer.proof?.pageTo ?? new Uint8Array(0),
+    };
+    chain.add(verified, bounds, next.length === 0);
+    return { page: { ...answer, relationships: provenPage(verified, filter, bounds) }, next };
+  }
+}

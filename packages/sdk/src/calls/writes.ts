@@ -1,0 +1,61 @@
+/** Changes. Every transaction carries an idempotency key, so that a retry never applies it twice. */
+import { write } from "@authledger/proto";
+import { tokenOf } from "../consistency.js";
+import type { CallOptions } from "../options.js";
+import type { Session } from "../session.js";
+import { refusalOf } from "../transport/grpc-error.js";
+import { malformed, resultOf, transactionMessage } from "./convert.js";
+import type {
+  BatchOutcome,
+  BatchWriteAnswer,
+  TransactionInput,
+  WriteAnswer,
+  WriteOperation,
+} from "./values.js";
+
+const { write: WRITE, batchWrite: BATCH_WRITE } = write.WriteServiceService;
+
+export async function writeTransaction(
+  session: Session,
+  input: TransactionInput | readonly WriteOperation[],
+  options: CallOptions | undefined,
+): Promise<WriteAnswer> {
+  const transaction = keyed(session, "operations" in input ? input : { operations: input });
+  const request = { ...session.vault(), transaction, prove: false };
+  const { result, token } = await session.call(WRITE, request, options);
+  return { ...resultOf(result, transaction.idempotencyKey), token: tokenOf(token) };
+}
+
+export async function writeBatch(
+  session: Session,
+  inputs: readonly TransactionInput[],
+  options: CallOptions | undefined,
+): Promise<BatchWriteAnswer> {
+  const transactions = inputs.map((input) => keyed(session, input));
+  const request = { ...session.vault(), transactions, prove: false };
+  const { results, token } = await session.call(BATCH_WRITE, request, options);
+  if (results.length !== transactions.length) {
+    throw malformed(`${results.length} results for ${transactions.length} transactions`);
+  }
+  const outcomes = results.map(({ outcome }, i) => outcomeOf(outcome, transactions[i]!));
+  return { outcomes, token: tokenOf(token) };
+}
+
+function keyed(session: Session, input: TransactionInput): write.Transaction {
+  const { clientId } = session.options;
+  return transactionMessage(input, clientId ?? "", input.idempotencyKey ?? crypto.randomUUID());
+}
+
+function outcomeOf(
+  outcome: write.BatchWriteResponse_Result["outcome"],
+  { idempotencyKey }: write.Transaction,
+): BatchOutcome {
+  switch (outcome?.$case) {
+    case "applied":
+      return { kind: "applied", ...resultOf(outcome.value, idempotencyKey) };
+    case "refused":
+      return { kind: "refused", error: refusalOf(outcome.value) };
+    case undefined:
+      throw malformed("a transaction without an outcome");
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The client of a ledger. It connects when it is first used and may be shared by the whole program; nothing
+ * is checked and nothing can fail before the first call.
+ */
+import { AdminClient } from "./calls/admin-client.js";
+import {
+  type BlockOptions,
+  type CheckpointOptions,
+  getBlock,
+  getCheckpoint,
+  getConsistencyProof,
+  getTip,
+} from "./calls/history.js";
+import { batchCheck, batchRead, check, readEntity } from "./calls/reads.js";
+import { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
+import type {
+  BatchCheckAnswer,
+  BatchReadAnswer,
+  BatchWriteAnswer,
+  Block,
+  CheckAnswer,
+  Checkpoint,
+  ReadAnswer,
+  ReadOptions,
+  RelationshipFilter,
+  Tip,
+  TransactionInput,
+  TupleInput,
+  WriteAnswer,
+  WriteOperation,
+} from "./calls/values.js";
+import { writeBatch, writeTransaction } from "./calls/writes.js";
+import type { CallOptions, ClientOptions } from "./options.js";
+import { Session } from "./session.js";
+
+/** Made by `createClient`. Every call rejects with a LedgerError, and with nothing else. */
+export class LedgerClient implements AsyncDisposable {
+  /** Organizations, vaults and the node. */
+  readonly admin: AdminClient;
+  readonly #session: Session;
+
+  constructor(options: ClientOptions) {
+    this.#session = new Session(options);
+    this.admin = new AdminClient(this.#session);
+  }
+
+  /**
+   * Applies one transaction: all of it, or nothing.
+   * @throws LedgerError PRECONDITION_FAILED, IDEMPOTENCY_KEY_REUSED, INVALID_TUPLE, LIMIT_EXCEEDED, ...
+   */
+  write(
+    transaction: TransactionInput | readonly WriteOperation[],
+    options: CallOptions = {},
+  ): Promise<WriteAnswer> {
+    return this.#run(() => writeTransaction(this.#session, transaction, options));
+  }
+
+  /** Applies independent transactions in order, 1 to 1,000, each with an outcome of its own. */
+  batchWrite(
+    transactions: readonly TransactionInput[],
+    options: CallOptions = {},
+  ): Promise<BatchWriteAnswer> {
+    return this.#run(() => writeBatch(this.#session, transactions, options));
+  }
+
+  /**
+   * Is this tuple stored?
+   * @example const { allowed } = await client.check("document:budget#viewer@user:alice");
+   */
+  check(tuple: TupleInput, options: ReadOptions = {}): Promise<CheckAnswer> {
+    return this.#run(() => check(this.#session, tuple, options));
+  }
+
+  /** 1 to 1,000 checks at one height. */
+  batchCheck(tuples: readonly TupleInput[], options: ReadOptions = {}): Promise<BatchCheckAnswer> {
+    return this.#run(() => batchCheck(this.#session, tuples, options));
+  }
+
+  /** One entity. */
+  read(key: string, options: ReadOptions = {}): Promise<ReadAnswer> {
+    return this.#run(() => readEntity(this.#session, key, options));
+  }
+
+  /** 1 to 1,000 entities at one height. */
+  batchRead(keys: readonly string[], options: ReadOptions = {}): Promise<BatchReadAnswer> {
+    return this.#run(() => batchRead(this.#session, keys, options));
+  }
+
+  /** Tuples by any combination of resource, relation and subject; verified lists need a resource or a subject. */
+  list(filter: RelationshipFilter, options: ListOptions = {}): RelationshipList {
+    return new RelationshipList(this.#session, filter, options);
+  }
+
+  /** The newest block. */
+  getTip(options: ReadOptions = {}): Promise<Tip> {
+    return this.#run(() => getTip(this.#session, options));
+  }
+
+  getBlock(height: bigint, options: BlockOptions = {}): Promise<Block> {
+    return this.#run(() => getBlock(this.#session, height, options));
+  }
+
+  /** The newest signed head. */
+  getCheckpoint(options: CheckpointOptions = {}): Promise<Checkpoint> {
+    return this.#run(() => getCheckpoint(this.#session, options));
+  }
+
+  /** The proof that the history of one size only appended to that of another. */
+  getConsistencyProof(
+    sizes: { readonly fromSize: bigint; readonly toSize: bigint },
+    options: CallOptions = {},
+  ): Promise<readonly Uint8Array[]> {
+    return this.#run(() => getConsistencyProof(this.#session, sizes, options));
+  }
+
+  /** Ends the connections; calls that run are given up. May be called twice. */
+  close(): void {
+    this.#session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  /** What is wrong with an argument becomes a rejection too. */
+  async #run<T>(call: () => Promise<T>): Promise<T> {
+    return call();
+  }
+}
+
+/**
+ * @example
+ * await using client = createClient({
+ *   endpoints: "127.0.0.1:7400",
+ *   tenant: { organization: "7", vault: "9" },
+ *   verify: { anchor, pinnedRoots: new FileRoots("./pins") },
+ * });
+ * const { allowed } = await client.check("document:budget#viewer@user:alice");
+ */
+export function createClient(options: ClientOptions): LedgerClient {
+  return new LedgerClient(options);
+}

@@ -1,0 +1,63 @@
+/** How fresh an answer must be, as one readable argument of every read. */
+import type { common } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
+
+/** Opaque and printable: a point of a vault's history, from an earlier answer. */
+export type ConsistencyToken = string;
+
+export type Consistency =
+  | { readonly kind: "linearizable" }
+  | { readonly kind: "at_least"; readonly token: ConsistencyToken }
+  | { readonly kind: "any"; readonly maxStalenessMs: number };
+
+/** Sees every write that was acknowledged before the call began. The default. */
+export const linearizable: Consistency = { kind: "linearizable" };
+
+/**
+ * Sees at least what the answer with this token saw: read your own writes, from any replica.
+ * @example await client.check(tuple, { consistency: atLeast(written.token) });
+ */
+export function atLeast(token: ConsistencyToken): Consistency {
+  return { kind: "at_least", token };
+}
+
+/** Any replica whose answer is at most so old; 0 = any age. */
+export function anyReplica(options: { readonly maxStalenessMs?: number } = {}): Consistency {
+  return { kind: "any", maxStalenessMs: options.maxStalenessMs ?? 0 };
+}
+
+const TOKEN_CHARACTERS_MAX = 1_024;
+
+export function tokenOf(bytes: Uint8Array): ConsistencyToken {
+  return Buffer.from(bytes).toString("base64url");
+}
+
+/** @throws LedgerError TOKEN_INVALID, INVALID_ARGUMENT */
+export function consistencyMessage(consistency: Consistency | undefined): common.Consistency {
+  const chosen = consistency ?? linearizable;
+  switch (chosen.kind) {
+    case "linearizable":
+      return { requirement: { $case: "linearizable", value: {} } };
+    case "at_least":
+      return { requirement: { $case: "atLeast", value: tokenBytes(chosen.token) } };
+    case "any": {
+      const { maxStalenessMs } = chosen;
+      if (!Number.isSafeInteger(maxStalenessMs) || maxStalenessMs < 0) {
+        const message = `maxStalenessMs: ${maxStalenessMs} is not a whole number from 0`;
+        throw new LedgerError("INVALID_ARGUMENT", message, {
+          details: { field: "maxStalenessMs" },
+        });
+      }
+      return { requirement: { $case: "any", value: { maxStalenessMs: BigInt(maxStalenessMs) } } };
+    }
+  }
+}
+
+function tokenBytes(token: ConsistencyToken): Uint8Array {
+  if (/^[A-Za-z0-9_-]+$/.test(token) && token.length <= TOKEN_CHARACTERS_MAX) {
+    return new Uint8Array(Buffer.from(token, "base64url"));
+  }
+  throw new LedgerError("TOKEN_INVALID", "the consistency token is not one of this ledger", {
+    details: { field: "consistency" },
+  });
+}

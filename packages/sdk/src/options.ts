@@ -1,0 +1,137 @@
+/**
+ * What a client is told when it is made, and what each call may be told. Nothing is checked when a client is
+ * made (`createClient` never throws); the first call checks and reports what is wrong.
+ */
+import { LedgerError, limits, parseSlug } from "@authledger/types";
+import type { ChannelCredentials } from "@grpc/grpc-js";
+import type { PinnedRoots } from "./verify/pinned-roots.js";
+
+/** An organization's or vault's public number; text is read as an unsigned decimal number. */
+export type Slug = bigint | string;
+
+/** Whose data is meant. */
+export interface Tenant {
+  readonly organization: Slug;
+  readonly vault: Slug;
+}
+
+/** Turns verification on: every answer is computed from its proof, and what the server claims is ignored. */
+export interface VerifyOptions {
+  /** The vault's trust anchor as text, from a channel that you trust. */
+  readonly anchor?: string | undefined;
+  /**
+   * Take the anchor from the server at the first contact when there is neither `anchor` nor a pinned root.
+   * Protects from everything that changes afterwards, and from nothing before. Default false.
+   */
+  readonly trustOnFirstUse?: boolean | undefined;
+  /** Keeps the newest verified head of each vault. Default: in memory, for as long as the client lives. */
+  readonly pinnedRoots?: PinnedRoots | undefined;
+  /** Oldest signed head of a current answer, in seconds. Default 60. */
+  readonly maxAgeS?: number | undefined;
+  /** How far the cosigners' clocks may be ahead of ours, in seconds. Default 5. */
+  readonly maxSkewS?: number | undefined;
+}
+
+export interface ClientOptions {
+  /** host:port of one or more nodes of a cluster, 1 to 32. The first that answers is used. */
+  readonly endpoints: string | readonly string[];
+  /** Needed by every call but those of `admin`. */
+  readonly tenant?: Tenant | undefined;
+  /** Default: no TLS, which is for loopback. */
+  readonly credentials?: ChannelCredentials | undefined;
+  /** Time for a call with all its retries, in milliseconds: 1 to 3,600,000. Default 5,000. */
+  readonly deadlineMs?: number | undefined;
+  /** How often a call is tried where that is safe, 1 to 1,000; each endpoint is tried at least once. Default 5. */
+  readonly attemptsMax?: number | undefined;
+  /** Names this client in sequence numbers and idempotency keys. Default: empty, no name. */
+  readonly clientId?: string | undefined;
+  /** Absent: answers are taken as the server gives them. */
+  readonly verify?: VerifyOptions | undefined;
+}
+
+/** What every call accepts. */
+export interface CallOptions {
+  /** Gives the call up; a write may still happen. */
+  readonly signal?: AbortSignal | undefined;
+  /** In milliseconds, instead of the client's. */
+  readonly deadlineMs?: number | undefined;
+  /** Names the call in logs and errors, printable ASCII. Default: a random UUID. */
+  readonly requestId?: string | undefined;
+}
+
+export const DEADLINE_MS_DEFAULT = 5_000;
+const DEADLINE_MS_MAX = 3_600_000;
+const ATTEMPTS_DEFAULT = 5;
+const ATTEMPTS_MAX = 1_000;
+const ENDPOINTS_MAX = 32;
+/** A host name of 253 characters, brackets, colon and port. */
+const ENDPOINT = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]{1,253}):[0-9]{1,5}$/;
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+
+/** Slugs as numbers. */
+export interface VaultName {
+  readonly organization: bigint;
+  readonly vault: bigint;
+}
+
+/** @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
+export function vaultNameOf(tenant: Tenant | undefined): VaultName {
+  return {
+    organization: slugOf(tenant?.organization, "organization"),
+    vault: slugOf(tenant?.vault, "vault"),
+  };
+}
+
+/** @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
+export function slugOf(slug: Slug | undefined, field: string): bigint {
+  const value = slug === undefined ? 0n : parseSlug(String(slug), field);
+  if (value !== 0n) return value;
+  throw new LedgerError("SLUG_REQUIRED", `${field} is missing`, { details: { field } });
+}
+
+/** @throws LedgerError INVALID_ARGUMENT */
+export function endpointsOf(given: string | readonly string[]): readonly string[] {
+  const endpoints = [...new Set(typeof given === "string" ? [given] : given)];
+  if (endpoints.length < 1 || endpoints.length > ENDPOINTS_MAX) {
+    throw invalid("endpoints", `1 to ${ENDPOINTS_MAX} endpoints, not ${endpoints.length}`);
+  }
+  for (const endpoint of endpoints) {
+    const port = Number(endpoint.slice(endpoint.lastIndexOf(":") + 1));
+    if (ENDPOINT.test(endpoint) && port > 0 && port <= 65_535) continue;
+    throw invalid("endpoints", `"${endpoint.slice(0, 80)}" is not host:port`);
+  }
+  return endpoints;
+}
+
+/** @throws LedgerError INVALID_ARGUMENT */
+export function deadlineOf(call: CallOptions, client: ClientOptions): number {
+  const deadlineMs = call.deadlineMs ?? client.deadlineMs ?? DEADLINE_MS_DEFAULT;
+  return inRange(deadlineMs, DEADLINE_MS_MAX, "deadlineMs");
+}
+
+/** @throws LedgerError INVALID_ARGUMENT */
+export function attemptsOf({ attemptsMax }: ClientOptions): number {
+  return Math.floor(inRange(attemptsMax ?? ATTEMPTS_DEFAULT, ATTEMPTS_MAX, "attemptsMax"));
+}
+
+/** @throws LedgerError INVALID_ARGUMENT: what is no header of HTTP/2 would fail in the depth of the transport */
+export function requestIdOf(id: string): string {
+  if (REQUEST_ID.test(id)) return id;
+  throw invalid("requestId", "1 to 128 printable ASCII characters without spaces");
+}
+
+/** @throws LedgerError INVALID_ARGUMENT, LIMIT_EXCEEDED */
+export function pageSizeOf(size: number | undefined): number {
+  if (size === undefined) return limits.LIST_PAGE_MAX;
+  if (Number.isInteger(size) && size >= 1 && size <= limits.LIST_PAGE_MAX) return size;
+  throw invalid("pageSize", `a page has 1 to ${limits.LIST_PAGE_MAX} rows`);
+}
+
+function inRange(value: number, max: number, field: string): number {
+  if (value >= 1 && value <= max) return value;
+  throw invalid(field, `${value} is not from 1 to ${max}`);
+}
+
+function invalid(field: string, why: string): LedgerError {
+  return new LedgerError("INVALID_ARGUMENT", `${field}: ${why}`, { details: { field } });
+}

@@ -1,0 +1,62 @@
+/** What all calls of one client share: connections, the tenant, the verifier; each made when first needed. */
+import { admin, read } from "@authledger/proto";
+import { type CallOptions, type ClientOptions, type VaultName, vaultNameOf } from "./options.js";
+import { type Repeat, Transport, type UnaryMethod } from "./transport/transport.js";
+import { nodeCrypto } from "./verify/node-crypto.js";
+import { VaultVerifier } from "./verify/verify.js";
+
+export class Session {
+  readonly options: ClientOptions;
+  #transport: Transport | undefined;
+  #verifier: VaultVerifier | undefined;
+  #isClosed = false;
+
+  constructor(options: ClientOptions) {
+    this.options = options;
+  }
+
+  /** @throws LedgerError (by rejection), of wrong options too */
+  async call<Req, Res>(
+    method: UnaryMethod<Req, Res>,
+    request: Req,
+    options: CallOptions | undefined,
+    repeat: Repeat = "repeatable",
+  ): Promise<Res> {
+    this.#transport ??= new Transport(this.options);
+    if (this.#isClosed) this.#transport.close();
+    return this.#transport.call(method, request, repeat, options);
+  }
+
+  /** @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
+  vault(): VaultName {
+    return vaultNameOf(this.options.tenant);
+  }
+
+  /** Undefined where answers are not verified. @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
+  verifier(): VaultVerifier | undefined {
+    const { verify } = this.options;
+    if (verify === undefined) return undefined;
+    this.#verifier ??= this.#createVerifier(verify);
+    return this.#verifier;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#transport?.close();
+  }
+
+  #createVerifier(verify: NonNullable<ClientOptions["verify"]>): VaultVerifier {
+    const name = this.vault();
+    const { getTrustAnchor } = admin.AdminServiceService;
+    const { getConsistencyProof } = read.ReadServiceService;
+    const calls = {
+      anchor: async () => (await this.call(getTrustAnchor, name, undefined)).anchor,
+      consistency: async (fromSize: bigint, toSize: bigint) => {
+        const request = { ...name, fromSize, toSize };
+        const { proof } = await this.call(getConsistencyProof, request, undefined);
+        return proof.map((hash) => new Uint8Array(hash));
+      },
+    };
+    return new VaultVerifier(verify, { name, calls, crypto: nodeCrypto, nowMs: Date.now });
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * From what gRPC reports to the one error type. A node's own errors travel in `grpc-status-details-bin` and
+ * arrive with code and facts; whatever else a transport says is given the code that fits.
+ */
+import { decodeErrorDetails, type errors, STATUS_DETAILS_KEY } from "@authledger/proto";
+import { type ErrorCode, type ErrorDetails, isErrorCode, LedgerError } from "@authledger/types";
+import { type ServiceError, status } from "@grpc/grpc-js";
+
+/** Why an endpoint could not be used, for programs. */
+export type TransportCause =
+  | "refused"
+  | "dns"
+  | "tls"
+  | "not-grpc"
+  | "timeout"
+  | "dropped"
+  | "other";
+
+/** What was last met at an endpoint. */
+export interface EndpointFailure {
+  readonly endpoint: string;
+  readonly cause: TransportCause;
+  /** In words, for people. */
+  readonly message: string;
+}
+
+/** No endpoint could be used; each says what the connection met. */
+export class UnreachableError extends LedgerError {
+  readonly endpoints: readonly EndpointFailure[];
+
+  constructor(
+    call: string,
+    endpoints: readonly EndpointFailure[],
+    options: { readonly details: ErrorDetails; readonly cause: unknown },
+  ) {
+    const count = `${endpoints.length} endpoint${endpoints.length === 1 ? "" : "s"}`;
+    const found = endpoints.map(({ endpoint, message }) => `${endpoint}: ${message}`).join("; ");
+    super("UNAVAILABLE", `cannot reach any of ${count} for "${call}": ${found}`, options);
+    this.endpoints = endpoints;
+  }
+}
+
+/** What one attempt came to when it failed. */
+export type Failure =
+  /** The server, or a proxy of it, answered with an error. */
+  | { readonly kind: "answered"; readonly error: LedgerError }
+  /** There was no usable connection. `sent`: the request may have reached a server. */
+  | {
+      readonly kind: "transport";
+      readonly cause: TransportCause;
+      readonly message: string;
+      readonly sent: boolean;
+      readonly error: unknown;
+    };
+
+const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  [status.CANCELLED]: "CANCELLED",
+  [status.INVALID_ARGUMENT]: "INVALID_ARGUMENT",
+  [status.DEADLINE_EXCEEDED]: "DEADLINE_EXCEEDED",
+  [status.NOT_FOUND]: "ENTITY_NOT_FOUND",
+  [status.ALREADY_EXISTS]: "IDEMPOTENCY_KEY_REUSED",
+  [status.RESOURCE_EXHAUSTED]: "OVERLOADED",
+  [status.FAILED_PRECONDITION]: "PRECONDITION_FAILED",
+  [status.ABORTED]: "PRECONDITION_FAILED",
+  [status.OUT_OF_RANGE]: "HEIGHT_UNAVAILABLE",
+  [status.UNIMPLEMENTED]: "UNIMPLEMENTED",
+  [status.UNAVAILABLE]: "UNAVAILABLE",
+};
+
+/** Judges a failed call; `facts` (request id, endpoint) go into the details. */
+export function failureOf(error: ServiceError, facts: ErrorDetails): Failure {
+  const details = detailsOf(error);
+  if (details !== undefined) return { kind: "answered", error: typedError(details, error, facts) };
+  const text = error.details || error.message;
+  const isForeignHttp = /^Received HTTP status code/.test(text);
+  if (error.code === status.UNAVAILABLE || isForeignHttp) {
+    const sent = !/^(No connection established|Name resolution failed)/.test(text);
+    return { kind: "transport", ...describeTransport(text), sent, error };
+  }
+  const tooLarge = /message larger than max/.test(text);
+  const code = tooLarge ? "LIMIT_EXCEEDED" : (BY_STATUS[error.code] ?? "INTERNAL");
+  return { kind: "answered", error: new LedgerError(code, text, { details: facts, cause: error }) };
+}
+
+/** The error of one refused transaction of a batch. */
+export function refusalOf(details: errors.ErrorDetails): LedgerError {
+  return typedError(details, undefined, {});
+}
+
+function detailsOf(error: ServiceError): errors.ErrorDetails | undefined {
+  const [bytes] = error.metadata?.get(STATUS_DETAILS_KEY) ?? [];
+  if (!(bytes instanceof Uint8Array)) return undefined;
+  try {
+    return decodeErrorDetails(bytes);
+  } catch {
+    return undefined; // another server's, or damaged on the way: the status itself still counts
+  }
+}
+
+function typedError(
+  details: errors.ErrorDetails,
+  cause: ServiceError | undefined,
+  facts: ErrorDetails,
+): LedgerError {
+  const { code, message, context, retryAfterMs } = details;
+  const isKnown = isErrorCode(code);
+  const known: ErrorCode = isKnown ? code : (BY_STATUS[cause?.code ?? -1] ?? "INTERNAL");
+  return new LedgerError(known, message, {
+    details: { ...context, ...facts, ...(!isKnown && { serverCode: code }) },
+    ...(retryAfterMs > 0n && { retryAfterMs: Number(retryAfterMs) }),
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+const PATTERNS: readonly (readonly [RegExp, TransportCause, string])[] = [
+  [/ECONNREFUSED/, "refused", "connection refused"],
+  [/Name resolution failed|ENOTFOUND|EAI_AGAIN/, "dns", "no such host"],
+  [/certificate|altnames|SSL|TLS|self.signed/i, "tls", ""],
+  [/Protocol error|HTTP status code|HTTP\/2/, "not-grpc", "it does not speak gRPC"],
+  [/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timed out/i, "timeout", "no route, or no answer"],
+  [/ECONNRESET|Connection dropped|socket hang up|EPIPE/, "dropped", "the connection was dropped"],
+];
+
+/** In the words of people; what is not known keeps the words of the transport. */
+function describeTransport(text: string): { cause: TransportCause; message: string } {
+  for (const [pattern, cause, message] of PATTERNS) {
+    if (pattern.test(text)) return { cause, message: message || lastErrorIn(text) };
+  }
+  return { cause: "other", message: lastErrorIn(text) };
+}
+
+function lastErrorIn(text: string): string {
+  const last = /Last error: (?:Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(text);
+  return (last?.[1] ?? text).slice(0, 300);
+}

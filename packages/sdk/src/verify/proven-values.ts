@@ -1,0 +1,142 @@
+/**
+ * From a verified state to the values that a caller asked for (INV-SDK-4). A page of a list is complete
+ * between its ends, and pages are joined only where one ends and the next begins.
+ */
+import {
+  askState,
+  blockHash,
+  checkValue,
+  decodeHeader,
+  entityKey,
+  Kind,
+  type LedgerRecord,
+  leafHash,
+  type StateAnswer,
+  type StateQuery,
+  treeRoot,
+  tupleKey,
+  tupleOfKey,
+  type VerifiedAnswer,
+} from "@authledger/proof";
+import { concatBytes, equalBytes, LedgerError, type Tuple } from "@authledger/types";
+import type { Entity, Relationship, RelationshipFilter } from "../calls/values.js";
+import { nodeCrypto } from "./node-crypto.js";
+
+const { hasher } = nodeCrypto;
+
+export function provenTuple(verified: VerifiedAnswer, tuple: Tuple): boolean {
+  return ask(verified, { kind: "get", key: tupleKey(tuple) }).kind === "present";
+}
+
+/** The entity that the state shows; `sent` supplies the value, which the state has only as a digest. */
+export function provenEntity(
+  verified: VerifiedAnswer,
+  key: string,
+  sent: { readonly value: Uint8Array; readonly nonce: Uint8Array } | undefined,
+): Entity | undefined {
+  const answer = ask(verified, { kind: "get", key: entityKey(key) });
+  if (answer.kind !== "present") return undefined;
+  if (sent === undefined) throw insufficient(`the value of "${key}"`);
+  const { record } = answer;
+  const value = checkValue(hasher, record, concatBytes(sent.nonce, sent.value));
+  const { version, expiresAtMs } = record;
+  return { key, value: new Uint8Array(value), version, expiresAtMs };
+}
+
+/** Where a page lies in its list; empty = the start, the end. */
+export interface PageBounds {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** The relationships of a page, all of them. @throws LedgerError PROOF_INSUFFICIENT, PROOF_INVALID */
+export function provenPage(
+  verified: VerifiedAnswer,
+  filter: RelationshipFilter,
+  bounds: PageBounds,
+): Relationship[] {
+  const { resource, relation, subject } = filter;
+  if (resource !== undefined && relation !== undefined && subject !== undefined) {
+    const key = tupleKey({ resource, relation, subject });
+    const answer = ask(verified, { kind: "get", key });
+    return answer.kind === "present" ? [relationshipOf(answer.record)] : [];
+  }
+  const partition = resource ?? subject;
+  if (partition === undefined) throw unprovable();
+  const kind = resource === undefined ? Kind.tupleBySubject : Kind.tupleByResource;
+  const [from, to] = [given(bounds.from), given(bounds.to)];
+  const list = { kind, partition, group: relation, from, to };
+  const answer = ask(verified, { kind: "list", list });
+  if (answer.kind !== "list") throw insufficient("the list");
+  const found = answer.records.map(({ record }) => relationshipOf(record));
+  return found.filter(({ tuple }) => subject === undefined || tuple.subject === subject);
+}
+
+/** Pages of one list, as they come. */
+export class PageChain {
+  #end: Uint8Array = new Uint8Array(0);
+  #stateRoot: Uint8Array | undefined;
+
+  /**
+   * Takes the next page: it begins where the one before ended, and is of the same state.
+   * @throws LedgerError PROOF_INVALID; PROOF_STALE with reason "list-moved" when the vault has changed since
+   */
+  add(verified: VerifiedAnswer, bounds: PageBounds, isLast: boolean): void {
+    const { stateRoot } = verified.header;
+    if (this.#stateRoot !== undefined && !equalBytes(this.#stateRoot, stateRoot)) {
+      const message = "the vault changed between two pages of a verified list";
+      throw new LedgerError("PROOF_STALE", message, { details: { reason: "list-moved" } });
+    }
+    const isJoined = equalBytes(bounds.from, this.#end) && isLast === (bounds.to.length === 0);
+    if (!isJoined) throw refuse("page", "the pages of the list do not meet");
+    this.#end = bounds.to;
+    this.#stateRoot = stateRoot;
+  }
+}
+
+/** Are these all transactions of the block, in order? @throws LedgerError PROOF_INVALID */
+export function checkTransactions(header: Uint8Array, transactions: readonly Uint8Array[]): void {
+  const { transactionCount, transactionRoot } = decodeHeader(header);
+  const leaves = transactions.map((transaction) => leafHash(hasher, transaction));
+  const isWhole =
+    leaves.length === transactionCount && equalBytes(treeRoot(hasher, leaves), transactionRoot);
+  if (!isWhole) throw refuse("inclusion", "the transactions are not those of the block");
+}
+
+export function hashOfHeader(header: Uint8Array): Uint8Array {
+  return blockHash(hasher, header);
+}
+
+/** Only lists with a resource or a subject are one subtree of the commitment. */
+export function checkProvable({ resource, subject }: RelationshipFilter): void {
+  if (resource === undefined && subject === undefined) throw unprovable();
+}
+
+function ask(verified: VerifiedAnswer, query: StateQuery): StateAnswer {
+  if (verified.state === undefined) throw insufficient("a state");
+  return askState(verified.state, query, verified.timeMs);
+}
+
+function relationshipOf({ key, version, expiresAtMs }: LedgerRecord): Relationship {
+  return { tuple: tupleOfKey(key), version, expiresAtMs };
+}
+
+function given(path: Uint8Array): Uint8Array | undefined {
+  return path.length === 0 ? undefined : path;
+}
+
+function insufficient(what: string): LedgerError {
+  return new LedgerError("PROOF_INSUFFICIENT", `the answer does not show ${what}`, {
+    details: { reason: "insufficient" },
+  });
+}
+
+function unprovable(): LedgerError {
+  return new LedgerError("INVALID_ARGUMENT", "a verified list needs a resource or a subject", {
+    details: { field: "resource" },
+  });
+}
+
+function refuse(reason: string, message: string): LedgerError {
+  return new LedgerError("PROOF_INVALID", message, { details: { reason } });
+}
