@@ -49,9 +49,12 @@ interface NameChange {
   readonly after: Inode | undefined;
 }
 
+/** Names that a journal changes together: both of a rename, else one. */
+type NameChanges = readonly NameChange[];
+
 export class MemoryDisk implements Disk {
   #names = new Map<string, Inode>();
-  #nameChanges: NameChange[] = [];
+  #nameChanges: NameChanges[] = [];
   /** Largest sum of file sizes; growing beyond it fails with DISK_FULL. Default: no limit. */
   capacityBytes: number = Number.POSITIVE_INFINITY;
 
@@ -66,11 +69,13 @@ export class MemoryDisk implements Disk {
       return known;
     };
     for (const [path, inode] of this.#names) copy.#names.set(path, forked(inode));
-    copy.#nameChanges = this.#nameChanges.map(({ path, before, after }) => ({
-      path,
-      before: before && forked(before),
-      after: after && forked(after),
-    }));
+    copy.#nameChanges = this.#nameChanges.map((together) =>
+      together.map(({ path, before, after }) => ({
+        path,
+        before: before && forked(before),
+        after: after && forked(after),
+      })),
+    );
     return copy;
   }
 
@@ -106,7 +111,7 @@ export class MemoryDisk implements Disk {
     if (inode === undefined) {
       if (!options.create) throw new LedgerError("IO_READ_FAILED", `cannot open ${path}: ENOENT`);
       inode = new Inode();
-      this.#setName(path, inode);
+      this.#setNames([path, inode]);
     }
     return new MemoryFile(path, inode, () => this.#usedBytes(), this);
   }
@@ -131,20 +136,26 @@ export class MemoryDisk implements Disk {
 
   async rename(from: string, to: string): Promise<void> {
     const inode = this.#find(from, "rename");
-    this.#setName(to, inode);
-    this.#setName(from, undefined);
+    this.#setNames([to, inode], [from, undefined]);
   }
 
   async remove(path: string): Promise<void> {
-    if (this.#names.has(path)) this.#setName(path, undefined);
+    if (this.#names.has(path)) this.#setNames([path, undefined]);
   }
 
   async syncDirectory(directory: string): Promise<void> {
-    this.#nameChanges = this.#nameChanges.filter(({ path }) => directoryOf(path) !== directory);
+    this.#nameChanges = this.#nameChanges
+      .map((together) => together.filter(({ path }) => directoryOf(path) !== directory))
+      .filter((together) => together.length > 0);
+  }
+
+  #setNames(...names: readonly (readonly [string, Inode | undefined])[]): void {
+    const together = names.map(([path, after]) => ({ path, before: this.#names.get(path), after }));
+    this.#nameChanges.push(together);
+    for (const [path, inode] of names) this.#setName(path, inode);
   }
 
   #setName(path: string, inode: Inode | undefined): void {
-    this.#nameChanges.push({ path, before: this.#names.get(path), after: inode });
     if (inode === undefined) this.#names.delete(path);
     else this.#names.set(path, inode);
   }
@@ -171,9 +182,7 @@ export class MemoryDisk implements Disk {
           ? 0
           : random.int(changes.length + 1);
     for (let i = changes.length - 1; i >= kept; i--) {
-      const { path, before } = changes[i]!;
-      if (before === undefined) this.#names.delete(path);
-      else this.#names.set(path, before);
+      for (const { path, before } of changes[i]!) this.#setName(path, before);
     }
     this.#nameChanges = [];
   }

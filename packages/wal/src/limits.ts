@@ -15,11 +15,6 @@ export const SEGMENT_BYTES_MIN: number = 4 * BLOCK_BYTES;
 /** Offsets in a segment are u32 and blocks of a segment are counted in 18 bits. */
 export const SEGMENT_BYTES_MAX: number = 1024 * MiB;
 
-/**
- * How far the first lsn after an open is from the last one read: the batch that may have been torn had the next
- * one, and no lsn is used twice.
- */
-export const LSN_SKIP: number = 2;
 /** A log's first lsn is random below this; 2^47 more are left, of which 8,000 a second use one in 500 years. */
 export const FIRST_LSN_MAX: number = 2 ** 47;
 

@@ -144,7 +144,7 @@ export class Wal implements AsyncDisposable {
     await deps.disk.syncDirectory(directoryOf(options.directory));
     const opened = await openLog({ ...options, segmentBytes }, deps);
     const wal = new Wal(options, deps, opened);
-    wal.#pool.prepare(wal.#segments.active.seq + 1);
+    wal.#pool.prepare();
     wal.#retention.reclaim();
     return wal;
   }

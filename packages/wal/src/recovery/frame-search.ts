@@ -8,7 +8,7 @@
  */
 import { BATCH_HEADER_BYTES, plausibleLength, readBatchHeader } from "../format/batch.js";
 import { viewOf } from "../format/little-endian.js";
-import { BLOCK_BYTES, LSN_SKIP } from "../limits.js";
+import { BLOCK_BYTES } from "../limits.js";
 import type { BlockWindow } from "./block-window.js";
 
 export interface FrameSearch {
@@ -35,13 +35,15 @@ export function* searchFrames(
     if (!header.magicMatches || !plausibleLength(header, fileBytes - at)) continue;
     const isDue = header.lsn > dueLsn || (search.dueCounts && header.lsn === dueLsn);
     if (!isDue || header.lsn > dueLsn + LSN_WINDOW) continue;
-    if (header.durableLsn < header.lsn && header.durableLsn >= dueLsn - LSN_SKIP) {
+    if (header.durableLsn < header.lsn && header.durableLsn >= dueLsn - DURABLE_LAG) {
       return { offset: at, lsn: header.lsn };
     }
   }
   return undefined;
 }
 
+/** The batch before the due one may have been written again by an open, as not yet durable. */
+const DURABLE_LAG = 2;
 /** Other work may run after this many bytes. */
 const YIELD_BYTES = 1024 * 1024;
 /** A segment has at most 2^18 batches; one in 2^27 of the lsns that a log may begin with. */

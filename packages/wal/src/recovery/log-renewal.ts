@@ -21,7 +21,7 @@ import {
 import { viewOf } from "../format/little-endian.js";
 import { type AnyRecord, recordBytes, writeRecord } from "../format/record.js";
 import { encodeSegmentHeader, foldSalt, type SegmentHeader } from "../format/segment-header.js";
-import { BLOCK_BYTES, GATHER_BYTES_MAX, LSN_SKIP } from "../limits.js";
+import { BLOCK_BYTES, GATHER_BYTES_MAX } from "../limits.js";
 import { Segment } from "../segments/segment.js";
 import { newSegmentName, segmentName } from "../segments/segment-files.js";
 import type { SegmentPool } from "../segments/segment-pool.js";
@@ -45,7 +45,8 @@ export interface RenewalDeps {
 export interface OldLog {
   readonly segments: readonly Segment[];
   readonly state: LogState;
-  readonly lastLsn: number;
+  /** The lsn that would have been next. */
+  readonly dueLsn: number;
   /** Highest lsn that is proven durable. */
   readonly durableLsn: number;
   /** Records to write behind the old ones. */
@@ -87,7 +88,8 @@ export async function renewLog(
   const header: SegmentHeader = {
     uuid: old.segments[0]!.header.uuid,
     seq: options.seq,
-    firstLsn: old.lastLsn + LSN_SKIP,
+    // INV-WAL-3: the batch that was due may have been begun, so its lsn is spent.
+    firstLsn: old.dueLsn + 1,
     salt: deps.random.bytes(8),
     prevCrc: plan.prevCrc,
     segmentBytes: options.segmentBytes,

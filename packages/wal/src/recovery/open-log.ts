@@ -10,7 +10,7 @@ import type { AnyRecord } from "../format/record.js";
 import { FIRST_LSN_MAX } from "../limits.js";
 import type { Segment } from "../segments/segment.js";
 import { type LogFiles, type NumberedPath, sortFiles } from "../segments/segment-files.js";
-import { SegmentPool } from "../segments/segment-pool.js";
+import { SegmentPool, type SegmentPoolOptions } from "../segments/segment-pool.js";
 import { SegmentTable } from "../segments/segment-table.js";
 import { LogState } from "../state/log-state.js";
 import type { NamedFile } from "./chain.js";
@@ -91,7 +91,7 @@ async function beginLog(options: OpenOptions, deps: OpenDeps, files: LogFiles): 
     throw corrupt(directory, 0, "there is no log, but others know of batches or entries in it");
   }
   await removeAll(deps.disk, [...files.temporary, ...files.spares.map(({ path }) => path)]);
-  const { pool, failures } = poolFor(options, segmentBytes, deps);
+  const { pool, failures } = poolFor({ directory, segmentBytes, firstSeq: 2 }, deps);
   const first = { uuid: deps.random.bytes(16), lsn: randomLsn(deps.random) };
   const segment = await createLog({ directory, segmentBytes, seq: 1 }, first, { ...deps, pool });
   const segments = new SegmentTable();
@@ -116,12 +116,15 @@ async function reopenLog(
     await removeAll(disk, files.temporary);
     const newest = scan.segments.at(-1)!;
     const { segmentBytes } = newest.header;
-    const { pool, failures } = poolFor(options, segmentBytes, deps);
+    // Above every number in a name, so that no file is ever renamed onto another one.
+    const seq = Math.max(...[...files.segments, ...files.spares].map((file) => file.seq)) + 1;
+    const { directory } = options;
+    const { pool, failures } = poolFor({ directory, segmentBytes, firstSeq: seq + 1 }, deps);
     for (const spare of files.spares) await offer(pool, disk, spare, segmentBytes);
     for (const unused of scan.unused) await offerOpen(pool, disk, unused, segmentBytes);
-    const seq = files.segments.at(-1)!.seq + 1;
-    const old = { ...scan, ...scan.end, extra: extraRecords(scan) };
-    const place = { directory: options.directory, segmentBytes, seq };
+    const { tornLsn: dueLsn, durableLsn } = scan.end;
+    const old = { ...scan, dueLsn, durableLsn, extra: extraRecords(scan) };
+    const place = { directory, segmentBytes, seq };
     const renewal = await renewLog(place, old, { ...deps, pool });
     const segments = tableOf(scan, renewal);
     for (const segment of renewal.emptied) {
@@ -185,14 +188,12 @@ function report(scan: LogScan, renewal: Renewal): WalRecovery {
 }
 
 function poolFor(
-  options: OpenOptions,
-  segmentBytes: number,
+  options: SegmentPoolOptions,
   deps: OpenDeps,
 ): { readonly pool: SegmentPool; readonly failures: OpenedLog["failures"] } {
   const failures: OpenedLog["failures"] = { listener: undefined };
   const onFailure = (error: LedgerError): void => failures.listener?.(error);
-  const { directory } = options;
-  const pool = new SegmentPool({ directory, segmentBytes }, { ...deps, onFailure });
+  const pool = new SegmentPool(options, { ...deps, onFailure });
   return { pool, failures };
 }
 

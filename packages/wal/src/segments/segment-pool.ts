@@ -7,6 +7,9 @@
  *               new content under an old name.
  *   INV-POOL-2  A file that was not filled and synced to its end never gets a segment's name.
  *
+ *   INV-POOL-3  A number is taken once: the pool counts them, so that nothing is ever prepared under the name of
+ *               a segment that is in use.
+ *
  * A full disk is an expected outcome, which `take` reports; every other failure is fatal to the log.
  */
 import type { Clock, Disk, DiskFile, Timers } from "@authledger/io";
@@ -23,6 +26,8 @@ export interface PreparedFile {
 export interface SegmentPoolOptions {
   readonly directory: string;
   readonly segmentBytes: number;
+  /** Number of the first segment to prepare. */
+  readonly firstSeq: number;
 }
 
 export interface SegmentPoolDeps {
@@ -41,6 +46,8 @@ export class SegmentPool {
   /** Paths of segments that wait for reuse. */
   readonly #spares: string[] = [];
   #next: Promise<Outcome> | undefined;
+  /** Number of the segment that is or will be prepared. */
+  #seq: number;
   /** Somebody waits: fill without pauses. */
   #urgent = false;
   #stopped = false;
@@ -51,6 +58,7 @@ export class SegmentPool {
   constructor(options: SegmentPoolOptions, deps: SegmentPoolDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#seq = options.firstSeq;
   }
 
   /** Segments that wait for reuse. */
@@ -63,24 +71,25 @@ export class SegmentPool {
     return { filled: this.#filled, reused: this.#reused };
   }
 
-  /** Starts to make segment `seq` ready, unless that is under way or the disk was full a moment ago. */
-  prepare(seq: number): void {
+  /** Starts to make the next segment ready, unless that is under way or the disk was full a moment ago. */
+  prepare(): void {
     if (this.#next !== undefined || this.#stopped || this.#mustWait()) return;
-    this.#next = this.#make(seq).catch((thrown: unknown) => this.#failed(thrown));
+    this.#next = this.#make(this.#seq).catch((thrown: unknown) => this.#failed(thrown));
   }
 
   /**
-   * The segment made ready, or segment `seq` made ready now.
+   * The segment made ready, or made ready now.
    * @throws LedgerError DISK_FULL when there is no room for it; nothing has happened then
    */
-  async take(seq: number): Promise<PreparedFile> {
+  async take(): Promise<PreparedFile> {
     this.#urgent = true;
-    this.prepare(seq);
+    this.prepare();
     const outcome = await (this.#next ?? this.#full?.error);
     this.#next = undefined;
     this.#urgent = false;
     if (outcome instanceof LedgerError) throw outcome;
     if (outcome === undefined) throw new LedgerError("STORE_CLOSED", "the log is closed");
+    this.#seq++;
     return outcome;
   }
 

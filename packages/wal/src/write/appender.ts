@@ -205,16 +205,15 @@ export class Appender {
 
   /** Goes on in the next segment; where the disk has no room for one, what waits fails. */
   async #rotate(): Promise<void> {
-    const { segments, pool } = this.#deps;
-    const { seq: before } = segments.active;
+    const { pool } = this.#deps;
     try {
-      const { seq, file } = await pool.take(before + 1);
+      const { seq, file } = await pool.take();
       await this.#begin(new Segment(this.#nextHeader(seq), file));
     } catch (thrown) {
       this.#refuseOrDie(LedgerError.from(thrown));
       return;
     }
-    pool.prepare(segments.active.seq + 1);
+    pool.prepare();
     this.#deps.onRotation();
   }
 

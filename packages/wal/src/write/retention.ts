@@ -155,7 +155,7 @@ export class Retention {
     const going = segments.all().filter((segment) => segment.seq < boundary);
     for (const segment of going) await this.#release(segment);
     if (going.length > 0) await disk.syncDirectory(directory);
-    if (appender.failed === undefined) pool.prepare(segments.active.seq + 1);
+    if (appender.failed === undefined) pool.prepare();
   }
 
   async #release(segment: Segment): Promise<void> {
