@@ -40,7 +40,7 @@ export class FileRoots implements PinnedRoots {
       await rename(beside, path);
       await syncDirectory(this.#directory);
     } catch (cause) {
-      await rm(beside, { force: true });
+      await rm(beside, { force: true }).catch(() => undefined); // the first failure is the one to tell
       throw ioError("IO_WRITE_FAILED", "write", path, cause);
     }
   }

@@ -1,0 +1,592 @@
+/**
+ * A verifying client against servers that answer honestly, lie, forget and fork. The vault and its proofs are
+ * those of the tests of `proof`: real tries, real signatures.
+ */
+import { formatTrustAnchor, Kind, type ProofQuestions, tupleKey } from "@authledger/proof";
+import type { common, read } from "@authledger/proto";
+import { type LedgerError, type Tuple, utf8 } from "@authledger/types";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { rejectedBy } from "../../../test/support.js";
+import { START_S, TestVault } from "../../proof/test/support/test-vault.js";
+import {
+  anyReplica,
+  createClient,
+  EquivocationError,
+  type LedgerClient,
+  MemoryRoots,
+  type VerifyOptions,
+} from "../src/index.js";
+import { type FakeHandlers, fakeLedger, NONE } from "./support/fake-ledger.js";
+
+const tenant = { organization: 7n, vault: 9n };
+const BUDGET = "document:budget";
+const viewer = (user: string, resource = BUDGET): Tuple => ({
+  resource,
+  relation: "viewer",
+  subject: `user:${user}`,
+});
+const create = (tuple: Tuple, expiresAtMs = 0) =>
+  ({ op: "create_tuple", tuple, expiresAtMs, value: undefined }) as never;
+
+/** Sealed blocks: 0 genesis, 1 tuples and an entity; the clock of the client is a second behind the newest. */
+function vaultWith(...tuples: Tuple[]): TestVault {
+  const vault = new TestVault();
+  vault.seal(
+    tuples.map((tuple) => create(tuple)),
+    [vault.setEntity("theme", "dark")],
+  );
+  return vault;
+}
+
+function proofMessage(
+  vault: TestVault,
+  questions: Partial<ProofQuestions>,
+  options: Parameters<TestVault["answer"]>[1] = {},
+): common.Proof {
+  const answer = vault.answer(questions, options);
+  return {
+    ...answer,
+    historyProof: [...answer.historyProof],
+    consistencyProof: [...answer.consistencyProof],
+    pageFrom: NONE,
+    pageTo: NONE,
+  };
+}
+
+interface Lies {
+  /** Another vault to answer from. */
+  vault?: TestVault;
+  size?: number;
+  allowed?: boolean;
+  change?: (proof: common.Proof) => void;
+  pageSize?: number;
+  noConsistency?: boolean;
+}
+
+/** A server over a vault; `lies` may be changed while it runs. */
+function honest(vault: TestVault, lies: Lies = {}): FakeHandlers {
+  const from = (): TestVault => lies.vault ?? vault;
+  const prove = (
+    asked: common.Prove | undefined,
+    questions: Partial<ProofQuestions>,
+    height?: number,
+  ): common.Proof => {
+    const size = lies.size ?? from().size;
+    const trusted = Number(asked!.trustedSize);
+    const options = { size, from: Math.min(trusted, size) };
+    const withHeight = height === undefined ? options : { ...options, height };
+    const proof = proofMessage(from(), questions, withHeight);
+    lies.change?.(proof);
+    return proof;
+  };
+  const about = { height: 999n, token: Uint8Array.of(1) };
+  return {
+    admin: { getTrustAnchor: () => ({ anchor: formatTrustAnchor(from().anchor) }) },
+    read: {
+      check: (request) => ({
+        ...about,
+        allowed: lies.allowed ?? false,
+        proof: prove(request.prove, { gets: [tupleKey(request.tuple!)] }),
+      }),
+      batchCheck: (request) => ({
+        ...about,
+        allowed: request.tuples.map(() => lies.allowed ?? false),
+        proof: prove(request.prove, { gets: request.tuples.map(tupleKey) }),
+      }),
+      read: (request) => {
+        const key = { kind: Kind.entity, partition: "", group: "", item: request.key };
+        const record = from().recordAt((lies.size ?? from().size) - 1, key);
+        const stored = record?.value && from().storedValue(record.value);
+        return {
+          ...about,
+          ...(stored && {
+            entity: {
+              key: request.key,
+              value: lies.allowed ? utf8("dork") : stored.slice(16),
+              nonce: stored.slice(0, 16),
+              version: 77n,
+              expiresAtMs: 77n,
+            },
+          }),
+          proof: prove(request.prove, { gets: [key] }),
+        };
+      },
+      listRelationships: (request) => listPage(from(), request, lies, prove),
+      getBlock: (request) => {
+        const height = Number(request.height);
+        const proof = prove(request.prove, {}, height);
+        proof.stateProof = NONE;
+        return {
+          header: from().headers[height]!,
+          blockHash: new Uint8Array(32),
+          transactions: request.transactions ? from().blocks[height]! : [],
+          token: NONE,
+          proof,
+        };
+      },
+      getTip: () => {
+        const { headers, size } = from();
+        return {
+          height: BigInt(size - 1),
+          header: headers[size - 1]!,
+          blockHash: new Uint8Array(32),
+          token: NONE,
+        };
+      },
+      getCheckpoint: ({ trustedSize }) => {
+        const size = lies.size ?? from().size;
+        const first = Math.min(Number(trustedSize), size);
+        return {
+          checkpoint: from().checkpoint({ size }),
+          consistencyProof: from().consistency(first, size),
+          token: NONE,
+        };
+      },
+      getConsistencyProof: ({ fromSize, toSize }) => {
+        if (lies.noConsistency || Number(toSize) > from().size) throw { code: 3, details: "no" };
+        return { proof: from().consistency(Number(fromSize), Number(toSize)) };
+      },
+    },
+  };
+}
+
+/** A page of a list, cut at paths as a node cuts it. The rows that are sent beside the proof are nonsense. */
+function listPage(
+  vault: TestVault,
+  request: read.ListRelationshipsRequest,
+  lies: Lies,
+  prove: (asked: common.Prove | undefined, questions: Partial<ProofQuestions>) => common.Proof,
+) {
+  const { resource, subject, pageToken } = request;
+  const kind = resource === undefined ? Kind.tupleBySubject : Kind.tupleByResource;
+  const partition = resource ?? subject!;
+  const size = lies.size ?? vault.size;
+  const all = [...vault.states[size - 1]!.records.values()].filter(
+    ({ key }) => key.kind === kind && key.partition === partition,
+  );
+  const whole = proofMessage(vault, { lists: [{ kind, partition }] }, { size });
+  const leaves = vault.states[size - 1]!.trie.leaves.filter(({ record }) =>
+    all.some(({ key }) => Buffer.from(record).includes(key.item, "utf8") && record[0] === kind),
+  );
+  const paths = leaves.map(({ path }) => path);
+  const pageSize = lies.pageSize ?? 100;
+  const at = pageToken[0] ?? 0;
+  const from = at === 0 ? undefined : paths[at];
+  const to = at + pageSize < paths.length ? paths[at + pageSize] : undefined;
+  const twins =
+    kind === Kind.tupleBySubject
+      ? all.map(({ key }) =>
+          tupleKey({ resource: key.item, relation: key.group, subject: key.partition }),
+        )
+      : [];
+  const proof = prove(request.prove, { gets: twins, lists: [{ kind, partition, from, to }] });
+  proof.pageFrom = from ?? NONE;
+  proof.pageTo = to ?? NONE;
+  lies.change?.(proof);
+  return {
+    relationships: [],
+    nextPageToken: to === undefined ? NONE : Uint8Array.of(at + pageSize),
+    height: BigInt(whole.historyProof.length),
+    token: Uint8Array.of(1),
+    proof,
+  };
+}
+
+async function clientOf(handlers: FakeHandlers, verify: VerifyOptions): Promise<LedgerClient> {
+  const { endpoint } = await fakeLedger(handlers);
+  const client = createClient({ endpoints: endpoint, tenant, verify });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** The time that the newest checkpoint of a vault was signed at. */
+function now(vault: TestVault): void {
+  vi.spyOn(Date, "now").mockImplementation(() => performance.now() + offset);
+  const offset = (START_S + vault.size) * 1000 - performance.now();
+  onTestFinished(() => void vi.restoreAllMocks());
+}
+
+async function verifying(
+  vault: TestVault,
+  lies: Lies = {},
+  more: VerifyOptions = {},
+): Promise<LedgerClient> {
+  now(vault);
+  return clientOf(honest(vault, lies), { anchor: formatTrustAnchor(vault.anchor), ...more });
+}
+
+const reasonOf = ({ code, details }: LedgerError): unknown[] => [code, details["reason"]];
+
+describe("a verified answer", () => {
+  it("is computed from the proof, whatever the server claims beside it (INV-SDK-4)", async () => {
+    const vault = vaultWith(viewer("alice"), viewer("bob"));
+    const lies: Lies = { allowed: false };
+    const client = await verifying(vault, lies);
+    const present = await client.check(viewer("alice"));
+    expect([present.allowed, present.height]).toEqual([true, 1n]);
+    expect(present.verified).toEqual({
+      kind: "current",
+      height: 1n,
+      timeMs: BigInt((START_S + 2) * 1000),
+      origin: "ledger.test/vault",
+      trustedSize: 2n,
+      trustedRoot: vault.root(),
+    });
+    lies.allowed = true;
+    expect((await client.check(viewer("eve"))).allowed).toBe(false);
+    const asked = [viewer("eve"), viewer("bob")];
+    expect((await client.batchCheck(asked)).allowed).toEqual([false, true]);
+  });
+
+  it("judges expiry by the signed time", async () => {
+    const vault = new TestVault();
+    const endMs = (START_S + 2) * 1000;
+    vault.seal([create(viewer("gone"), endMs), create(viewer("here"), endMs + 1)]);
+    const client = await verifying(vault, { allowed: true });
+    expect((await client.check(viewer("gone"))).allowed).toBe(false);
+    expect((await client.check(viewer("here"))).allowed).toBe(true);
+  });
+
+  it("shows an entity only with the value that the record commits to", async () => {
+    const vault = vaultWith(viewer("alice"));
+    const lies: Lies = {};
+    const client = await verifying(vault, lies);
+    const { entity } = await client.read("theme");
+    const dark = new Uint8Array(utf8("dark"));
+    expect(entity).toEqual({ key: "theme", value: dark, version: 1n, expiresAtMs: 0n });
+    expect((await client.read("missing")).entity).toBeUndefined();
+    lies.allowed = true;
+    expect(reasonOf(await rejectedBy(client.read("theme")))).toEqual(["PROOF_INVALID", "value"]);
+  });
+
+  it("needs a proof", async () => {
+    const vault = vaultWith();
+    now(vault);
+    const handlers = honest(vault);
+    const client = await clientOf(
+      { ...handlers, read: { check: () => ({ allowed: true, height: 1n, token: NONE }) } },
+      { trustOnFirstUse: true, anchor: formatTrustAnchor(vault.anchor) },
+    );
+    const error = await rejectedBy(client.check(viewer("alice")));
+    expect(reasonOf(error)).toEqual(["PROOF_INSUFFICIENT", "insufficient"]);
+  });
+
+  it.each<[string, (proof: common.Proof) => void, string]>([
+    ["another state", (proof) => proof.stateProof.set([1], 5), "PROOF_INVALID"],
+    ["another header", (proof) => proof.header.set([1], 60), "PROOF_INVALID"],
+    ["no inclusion", (proof) => void proof.historyProof.splice(0), "PROOF_INVALID"],
+    ["no state", (proof) => Object.assign(proof, { stateProof: NONE }), "PROOF_INSUFFICIENT"],
+    ["no consistency", (proof) => void proof.consistencyProof.splice(0), "PROOF_INVALID"],
+    [
+      "a forged signature",
+      (proof) =>
+        Object.assign(proof, { checkpoint: proof.checkpoint.replace(/.{6}\n$/, "AAAAA=\n") }),
+      "PROOF_INVALID",
+    ],
+  ])("with %s is refused", async (_, change, code) => {
+    const vault = vaultWith(viewer("alice"));
+    const client = await verifying(vault, {
+      change: (proof) => {
+        proof.stateProof = proof.stateProof.slice();
+        proof.header = proof.header.slice();
+        change(proof);
+      },
+    });
+    expect((await rejectedBy(client.check(viewer("alice")))).code).toBe(code);
+  });
+
+  it("that is too old, or not about the newest block, is not current", async () => {
+    const vault = vaultWith(viewer("alice"));
+    vault.seal([create(viewer("bob"))]);
+    const lies: Lies = {};
+    const client = await verifying(vault, lies, { maxAgeS: 10 });
+    await client.check(viewer("alice"));
+    lies.size = 2;
+    const rolledBack = await rejectedBy(client.check(viewer("alice")));
+    expect(reasonOf(rolledBack)).toEqual(["PROOF_STALE", "not-current"]);
+    const old = await client.check(viewer("bob"), { consistency: anyReplica() });
+    expect([old.allowed, old.height, old.verified?.kind]).toEqual([false, 1n, "historical"]);
+    expect(old.verified?.trustedSize).toBe(3n);
+    delete lies.size;
+    vi.spyOn(Date, "now").mockImplementation(() => performance.now() + later);
+    const later = (START_S + 60) * 1000 - performance.now();
+    expect(reasonOf(await rejectedBy(client.check(viewer("alice"))))).toEqual([
+      "PROOF_STALE",
+      "stale",
+    ]);
+  });
+});
+
+describe("the pinned root", () => {
+  it("begins with the anchor that was given, and with nothing else unless that is allowed", async () => {
+    const vault = vaultWith(viewer("alice"));
+    now(vault);
+    const missing = await clientOf(honest(vault), {});
+    expect((await rejectedBy(missing.check(viewer("alice")))).code).toBe("TRUST_ANCHOR_MISSING");
+    const trusting = await clientOf(honest(vault), { trustOnFirstUse: true });
+    expect((await trusting.check(viewer("alice"))).allowed).toBe(true);
+    const other = formatTrustAnchor(new TestVault({ saltByte: 8 }).anchor);
+    const wrong = await clientOf(honest(vault), { anchor: other });
+    expect((await rejectedBy(wrong.check(viewer("alice")))).code).toBe("PROOF_INVALID");
+  });
+
+  it("grows with the history, survives the client, and stays that of its anchor", async () => {
+    const vault = vaultWith(viewer("alice"));
+    const pinnedRoots = new MemoryRoots();
+    const first = await verifying(vault, {}, { pinnedRoots });
+    await first.check(viewer("alice"));
+    expect(JSON.parse((await pinnedRoots.load("7-9"))!)).toMatchObject({ head: { size: "2" } });
+    vault.seal([create(viewer("bob"))]);
+    now(vault);
+    const second = await clientOf(honest(vault), { pinnedRoots });
+    expect((await second.check(viewer("bob"))).verified?.trustedSize).toBe(3n);
+    const other = formatTrustAnchor(new TestVault({ saltByte: 8 }).anchor);
+    const third = await clientOf(honest(vault), { pinnedRoots, anchor: other });
+    expect(reasonOf(await rejectedBy(third.check(viewer("bob"))))).toEqual([
+      "PROOF_INVALID",
+      "anchor",
+    ]);
+    await pinnedRoots.save("7-9", "{}");
+    const fourth = await clientOf(honest(vault), { pinnedRoots });
+    expect((await rejectedBy(fourth.check(viewer("bob")))).code).toBe("CODEC_DECODE");
+  });
+
+  it("meets a fork: a distinct error carries both notes, and the old root stays", async () => {
+    const vault = vaultWith(viewer("alice"));
+    const fork = vaultWith(viewer("mallory"));
+    const lies: Lies = {};
+    const pinnedRoots = new MemoryRoots();
+    const client = await verifying(vault, lies, { pinnedRoots });
+    await client.check(viewer("alice"));
+    const before = await pinnedRoots.load("7-9");
+    lies.vault = fork;
+    const error = await rejectedBy(client.check(viewer("mallory")));
+    if (!(error instanceof EquivocationError)) throw error;
+    expect(error.code).toBe("EQUIVOCATION");
+    expect(error.trustedNote).toBe(vault.checkpoint());
+    expect(error.receivedNote).toBe(fork.checkpoint());
+    expect(await pinnedRoots.load("7-9")).toBe(before);
+    fork.seal([create(viewer("eve"))]);
+    const longer = await rejectedBy(client.check(viewer("eve")));
+    expect(reasonOf(longer)).toEqual(["PROOF_INVALID", "consistency"]);
+    expect(longer.details["trusted"]).toBe(vault.checkpoint());
+    expect(await pinnedRoots.load("7-9")).toBe(before);
+  });
+
+  it("notices a server that lost its newest blocks", async () => {
+    const vault = vaultWith(viewer("alice"));
+    vault.seal([create(viewer("bob"))]);
+    const lies: Lies = {};
+    const client = await verifying(vault, lies);
+    await client.check(viewer("bob"));
+    lies.size = 2;
+    lies.noConsistency = true;
+    for (const consistency of [undefined, anyReplica()]) {
+      const error = await rejectedBy(client.check(viewer("bob"), { consistency }));
+      expect(reasonOf(error)).toEqual(["PROOF_INVALID", "consistency"]);
+    }
+  });
+
+  it("links answers that were in flight together: two of them cannot show two histories (INV-SDK-3)", async () => {
+    const vault = vaultWith(viewer("alice"));
+    const fork = vaultWith(viewer("mallory"));
+    fork.seal([create(viewer("eve"))]);
+    now(vault);
+    const answers = new Map<string, () => void>();
+    const both = honest(vault);
+    const forked = honest(fork);
+    const client = await clientOf(
+      {
+        admin: both.admin!,
+        read: {
+          ...both.read,
+          check: async (request, call) => {
+            const subject = request.tuple!.subject;
+            await new Promise<void>((resolve) => answers.set(subject, resolve));
+            const isAlice = subject === "user:alice";
+            return (isAlice ? both : forked).read!.check!(request, call);
+          },
+        },
+      },
+      { anchor: formatTrustAnchor(vault.anchor) },
+    );
+    const first = client.check(viewer("alice"));
+    const second = rejectedBy(client.check(viewer("eve"), { consistency: anyReplica() }));
+    await vi.waitFor(() => expect(answers.size).toBe(2));
+    answers.get("user:alice")!();
+    expect((await first).allowed).toBe(true);
+    answers.get("user:eve")!();
+    expect(reasonOf(await second)).toEqual(["PROOF_INVALID", "consistency"]);
+  });
+
+  it("takes honest answers that were in flight together, in whichever order they come", async () => {
+    const vault = vaultWith(viewer("alice"));
+    const server = honest(vault);
+    const answers: (() => void)[] = [];
+    now(vault);
+    const client = await clientOf(
+      {
+        ...server,
+        read: {
+          ...server.read,
+          check: async (request, call) => {
+            const response = await server.read!.check!(request, call);
+            await new Promise<void>((resolve) => answers.push(resolve));
+            return response;
+          },
+        },
+      },
+      { anchor: formatTrustAnchor(vault.anchor) },
+    );
+    const early = client.check(viewer("alice"));
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    vault.seal([create(viewer("bob"))]);
+    vault.seal([create(viewer("carol"))]);
+    const late = client.check(viewer("carol"));
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    answers[1]!();
+    expect((await late).verified?.trustedSize).toBe(4n);
+    answers[0]!();
+    expect((await early).height).toBe(1n);
+    expect((await client.getCheckpoint()).isVerified).toBe(true);
+  });
+});
+
+describe("a verified list", () => {
+  const all = ["alice", "bob", "carol", "dave", "eve"].map((user) => viewer(user));
+  const byUser = (rows: readonly { tuple: Tuple }[]): string[] =>
+    rows.map(({ tuple }) => tuple.subject).sort();
+
+  it("is whole: by resource, by subject with its twins, by both, and of one tuple", async () => {
+    const vault = vaultWith(...all, viewer("alice", "document:plan"));
+    const client = await verifying(vault);
+    const rows = await client.list({ resource: BUDGET }).collect();
+    expect(byUser(rows)).toEqual(byUser(all.map((tuple) => ({ tuple }))));
+    const hers = await client.list({ subject: "user:alice" }).collect();
+    expect(hers.map(({ tuple }) => tuple.resource).sort()).toEqual([BUDGET, "document:plan"]);
+    const both = await client.list({ resource: BUDGET, subject: "user:bob" }).collect();
+    expect(both).toEqual([{ tuple: viewer("bob"), version: 1n, expiresAtMs: 0n }]);
+    const one = await client.list(viewer("carol")).collect();
+    expect(one).toEqual([{ tuple: viewer("carol"), version: 1n, expiresAtMs: 0n }]);
+    expect(await client.list({ resource: "document:none" }).collect()).toEqual([]);
+  });
+
+  it("is joined from pages that meet (INV-SDK-5)", async () => {
+    const vault = vaultWith(...all);
+    const lies: Lies = { pageSize: 2 };
+    const client = await verifying(vault, lies);
+    const rows = await client.list({ resource: BUDGET }).collect();
+    expect(byUser(rows)).toEqual(byUser(all.map((tuple) => ({ tuple }))));
+    const pages: number[] = [];
+    for await (const { relationships } of client.list({ resource: BUDGET }).pages()) {
+      pages.push(relationships.length);
+    }
+    expect(pages).toEqual([2, 2, 1]);
+    const gaps: ((proof: common.Proof) => void)[] = [
+      (proof) => {
+        if (proof.pageFrom.length > 0) proof.pageFrom = Uint8Array.from(proof.pageTo);
+      },
+      (proof) => {
+        proof.pageTo = NONE;
+      },
+      (proof) => {
+        if (proof.pageFrom.length === 0) proof.pageFrom = new Uint8Array(48).fill(255);
+      },
+    ];
+    for (const change of gaps) {
+      lies.change = change;
+      const error = await rejectedBy(client.list({ resource: BUDGET }).collect());
+      expect(error.row.exit).toBe("VERIFICATION_FAILED");
+    }
+  });
+
+  it("that changes between two pages is begun again by collect, and says so to an iterator", async () => {
+    const vault = vaultWith(...all);
+    now(vault);
+    const server = honest(vault, { pageSize: 3 });
+    let changes = 2;
+    let number = 0;
+    const client = await clientOf(
+      {
+        ...server,
+        read: {
+          ...server.read,
+          listRelationships: (request, call) => {
+            if (request.pageToken.length > 0 && changes-- > 0) {
+              vault.seal([create(viewer(`new-${number++}`))]);
+            }
+            return server.read!.listRelationships!(request, call);
+          },
+        },
+      },
+      { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
+    );
+    const rows = await client.list({ resource: BUDGET }).collect();
+    expect(rows).toHaveLength(7);
+    changes = 1;
+    const run = async (): Promise<void> => {
+      for await (const _ of client.list({ resource: BUDGET }));
+    };
+    expect(reasonOf(await rejectedBy(run()))).toEqual(["PROOF_STALE", "list-moved"]);
+    changes = Number.POSITIVE_INFINITY;
+    const endless = await rejectedBy(client.list({ resource: BUDGET }).collect());
+    expect(reasonOf(endless)).toEqual(["PROOF_STALE", "list-moved"]);
+  });
+
+  it("without a resource or a subject cannot be had", async () => {
+    const client = await verifying(vaultWith());
+    const error = await rejectedBy(client.list({ relation: "viewer" }).collect());
+    expect(error.code).toBe("INVALID_ARGUMENT");
+  });
+});
+
+describe("verified blocks and heads", () => {
+  it("are in the history; all transactions of a block are there", async () => {
+    const vault = vaultWith(viewer("alice"));
+    vault.seal([create(viewer("bob"))]);
+    const client = await verifying(vault);
+    const block = await client.getBlock(1n, { transactions: true });
+    expect(block.header).toEqual(vault.headers[1]);
+    expect(block.blockHash).toEqual(vault.blockHashes()[1]);
+    expect(block.transactions).toEqual(vault.blocks[1]);
+    expect(block.verified).toMatchObject({ height: 1n, kind: "historical" });
+    const tip = await client.getTip();
+    expect([tip.height, tip.blockHash]).toEqual([2n, vault.blockHashes()[2]]);
+    const head = await client.getCheckpoint();
+    expect([head.isVerified, head.checkpoint]).toEqual([true, vault.checkpoint()]);
+  });
+
+  it("of another height, of other transactions, or of a fork are refused", async () => {
+    const vault = vaultWith(viewer("alice"));
+    vault.seal([create(viewer("bob"))]);
+    const lies: Lies = {};
+    now(vault);
+    const server = honest(vault, lies);
+    let shown: number | undefined;
+    let transactions: Uint8Array[] | undefined;
+    const client = await clientOf(
+      {
+        ...server,
+        read: {
+          ...server.read,
+          getBlock: async (request, call) => {
+            const height = shown === undefined ? request.height : BigInt(shown);
+            const answer = await server.read!.getBlock!({ ...request, height }, call);
+            return transactions === undefined ? answer : { ...answer, transactions };
+          },
+        },
+      },
+      { anchor: formatTrustAnchor(vault.anchor) },
+    );
+    shown = 1;
+    expect(reasonOf(await rejectedBy(client.getBlock(2n)))).toEqual(["PROOF_INVALID", "header"]);
+    shown = undefined;
+    for (transactions of [[], vault.blocks[1]!]) {
+      const error = await rejectedBy(client.getBlock(2n, { transactions: true }));
+      expect(reasonOf(error)).toEqual(["PROOF_INVALID", "inclusion"]);
+    }
+    lies.vault = vaultWith(viewer("mallory"));
+    lies.vault.seal([create(viewer("eve"))]);
+    expect(await rejectedBy(client.getCheckpoint())).toBeInstanceOf(EquivocationError);
+  });
+});
