@@ -1,1 +1,26 @@
-export {};
+/** Generated messages and services of `authledger.v1`, and the standard services around them. */
+export * as admin from "./gen/authledger/v1/admin.js";
+export * as common from "./gen/authledger/v1/common.js";
+export * as errors from "./gen/authledger/v1/errors.js";
+export * as read from "./gen/authledger/v1/read.js";
+export * as write from "./gen/authledger/v1/write.js";
+export {
+  type HealthCheckRequest,
+  type HealthCheckResponse,
+  HealthService,
+  ServingStatus,
+} from "./health.js";
+export {
+  Reflection,
+  type ReflectionQuestion,
+  type ReflectionRequest,
+  ReflectionV1,
+  ReflectionV1Alpha,
+} from "./reflection.js";
+export {
+  decodeErrorDetails,
+  encodeRpcStatus,
+  type RpcStatus,
+  STATUS_DETAILS_KEY,
+} from "./rpc-status.js";
+export { decodeStrictly } from "./strict-decode.js";

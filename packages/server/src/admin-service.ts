@@ -1,0 +1,134 @@
+/** AdminService over the engine's port. */
+import { admin } from "@authledger/proto";
+import { ByteReader, ByteWriter, validateName } from "@authledger/types";
+import { pageSizeOf } from "./convert-request.js";
+import { organizationMessage, vaultMessage } from "./convert-response.js";
+import type { ServiceDeps } from "./read-service.js";
+import type { Handler, RequestCodecs } from "./unary.js";
+import { requireSlug } from "./vault-directory.js";
+
+const ANONYMOUS = "anonymous";
+
+export const ADMIN_REQUESTS: RequestCodecs<admin.AdminServiceService> = {
+  createOrganization: admin.CreateOrganizationRequest,
+  getOrganization: admin.GetOrganizationRequest,
+  listOrganizations: admin.ListOrganizationsRequest,
+  createVault: admin.CreateVaultRequest,
+  getVault: admin.GetVaultRequest,
+  listVaults: admin.ListVaultsRequest,
+  getTrustAnchor: admin.GetTrustAnchorRequest,
+  getNodeInfo: admin.GetNodeInfoRequest,
+};
+
+interface AdminHandlers {
+  readonly [name: string]: Handler<never, unknown>;
+  readonly createOrganization: Handler<
+    admin.CreateOrganizationRequest,
+    admin.CreateOrganizationResponse
+  >;
+  readonly getOrganization: Handler<admin.GetOrganizationRequest, admin.GetOrganizationResponse>;
+  readonly listOrganizations: Handler<
+    admin.ListOrganizationsRequest,
+    admin.ListOrganizationsResponse
+  >;
+  readonly createVault: Handler<admin.CreateVaultRequest, admin.CreateVaultResponse>;
+  readonly getVault: Handler<admin.GetVaultRequest, admin.GetVaultResponse>;
+  readonly listVaults: Handler<admin.ListVaultsRequest, admin.ListVaultsResponse>;
+  readonly getTrustAnchor: Handler<admin.GetTrustAnchorRequest, admin.GetTrustAnchorResponse>;
+  readonly getNodeInfo: Handler<admin.GetNodeInfoRequest, admin.GetNodeInfoResponse>;
+}
+
+export class AdminService {
+  readonly #deps: ServiceDeps;
+  readonly #version: string;
+  readonly #startedAtMs: number;
+
+  constructor(
+    deps: ServiceDeps,
+    about: { readonly version: string; readonly startedAtMs: number },
+  ) {
+    this.#deps = deps;
+    this.#version = about.version;
+    this.#startedAtMs = about.startedAtMs;
+  }
+
+  readonly handlers: AdminHandlers = {
+    createOrganization: async ({ name }) => {
+      validateName(name, "name");
+      const { engine } = this.#deps;
+      const reply = await engine.call("create_organization", { name, actor: ANONYMOUS });
+      return { organization: organizationMessage(reply.organization) };
+    },
+    getOrganization: async ({ organization }) => {
+      requireSlug(organization, "organization");
+      const reply = await this.#deps.engine.call("get_organization", { organization });
+      return { organization: organizationMessage(reply.organization) };
+    },
+    listOrganizations: async ({ pageSize, pageToken }) => {
+      const query = "organizations";
+      const after = this.#after(query, pageToken);
+      const { organizations, next } = await this.#deps.engine.call("list_organizations", {
+        limit: pageSizeOf(pageSize),
+        ...(after !== undefined && { after }),
+      });
+      return {
+        organizations: organizations.map(organizationMessage),
+        nextPageToken: this.#next(query, next),
+      };
+    },
+    createVault: async ({ organization, name }) => {
+      requireSlug(organization, "organization");
+      validateName(name, "name");
+      const request = { organization, name, actor: ANONYMOUS };
+      const { vault, genesisHeader } = await this.#deps.engine.call("create_vault", request);
+      return { vault: vaultMessage(vault), genesisHeader };
+    },
+    getVault: async ({ organization, vault }) => {
+      requireSlug(organization, "organization");
+      requireSlug(vault, "vault");
+      const reply = await this.#deps.engine.call("get_vault", { organization, vault });
+      return { vault: vaultMessage(reply.vault) };
+    },
+    listVaults: async ({ organization, pageSize, pageToken }) => {
+      requireSlug(organization, "organization");
+      const query = `vaults of ${organization}`;
+      const after = this.#after(query, pageToken);
+      const { vaults, next } = await this.#deps.engine.call("list_vaults", {
+        organization,
+        limit: pageSizeOf(pageSize),
+        ...(after !== undefined && { after }),
+      });
+      return { vaults: vaults.map(vaultMessage), nextPageToken: this.#next(query, next) };
+    },
+    getTrustAnchor: async ({ organization, vault }) => {
+      const { vaults, engine } = this.#deps;
+      const name = { organization, vault };
+      const id = vaults.known(name) ?? (await vaults.resolve(name));
+      return engine.call("get_trust_anchor", { vault: id });
+    },
+    getNodeInfo: async () => {
+      const info = await this.#deps.engine.call("get_node_info", {});
+      return {
+        ...info,
+        version: this.#version,
+        startedAtMs: BigInt(this.#startedAtMs),
+        term: BigInt(info.term),
+        lastIndex: BigInt(info.lastIndex),
+        appliedIndex: BigInt(info.appliedIndex),
+        flushedIndex: BigInt(info.flushedIndex),
+        organizations: BigInt(info.organizations),
+        vaults: BigInt(info.vaults),
+      };
+    },
+  };
+
+  #after(query: string, token: Uint8Array): bigint | undefined {
+    const position = this.#deps.pageTokens.decode(query, token);
+    return position && new ByteReader(position, "page token").u64("slug");
+  }
+
+  #next(query: string, next: bigint | undefined): Uint8Array {
+    if (next === undefined) return new Uint8Array(0);
+    return this.#deps.pageTokens.encode(query, new ByteWriter(8).u64(next).finish());
+  }
+}

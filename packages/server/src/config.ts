@@ -1,0 +1,102 @@
+/** Configuration of a node: one schema, with the default and the range of everything (L-49 sizes as text). */
+import { LedgerError, limits } from "@authledger/types";
+import { z } from "zod";
+
+const MiB = 1024 * 1024;
+const SIZE = /^([0-9]+)\s*(B|KiB|MiB|GiB|KB|MB|GB)?$/;
+const UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 1024,
+  MiB,
+  GiB: 1024 * MiB,
+  KB: 1_000,
+  MB: 1_000_000,
+  GB: 1_000_000_000,
+};
+
+/** A number of bytes, or text such as `256MiB`. */
+const byteSize = z.union([z.number().int(), z.string()]).transform((value, context) => {
+  if (typeof value === "number") return value;
+  const match = SIZE.exec(value.trim());
+  if (match !== null) return Number(match[1]) * UNITS[match[2] ?? "B"]!;
+  context.addIssue({ code: "custom", message: `"${value}" is not a size such as 256MiB` });
+  return z.NEVER;
+});
+
+const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$/, {
+  message: "is not host:port",
+});
+
+/** A node's configuration, complete and checked. */
+export interface NodeConfig {
+  /** Where the node keeps everything. Default `./data`. */
+  readonly data: string;
+  /** gRPC for clients, host:port. Port 0 takes a free one. Default 127.0.0.1:7400. */
+  readonly listen: string;
+  /** Metrics and health over HTTP, host:port. Default 127.0.0.1:7402. */
+  readonly http: string;
+  /** Serve other machines although nobody is authenticated yet. Default false. */
+  readonly insecureAnyAddress: boolean;
+  /** Memory for pages of the store, in bytes: 16 MiB to 64 GiB. Default 256 MiB. */
+  readonly cache: number;
+  /** Prefix of all origins of a new cluster; `<16 hex digits>.authledger.local` when absent. */
+  readonly clusterOrigin: string | undefined;
+  /** How long calls may run on after the node was told to stop. Default 10,000. */
+  readonly shutdownMs: number;
+  /** Calls of one connection at a time; more wait at the client. Default 1,024. */
+  readonly streamsPerConnection: number;
+}
+
+/** What a person gives; sizes may be text such as `256MiB`. */
+export type NodeConfigInput = {
+  readonly [K in keyof NodeConfig]?:
+    | (K extends "cache" ? number | string : NodeConfig[K])
+    | undefined;
+};
+
+const schema = z.strictObject({
+  data: z.string().min(1).default("./data"),
+  listen: address.default("127.0.0.1:7400"),
+  http: address.default("127.0.0.1:7402"),
+  insecureAnyAddress: z.boolean().default(false),
+  cache: byteSize
+    .pipe(
+      z
+        .number()
+        .min(16 * MiB)
+        .max(64 * 1024 * MiB),
+    )
+    .default(256 * MiB),
+  clusterOrigin: z.string().optional(),
+  shutdownMs: z.number().int().min(0).max(300_000).default(10_000),
+  streamsPerConnection: z.number().int().min(1).max(10_000).default(1_024),
+});
+
+/** Largest message, either way. */
+export const MESSAGE_BYTES_MAX: number = limits.MESSAGE_BYTES_MAX;
+
+/** @throws LedgerError USAGE naming the field and what is wrong with it */
+export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = issue?.path.join(".") ?? "configuration";
+    throw new LedgerError("USAGE", `${field}: ${issue?.message ?? "is wrong"}`, {
+      details: { field },
+    });
+  }
+  const config: NodeConfig = { ...parsed.data, clusterOrigin: parsed.data.clusterOrigin };
+  requireLoopback(config);
+  return config;
+}
+
+/** Until callers are authenticated a node serves its own machine, unless it is told otherwise. */
+function requireLoopback({ listen, http, insecureAnyAddress }: NodeConfig): void {
+  if (insecureAnyAddress) return;
+  for (const [field, value] of Object.entries({ listen, http })) {
+    const host = value.slice(0, value.lastIndexOf(":"));
+    if (host === "localhost" || host === "[::1]" || host.startsWith("127.")) continue;
+    const message = `${field} ${value} is not a loopback address, and nobody is authenticated yet: bind 127.0.0.1, or pass --insecure-any-address`;
+    throw new LedgerError("USAGE", message, { details: { field } });
+  }
+}

@@ -1,0 +1,101 @@
+/** From replies of the engine to messages. */
+import type {
+  AnswerProof,
+  OrganizationInfo,
+  StoredEntity,
+  StoredTuple,
+  TransactionOutcome,
+  VaultInfo,
+} from "@authledger/engine";
+import { admin, type common, type write } from "@authledger/proto";
+import { LedgerError, OperationStatus } from "@authledger/types";
+import { errorDetailsOf } from "./grpc-error.js";
+
+type Applied = Extract<TransactionOutcome, { kind: "applied" }>;
+
+export function proofMessage(proof: AnswerProof | undefined): common.Proof | undefined {
+  if (proof === undefined) return undefined;
+  return {
+    stateProof: proof.stateProof,
+    header: proof.header,
+    historyProof: [...proof.historyProof],
+    checkpoint: proof.checkpoint,
+    consistencyProof: [...proof.consistencyProof],
+    pageFrom: proof.pageFrom,
+    pageTo: proof.pageTo,
+  };
+}
+
+export function entityMessage(entity: StoredEntity | undefined): common.Entity | undefined {
+  if (entity === undefined) return undefined;
+  const { key, value, nonce, version, expiresAtMs } = entity;
+  return { key, value, nonce, version: BigInt(version), expiresAtMs: BigInt(expiresAtMs) };
+}
+
+export function relationshipMessage(stored: StoredTuple): common.Relationship {
+  const { tuple, version, expiresAtMs } = stored;
+  return { tuple, version: BigInt(version), expiresAtMs: BigInt(expiresAtMs) };
+}
+
+export function resultMessage(outcome: Applied): write.TransactionResult {
+  const { transactionId, sequence, height, statuses, replayed, inclusion } = outcome;
+  return {
+    transactionId,
+    sequence: BigInt(sequence),
+    height: BigInt(height),
+    statuses: statuses.map((status) => OperationStatus[status] as write.OperationStatus),
+    replayed,
+    proof: inclusion && { ...inclusion, path: [...inclusion.path] },
+  };
+}
+
+/** The error of a refused transaction. */
+export function refusalError(
+  outcome: Extract<TransactionOutcome, { kind: "refused" }>,
+): LedgerError {
+  const { code, message, details, retryAfterMs } = outcome;
+  return new LedgerError(code, message, {
+    details,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
+}
+
+export function batchResultMessage(outcome: TransactionOutcome): write.BatchWriteResponse_Result {
+  if (outcome.kind === "applied") {
+    return { outcome: { $case: "applied", value: resultMessage(outcome) } };
+  }
+  const value = errorDetailsOf(refusalError(outcome));
+  return { outcome: { $case: "refused", value } };
+}
+
+const ORGANIZATION_STATUS = {
+  active: admin.OrganizationStatus.ORGANIZATION_STATUS_ACTIVE,
+  migrating: admin.OrganizationStatus.ORGANIZATION_STATUS_MIGRATING,
+  suspended: admin.OrganizationStatus.ORGANIZATION_STATUS_SUSPENDED,
+  deleting: admin.OrganizationStatus.ORGANIZATION_STATUS_DELETING,
+  deleted: admin.OrganizationStatus.ORGANIZATION_STATUS_DELETED,
+} as const;
+
+const VAULT_STATUS = {
+  active: admin.VaultStatus.VAULT_STATUS_ACTIVE,
+  read_only: admin.VaultStatus.VAULT_STATUS_READ_ONLY,
+  deleted: admin.VaultStatus.VAULT_STATUS_DELETED,
+} as const;
+
+export function organizationMessage(info: OrganizationInfo): admin.Organization {
+  const { slug, name, status, createdAtMs } = info;
+  return { slug, name, status: ORGANIZATION_STATUS[status], createdAtMs: BigInt(createdAtMs) };
+}
+
+export function vaultMessage(info: VaultInfo): admin.Vault {
+  const { organization, slug, name, status, createdAtMs, origin, height } = info;
+  return {
+    organization,
+    slug,
+    name,
+    status: VAULT_STATUS[status],
+    createdAtMs: BigInt(createdAtMs),
+    origin,
+    height: BigInt(height),
+  };
+}

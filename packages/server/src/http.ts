@@ -1,0 +1,67 @@
+/** The HTTP side of a node: /metrics, /livez, /readyz. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Registry } from "prom-client";
+
+export interface HttpOptions {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface HttpDeps {
+  readonly registry: Registry;
+  readonly isLive: () => boolean;
+  readonly isReady: () => boolean;
+}
+
+/** A slow or silent client is cut off after so long. */
+const REQUEST_MS_MAX = 10_000;
+const CONNECTIONS_MAX = 64;
+
+export async function startHttp(options: HttpOptions, deps: HttpDeps): Promise<Server> {
+  const server = createServer((request, response) => {
+    void respond(request.url ?? "/", deps).then(({ code, type, body }) => {
+      response.writeHead(code, { "content-type": type, connection: "close" });
+      response.end(body);
+    });
+  });
+  server.requestTimeout = REQUEST_MS_MAX;
+  server.headersTimeout = REQUEST_MS_MAX;
+  server.maxConnections = CONNECTIONS_MAX;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return server;
+}
+
+export function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+interface HttpAnswer {
+  readonly code: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+async function respond(url: string, deps: HttpDeps): Promise<HttpAnswer> {
+  switch (url.split("?")[0]) {
+    case "/metrics":
+      return { code: 200, type: deps.registry.contentType, body: await deps.registry.metrics() };
+    case "/livez":
+      return probe(deps.isLive());
+    case "/readyz":
+      return probe(deps.isReady());
+    default:
+      return text(404, "there are /metrics, /livez and /readyz\n");
+  }
+}
+
+function probe(ok: boolean): HttpAnswer {
+  return text(ok ? 200 : 503, ok ? "ok\n" : "not ready\n");
+}
+
+function text(code: number, body: string): HttpAnswer {
+  return { code, type: "text/plain; charset=utf-8", body };
+}

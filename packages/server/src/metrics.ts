@@ -1,0 +1,139 @@
+/**
+ * Metrics of a node, in Prometheus' format. Label values come from fixed sets (methods, status codes), so the
+ * number of series is bounded. Counting is done in plain numbers; prom-client sees them when it is asked.
+ */
+import type { EngineStats } from "@authledger/engine";
+import { GrpcStatus } from "@authledger/types";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+
+const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+const CODE_NAMES: readonly string[] = Object.keys(GrpcStatus);
+
+/** Measures one method. */
+export class MethodMeter {
+  readonly #onError: (error: unknown) => void;
+  /** Calls by status code. */
+  readonly counts: Float64Array = new Float64Array(CODE_NAMES.length);
+  /** Calls by bucket of their duration; the last is everything longer. */
+  readonly buckets: Float64Array = new Float64Array(SECONDS_BUCKETS.length + 1);
+  sumSeconds = 0;
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  observe(code: number, durationMs: number, error?: unknown): void {
+    this.counts[code]!++;
+    const seconds = durationMs / 1000;
+    this.sumSeconds += seconds;
+    let bucket = 0;
+    while (bucket < SECONDS_BUCKETS.length && seconds > SECONDS_BUCKETS[bucket]!) bucket++;
+    this.buckets[bucket]!++;
+    if (error !== undefined) this.#onError(error);
+  }
+}
+
+/** The meters of all methods. */
+export class RpcMeters {
+  readonly #methods = new Map<string, MethodMeter>();
+  readonly #onError: (error: unknown) => void;
+
+  /** `onError` sees every error that was answered, for the log. */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  method(name: string): MethodMeter {
+    let meter = this.#methods.get(name);
+    if (meter === undefined) {
+      meter = new MethodMeter(this.#onError);
+      this.#methods.set(name, meter);
+    }
+    return meter;
+  }
+
+  entries(): IterableIterator<[string, MethodMeter]> {
+    return this.#methods.entries();
+  }
+}
+
+/** What `/metrics` serves. */
+export function createRegistry(meters: RpcMeters, stats: () => EngineStats): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  rpcMetrics(registry, meters);
+  engineMetrics(registry, stats);
+  return registry;
+}
+
+function rpcMetrics(registry: Registry, meters: RpcMeters): void {
+  new Counter({
+    name: "authledger_rpc_total",
+    help: "Calls by method and gRPC status code.",
+    labelNames: ["method", "code"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [method, { counts }] of meters.entries()) {
+        counts.forEach((count, code) => {
+          if (count > 0) this.inc({ method, code: CODE_NAMES[code]! }, count);
+        });
+      }
+    },
+  });
+  new Counter({
+    name: "authledger_rpc_seconds_bucket",
+    help: "Calls by method that took at most so many seconds in the server.",
+    labelNames: ["method", "le"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [method, { buckets }] of meters.entries()) {
+        let sum = 0;
+        buckets.forEach((count, bucket) => {
+          sum += count;
+          this.inc({ method, le: String(SECONDS_BUCKETS[bucket] ?? "+Inf") }, sum);
+        });
+      }
+    },
+  });
+  new Counter({
+    name: "authledger_rpc_seconds_sum",
+    help: "Time that calls took in the server, by method.",
+    labelNames: ["method"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [method, { sumSeconds }] of meters.entries()) this.inc({ method }, sumSeconds);
+    },
+  });
+}
+
+/** A gauge for each figure of the engine that an operator watches. */
+function engineMetrics(registry: Registry, stats: () => EngineStats): void {
+  const gauges: readonly [string, string, (s: EngineStats) => number][] = [
+    ["applied_index", "Last log entry applied.", (s) => s.appliedIndex],
+    ["flushed_index", "Last log entry that the page store holds.", (s) => s.flushedIndex],
+    ["writes_waiting", "Writes waiting to be proposed.", (s) => s.writesWaiting],
+    ["entries_in_flight", "Log entries proposed and not yet applied.", (s) => s.entriesInFlight],
+    ["store_cache_bytes", "Memory of the page cache.", (s) => s.store.cacheBytes],
+    ["store_dirty_bytes", "Pages that only memory holds.", (s) => s.store.dirtyBytes],
+    ["store_file_pages", "Pages of the store's file.", (s) => s.store.filePages],
+    ["store_free_pages", "Free pages of the store's file.", (s) => s.store.freePages],
+    ["store_cache_misses", "Pages read from the file.", (s) => s.store.misses],
+    ["store_flushes", "Flushes since the start.", (s) => s.store.flushes],
+    ["wal_bytes", "Size of the log.", (s) => s.wal.logBytes],
+    ["wal_sync_p99_ms", "99th percentile of the last syncs.", (s) => s.wal.syncs.p99Ms],
+    ["branch_bytes", "Memory of trie branches.", (s) => s.branchBytes],
+  ];
+  for (const [name, help, read] of gauges) {
+    new Gauge({
+      name: `authledger_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read(stats()));
+      },
+    });
+  }
+}

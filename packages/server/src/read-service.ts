@@ -1,0 +1,237 @@
+/** ReadService over the engine's port. */
+import type { AnswerPoint, EnginePort, EngineReply, EngineRequest } from "@authledger/engine";
+import { type common, read } from "@authledger/proto";
+import {
+  LedgerError,
+  limits,
+  validateEntityKey,
+  validateRelation,
+  validateResource,
+  validateSubject,
+} from "@authledger/types";
+import {
+  checkCount,
+  consistencyOf,
+  numberOf,
+  pageSizeOf,
+  proveOf,
+  tupleOf,
+} from "./convert-request.js";
+import { entityMessage, proofMessage, relationshipMessage } from "./convert-response.js";
+import { encodeConsistencyToken, type PageTokens } from "./tokens.js";
+import type { Handler, RequestCodecs } from "./unary.js";
+import type { VaultDirectory, VaultName } from "./vault-directory.js";
+
+export interface ServiceDeps {
+  readonly engine: EnginePort;
+  readonly vaults: VaultDirectory;
+  readonly pageTokens: PageTokens;
+}
+
+/** The request types, for strict decoding. */
+export const READ_REQUESTS: RequestCodecs<read.ReadServiceService> = {
+  read: read.ReadRequest,
+  batchRead: read.BatchReadRequest,
+  check: read.CheckRequest,
+  batchCheck: read.BatchCheckRequest,
+  listRelationships: read.ListRelationshipsRequest,
+  getTip: read.GetTipRequest,
+  getBlock: read.GetBlockRequest,
+  getCheckpoint: read.GetCheckpointRequest,
+  getConsistencyProof: read.GetConsistencyProofRequest,
+};
+
+/** Parts that every question about a vault has. */
+interface VaultQuestion extends VaultName {
+  readonly consistency?: common.Consistency | undefined;
+  readonly prove?: common.Prove | undefined;
+}
+
+export class ReadService {
+  readonly #deps: ServiceDeps;
+
+  constructor(deps: ServiceDeps) {
+    this.#deps = deps;
+  }
+
+  readonly handlers = {
+    read: async (request) => {
+      const { entities, at, proof } = await this.#entities(request, [request.key]);
+      const token = tokenOf(request, at);
+      const entity = entityMessage(entities[0]);
+      return { entity, height: BigInt(at.height), token, proof: proofMessage(proof) };
+    },
+    batchRead: async (request) => {
+      checkCount(request.keys.length, limits.BATCH_READ_MAX, "keys");
+      const { entities, at, proof } = await this.#entities(request, request.keys);
+      const results = entities.map((entity) => ({ entity: entityMessage(entity) }));
+      return { results, ...answer(request, at), proof: proofMessage(proof) };
+    },
+    check: (request) => {
+      const tuples = [tupleOf(request.tuple)];
+      return this.#ask(request, "check", { tuples }, ({ allowed, at, proof }) => ({
+        allowed: allowed[0]!,
+        ...answer(request, at),
+        proof: proofMessage(proof),
+      }));
+    },
+    batchCheck: (request) => {
+      checkCount(request.tuples.length, limits.BATCH_READ_MAX, "tuples");
+      const tuples = request.tuples.map((tuple, i) => tupleOf(tuple, `tuples[${i}]`));
+      return this.#ask(request, "check", { tuples }, ({ allowed, at, proof }) => ({
+        allowed: [...allowed],
+        ...answer(request, at),
+        proof: proofMessage(proof),
+      }));
+    },
+    listRelationships: (request) => this.#list(request),
+    getTip: (request) =>
+      this.#ask(request, "get_tip", {}, ({ header, blockHash, at }) => ({
+        header,
+        blockHash,
+        ...answer(request, at),
+      })),
+    getBlock: (request) => {
+      const height = numberOf(request.height, "height");
+      const { transactions } = request;
+      return this.#ask(request, "get_block", { height, transactions }, (reply) => ({
+        header: reply.header,
+        blockHash: reply.blockHash,
+        transactions: [...reply.transactions],
+        token: tokenOf(request, reply.at),
+        proof: proofMessage(reply.proof),
+      }));
+    },
+    getCheckpoint: (request) => {
+      const trustedSize = numberOf(request.trustedSize, "trusted_size");
+      return this.#ask(request, "get_checkpoint", { trustedSize }, (reply) => ({
+        checkpoint: reply.checkpoint,
+        consistencyProof: [...reply.consistencyProof],
+        token: tokenOf(request, reply.at),
+      }));
+    },
+    getConsistencyProof: async (request) => {
+      const vault = await this.#vault(request);
+      const { proof } = await this.#deps.engine.call("get_consistency_proof", {
+        vault,
+        fromSize: numberOf(request.fromSize, "from_size"),
+        toSize: numberOf(request.toSize, "to_size"),
+      });
+      return { proof: [...proof] };
+    },
+  } satisfies ReadHandlers as ReadHandlers;
+
+  #vault(name: VaultName): number | Promise<number> {
+    const { vaults } = this.#deps;
+    return vaults.known(name) ?? vaults.resolve(name);
+  }
+
+  /** Puts a question about a vault to the engine; without a detour where the vault is known. */
+  #ask<C extends "check" | "get_tip" | "get_block" | "get_checkpoint", R>(
+    question: VaultQuestion,
+    call: C,
+    rest: Omit<EngineRequest<C>, "vault" | "consistency" | "prove">,
+    finish: (reply: EngineReply<C>) => R,
+  ): Promise<R> {
+    const vault = this.#vault(question);
+    const ask = (id: number): Promise<R> =>
+      this.#deps.engine.call(call, this.#request<C>(question, id, rest)).then(finish);
+    return typeof vault === "number" ? ask(vault) : vault.then(ask);
+  }
+
+  #request<C extends keyof typeof NO_CALL>(
+    question: VaultQuestion,
+    vault: number,
+    rest: object,
+  ): EngineRequest<C> {
+    const consistency = consistencyOf(question.consistency, question, vault);
+    return {
+      vault,
+      consistency,
+      ...rest,
+      ...proveOf(question.prove),
+    } as unknown as EngineRequest<C>;
+  }
+
+  async #entities(
+    request: VaultQuestion,
+    keys: readonly string[],
+  ): Promise<EngineReply<"read_entities">> {
+    for (const key of keys) validateEntityKey(key);
+    const vault = await this.#vault(request);
+    const consistency = consistencyOf(request.consistency, request, vault);
+    const prove = proveOf(request.prove);
+    return this.#deps.engine.call("read_entities", { vault, consistency, keys, ...prove });
+  }
+
+  async #list(request: read.ListRelationshipsRequest): Promise<read.ListRelationshipsResponse> {
+    const { resource, relation, subject } = request;
+    checkFilter(request);
+    const vault = await this.#vault(request);
+    const query = JSON.stringify([
+      String(request.organization),
+      String(request.vault),
+      resource,
+      relation,
+      subject,
+    ]);
+    const { pageTokens, engine } = this.#deps;
+    const after = pageTokens.decode(query, request.pageToken);
+    const { tuples, next, at, proof } = await engine.call("list_tuples", {
+      vault,
+      consistency: consistencyOf(request.consistency, request, vault),
+      limit: pageSizeOf(request.pageSize),
+      ...(resource !== undefined && { resource }),
+      ...(relation !== undefined && { relation }),
+      ...(subject !== undefined && { subject }),
+      ...(after !== undefined && { after }),
+      ...proveOf(request.prove),
+    });
+    return {
+      relationships: tuples.map(relationshipMessage),
+      nextPageToken: next === undefined ? new Uint8Array(0) : pageTokens.encode(query, next),
+      ...answer(request, at),
+      proof: proofMessage(proof),
+    };
+  }
+}
+
+const NO_CALL = { check: 0, get_tip: 0, get_block: 0, get_checkpoint: 0 } as const;
+
+function checkFilter(request: read.ListRelationshipsRequest): void {
+  const { resource, relation, subject, prove } = request;
+  if (resource !== undefined) validateResource(resource);
+  if (relation !== undefined) validateRelation(relation);
+  if (subject !== undefined) validateSubject(subject);
+  if (prove === undefined || resource !== undefined || subject !== undefined) return;
+  throw new LedgerError("INVALID_ARGUMENT", "a proven list needs a resource or a subject", {
+    details: { field: "prove" },
+  });
+}
+
+function answer(name: VaultName, at: AnswerPoint): { height: bigint; token: Uint8Array } {
+  return { height: BigInt(at.height), token: tokenOf(name, at) };
+}
+
+function tokenOf({ organization, vault }: VaultName, at: AnswerPoint): Uint8Array {
+  return encodeConsistencyToken({ organization, vault, height: at.height, index: at.index });
+}
+
+interface ReadHandlers {
+  readonly [name: string]: Handler<never, unknown>;
+  readonly read: Handler<read.ReadRequest, read.ReadResponse>;
+  readonly batchRead: Handler<read.BatchReadRequest, read.BatchReadResponse>;
+  readonly check: Handler<read.CheckRequest, read.CheckResponse>;
+  readonly batchCheck: Handler<read.BatchCheckRequest, read.BatchCheckResponse>;
+  readonly listRelationships: Handler<
+    read.ListRelationshipsRequest,
+    read.ListRelationshipsResponse
+  >;
+  readonly getTip: Handler<read.GetTipRequest, read.GetTipResponse>;
+  readonly getBlock: Handler<read.GetBlockRequest, read.GetBlockResponse>;
+  readonly getCheckpoint: Handler<read.GetCheckpointRequest, read.GetCheckpointResponse>;
+  readonly getConsistencyProof: Handler<
+    read.GetConsistencyProofRequest,
+    read.GetConsistencyProofResponse
+  >;
+}

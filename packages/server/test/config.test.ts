@@ -1,0 +1,68 @@
+/** Configuration: defaults, sizes, and the rule that keeps an open node on its own machine. */
+import { describe, expect, it } from "vitest";
+import { thrownBy } from "../../../test/support.js";
+import { parseNodeConfig } from "../src/index.js";
+
+describe("the configuration", () => {
+  it("has a default for everything", () => {
+    expect(parseNodeConfig({})).toEqual({
+      data: "./data",
+      listen: "127.0.0.1:7400",
+      http: "127.0.0.1:7402",
+      insecureAnyAddress: false,
+      cache: 256 * 1024 * 1024,
+      clusterOrigin: undefined,
+      shutdownMs: 10_000,
+      streamsPerConnection: 1_024,
+    });
+  });
+
+  it.each([
+    ["64MiB", 64 * 1024 * 1024],
+    ["1 GiB", 1024 ** 3],
+    ["100MB", 100_000_000],
+    [33_554_432, 33_554_432],
+  ])("takes %s as a size", (cache, bytes) => {
+    expect(parseNodeConfig({ cache }).cache).toBe(bytes);
+  });
+
+  it.each([
+    ["cache", { cache: "1KiB" }],
+    ["cache", { cache: "lots" }],
+    ["cache", { cache: "999GiB" }],
+    ["listen", { listen: "7400" }],
+    ["listen", { listen: "127.0.0.1:99999" }],
+    ["http", { http: "localhost" }],
+    ["shutdownMs", { shutdownMs: -1 }],
+    ["streamsPerConnection", { streamsPerConnection: 0 }],
+    ["data", { data: "" }],
+  ])("refuses a wrong %s and names it", (field, input) => {
+    const error = thrownBy(() => parseNodeConfig(input));
+    expect([error.code, error.details["field"]]).toEqual(["USAGE", field]);
+  });
+
+  it("refuses an option that does not exist", () => {
+    const input = { lisen: "127.0.0.1:1" } as object;
+    expect(thrownBy(() => parseNodeConfig(input)).code).toBe("USAGE");
+  });
+
+  it.each(["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "[::1]:1"])("binds %s", (listen) => {
+    expect(parseNodeConfig({ listen, http: listen }).listen).toBe(listen);
+  });
+
+  it.each([
+    "0.0.0.0:1",
+    "[::]:1",
+    "10.0.0.1:1",
+    "example.com:1",
+    "127.0.0.1.example.com:1",
+    "127.example.com:1",
+  ])("binds %s only when told to", (address) => {
+    for (const input of [{ listen: address }, { http: address }]) {
+      const error = thrownBy(() => parseNodeConfig(input));
+      expect(error.code).toBe("USAGE");
+      expect(error.message).toContain("--insecure-any-address");
+      expect(parseNodeConfig({ ...input, insecureAnyAddress: true })).toMatchObject(input);
+    }
+  });
+});

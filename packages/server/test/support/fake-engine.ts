@@ -1,0 +1,272 @@
+/**
+ * An engine in plain maps, for tests of the front only: it keeps what is written, pages lists, records every
+ * call, and fails or waits where a test says so. It proves nothing; its proofs are recognizable bytes.
+ */
+import type {
+  AnswerPoint,
+  AnswerProof,
+  EngineCall,
+  EnginePort,
+  EngineReply,
+  EngineRequest,
+  OrganizationInfo,
+  StoredEntity,
+  StoredTuple,
+  TransactionOutcome,
+  VaultInfo,
+} from "@authledger/engine";
+import {
+  formatTuple,
+  LedgerError,
+  type Operation,
+  type OperationStatus,
+  type TransactionRequest,
+  utf8,
+} from "@authledger/types";
+
+export const FAKE_PROOF: AnswerProof = {
+  stateProof: new Uint8Array([1, 1]),
+  header: new Uint8Array([2, 2]),
+  historyProof: [new Uint8Array([3]), new Uint8Array([4])],
+  checkpoint: "a note\n",
+  consistencyProof: [new Uint8Array([5])],
+  pageFrom: new Uint8Array([6]),
+  pageTo: new Uint8Array([7]),
+};
+
+interface FakeVault {
+  info: VaultInfo;
+  readonly tuples: Map<string, StoredTuple>;
+  readonly entities: Map<string, StoredEntity>;
+}
+
+interface RecordedCall {
+  readonly call: EngineCall;
+  readonly request: unknown;
+  readonly deadlineAtMs: number | undefined;
+}
+
+type Handlers = {
+  readonly [C in EngineCall]: (request: EngineRequest<C>) => EngineReply<C>;
+};
+
+export class FakeEngine implements EnginePort {
+  readonly calls: RecordedCall[] = [];
+  readonly #organizations = new Map<bigint, OrganizationInfo>();
+  readonly #vaults: FakeVault[] = [];
+  #slug = 100n;
+  #index = 0;
+  /** Thrown by the calls it names, or by all of them. */
+  failure: { readonly call?: EngineCall; readonly error: unknown } | undefined;
+  /** Answers wait for this. */
+  hold: Promise<void> | undefined;
+
+  async call<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+    deadlineAtMs?: number,
+  ): Promise<EngineReply<C>> {
+    this.calls.push({ call, request, deadlineAtMs });
+    if (this.hold !== undefined) await this.hold;
+    const { failure } = this;
+    if (failure !== undefined && (failure.call ?? call) === call) throw failure.error;
+    return (this.#handlers[call] as (request: EngineRequest<C>) => EngineReply<C>)(request);
+  }
+
+  /** Requests of one kind of call, in order. */
+  requests<C extends EngineCall>(call: C): EngineRequest<C>[] {
+    return this.calls.filter((made) => made.call === call).map((made) => made.request) as never;
+  }
+
+  readonly #handlers: Handlers = {
+    resolve_vault: ({ organization, vault }) => ({ vault: this.#find(organization, vault) }),
+    write: ({ vault, transactions, prove }) => {
+      const outcomes = transactions.map((made) => this.#apply(this.#vaults[vault]!, made, prove));
+      return { outcomes, at: this.#at(vault) };
+    },
+    read_entities: ({ vault, keys, prove }) => ({
+      entities: keys.map((key) => this.#vaults[vault]!.entities.get(key)),
+      at: this.#at(vault),
+      ...(prove && { proof: FAKE_PROOF }),
+    }),
+    check: ({ vault, tuples, prove }) => ({
+      allowed: tuples.map((tuple) => this.#vaults[vault]!.tuples.has(formatTuple(tuple))),
+      at: this.#at(vault),
+      ...(prove && { proof: FAKE_PROOF }),
+    }),
+    list_tuples: (request) => this.#list(request),
+    get_tip: ({ vault }) => ({
+      header: new Uint8Array([8]),
+      blockHash: new Uint8Array([9]),
+      at: this.#at(vault),
+    }),
+    get_block: ({ vault, height, transactions, prove }) => {
+      if (height > this.#at(vault).height) {
+        throw new LedgerError("BLOCK_NOT_FOUND", `there is no block ${height}`, {
+          details: { height },
+        });
+      }
+      return {
+        header: new Uint8Array([height]),
+        blockHash: new Uint8Array([9]),
+        transactions: transactions ? [new Uint8Array([1]), new Uint8Array([2])] : [],
+        at: this.#at(vault),
+        ...(prove && { proof: FAKE_PROOF }),
+      };
+    },
+    get_checkpoint: ({ vault, trustedSize }) => ({
+      checkpoint: "a note\n",
+      consistencyProof: trustedSize === 0 ? [] : [new Uint8Array([5])],
+      at: this.#at(vault),
+    }),
+    get_consistency_proof: ({ fromSize, toSize }) => ({
+      proof: [new Uint8Array([fromSize]), new Uint8Array([toSize])],
+    }),
+    get_trust_anchor: ({ vault }) => ({ anchor: `anchor of ${vault}` }),
+    create_organization: ({ name }) => {
+      const slug = this.#slug++;
+      const organization = { slug, name, status: "active", createdAtMs: 5 } as const;
+      this.#organizations.set(slug, organization);
+      return { organization };
+    },
+    get_organization: ({ organization }) => ({ organization: this.#organization(organization) }),
+    list_organizations: ({ limit, after }) => {
+      const all = [...this.#organizations.values()].filter(({ slug }) => slug > (after ?? 0n));
+      const organizations = all.slice(0, limit);
+      const last = organizations.at(-1);
+      return all.length > limit && last ? { organizations, next: last.slug } : { organizations };
+    },
+    create_vault: ({ organization, name }) => this.#createVault(organization, name),
+    get_vault: ({ organization, vault }) => ({
+      vault: this.#vaults[this.#find(organization, vault)]!.info,
+    }),
+    list_vaults: ({ organization, limit, after }) => {
+      this.#organization(organization);
+      const all = this.#vaults
+        .map(({ info }) => info)
+        .filter((info) => info.organization === organization && info.slug > (after ?? 0n));
+      const vaults = all.slice(0, limit);
+      const last = vaults.at(-1);
+      return all.length > limit && last ? { vaults, next: last.slug } : { vaults };
+    },
+    get_node_info: () => ({
+      nodeId: 0xffff_ffff_ffff_fff0n,
+      clusterId: "ab".repeat(16),
+      clusterOrigin: "test.example",
+      formatVersion: 1,
+      role: "leader",
+      term: 2,
+      lastIndex: 9,
+      appliedIndex: 8,
+      flushedIndex: 7,
+      organizations: this.#organizations.size,
+      vaults: this.#vaults.length,
+    }),
+  };
+
+  #createVault(organization: bigint, name: string): EngineReply<"create_vault"> {
+    this.#organization(organization);
+    const slug = this.#slug++;
+    const origin = `test.example/${organization}/${slug}`;
+    const info = { organization, slug, name, status: "active", createdAtMs: 6, origin } as const;
+    this.#vaults.push({ info: { ...info, height: 0 }, tuples: new Map(), entities: new Map() });
+    return { vault: { ...info, height: 0 }, genesisHeader: new Uint8Array([0]) };
+  }
+
+  #organization(slug: bigint): OrganizationInfo {
+    const found = this.#organizations.get(slug);
+    if (found !== undefined) return found;
+    throw new LedgerError("ORGANIZATION_NOT_FOUND", `there is no organization ${slug}`, {
+      details: { organization: String(slug) },
+    });
+  }
+
+  #find(organization: bigint, slug: bigint): number {
+    this.#organization(organization);
+    const id = this.#vaults.findIndex(
+      ({ info }) => info.organization === organization && info.slug === slug,
+    );
+    if (id >= 0) return id;
+    throw new LedgerError("VAULT_NOT_FOUND", `there is no vault ${slug}`, {
+      details: { vault: String(slug) },
+    });
+  }
+
+  #at(vault: number): AnswerPoint {
+    return { height: this.#vaults[vault]!.info.height, index: this.#index };
+  }
+
+  #apply(vault: FakeVault, request: TransactionRequest, prove: boolean): TransactionOutcome {
+    const height = vault.info.height + 1;
+    const broken = request.operations.find(
+      (op) => op.op === "tuple_must_exist" && !vault.tuples.has(formatTuple(op.tuple)),
+    );
+    if (broken !== undefined) {
+      const details = { operation: request.operations.indexOf(broken) };
+      const message = "the tuple is not stored";
+      return { kind: "refused", code: "PRECONDITION_FAILED", message, details, retryAfterMs: 1500 };
+    }
+    const statuses = request.operations.map((op) => change(vault, op, height));
+    vault.info = { ...vault.info, height };
+    this.#index++;
+    return {
+      kind: "applied",
+      transactionId: new Uint8Array(16).fill(height),
+      sequence: 3,
+      height,
+      statuses,
+      replayed: false,
+      ...(prove && {
+        inclusion: {
+          header: new Uint8Array([1]),
+          transaction: new Uint8Array([2]),
+          index: 4,
+          path: [new Uint8Array([3])],
+        },
+      }),
+    };
+  }
+
+  #list(request: EngineRequest<"list_tuples">): EngineReply<"list_tuples"> {
+    const { vault, resource, relation, subject, limit, after, prove } = request;
+    const from = after === undefined ? "" : new TextDecoder().decode(after);
+    const rows = [...this.#vaults[vault]!.tuples]
+      .filter(([key, { tuple }]) => {
+        if (key <= from) return false;
+        if (resource !== undefined && tuple.resource !== resource) return false;
+        if (relation !== undefined && tuple.relation !== relation) return false;
+        return subject === undefined || tuple.subject === subject;
+      })
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    const page = rows.slice(0, limit);
+    return {
+      tuples: page.map(([, stored]) => stored),
+      at: this.#at(vault),
+      ...(rows.length > limit && { next: utf8(page.at(-1)![0]) }),
+      ...(prove && { proof: FAKE_PROOF }),
+    };
+  }
+}
+
+function change(vault: FakeVault, op: Operation, version: number): OperationStatus {
+  switch (op.op) {
+    case "create_tuple": {
+      const key = formatTuple(op.tuple);
+      if (vault.tuples.has(key)) return "already_exists";
+      vault.tuples.set(key, { tuple: op.tuple, version, expiresAtMs: op.expiresAtMs });
+      return "created";
+    }
+    case "delete_tuple":
+      return vault.tuples.delete(formatTuple(op.tuple)) ? "deleted" : "not_found";
+    case "set_entity": {
+      const { key, value, expiresAtMs } = op;
+      const isNew = !vault.entities.has(key);
+      vault.entities.set(key, { key, value, nonce: new Uint8Array([9]), version, expiresAtMs });
+      return isNew ? "created" : "updated";
+    }
+    case "delete_entity":
+      return vault.entities.delete(op.key) ? "deleted" : "not_found";
+    default:
+      return "satisfied";
+  }
+}

@@ -1,0 +1,183 @@
+/** The services in front of a fake engine, on a free port, with a real client. */
+import { admin, decodeErrorDetails, type errors, read, write } from "@authledger/proto";
+import {
+  Client,
+  credentials,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { onTestFinished } from "vitest";
+import { ADMIN_REQUESTS, AdminService } from "../../src/admin-service.js";
+import { RpcMeters } from "../../src/metrics.js";
+import { READ_REQUESTS, ReadService } from "../../src/read-service.js";
+import { addReflection, Health } from "../../src/standard-services.js";
+import { PageTokens } from "../../src/tokens.js";
+import { implement, strictDefinition } from "../../src/unary.js";
+import { VaultDirectory } from "../../src/vault-directory.js";
+import { WRITE_REQUESTS, WriteService } from "../../src/write-service.js";
+import { FakeEngine } from "./fake-engine.js";
+
+const SERVICES = {
+  read: read.ReadServiceService,
+  write: write.WriteServiceService,
+  admin: admin.AdminServiceService,
+} as const;
+export type ServiceName = keyof typeof SERVICES;
+
+interface AnyMethod {
+  readonly path: string;
+  readonly requestSerialize: (request: never) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => unknown;
+}
+
+export interface CallOptions {
+  readonly deadlineMs?: number;
+}
+
+export interface Harness {
+  readonly engine: FakeEngine;
+  readonly meters: RpcMeters;
+  /** What the server would have logged. */
+  readonly logged: unknown[];
+  readonly health: Health;
+  readonly client: Client;
+  readonly address: string;
+  /** A vault that exists. */
+  readonly tenant: { readonly organization: bigint; readonly vault: bigint };
+}
+
+export async function startHarness(): Promise<Harness> {
+  const engine = new FakeEngine();
+  const logged: unknown[] = [];
+  const meters = new RpcMeters((error) => logged.push(error));
+  const server = new Server();
+  const deps = {
+    engine,
+    vaults: new VaultDirectory(engine),
+    pageTokens: new PageTokens(new Uint8Array(32).fill(7)),
+  };
+  const about = { version: "1.2.3", startedAtMs: 77 };
+  server.addService(
+    strictDefinition(SERVICES.read, READ_REQUESTS),
+    implement("ReadService", new ReadService(deps).handlers, meters),
+  );
+  server.addService(
+    strictDefinition(SERVICES.write, WRITE_REQUESTS),
+    implement("WriteService", new WriteService(deps).handlers, meters),
+  );
+  server.addService(
+    strictDefinition(SERVICES.admin, ADMIN_REQUESTS),
+    implement("AdminService", new AdminService(deps, about).handlers, meters),
+  );
+  const health = new Health(addReflection(server));
+  health.addTo(server);
+  const address = await listen(server);
+  const client = connect(address);
+  onTestFinished(() => server.forceShutdown());
+  const { organization } = await engine.call("create_organization", { name: "o", actor: "" });
+  const made = await engine.call("create_vault", {
+    organization: organization.slug,
+    name: "v",
+    actor: "",
+  });
+  engine.calls.length = 0;
+  const tenant = { organization: organization.slug, vault: made.vault.slug };
+  return { engine, meters, logged, health, client, address, tenant };
+}
+
+async function listen(server: Server): Promise<string> {
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(error);
+    });
+  });
+  return `127.0.0.1:${port}`;
+}
+
+/** A client that is closed when the test ends. */
+export function connect(address: string): Client {
+  const client = new Client(address, credentials.createInsecure(), {
+    "grpc.max_receive_message_length": -1,
+    "grpc.max_send_message_length": -1,
+  });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+export function methodOf(service: ServiceName, name: string): AnyMethod {
+  const method = (SERVICES[service] as unknown as Record<string, AnyMethod>)[name];
+  if (method === undefined) throw new Error(`no method ${name}`);
+  return method;
+}
+
+/** One unary call; rejects with the ServiceError. */
+export function call<R>(
+  client: Client,
+  [service, name]: readonly [ServiceName, string],
+  request: object,
+  options: CallOptions = {},
+): Promise<R> {
+  const { path, requestSerialize, responseDeserialize } = methodOf(service, name);
+  return send(client, path, requestSerialize(request as never), options).then(
+    (bytes) => responseDeserialize(bytes) as R,
+  );
+}
+
+/** Sends bytes as they are to a method. */
+export function send(
+  client: Client,
+  path: string,
+  bytes: Uint8Array,
+  { deadlineMs = 20_000 }: CallOptions = {},
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      path,
+      (value: Uint8Array) => Buffer.from(value),
+      (answer: Buffer) => answer,
+      bytes,
+      new Metadata(),
+      { deadline: Date.now() + deadlineMs },
+      (error, answer) => {
+        if (error !== null) reject(error);
+        else resolve(answer!);
+      },
+    );
+  });
+}
+
+export interface Failure {
+  readonly status: number;
+  readonly text: string;
+  readonly details: errors.ErrorDetails;
+  /** The bytes of `grpc-status-details-bin`. */
+  readonly bytes: Uint8Array;
+}
+
+/** The error of a call that must fail, with its details. */
+export async function failureOf(promise: Promise<unknown>): Promise<Failure> {
+  const error = await errorOf(promise);
+  const bytes = error.metadata.get("grpc-status-details-bin")[0];
+  if (!(bytes instanceof Uint8Array)) {
+    throw new Error(`no details in: ${error.code} ${error.details}`);
+  }
+  const details = decodeErrorDetails(bytes);
+  if (details === undefined) throw new Error("the details are not ours");
+  return { status: error.code, text: error.details, details, bytes };
+}
+
+/** The error of a call that must fail, which may come from the library and have no details. */
+export async function errorOf(promise: Promise<unknown>): Promise<ServiceError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && "metadata" in error) {
+      return error as ServiceError;
+    }
+    throw error;
+  }
+  throw new Error("expected the call to fail, it was answered");
+}

@@ -1,0 +1,56 @@
+/** Requests that are right, for tests to send or to spoil. */
+import type { Harness } from "./harness.js";
+
+export const TUPLE = { resource: "doc:a", relation: "viewer", subject: "user:ann" } as const;
+
+type Tenant = Harness["tenant"];
+
+export interface GoodCall {
+  readonly method: readonly ["read" | "write" | "admin", string];
+  readonly request: (tenant: Tenant) => object;
+}
+
+export function createTuple(tuple: object = TUPLE): object {
+  return { operation: { $case: "createRelationship", value: { tuple, expiresAtMs: 0n } } };
+}
+
+export function transaction(operations: readonly object[], rest: object = {}): object {
+  return { operations, clientId: "", idempotencyKey: "", reason: "", ...rest };
+}
+
+/** One right request for each method of the API. */
+export const GOOD_CALLS: readonly GoodCall[] = [
+  { method: ["read", "read"], request: (t) => ({ ...t, key: "a:b" }) },
+  { method: ["read", "batchRead"], request: (t) => ({ ...t, keys: ["a:b", "c"] }) },
+  { method: ["read", "check"], request: (t) => ({ ...t, tuple: TUPLE }) },
+  { method: ["read", "batchCheck"], request: (t) => ({ ...t, tuples: [TUPLE] }) },
+  { method: ["read", "listRelationships"], request: (t) => ({ ...t, ...PAGE }) },
+  { method: ["read", "getTip"], request: (t) => t },
+  { method: ["read", "getBlock"], request: (t) => ({ ...t, height: 0n, transactions: true }) },
+  { method: ["read", "getCheckpoint"], request: (t) => ({ ...t, trustedSize: 0n }) },
+  {
+    method: ["read", "getConsistencyProof"],
+    request: (t) => ({ ...t, fromSize: 1n, toSize: 2n }),
+  },
+  {
+    method: ["write", "write"],
+    request: (t) => ({ ...t, transaction: transaction([createTuple()]), prove: false }),
+  },
+  {
+    method: ["write", "batchWrite"],
+    request: (t) => ({ ...t, transactions: [transaction([createTuple()])], prove: false }),
+  },
+  { method: ["admin", "createOrganization"], request: () => ({ name: "acme" }) },
+  { method: ["admin", "getOrganization"], request: (t) => t },
+  { method: ["admin", "listOrganizations"], request: () => PAGE },
+  { method: ["admin", "createVault"], request: (t) => ({ ...t, name: "main" }) },
+  { method: ["admin", "getVault"], request: (t) => t },
+  { method: ["admin", "listVaults"], request: (t) => ({ ...t, ...PAGE }) },
+  { method: ["admin", "getTrustAnchor"], request: (t) => t },
+  { method: ["admin", "getNodeInfo"], request: () => ({}) },
+];
+
+export const PAGE: { readonly pageSize: number; readonly pageToken: Uint8Array } = {
+  pageSize: 0,
+  pageToken: new Uint8Array(0),
+};
