@@ -6,7 +6,7 @@ import { type GroupId, groupId, nodeId, type VaultId, vaultId } from "@authledge
 import type { Wal, WalRecord } from "@authledger/wal";
 import { expect } from "vitest";
 
-export interface ModelEntry {
+interface ModelEntry {
   readonly term: number;
   readonly payload: Uint8Array;
 }

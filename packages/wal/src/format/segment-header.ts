@@ -18,7 +18,7 @@ import { viewOf } from "./little-endian.js";
 const MAGIC: Uint8Array = Uint8Array.of(0x89, 0x4c, 0x4f, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
 /** The format that this code writes. */
-export const LOG_FORMAT = 1;
+const LOG_FORMAT = 1;
 
 const FIELDS = [
   { name: "magic", type: "bytes", size: 8, doc: "89 4C 4F 47 0D 0A 1A 0A" },

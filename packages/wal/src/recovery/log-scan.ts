@@ -40,7 +40,7 @@ export interface LogScan {
   readonly bytesRead: number;
 }
 
-export interface LogEnd {
+interface LogEnd {
   readonly verdict: Exclude<EndVerdict, { readonly kind: "corrupt" }>["kind"];
   /** Was the log closed in order? */
   readonly closed: boolean;

@@ -168,7 +168,7 @@ export class Retention {
 }
 
 /** The state of a group as one record. */
-export function carriedRecord(group: GroupState): CarriedRecord {
+function carriedRecord(group: GroupState): CarriedRecord {
   return {
     kind: "carried",
     group: group.id,

@@ -104,6 +104,7 @@ async function reopen(run: Run): Promise<void> {
 
 describe("a log shows what was appended to it", () => {
   const seed = testSeed("wal model");
+  const met = { refusals: 0, reused: 0 };
   for (let i = 0; i < RUNS; i++) {
     const segmentBytes = [16, 32, 64][i % 3]! * 1024;
     test(`run ${i}, segments of ${segmentBytes / 1024} KiB`, async () => {
@@ -119,9 +120,16 @@ describe("a log shows what was appended to it", () => {
         if (run.random.chance(0.2)) expectLog(run.wal, run.model);
       }
       expectLog(run.wal, run.model);
+      met.refusals += run.refusals;
+      met.reused += run.wal.stats().segmentsReused;
       await run.wal.close();
       const files = await run.disk.list(DIRECTORY);
       expect(files.length).toBeLessThan(60);
     });
   }
+
+  test("the runs met full disks and reused segments", () => {
+    expect(met.refusals).toBeGreaterThan(0);
+    expect(met.reused).toBeGreaterThan(0);
+  });
 });
