@@ -94,12 +94,12 @@ export class GroupOfOne {
 
   #commit(committed: Committed): void {
     this.#committed.push(committed);
-    this.#applying ??= this.#applyAll().finally(() => {
-      this.#applying = undefined;
-    });
+    this.#applying ??= this.#applyAll();
   }
 
+  /** Ends by clearing `#applying` in the same step in which it saw nothing left, so no entry is overlooked. */
   async #applyAll(): Promise<void> {
+    await Promise.resolve();
     while (this.#committed.length > 0) {
       const next = this.#committed.shift()!;
       try {
@@ -114,6 +114,7 @@ export class GroupOfOne {
       this.#deps.onApplied();
       if (this.#committed.length > 0) await this.#deps.yield();
     }
+    this.#applying = undefined;
   }
 
   #apply({ index, entry }: Committed): void {

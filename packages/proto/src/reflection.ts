@@ -93,7 +93,8 @@ export class Reflection {
       if (field === 1) name = input.string();
       else if (field === 2) packageName = input.string();
       else if (field === 3) dependencies.push(input.string());
-      else if (field === 4 || field === 5) symbols.push(nameOf(input.bytes()));
+      else if (field === 4) symbols.push(...messagesOf(input.bytes()));
+      else if (field === 5) symbols.push(nameOf(input.bytes()));
       else if (field === 6) services.push(serviceOf(input.bytes()));
       else input.skip(type);
     }
@@ -106,6 +107,21 @@ export class Reflection {
       for (const method of service.methods) this.#symbols.set(`${full}.${method}`, name);
     }
   }
+}
+
+/** A message's name and those of the messages (field 3) and enums (field 4) inside it. */
+function messagesOf(bytes: Uint8Array): string[] {
+  const input = new BinaryReader(bytes);
+  let name = "";
+  const inner: string[] = [];
+  while (input.pos < input.len) {
+    const [field, type] = input.tag();
+    if (field === 1) name = input.string();
+    else if (field === 3) inner.push(...messagesOf(input.bytes()));
+    else if (field === 4) inner.push(nameOf(input.bytes()));
+    else input.skip(type);
+  }
+  return [name, ...inner.map((symbol) => `${name}.${symbol}`)];
 }
 
 function nameOf(bytes: Uint8Array): string {

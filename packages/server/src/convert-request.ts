@@ -29,6 +29,32 @@ export function tupleOf(tuple: common.Tuple | undefined, field = "tuple"): Tuple
   return tuple;
 }
 
+/**
+ * Converts the items of a list; an error names the item. @example "tuples[2].resource"
+ * @throws LedgerError of `convert`, with the path in front of its field
+ */
+export function itemsOf<T, R>(items: readonly T[], list: string, convert: (item: T) => R): R[] {
+  return items.map((item, index) => {
+    try {
+      return convert(item);
+    } catch (error) {
+      throw error instanceof LedgerError ? within(error, list, index) : error;
+    }
+  });
+}
+
+/** The same error, one level further out. A field that is the item itself has no name of its own. */
+function within(error: LedgerError, list: string, index: number): LedgerError {
+  const { code, message, details } = error;
+  const item = `${list}[${index}]`;
+  const inner = details["field"];
+  const field = inner === undefined || inner === ITEM ? item : `${item}.${String(inner)}`;
+  return new LedgerError(code, `${item}: ${message}`, { details: { ...details, field } });
+}
+
+/** Field name of an error about a whole item. */
+export const ITEM = "item";
+
 /** `vault` is the internal id of the vault that is asked. @throws LedgerError TOKEN_INVALID, TOKEN_OTHER_VAULT */
 export function consistencyOf(
   message: common.Consistency | undefined,
@@ -108,28 +134,18 @@ export function transactionOf(message: write.Transaction | undefined): Transacti
   validateLabel(clientId, limits.CLIENT_ID_BYTES_MAX, "client_id");
   validateLabel(idempotencyKey, limits.IDEMPOTENCY_KEY_BYTES_MAX, "idempotency_key");
   validateFreeText(reason, limits.REASON_BYTES_MAX, "reason");
-  return { operations: operations.map(operationOf), clientId, idempotencyKey, reason };
+  return {
+    operations: itemsOf(operations, "operations", operationOf),
+    clientId,
+    idempotencyKey,
+    reason,
+  };
 }
 
-function operationOf({ operation }: write.Operation, index: number): Operation {
-  const field = `operations[${index}]`;
-  try {
-    return convert(operation, field);
-  } catch (error) {
-    if (!(error instanceof LedgerError)) throw error;
-    const { code, message, details } = error;
-    const inner = details["field"];
-    const path = inner === undefined || inner === field ? field : `${field}.${String(inner)}`;
-    throw new LedgerError(code, `operation ${index}: ${message}`, {
-      details: { ...details, field: path, operation: index },
-    });
-  }
-}
-
-function convert(operation: write.Operation["operation"], field: string): Operation {
+function operationOf({ operation }: write.Operation): Operation {
   switch (operation?.$case) {
     case undefined:
-      throw missing(field);
+      throw missing(ITEM);
     case "createRelationship": {
       const { tuple, expiresAtMs } = operation.value;
       return {

@@ -1,28 +1,62 @@
 /** How errors leave the server: status code, text, and details that programs read. */
 import { encodeRpcStatus, type errors, STATUS_DETAILS_KEY } from "@authledger/proto";
-import { GrpcStatus, LedgerError } from "@authledger/types";
+import { GrpcStatus, LedgerError, utf8Length } from "@authledger/types";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 
-/** Longest text of a message or a fact in a trailer: HTTP/2 headers are bounded. */
-const TEXT_MAX = 1_000;
-const FACTS_MAX = 20;
+/**
+ * Bytes of UTF-8 of a message, of a fact, and of all facts together. Many clients accept 8 KiB of headers: the
+ * message goes there four times (once percent-encoded, which triples it), the facts twice, and details grow by
+ * a third in base64: 3 * 512 + 4/3 * (3 * 512 + 2 * 1,024) + about 1 KiB for names and actions.
+ */
+const MESSAGE_BYTES_MAX = 512;
+const FACT_BYTES_MAX = 256;
+const FACTS_BYTES_MAX = 1_024;
+/** What `fact` costs beside its texts: tags and lengths. */
+const FACT_FRAME_BYTES = 8;
 
 export function errorDetailsOf(error: LedgerError): errors.ErrorDetails {
   const { row, code, details, retryAfterMs } = error;
-  const context: Record<string, string> = {};
-  for (const [name, value] of Object.entries(details).slice(0, FACTS_MAX)) {
-    context[name] = String(value).slice(0, TEXT_MAX);
-  }
   return {
     code,
     number: row.number,
-    message: error.message.slice(0, TEXT_MAX),
+    message: headerText(error.message, MESSAGE_BYTES_MAX),
     action: row.action,
     retryable: row.retry === "safe",
     retryAfterMs: BigInt(Math.ceil(retryAfterMs ?? 0)),
-    context,
+    context: factsOf(details),
   };
 }
+
+/** As many facts as fit, in their order. */
+function factsOf(details: LedgerError["details"]): Record<string, string> {
+  const facts: Record<string, string> = {};
+  let bytes = 0;
+  for (const [name, value] of Object.entries(details)) {
+    const text = headerText(String(value), FACT_BYTES_MAX);
+    bytes += utf8Length(name) + utf8Length(text) + FACT_FRAME_BYTES;
+    if (bytes > FACTS_BYTES_MAX) break;
+    facts[name] = text;
+  }
+  return facts;
+}
+
+/**
+ * The beginning of a text, well-formed and at most `limit` bytes. Messages quote what was wrong and may have cut
+ * it inside a surrogate pair; percent-encoding such a text for `grpc-message` throws.
+ */
+function headerText(text: string, limit: number): string {
+  let bytes = 0;
+  let out = "";
+  for (const character of text) {
+    const shown = utf8Length(character) < 0 ? REPLACEMENT : character;
+    bytes += utf8Length(shown);
+    if (bytes > limit) break;
+    out += shown;
+  }
+  return out;
+}
+
+const REPLACEMENT = "\ufffd";
 
 /** A status with `grpc-status-details-bin`. What is not a LedgerError tells nothing of its inside. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {

@@ -12,6 +12,8 @@ import {
 import {
   checkCount,
   consistencyOf,
+  ITEM,
+  itemsOf,
   numberOf,
   pageSizeOf,
   proveOf,
@@ -56,6 +58,7 @@ export class ReadService {
 
   readonly handlers = {
     read: async (request) => {
+      validateEntityKey(request.key);
       const { entities, at, proof } = await this.#entities(request, [request.key]);
       const token = tokenOf(request, at);
       const entity = entityMessage(entities[0]);
@@ -63,6 +66,7 @@ export class ReadService {
     },
     batchRead: async (request) => {
       checkCount(request.keys.length, limits.BATCH_READ_MAX, "keys");
+      itemsOf(request.keys, "keys", (key) => validateEntityKey(key, ITEM));
       const { entities, at, proof } = await this.#entities(request, request.keys);
       const results = entities.map((entity) => ({ entity: entityMessage(entity) }));
       return { results, ...answer(request, at), proof: proofMessage(proof) };
@@ -77,7 +81,7 @@ export class ReadService {
     },
     batchCheck: (request) => {
       checkCount(request.tuples.length, limits.BATCH_READ_MAX, "tuples");
-      const tuples = request.tuples.map((tuple, i) => tupleOf(tuple, `tuples[${i}]`));
+      const tuples = itemsOf(request.tuples, "tuples", (tuple) => tupleOf(tuple, ITEM));
       return this.#ask(request, "check", { tuples }, ({ allowed, at, proof }) => ({
         allowed: [...allowed],
         ...answer(request, at),
@@ -157,7 +161,6 @@ export class ReadService {
     request: VaultQuestion,
     keys: readonly string[],
   ): Promise<EngineReply<"read_entities">> {
-    for (const key of keys) validateEntityKey(key);
     const vault = await this.#vault(request);
     const consistency = consistencyOf(request.consistency, request, vault);
     const prove = proveOf(request.prove);

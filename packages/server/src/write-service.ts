@@ -2,7 +2,7 @@
 import type { EngineReply } from "@authledger/engine";
 import { write } from "@authledger/proto";
 import { limits, type TransactionRequest } from "@authledger/types";
-import { checkCount, transactionOf } from "./convert-request.js";
+import { checkCount, itemsOf, transactionOf } from "./convert-request.js";
 import { batchResultMessage, refusalError, resultMessage } from "./convert-response.js";
 import type { ServiceDeps } from "./read-service.js";
 import { encodeConsistencyToken } from "./tokens.js";
@@ -40,7 +40,7 @@ export class WriteService {
     },
     batchWrite: async (request, call) => {
       checkCount(request.transactions.length, limits.BATCH_TRANSACTIONS_MAX, "transactions");
-      const transactions = request.transactions.map(transactionOf);
+      const transactions = itemsOf(request.transactions, "transactions", transactionOf);
       const { outcomes, at } = await this.#write(request, transactions, call);
       return { results: outcomes.map(batchResultMessage), token: tokenOf(request, at) };
     },

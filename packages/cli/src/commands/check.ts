@@ -1,0 +1,48 @@
+/** `authledger check`. */
+import type { Verified } from "@authledger/sdk";
+import { ExitCode } from "@authledger/types";
+import type { Command } from "commander";
+import type { Printable } from "../output/json-value.js";
+import { timeText } from "../output/printer.js";
+import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { consistencyOf } from "../run/settings.js";
+
+export function addCheckCommand(program: Command, frame: CommandFrame): void {
+  const check = program
+    .command("check")
+    .argument("<tuple>", "resource#relation@subject")
+    .description("is this tuple stored?")
+    .option("--exit-code", "exit with 1 when the answer is denied")
+    .option("--consistency <kind>", "linearizable, any, any:<ms> or at-least:<token>")
+    .addHelpText("after", "\nWith --verify the answer is computed from its proof, here.");
+  frame.handle(check, runCheck);
+}
+
+async function runCheck(run: Run, tuple = ""): Promise<number> {
+  requireTenant(run);
+  const client = await run.client();
+  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const answer = await client.check(tuple, { ...run.call, consistency });
+  const { allowed, height, token, verified } = answer;
+  const result = allowed ? "allowed" : "denied";
+  await run.print.one({
+    name: result,
+    fields: { result, allowed, tuple, height, token, ...verifiedFields(verified) },
+    columns: ["result", "tuple", "height", ...Object.keys(verifiedFields(verified))],
+  });
+  return !allowed && run.flags["exitCode"] === true ? ExitCode.DENIED : ExitCode.OK;
+}
+
+/** How an answer was verified, for people and programs. */
+export function verifiedFields(verified: Verified | undefined): Record<string, Printable> {
+  if (verified === undefined) return {};
+  const { kind, origin, timeMs, trustedSize, trustedRoot } = verified;
+  return {
+    verified: kind,
+    origin,
+    judged_at: timeText(timeMs),
+    judged_at_ms: timeMs,
+    trusted_size: trustedSize,
+    trusted_root: trustedRoot,
+  };
+}

@@ -1,0 +1,124 @@
+/** `authledger entity set|get|delete`. */
+import { readFile } from "node:fs/promises";
+import { deleteEntity, type Entity, setEntity } from "@authledger/sdk";
+import { decodeUtf8, LedgerError, type SetCondition } from "@authledger/types";
+import type { Command } from "commander";
+import { type Thing, timeText } from "../output/printer.js";
+import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { expiryOf } from "../run/expiry.js";
+import { consistencyOf, usage, wholeOf } from "../run/settings.js";
+
+export function addEntityCommands(program: Command, frame: CommandFrame): void {
+  const entity = program.command("entity").description("keys with values");
+  const set = entity
+    .command("set")
+    .argument("<key>")
+    .argument("[value]")
+    .description("store a value under a key")
+    .option("--file <path>", "take the value from a file")
+    .option("--expires <time>", "RFC 3339 time, or milliseconds since 1970");
+  frame.handle(withConditions(set), setValue);
+  const get = entity
+    .command("get")
+    .argument("<key>")
+    .description("show the value of a key")
+    .option("--raw", "write the bytes of the value and nothing else")
+    .option("--consistency <kind>", "linearizable, any, any:<ms> or at-least:<token>");
+  frame.handle(get, getValue);
+  const remove = entity.command("delete").argument("<key>").description("remove a key");
+  frame.handle(withConditions(remove), async (run, key = "") =>
+    change(run, key, deleteEntity(key, conditionOf(run))),
+  );
+}
+
+function withConditions(command: Command): Command {
+  return command
+    .option("--if-absent", "only when there is no such key")
+    .option("--if-present", "only when there is one")
+    .option("--if-version <height>", "only when its version is this one");
+}
+
+/** @throws LedgerError USAGE when there is more than one */
+function conditionOf(run: Run): SetCondition {
+  const { ifAbsent, ifPresent, ifVersion } = run.flags;
+  const given: SetCondition[] = [];
+  if (ifAbsent === true) given.push({ kind: "must_not_exist" });
+  if (ifPresent === true) given.push({ kind: "must_exist" });
+  if (typeof ifVersion === "string") {
+    given.push({ kind: "version_equals", version: wholeOf(ifVersion, "if-version") });
+  }
+  if (given.length > 1) throw usage("at most one of --if-absent, --if-present and --if-version");
+  return given[0] ?? { kind: "none" };
+}
+
+async function setValue(run: Run, key = "", value?: string): Promise<undefined> {
+  const bytes = await valueOf(value, textFlag(run, "file"));
+  const expiresAtMs = expiryOf(textFlag(run, "expires"));
+  const condition = conditionOf(run);
+  return change(run, key, setEntity(key, bytes, { expiresAtMs, condition }));
+}
+
+async function valueOf(
+  value: string | undefined,
+  file: string | undefined,
+): Promise<Uint8Array | string> {
+  if (value !== undefined && file === undefined) return value;
+  if (value !== undefined || file === undefined) throw usage("give a value or --file, not both");
+  try {
+    return new Uint8Array(await readFile(file));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LedgerError("IO_READ_FAILED", `cannot read ${file}: ${why}`, { cause });
+  }
+}
+
+async function change(
+  run: Run,
+  key: string,
+  operation: ReturnType<typeof setEntity>,
+): Promise<undefined> {
+  requireTenant(run);
+  const client = await run.client();
+  const { statuses, height, token } = await client.write([operation], run.call);
+  await run.print.one({
+    name: key,
+    fields: { key, status: statuses[0] ?? null, height, token },
+  });
+  return undefined;
+}
+
+async function getValue(run: Run, key = ""): Promise<undefined> {
+  requireTenant(run);
+  const client = await run.client();
+  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const { entity, height, token, verified } = await client.read(key, {
+    ...run.call,
+    consistency,
+  });
+  if (entity === undefined) {
+    throw new LedgerError("ENTITY_NOT_FOUND", `there is no "${key}"`, { details: { key } });
+  }
+  if (run.flags["raw"] === true) return void (await run.io.outBytes(entity.value));
+  const thing = thingOf(entity);
+  const fields = { ...thing.fields, height, token, verified: verified?.kind };
+  await run.print.one({ ...thing, fields });
+  return undefined;
+}
+
+/** Text is shown as text; bytes that are none only in base64. */
+function thingOf({ key, value, version, expiresAtMs }: Entity): Thing {
+  const text = decodeUtf8(value);
+  const base64 = Buffer.from(value).toString("base64");
+  return {
+    name: key,
+    fields: {
+      key,
+      ...(text !== undefined && { value: text }),
+      value_base64: base64,
+      version,
+      expires_at: timeText(expiresAtMs) ?? null,
+      expires_at_ms: expiresAtMs,
+    },
+    columns: ["key", text === undefined ? "value_base64" : "value", "version", "expires_at"],
+  };
+}

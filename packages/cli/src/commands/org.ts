@@ -1,0 +1,48 @@
+/** `authledger org create|get|list`. */
+import type { Organization } from "@authledger/sdk";
+import type { Command } from "commander";
+import { type Thing, timeText } from "../output/printer.js";
+import type { CommandFrame, Run } from "../run/command.js";
+
+export function addOrgCommands(program: Command, frame: CommandFrame): void {
+  const org = program.command("org").description("organizations: who owns vaults");
+  frame.handle(
+    org.command("create").argument("<name>").description("create an organization"),
+    async (run, name) => {
+      const { admin } = await run.client();
+      await run.print.one(thingOf(await admin.createOrganization(name!, run.call)));
+      return undefined;
+    },
+  );
+  frame.handle(
+    org.command("get").argument("<slug>").description("show an organization"),
+    async (run, slug) => {
+      const { admin } = await run.client();
+      await run.print.one(thingOf(await admin.getOrganization(slug!, run.call)));
+      return undefined;
+    },
+  );
+  frame.handle(org.command("list").description("list all organizations"), async (run) => {
+    await run.print.many(all(run));
+    return undefined;
+  });
+}
+
+async function* all(run: Run): AsyncGenerator<Thing, void, undefined> {
+  const { admin } = await run.client();
+  for await (const organization of admin.listOrganizations(run.call)) yield thingOf(organization);
+}
+
+function thingOf({ slug, name, status, createdAtMs }: Organization): Thing {
+  return {
+    name: String(slug),
+    fields: {
+      slug,
+      name,
+      status,
+      created_at: timeText(createdAtMs),
+      created_at_ms: createdAtMs,
+    },
+    columns: ["slug", "name", "status", "created_at"],
+  };
+}

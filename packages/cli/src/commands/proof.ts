@@ -1,0 +1,154 @@
+/** `authledger proof get|verify`: proofs as files that outlive the server. */
+import type { Proof } from "@authledger/sdk";
+import { FileRoots, nodeCrypto, pinnedAnchor } from "@authledger/sdk";
+import { formatTuple, LedgerError, parseTuple } from "@authledger/types";
+import type { Command } from "commander";
+import { timeText } from "../output/printer.js";
+import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { readText, usage } from "../run/settings.js";
+import { type ProofFile, type ProofQuestion, parseProofFile, proofFields } from "./proof-file.js";
+import { verifyProofFile } from "./proof-verify.js";
+
+/** Proofs of files start at the anchored genesis, so that anchor and file are all one needs. */
+const FROM_GENESIS = { trustedSize: 1n };
+
+export function addProofCommands(program: Command, frame: CommandFrame): void {
+  const proof = program.command("proof").description("answers that anyone can check");
+  const get = proof
+    .command("get")
+    .argument("[tuple]", "resource#relation@subject")
+    .description("fetch the proof of a tuple, an entity or a whole list (-o json for a file)")
+    .option("--key <key>", "of this entity")
+    .option("--resource <type:id>", "of the list of this resource")
+    .option("--relation <name>", "only this relation of the list")
+    .option("--subject <type:id>", "of the list of this subject");
+  frame.handle(get, getProof);
+  const verify = proof
+    .command("verify")
+    .argument("<file>", "what `proof get -o json` wrote; - for standard input")
+    .description("check a proof here, without a server, against --anchor or the pinned root");
+  frame.handle(verify, verifyProof);
+}
+
+async function getProof(run: Run, tupleText?: string): Promise<undefined> {
+  const tenant = requireTenant(run);
+  const question = questionOf(run, tupleText);
+  const client = await run.client({ verify: undefined });
+  const anchor = JSON.parse(await client.admin.getTrustAnchor(tenant, run.call)) as Anchor;
+  const { origin, salt } = anchor;
+  const answer = await ask(run, question);
+  const file: ProofFile = { ...tenant, origin, salt, question, ...answer };
+  const fields = proofFields(file);
+  const columns = ["origin", "height", "question", "answer", "checkpoint"];
+  await run.print.one({ name: `${origin}@${answer.height}`, fields, columns });
+  return undefined;
+}
+
+interface Anchor {
+  readonly origin: string;
+  readonly salt: string;
+}
+
+type Asked = Pick<ProofFile, "height" | "proof" | "value" | "nonce" | "answer">;
+
+async function ask(run: Run, question: ProofQuestion): Promise<Asked> {
+  const client = await run.client({ verify: undefined });
+  const options = { ...run.call, prove: FROM_GENESIS };
+  if (question.kind === "tuple") {
+    const { allowed, height, proof } = await client.check(question.tuple, options);
+    return { height, proof: required(proof), answer: allowed ? "present" : "absent" };
+  }
+  if (question.kind === "entity") {
+    const { entity, nonce, height, proof } = await client.read(question.key, options);
+    const shown = entity && nonce ? { value: entity.value, nonce } : {};
+    return { height, proof: required(proof), ...shown, answer: entity ? "present" : "absent" };
+  }
+  const { kind: _, ...filter } = question;
+  const pages = client.list(filter, options).pages();
+  const { value: page, done } = await pages.next();
+  if (done === true) throw usage("the server sent no page");
+  const { height, proof, relationships } = page;
+  const whole = required(proof);
+  if (whole.pageTo.length > 0) {
+    const message = "the list is longer than one proof of 1,000 rows; name a relation";
+    throw new LedgerError("LIMIT_EXCEEDED", message, { details: { limit: 1_000 } });
+  }
+  const answer = relationships.map(({ tuple }) => formatTuple(tuple));
+  return { height, proof: whole, answer };
+}
+
+function required(proof: Proof | undefined): Proof {
+  if (proof !== undefined) return proof;
+  throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no proof");
+}
+
+/** @throws LedgerError USAGE unless exactly one thing is asked for */
+function questionOf(run: Run, tupleText: string | undefined): ProofQuestion {
+  const key = textFlag(run, "key");
+  const [resource, relation, subject] = ["resource", "relation", "subject"].map((name) =>
+    textFlag(run, name),
+  );
+  const isList = resource !== undefined || subject !== undefined;
+  const asked = [tupleText !== undefined, key !== undefined, isList];
+  if (asked.filter(Boolean).length !== 1) {
+    throw usage("give one of: a tuple, --key, or --resource or --subject");
+  }
+  if (key !== undefined) return { kind: "entity", key };
+  if (tupleText !== undefined) return { kind: "tuple", tuple: formatTuple(parseTuple(tupleText)) };
+  return {
+    kind: "list",
+    ...(resource !== undefined && { resource }),
+    ...(relation !== undefined && { relation }),
+    ...(subject !== undefined && { subject }),
+  };
+}
+
+async function verifyProof(run: Run, path = ""): Promise<undefined> {
+  const file = parseProofFile(path === "-" ? await inputText(run) : await readText(path));
+  const anchor = await anchorFor(run, file);
+  const { height, timeMs, size, answer } = verifyProofFile(anchor.text, file, nodeCrypto);
+  const { kind } = file.question;
+  const fields = {
+    verified: true,
+    question: proofFields(file).question,
+    answer,
+    height,
+    time: timeText(timeMs),
+    time_ms: timeMs,
+    origin: file.origin,
+    checkpoint_size: size,
+    anchor: anchor.from,
+  };
+  run.say(`verified: ${kind} as of block ${height}, under the anchor of ${anchor.from}`);
+  await run.print.one({ name: Array.isArray(answer) ? "list" : String(answer), fields });
+  return undefined;
+}
+
+/** Never from the file itself: that would prove only that the file agrees with itself. */
+async function anchorFor(
+  { settings }: Run,
+  { organization, vault }: ProofFile,
+): Promise<{ text: string; from: string }> {
+  const { anchorFile, pins } = settings;
+  if (anchorFile !== undefined) return { text: await readText(anchorFile), from: anchorFile };
+  const name = `${organization}-${vault}`;
+  const pinned = await new FileRoots(pins).load(name);
+  if (pinned !== undefined) {
+    return { text: pinnedAnchor(nodeCrypto.hasher, pinned), from: `the pinned root in ${pins}` };
+  }
+  const message = `no anchor for vault ${vault} of organization ${organization}: give --anchor FILE (authledger vault anchor prints it)`;
+  throw new LedgerError("TRUST_ANCHOR_MISSING", message, { details: { pins } });
+}
+
+const INPUT_BYTES_MAX = 64 * 1024 * 1024;
+
+async function inputText({ io }: Run): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of io.input) {
+    bytes += part.length;
+    if (bytes > INPUT_BYTES_MAX) throw usage("standard input is longer than 64 MiB");
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}

@@ -1,0 +1,152 @@
+/** `authledger tuple write|delete|read` and `authledger list`. */
+import {
+  createTuple,
+  deleteTuple,
+  type Relationship,
+  type WriteAnswer,
+  type WriteOperation,
+} from "@authledger/sdk";
+import { formatTuple, LedgerError, parseTuple } from "@authledger/types";
+import type { Command } from "commander";
+import { type Thing, timeText } from "../output/printer.js";
+import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { expiryOf } from "../run/expiry.js";
+import { consistencyOf, wholeOf } from "../run/settings.js";
+
+const CONSISTENCY = "linearizable, any, any:<ms> or at-least:<token>";
+
+export function addTupleCommands(program: Command, frame: CommandFrame): void {
+  const tuple = program.command("tuple").description("single tuples: resource#relation@subject");
+  const write = tuple
+    .command("write")
+    .argument("<tuples...>")
+    .description("store tuples, all of them or none")
+    .option("--expires <time>", "RFC 3339 time, or milliseconds since 1970")
+    .option("--reason <text>", "why, for the record")
+    .option("--idempotency-key <key>", "the same key with the same content is applied once");
+  frame.handle(write, async (run, ...tuples) => {
+    const expiresAtMs = expiryOf(textFlag(run, "expires"));
+    return change(
+      run,
+      tuples,
+      tuples.map((text) => createTuple(text, { expiresAtMs })),
+    );
+  });
+  const remove = tuple
+    .command("delete")
+    .argument("<tuples...>")
+    .description("remove tuples, all of them or none; those that are not there are no error")
+    .option("--reason <text>", "why, for the record")
+    .option("--idempotency-key <key>", "the same key with the same content is applied once");
+  frame.handle(remove, async (run, ...tuples) =>
+    change(
+      run,
+      tuples,
+      tuples.map((text) => deleteTuple(text)),
+    ),
+  );
+  const read = tuple
+    .command("read")
+    .argument("<tuple>")
+    .description("show a stored tuple with version and expiry")
+    .option("--consistency <kind>", CONSISTENCY);
+  frame.handle(read, readTuple);
+}
+
+export function addListCommand(program: Command, frame: CommandFrame): void {
+  const list = program
+    .command("list")
+    .description("list tuples by any combination of resource, relation and subject")
+    .option("--resource <type:id>")
+    .option("--relation <name>")
+    .option("--subject <type:id>")
+    .option("--limit <rows>", "stop after so many rows")
+    .option("--consistency <kind>", CONSISTENCY);
+  frame.handle(list, async (run) => {
+    requireTenant(run);
+    await run.print.many(rows(run));
+    return undefined;
+  });
+}
+
+async function* rows(run: Run): AsyncGenerator<Thing, void, undefined> {
+  const limitText = textFlag(run, "limit");
+  const limit = limitText === undefined ? Number.POSITIVE_INFINITY : wholeOf(limitText, "limit");
+  if (limit === 0) return;
+  const filter = {
+    ...named(run, "resource"),
+    ...named(run, "relation"),
+    ...named(run, "subject"),
+  };
+  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const client = await run.client();
+  let count = 0;
+  // A page is no longer than what is wanted: verified lists are proven page by page.
+  const pageSize = Math.min(limit, 1_000);
+  for await (const row of client.list(filter, { ...run.call, consistency, pageSize })) {
+    yield thingOf(row);
+    count += 1;
+    if (count >= limit) return;
+  }
+}
+
+function named(run: Run, name: string): Record<string, string> {
+  const value = textFlag(run, name);
+  return value === undefined ? {} : { [name]: value };
+}
+
+async function readTuple(run: Run, text = ""): Promise<undefined> {
+  requireTenant(run);
+  const tuple = parseTuple(text);
+  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const client = await run.client();
+  const [found] = await client.list(tuple, { ...run.call, consistency }).collect(1);
+  if (found !== undefined) return void (await run.print.one(thingOf(found)));
+  throw new LedgerError("TUPLE_NOT_FOUND", `"${text}" is not stored`, { details: { tuple: text } });
+}
+
+async function change(
+  run: Run,
+  tuples: readonly string[],
+  operations: readonly WriteOperation[],
+): Promise<undefined> {
+  requireTenant(run);
+  const client = await run.client();
+  const reason = textFlag(run, "reason");
+  const idempotencyKey = textFlag(run, "idempotencyKey");
+  const answer = await client.write({ operations, reason, idempotencyKey }, run.call);
+  await run.print.many(tuples.map((name, i) => changedThing(name, answer, i)));
+  return undefined;
+}
+
+function changedThing(tuple: string, answer: WriteAnswer, index: number): Thing {
+  const { height, transactionId, sequence, replayed, token } = answer;
+  return {
+    name: tuple,
+    fields: {
+      tuple,
+      status: answer.statuses[index] ?? null,
+      height,
+      token,
+      transaction: transactionId,
+      sequence,
+      replayed,
+    },
+    columns: ["tuple", "status", "height", "token"],
+  };
+}
+
+function thingOf({ tuple, version, expiresAtMs }: Relationship): Thing {
+  return {
+    name: formatTuple(tuple),
+    fields: {
+      resource: tuple.resource,
+      relation: tuple.relation,
+      subject: tuple.subject,
+      version,
+      expires_at: timeText(expiresAtMs) ?? null,
+      expires_at_ms: expiresAtMs,
+    },
+    columns: ["resource", "relation", "subject", "version", "expires_at"],
+  };
+}

@@ -1,0 +1,69 @@
+/** `authledger vault create|get|list|anchor`. */
+import type { Vault } from "@authledger/sdk";
+import type { Command } from "commander";
+import { type Thing, timeText } from "../output/printer.js";
+import { type CommandFrame, type Run, requireOrganization, requireTenant } from "../run/command.js";
+
+export function addVaultCommands(program: Command, frame: CommandFrame): void {
+  const vault = program.command("vault").description("vaults: each a ledger of its own");
+  frame.handle(
+    vault.command("create").argument("<name>").description("create a vault in --org"),
+    async (run, name) => {
+      const { admin } = await run.client();
+      const organization = requireOrganization(run.settings);
+      const created = await admin.createVault({ organization, name: name! }, run.call);
+      await run.print.one(thingOf(created));
+      return undefined;
+    },
+  );
+  frame.handle(vault.command("get").description("show --vault"), async (run) => {
+    const { admin } = await run.client();
+    await run.print.one(thingOf(await admin.getVault(requireTenant(run), run.call)));
+    return undefined;
+  });
+  frame.handle(vault.command("list").description("list the vaults of --org"), async (run) => {
+    await run.print.many(all(run));
+    return undefined;
+  });
+  const anchor = vault
+    .command("anchor")
+    .description("print the trust anchor of --vault, which --anchor FILE takes")
+    .addHelpText("after", "\nIt holds the vault's salt. Take it over a channel that you trust.");
+  frame.handle(anchor, async (run) => {
+    const { admin } = await run.client();
+    const text = (await admin.getTrustAnchor(requireTenant(run), run.call)).trim();
+    await printAnchor(run, text);
+    return undefined;
+  });
+}
+
+/** The text itself, unless another output is wanted: it is what a file must hold. */
+async function printAnchor(run: Run, text: string): Promise<void> {
+  if (run.settings.format === "table") return run.io.out(`${text}\n`);
+  const { origin, salt, genesis } = JSON.parse(text) as Record<string, string>;
+  return run.print.one({ name: origin ?? "", fields: { origin, salt, genesis, anchor: text } });
+}
+
+async function* all(run: Run): AsyncGenerator<Thing, void, undefined> {
+  const organization = requireOrganization(run.settings);
+  const { admin } = await run.client();
+  for await (const vault of admin.listVaults(organization, run.call)) yield thingOf(vault);
+}
+
+function thingOf(vault: Vault): Thing {
+  const { organization, slug, name, status, createdAtMs, origin, height } = vault;
+  return {
+    name: String(slug),
+    fields: {
+      organization,
+      slug,
+      name,
+      status,
+      height,
+      origin,
+      created_at: timeText(createdAtMs),
+      created_at_ms: createdAtMs,
+    },
+    columns: ["slug", "name", "status", "height", "origin", "created_at"],
+  };
+}

@@ -1,0 +1,15 @@
+/** Everything of the outside that commands touch, so that tests can stand in its place. */
+export interface CliIo {
+  /** Data, and nothing else. Resolves when more may be written. */
+  readonly out: (text: string) => Promise<void>;
+  /** Data that is no text. */
+  readonly outBytes: (bytes: Uint8Array) => Promise<void>;
+  /** Everything that is not data. */
+  readonly err: (text: string) => void;
+  readonly input: AsyncIterable<Uint8Array>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Standard error is a terminal: progress may be drawn. */
+  readonly isErrTerminal: boolean;
+  /** Aborts on Ctrl-C. */
+  readonly signal: AbortSignal;
+}
