@@ -110,7 +110,7 @@ async function verifyProof(run: Run, path = ""): Promise<undefined> {
   const { kind } = file.question;
   const fields = {
     verified: true,
-    question: proofFields(file).question,
+    question: proofFields(file)["question"],
     answer,
     height,
     time: timeText(timeMs),

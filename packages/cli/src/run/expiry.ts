@@ -6,6 +6,6 @@ import { usage } from "./settings.js";
 export function expiryOf(text: string | undefined): number {
   if (text === undefined) return 0;
   const result = /^[0-9]+$/.test(text) ? parseExpiryMs(text) : parseExpiryTime(text);
-  if (result.kind === "ok") return result.ms;
+  if (result.ok) return result.ms;
   throw usage(`--expires "${text}" ${result.reason}`);
 }
