@@ -2,7 +2,7 @@
  * The numbered invariants: read from the header comments of the modules that keep them.
  *
  * A definition is a line of a module's first comment that starts with the number, as in
- * `INV-BT-1  Keys in a page are strictly ascending.`; it goes on in lines that are indented deeper than the
+ * `INV-DISK-1  Keys in a page are strictly ascending.`; it goes on in lines that are indented deeper than the
  * number. Everywhere else the number is a mention.
  */
 import { packageNames, packageOf, packageSources, read, testFiles } from "./sources.mjs";

@@ -7,24 +7,14 @@
  *   INV-IDEM-2  Row and age row exist together.
  */
 import type { Table } from "@authledger/store";
-import { ByteReader, ByteWriter, equalBytes, type OperationStatus } from "@authledger/types";
-import { statusesFromBytes, statusesToBytes } from "./outcome.js";
+import { ByteReader, ByteWriter, equalBytes } from "@authledger/types";
+import { type RememberedTransaction, statusesFromBytes, statusesToBytes } from "./outcome.js";
 import { readU32, readU48, u32Key, writeU32, writeU48 } from "./tables.js";
 
 export const IDEMPOTENCY_TTL_MS: number = 24 * 60 * 60 * 1000;
 export const IDEMPOTENCY_KEYS_MAX = 100_000;
 /** Rows removed for each one added: more than one, so that a full or aged table shrinks. */
 const EVICTIONS_PER_INSERT = 2;
-
-/** What was answered the first time. */
-export interface RememberedTransaction {
-  readonly transactionId: Uint8Array;
-  readonly sequence: number;
-  readonly height: number;
-  /** Index in its block. */
-  readonly index: number;
-  readonly statuses: readonly OperationStatus[];
-}
 
 export type IdempotencyLookup =
   | { readonly kind: "unknown" }

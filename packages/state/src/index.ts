@@ -18,7 +18,6 @@ export {
   type ClusterIdentity,
   GroupState,
 } from "./group-state.js";
-export type { RememberedTransaction } from "./idempotency.js";
 export type { OpenVault, VaultTip } from "./open-vault.js";
 export type { AppliedTransaction, Outcome, Refusal } from "./outcome.js";
 export {

@@ -10,7 +10,16 @@ import {
   isErrorCode,
   OperationStatus,
 } from "@authledger/types";
-import type { RememberedTransaction } from "./idempotency.js";
+
+/** What was answered the first time. */
+export interface RememberedTransaction {
+  readonly transactionId: Uint8Array;
+  readonly sequence: number;
+  readonly height: number;
+  /** Index in its block. */
+  readonly index: number;
+  readonly statuses: readonly OperationStatus[];
+}
 
 /** An item that was refused changed nothing and is in no block. */
 export interface Refusal {

@@ -28,7 +28,7 @@ import type { Pager } from "./memory/pager.js";
 import type { FrozenValue, ValueStore } from "./memory/value-store.js";
 import { pointerAt } from "./tree/branch-page.js";
 import { cellCount, levelOf } from "./tree/slotted-page.js";
-import type { TreeState } from "./tree/tree.js";
+import type { TreeState } from "./tree/tree-state.js";
 
 /** A table as the flush writes it. */
 export interface FrozenTable {

@@ -45,7 +45,8 @@ import {
 } from "./open.js";
 import { type Pin, type PinKind, PinSet } from "./pins.js";
 import { Allocator } from "./space/allocator.js";
-import { Tree, type TreeState } from "./tree/tree.js";
+import { Tree } from "./tree/tree.js";
+import type { TreeState } from "./tree/tree-state.js";
 
 export interface StoreOptions extends StoreIdentity {
   /** The store's file; its directory exists. */

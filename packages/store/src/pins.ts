@@ -11,7 +11,7 @@ import { EXPORT_PINS_MAX, READER_PIN_MS_MAX, READER_PINS_MAX } from "./limits.js
 import type { Pager } from "./memory/pager.js";
 import type { ValueStore } from "./memory/value-store.js";
 import { Cursor } from "./tree/cursor.js";
-import type { TreeState } from "./tree/tree.js";
+import type { TreeState } from "./tree/tree-state.js";
 
 export type PinKind = "reader" | "export";
 

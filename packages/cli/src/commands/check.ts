@@ -1,3 +1,4 @@
+/** `check`: may this subject do this? */
 /** `authledger check`. */
 import type { Verified } from "@authledger/sdk";
 import { ExitCode } from "@authledger/types";

@@ -52,13 +52,13 @@ function conditionOf(run: Run): SetCondition {
 }
 
 async function setValue(run: Run, key = "", value?: string): Promise<undefined> {
-  const bytes = await valueOf(value, textFlag(run, "file"));
+  const bytes = await valueGiven(value, textFlag(run, "file"));
   const expiresAtMs = expiryOf(textFlag(run, "expires"));
   const condition = conditionOf(run);
   return change(run, key, setEntity(key, bytes, { expiresAtMs, condition }));
 }
 
-async function valueOf(
+async function valueGiven(
   value: string | undefined,
   file: string | undefined,
 ): Promise<Uint8Array | string> {

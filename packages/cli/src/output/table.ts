@@ -2,8 +2,8 @@
 import type { JsonValue } from "./json-value.js";
 
 const CELL_CHARACTERS_MAX = 200;
-/** C0, C1, line separators, and the marks that reorder a line of text. */
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+/** Controls, line separators, and the marks that reorder a line of text. */
+const UNPRINTABLE = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
 
 /** One thing: a line for each field. */
 export function formatFields(fields: Readonly<Record<string, JsonValue>>): string {

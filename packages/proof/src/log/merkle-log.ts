@@ -37,13 +37,20 @@ export function lookupOf(hasher: Hasher, leaves: readonly Uint8Array[]): NodeLoo
   return node;
 }
 
+/** The logarithm of a power of two; in whole numbers, since Math.log2 may differ between machines. */
+function levelOf(power: number): number {
+  let level = 0;
+  for (let rest = power; rest > 1; rest /= 2) level++;
+  return level;
+}
+
 /** MTH(leaves[from, to)); of nothing it is SHA-256 of the empty string. */
 export function rangeRoot(hasher: Hasher, node: NodeLookup, from: number, to: number): Uint8Array {
   const size = to - from;
   if (size === 0) return hasher.sha256(new Uint8Array(0));
   const split = largestPowerBelow(size);
   if (split * 2 === size || size === 1) {
-    if (from % size === 0) return node(Math.log2(size), from / size);
+    if (from % size === 0) return node(levelOf(size), from / size);
   }
   const left = rangeRoot(hasher, node, from, from + split);
   return nodeHash(hasher, left, rangeRoot(hasher, node, from + split, to));

@@ -5,9 +5,10 @@
  *            u32 vault || prefix[0..8) || 0x01 || prefix[8..48) || u16 bit     bit > 64
  *     value  left32 || right32 || u32 left leaves || u32 right leaves || u48 height of the last change below
  *
- * Prefixes are padded with zeros. So rows sort as the trie is walked, parents first and left before right
- * (INV-BRANCH-1): the topmost branch of any subtree is the first row at or after the subtree's own prefix.
- * In a vault with random paths nearly all rows have the short form.
+ * Prefixes are padded with zeros. In a vault with random paths nearly all rows have the short form.
+ *
+ *   INV-BRANCH-1  Rows sort as the trie is walked, parents first and left before right: the topmost branch of
+ *                 any subtree is the first row at or after the subtree's own prefix.
  */
 import { HASH_BYTES } from "@authledger/types";
 import type { NodePool } from "./node-pool.js";

@@ -54,7 +54,7 @@ export class LeafRange {
 
   #reserve(count: number): void {
     if (count * PATH_BYTES <= this.paths.length) return;
-    const room = 2 ** Math.ceil(Math.log2(count));
+    const room = 2 ** (32 - Math.clz32(count - 1));
     this.paths = new Uint8Array(room * PATH_BYTES);
     this.hashes = new Uint8Array(room * HASH_BYTES);
   }

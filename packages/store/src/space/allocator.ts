@@ -1,13 +1,13 @@
 /**
  * Which pages are in use, which are free, and since when.
  *
- * A page is in exactly one of these places (INV-SPACE-1), and the free list of a generation holds all but the
- * first:
+ * The free list of a generation holds the pages of all places but the first:
  *   - reachable from the tables, or part of a chain;
  *   - ready: neither slot reaches it, no pin sees it; the next page is taken here;
  *   - pending: let go by a generation that one of the slots may precede, or that a pin may precede;
  *   - held: born and replaced between two flushes, so never on disk, but a pin sees it.
  *
+ *   INV-SPACE-1  A page is in exactly one of these places.
  *   INV-SPACE-2  A page let go by generation T is taken again only when both slots are at T or later, so that
  *                both slots are complete trees at any time (rule 6 of storage.md). A running flush counts only
  *                when it is done, so that a flush that failed can be tried again.

@@ -1,9 +1,9 @@
 /**
  * Branch pages: pointers to children, with the separators between them as keys.
  *
- *   INV-BRANCH-PAGE-1  Keys of the child at i are at least the separator of cell i and less than that of cell
+ *   INV-BRANCHPAGE-1  Keys of the child at i are at least the separator of cell i and less than that of cell
  *                      i + 1. The first cell has no separator.
- *   INV-BRANCH-PAGE-2  A branch has at least two children.
+ *   INV-BRANCHPAGE-2  A branch has at least two children.
  *
  * Separators are as short as they can be (Bayer and Unterauer, "Prefix B-trees", 1977): the shortest key
  * that is greater than everything to its left and not greater than anything to its right.

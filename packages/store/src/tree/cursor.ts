@@ -9,7 +9,7 @@ import type { ValueStore } from "../memory/value-store.js";
 import { childIndex, pointerAt } from "./branch-page.js";
 import { hasReference, inlineValue, referenceAt } from "./leaf-page.js";
 import { cellCount, keyLength, payloadAt, readKey, searchPage } from "./slotted-page.js";
-import type { TreeState } from "./tree.js";
+import type { TreeState } from "./tree-state.js";
 
 export class Cursor {
   readonly #tree: number;

@@ -111,7 +111,7 @@ export function cutPoint(cells: readonly Cell[], pageBytes: number, isBranch: bo
   return -1;
 }
 
-/** Cells that each side of a cut keeps: a branch has two children at least (INV-BRANCH-PAGE-2). */
+/** Cells that each side of a cut keeps: a branch has two children at least (INV-BRANCHPAGE-2). */
 export function cellsMin(isBranch: boolean): number {
   return isBranch ? 2 : 1;
 }

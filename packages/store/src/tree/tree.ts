@@ -59,19 +59,7 @@ import {
   sharesPrefix,
   usedBytes,
 } from "./slotted-page.js";
-
-/** Where a tree begins. The checksum is unknown while the root page cannot be evicted (INV-PTR-1). */
-export interface TreeRoot {
-  readonly page: number;
-  sum: bigint | undefined;
-}
-
-/** A tree as of some moment; what a pin holds. */
-export interface TreeState {
-  readonly root: TreeRoot | undefined;
-  readonly levels: number;
-  readonly count: number;
-}
+import type { TreeRoot, TreeState } from "./tree-state.js";
 
 const EMPTY: TreeState = { root: undefined, levels: 0, count: 0 };
 
@@ -463,7 +451,7 @@ export class Tree {
   #join(level: number): void {
     const parent = this.#place(this.#frames[level + 1]!);
     const siblings = cellCount(parent.slab, parent.base);
-    assert(siblings > 1, "INV-BRANCH-PAGE-2: a branch has at least two children", { level });
+    assert(siblings > 1, "INV-BRANCHPAGE-2: a branch has at least two children", { level });
     const index = this.#indexes[level + 1]!;
     const leftIndex = index > 0 ? index - 1 : 0;
     const left = this.#childToEdit(parent, leftIndex);

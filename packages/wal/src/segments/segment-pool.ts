@@ -3,11 +3,11 @@
  * its new name, name and content durable. Appends into it can then hit neither a full disk nor the cost of a
  * growing file (85 us against 132 to 167 us a write and sync; storage.md).
  *
- *   INV-POOL-1  A file is written as part of the log only after its new name is durable: a crash never finds
+ *   INV-SEGPOOL-1  A file is written as part of the log only after its new name is durable: a crash never finds
  *               new content under an old name.
- *   INV-POOL-2  A file that was not filled and synced to its end never gets a segment's name.
+ *   INV-SEGPOOL-2  A file that was not filled and synced to its end never gets a segment's name.
  *
- *   INV-POOL-3  A number is taken once: the pool counts them, so that nothing is ever prepared under the name of
+ *   INV-SEGPOOL-3  A number is taken once: the pool counts them, so that nothing is ever prepared under the name of
  *               a segment that is in use.
  *
  * A full disk is an expected outcome, which `take` reports; every other failure is fatal to the log.

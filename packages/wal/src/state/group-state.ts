@@ -2,10 +2,10 @@
  * The log of one group in memory: which entries there are, of which term, where they lie, and what else is
  * durable about the group. Payloads are on disk; only those that wait for their batch are held here.
  *
- *   INV-GROUP-1  base <= placed <= last: entries in (base, placed] have a place on disk, those in (placed, last]
+ *   INV-LOGGROUP-1  base <= placed <= last: entries in (base, placed] have a place on disk, those in (placed, last]
  *                wait for their batch.
- *   INV-GROUP-2  Terms never fall along the log.
- *   INV-GROUP-3  durableIndex is about the entries that are in the log now: a truncation lowers it at once, and
+ *   INV-LOGGROUP-2  Terms never fall along the log.
+ *   INV-LOGGROUP-3  durableIndex is about the entries that are in the log now: a truncation lowers it at once, and
  *                a sync of entries that were truncated meanwhile does not raise it (etcd's and openraft's ABA).
  *
  * Every change of what was appended returns how to take it back, for appends that a full disk refuses before
@@ -90,7 +90,7 @@ export class GroupState {
   /** The waiting record of an index above `placed`. */
   waiting(index: number): EntryRecord {
     const record = this.#waiting[this.#taken + index - this.placed - 1];
-    assert(record !== undefined, "INV-GROUP-1: an entry without a place waits", { index });
+    assert(record !== undefined, "INV-LOGGROUP-1: an entry without a place waits", { index });
     return record;
   }
 
@@ -194,9 +194,13 @@ export class GroupState {
 
   /** Entries up to `through`, which must have places, are no longer needed. */
   release(through: number, term: number): void {
-    assert(through >= this.#base && through <= this.placed, "INV-GROUP-1: only placed entries go", {
-      through,
-    });
+    assert(
+      through >= this.#base && through <= this.placed,
+      "INV-LOGGROUP-1: only placed entries go",
+      {
+        through,
+      },
+    );
     this.#places.release(through);
     this.#terms.release(through);
     if (through === this.#last) this.#terms = new IndexRuns();

@@ -2,10 +2,10 @@
  * What the records of the log mean together: the same code for records being appended and for records being
  * read back, so that what was accepted once is accepted again at recovery.
  *
- *   INV-STATE-1  An entry follows the last entry of its group; a truncation goes behind what is known committed
+ *   INV-LOGSTATE-1  An entry follows the last entry of its group; a truncation goes behind what is known committed
  *                and released; anything else is refused before it is written, and is damage when it is read.
- *   INV-STATE-2  A group's term never falls, and its vote never changes within a term (Raft 5.2; etcd 9d2a465).
- *   INV-STATE-3  A log read from its first record needs no carried record; a log whose beginning was released
+ *   INV-LOGSTATE-2  A group's term never falls, and its vote never changes within a term (Raft 5.2; etcd 9d2a465).
+ *   INV-LOGSTATE-3  A log read from its first record needs no carried record; a log whose beginning was released
  *                must carry every group that it mentions.
  *
  * Source: raft.md, "Log and page store; many groups": state per group, never one for all.

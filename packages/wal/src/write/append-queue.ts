@@ -111,7 +111,7 @@ export class AppendQueue {
       const applied = this.#state.apply(record);
       if (typeof applied === "string") {
         this.#undo(records, undos);
-        assert(false, `INV-STATE-1: record ${records.length} of an append ${applied}`);
+        assert(false, `INV-LOGSTATE-1: record ${records.length} of an append ${applied}`);
       }
       records.push(record);
       if (record.kind !== "entry") undos.push(applied);

@@ -95,7 +95,7 @@ describe("appends that cannot follow what is there are refused and leave no trac
     ];
     await expect(
       wal.append([...(record.kind === "hard-state" ? [] : sound), record]),
-    ).rejects.toThrow("INV-STATE-1");
+    ).rejects.toThrow("INV-LOGSTATE-1");
     expect(wal.group(GROUP)!.lastIndex).toBe(1);
     expect(wal.group(GROUP)!.hardState).toEqual({ term: 5, vote: nodeId(1n) });
     expect(wal.signedMark(GROUP, vaultId(2))).toBeUndefined();
