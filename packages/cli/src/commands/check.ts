@@ -1,5 +1,4 @@
 /** `check`: may this subject do this? */
-/** `authledger check`. */
 import type { Verified } from "@authledger/sdk";
 import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
