@@ -13,7 +13,7 @@ export const may = {
   proto: [],
   server: ["types", "proof", "proto", "engine"],
   sdk: ["types", "proof", "proto"],
-  cli: ["types", "proof", "sdk", "server", "store", "wal"],
+  cli: ["types", "proof", "sdk", "server", "engine"],
 };
 const pure = "types|proof|state";
 

@@ -3,10 +3,13 @@ import { ExitCode } from "@authledger/types";
 import { Command, CommanderError } from "commander";
 import { addBlockCommands } from "./commands/block.js";
 import { addCheckCommand } from "./commands/check.js";
+import { addDebugCommands } from "./commands/debug.js";
+import { addDevCommand } from "./commands/dev.js";
 import { addEntityCommands } from "./commands/entity.js";
 import { addImportCommand } from "./commands/import.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
+import { addStartCommand } from "./commands/start.js";
 import { addListCommand, addTupleCommands } from "./commands/tuple.js";
 import { addVaultCommands } from "./commands/vault.js";
 import { addVersionCommand } from "./commands/version.js";
@@ -62,6 +65,8 @@ function createProgram(frame: CommandFrame, out: (text: string) => void): Comman
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({ writeOut: out, writeErr: () => undefined, outputError: () => undefined });
+  addStartCommand(program, frame);
+  addDevCommand(program, frame);
   addOrgCommands(program, frame);
   addVaultCommands(program, frame);
   addTupleCommands(program, frame);
@@ -71,6 +76,7 @@ function createProgram(frame: CommandFrame, out: (text: string) => void): Comman
   addBlockCommands(program, frame);
   addProofCommands(program, frame);
   addImportCommand(program, frame);
+  addDebugCommands(program, frame);
   addVersionCommand(program, frame);
   return program;
 }

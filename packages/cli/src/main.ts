@@ -2,18 +2,26 @@
 import { once } from "node:events";
 import process from "node:process";
 import type { Writable } from "node:stream";
+import { ExitCode } from "@authledger/types";
 import { runCli } from "./cli.js";
 
 const abort = new AbortController();
+// A second signal finds no handler, and ends the process at once.
 process.once("SIGINT", () => abort.abort("interrupted"));
 process.once("SIGTERM", () => abort.abort("terminated"));
+// Started by another command, which has gone: a node without its owner would hold its data for ever.
+if (process.channel !== undefined) process.once("disconnect", () => abort.abort("parent gone"));
 // A reader that has seen enough, such as `head`, closes the pipe: that is no error of ours.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  process.exit(ExitCode.OK);
+});
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`error[INTERNAL]: ${error.stack ?? error.message}\n`);
+  process.exit(ExitCode.BUG);
 });
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const exitCode = await runCli(process.argv.slice(2), {
   out: (text) => write(process.stdout, text),
   outBytes: (bytes) => write(process.stdout, bytes),
   err: (text) => process.stderr.write(text),
@@ -22,9 +30,15 @@ process.exitCode = await runCli(process.argv.slice(2), {
   isErrTerminal: process.stderr.isTTY === true && process.env["TERM"] !== "dumb",
   signal: abort.signal,
 });
-// Standard input that nobody read would keep the process alive.
-process.stdin.destroy();
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+process.exit(exitCode);
 
 async function write(stream: Writable, data: string | Uint8Array): Promise<void> {
   if (!stream.write(data)) await once(stream, "drain");
+}
+
+function flushed(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write("", () => resolve());
+  });
 }

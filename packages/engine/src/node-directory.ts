@@ -64,6 +64,12 @@ export async function openNodeDirectory(
   return { identity, secrets };
 }
 
+/** Who a directory says it is, changing nothing. @throws LedgerError FORMAT_NEWER, DATA_DIR_INVALID */
+export async function readNodeIdentity(directory: string, disk: Disk): Promise<NodeIdentity> {
+  const path = joinPath(directory, "node.json");
+  return parseIdentity(path, await readFile(disk, path));
+}
+
 async function openIdentity(path: string, disk: Disk, random: Random): Promise<NodeIdentity> {
   if (await disk.exists(path)) return parseIdentity(path, await readFile(disk, path));
   const file: NodeFile = {
