@@ -9,6 +9,7 @@ import { addEntityCommands } from "./commands/entity.js";
 import { addImportCommand } from "./commands/import.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
+import { addQuickstartCommand } from "./commands/quickstart.js";
 import { addStartCommand } from "./commands/start.js";
 import { addListCommand, addTupleCommands } from "./commands/tuple.js";
 import { addVaultCommands } from "./commands/vault.js";
@@ -29,6 +30,7 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
   } catch (thrown) {
     const error = thrown instanceof CommanderError ? usageError(thrown) : thrown;
     if (error === undefined) return ExitCode.OK;
+    if (thrown instanceof CommanderError) frame.outcome.command = commandOf(program, args);
     io.err(await describeError(error, frame.outcome));
     return exitCodeOf(error);
   } finally {
@@ -39,8 +41,21 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
 /** Undefined when help or version was asked for. */
 function usageError({ exitCode, message }: CommanderError): Error | undefined {
   if (exitCode === 0) return undefined;
-  const text = message.replace(/^error: /, "");
+  const text = message.replace(/^error: /, "").replaceAll("\n", " ");
   return usage(text === "(outputHelp)" ? "no command given" : text);
+}
+
+/** The command that the arguments name, as far as they do. */
+function commandOf(program: Command, args: readonly string[]): string {
+  const names: string[] = [];
+  let at = program;
+  for (const name of args) {
+    const below = at.commands.find((command) => command.name() === name);
+    if (below === undefined) continue;
+    names.push(name);
+    at = below;
+  }
+  return names.join(" ");
 }
 
 function createProgram(frame: CommandFrame, out: (text: string) => void): Command {
@@ -67,6 +82,7 @@ function createProgram(frame: CommandFrame, out: (text: string) => void): Comman
     .configureOutput({ writeOut: out, writeErr: () => undefined, outputError: () => undefined });
   addStartCommand(program, frame);
   addDevCommand(program, frame);
+  addQuickstartCommand(program, frame);
   addOrgCommands(program, frame);
   addVaultCommands(program, frame);
   addTupleCommands(program, frame);

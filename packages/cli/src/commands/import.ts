@@ -5,21 +5,11 @@ import type { Command } from "commander";
 import type { ImportSource } from "../importers/import-source.js";
 import { ndjsonSource } from "../importers/ndjson/ndjson-source.js";
 import { posixSource } from "../importers/posix/posix-source.js";
-import { formatCount, Progress } from "../output/progress.js";
-import { escapeControls } from "../output/table.js";
+import { formatCount } from "../output/progress.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
-import {
-  IMPORT_CLIENT_ID,
-  ImportRun,
-  type ImportSummary,
-  IN_FLIGHT_DEFAULT,
-  IN_FLIGHT_MAX,
-} from "../run/import-run.js";
+import { importClientOptions, importWithProgress } from "../run/import-progress.js";
+import { type ImportSummary, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX } from "../run/import-run.js";
 import { usage, wholeOf } from "../run/settings.js";
-
-/** A chunk may wait for a node that restarts; nothing is lost meanwhile. */
-const CHUNK_DEADLINE_MS = 60_000;
-const ATTEMPTS_MAX = 200;
 
 export function addImportCommand(program: Command, frame: CommandFrame): void {
   const command = program
@@ -37,34 +27,15 @@ export function addImportCommand(program: Command, frame: CommandFrame): void {
 async function runImport(run: Run, name = "", directory?: string): Promise<number> {
   requireTenant(run);
   const source = await sourceOf(run, name, directory);
-  const { settings, io } = run;
-  const client = await run.client({
-    clientId: IMPORT_CLIENT_ID,
-    deadlineMs: settings.deadlineMs ?? CHUNK_DEADLINE_MS,
-    attemptsMax: ATTEMPTS_MAX,
-  });
-  const total = io.isErrTerminal ? await source.estimate?.() : undefined;
-  const progress = new Progress({
-    write: io.err,
-    isTerminal: io.isErrTerminal && !settings.isQuiet,
-    nowMs: () => performance.now(),
-  });
+  const client = await run.client(importClientOptions(run.settings.deadlineMs));
   const label = textFlag(run, "run");
   const inFlight = inFlightOf(textFlag(run, "inFlight"));
-  const options = { inFlight, signal: io.signal, ...(label !== undefined && { run: label }) };
-  const importing = new ImportRun(client, options, {
-    rejected: ({ position, reason }) => {
-      progress.clear();
-      io.err(`rejected ${escapeControls(position)}: ${reason}\n`);
-    },
-    progressed: ({ operations, rejected }) => progress.update(operations + rejected, total),
-  });
-  const startMs = performance.now();
+  const options = { inFlight, ...(label !== undefined && { run: label }) };
+  const importing = importWithProgress(run, client, options);
   try {
     await importing.run(source);
   } finally {
-    progress.clear();
-    await report(run, source, importing.summary, (performance.now() - startMs) / 1000);
+    await report(run, source, importing);
   }
   const { rejected } = importing.summary;
   if (rejected === 0) return ExitCode.OK;
@@ -112,8 +83,7 @@ function inFlightOf(text: string | undefined): number {
 async function report(
   run: Run,
   source: ImportSource,
-  summary: ImportSummary,
-  seconds: number,
+  { summary, seconds }: { readonly summary: ImportSummary; readonly seconds: number },
 ): Promise<void> {
   const { operations, transactions, replayed, rejected, height, statuses } = summary;
   const rate = Math.round(operations / Math.max(seconds, 0.001));

@@ -1,16 +1,13 @@
 /** `authledger proof get|verify`: proofs as files that outlive the server. */
-import type { Proof } from "@authledger/sdk";
 import { FileRoots, nodeCrypto, pinnedAnchor } from "@authledger/sdk";
 import { formatTuple, LedgerError, parseTuple } from "@authledger/types";
 import type { Command } from "commander";
 import { timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { readText, usage } from "../run/settings.js";
+import { fetchProof } from "./proof-fetch.js";
 import { type ProofFile, type ProofQuestion, parseProofFile, proofFields } from "./proof-file.js";
 import { verifyProofFile } from "./proof-verify.js";
-
-/** Proofs of files start at the anchored genesis, so that anchor and file are all one needs. */
-const FROM_GENESIS = { trustedSize: 1n };
 
 export function addProofCommands(program: Command, frame: CommandFrame): void {
   const proof = program.command("proof").description("answers that anyone can check");
@@ -34,52 +31,11 @@ async function getProof(run: Run, tupleText?: string): Promise<undefined> {
   const tenant = requireTenant(run);
   const question = questionOf(run, tupleText);
   const client = await run.client({ verify: undefined });
-  const anchor = JSON.parse(await client.admin.getTrustAnchor(tenant, run.call)) as Anchor;
-  const { origin, salt } = anchor;
-  const answer = await ask(run, question);
-  const file: ProofFile = { ...tenant, origin, salt, question, ...answer };
+  const file = await fetchProof(client, tenant, question, run.call);
   const fields = proofFields(file);
   const columns = ["origin", "height", "question", "answer", "checkpoint"];
-  await run.print.one({ name: `${origin}@${answer.height}`, fields, columns });
+  await run.print.one({ name: `${file.origin}@${file.height}`, fields, columns });
   return undefined;
-}
-
-interface Anchor {
-  readonly origin: string;
-  readonly salt: string;
-}
-
-type Asked = Pick<ProofFile, "height" | "proof" | "value" | "nonce" | "answer">;
-
-async function ask(run: Run, question: ProofQuestion): Promise<Asked> {
-  const client = await run.client({ verify: undefined });
-  const options = { ...run.call, prove: FROM_GENESIS };
-  if (question.kind === "tuple") {
-    const { allowed, height, proof } = await client.check(question.tuple, options);
-    return { height, proof: required(proof), answer: allowed ? "present" : "absent" };
-  }
-  if (question.kind === "entity") {
-    const { entity, nonce, height, proof } = await client.read(question.key, options);
-    const shown = entity && nonce ? { value: entity.value, nonce } : {};
-    return { height, proof: required(proof), ...shown, answer: entity ? "present" : "absent" };
-  }
-  const { kind: _, ...filter } = question;
-  const pages = client.list(filter, options).pages();
-  const { value: page, done } = await pages.next();
-  if (done === true) throw usage("the server sent no page");
-  const { height, proof, relationships } = page;
-  const whole = required(proof);
-  if (whole.pageTo.length > 0) {
-    const message = "the list is longer than one proof of 1,000 rows; name a relation";
-    throw new LedgerError("LIMIT_EXCEEDED", message, { details: { limit: 1_000 } });
-  }
-  const answer = relationships.map(({ tuple }) => formatTuple(tuple));
-  return { height, proof: whole, answer };
-}
-
-function required(proof: Proof | undefined): Proof {
-  if (proof !== undefined) return proof;
-  throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no proof");
 }
 
 /** @throws LedgerError USAGE unless exactly one thing is asked for */

@@ -47,7 +47,7 @@ export interface Outcome {
 
 /** Registers commands on a commander program and keeps what became of them. */
 export class CommandFrame {
-  readonly outcome: Outcome = { exitCode: 0, command: "authledger", settings: undefined };
+  readonly outcome: Outcome = { exitCode: 0, command: "", settings: undefined };
   readonly #io: CliIo;
 
   constructor(io: CliIo) {

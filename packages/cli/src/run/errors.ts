@@ -56,15 +56,20 @@ function other(error: LedgerError, context: ErrorContext): string[] {
     `error[${error.code}]: ${message}`,
     `  in: ${placeOf(error, context)}`,
     `  cause: ${error.row.summary}${factsOf(error)}`,
-    lastLine(error, error.row.action),
+    lastLine(error, adviceOf(error, context)),
   ];
+}
+
+function adviceOf({ code, row }: LedgerError, { command }: ErrorContext): string {
+  if (code !== "USAGE") return row.action;
+  return command === "" ? "authledger --help" : `authledger ${command} --help`;
 }
 
 /** Command, endpoint and tenant. */
 function placeOf({ details }: LedgerError, { command, settings }: ErrorContext): string {
   const endpoint = details["endpoint"] ?? settings?.endpoints.join(",");
   const { organization, vault } = settings?.tenant ?? {};
-  const parts = [`"${command}"`];
+  const parts = [command === "" ? "the command line" : `"${command}"`];
   if (endpoint !== undefined) parts.push(`at ${String(endpoint)}`);
   if (organization !== undefined) parts.push(`organization ${String(organization)}`);
   if (vault !== undefined) parts.push(`vault ${String(vault)}`);

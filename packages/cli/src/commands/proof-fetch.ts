@@ -1,0 +1,60 @@
+/** Asks a node for an answer with its proof, as a file holds them. Nothing is verified here. */
+import type { CallOptions, LedgerClient, Proof } from "@authledger/sdk";
+import { formatTuple, LedgerError } from "@authledger/types";
+import type { ProofFile, ProofQuestion } from "./proof-file.js";
+
+/** Proofs of files start at the anchored genesis, so that anchor and file are all one needs. */
+const FROM_GENESIS = { trustedSize: 1n };
+
+/** @param client one that does not verify: the file is for a verifier that trusts nobody */
+export async function fetchProof(
+  client: LedgerClient,
+  tenant: Pick<ProofFile, "organization" | "vault">,
+  question: ProofQuestion,
+  call: CallOptions,
+): Promise<ProofFile> {
+  const anchor = JSON.parse(await client.admin.getTrustAnchor(tenant, call)) as Anchor;
+  const { origin, salt } = anchor;
+  return { ...tenant, origin, salt, question, ...(await ask(client, question, call)) };
+}
+
+interface Anchor {
+  readonly origin: string;
+  readonly salt: string;
+}
+
+type Asked = Pick<ProofFile, "height" | "proof" | "value" | "nonce" | "answer">;
+
+async function ask(
+  client: LedgerClient,
+  question: ProofQuestion,
+  call: CallOptions,
+): Promise<Asked> {
+  const options = { ...call, prove: FROM_GENESIS };
+  if (question.kind === "tuple") {
+    const { allowed, height, proof } = await client.check(question.tuple, options);
+    return { height, proof: required(proof), answer: allowed ? "present" : "absent" };
+  }
+  if (question.kind === "entity") {
+    const { entity, nonce, height, proof } = await client.read(question.key, options);
+    const shown = entity && nonce ? { value: entity.value, nonce } : {};
+    return { height, proof: required(proof), ...shown, answer: entity ? "present" : "absent" };
+  }
+  const { kind: _, ...filter } = question;
+  const pages = client.list(filter, options).pages();
+  const { value: page, done } = await pages.next();
+  if (done === true) throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no page");
+  const { height, proof, relationships } = page;
+  const whole = required(proof);
+  if (whole.pageTo.length > 0) {
+    const message = "the list is longer than one proof of 1,000 rows; name a relation";
+    throw new LedgerError("LIMIT_EXCEEDED", message, { details: { limit: 1_000 } });
+  }
+  const answer = relationships.map(({ tuple }) => formatTuple(tuple));
+  return { height, proof: whole, answer };
+}
+
+function required(proof: Proof | undefined): Proof {
+  if (proof !== undefined) return proof;
+  throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no proof");
+}

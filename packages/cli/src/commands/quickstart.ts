@@ -1,0 +1,165 @@
+/** `authledger quickstart`, which is `npm start`: the whole product on the ownership of this very machine. */
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { type DevLedger, openDevLedger, remember } from "../dev/dev-ledger.js";
+import { formatCount } from "../output/progress.js";
+import { type Imported, importSystemFolders } from "../quickstart/posix-import.js";
+import { type Proven, type ProvenAnswer, proveAnswers } from "../quickstart/proofs.js";
+import { type CommandFrame, type Run, textFlag } from "../run/command.js";
+import { importClientOptions } from "../run/import-progress.js";
+import { wholeOf } from "../run/settings.js";
+import { aborted } from "../run/stop.js";
+
+const DIRECTORY_DEFAULT = ".authledger/quickstart";
+const TUPLES_DEFAULT = "100000";
+
+export function addQuickstartCommand(program: Command, frame: CommandFrame): void {
+  const quickstart = program
+    .command("quickstart")
+    .description("start a node, import who may do what on this machine, and prove answers about it")
+    .option("--once", "end with the verdict instead of staying up")
+    .option("--data <directory>", `everything is kept here (default ${DIRECTORY_DEFAULT})`)
+    .option("--limit <tuples>", "import no more than this", TUPLES_DEFAULT);
+  frame.handle(quickstart, runQuickstart);
+}
+
+async function runQuickstart(run: Run): Promise<undefined> {
+  const limit = wholeOf(textFlag(run, "limit") ?? TUPLES_DEFAULT, "limit");
+  const ledger = await openDevLedger(
+    textFlag(run, "data") ?? DIRECTORY_DEFAULT,
+    "quickstart",
+    run.say,
+  );
+  try {
+    const imported = await Promise.race([ledger.node.failed, tour(run, ledger, limit)]);
+    if (run.flags["once"] === true) return undefined;
+    run.say(commandsOf(ledger, imported));
+    await Promise.race([ledger.node.failed, aborted(run.io.signal)]);
+  } finally {
+    await ledger.node.stop();
+  }
+  run.say("stopped; the next start finds the data");
+  return undefined;
+}
+
+async function tour(run: Run, ledger: DevLedger, limit: number): Promise<Imported> {
+  const { node, directory, tenant, isNew, anchorFile } = ledger;
+  const step = stepsOf(run);
+  step("node", [
+    `gRPC on ${node.grpcAddress}, metrics and health on http://${node.httpAddress}`,
+    `${isNew ? "new" : "known"} data in ${directory}`,
+  ]);
+  step("vault", [
+    `organization ${tenant.organization}, vault ${tenant.vault}`,
+    `${isNew ? "its trust anchor is kept" : "trust anchor"} in ${anchorFile}`,
+  ]);
+  const known = ledger.file.imported as Imported | undefined;
+  if (known === undefined) run.say("   importing ...");
+  const imported = known ?? (await importOnce(run, ledger, limit));
+  step("import", importLines(imported, known !== undefined));
+  const anchor = await readFile(anchorFile, "utf8");
+  const proven = await proveAnswers(run, ledger, anchor, imported);
+  step("check", [answerLine(proven.present), answerLine(proven.absent)]);
+  step("prove", proofLines(proven));
+  step("verdict", [
+    "verified: the node's answers are what its proofs say, and they end in one signed head",
+  ]);
+  if (run.settings.format !== "table") await printVerdict(run, ledger, imported, proven);
+  return imported;
+}
+
+async function importOnce(run: Run, ledger: DevLedger, limit: number): Promise<Imported> {
+  const { node, tenant, directory, file } = ledger;
+  const connection = { endpoints: node.grpcAddress, tenant, verify: undefined };
+  const client = await run.client({ ...importClientOptions(), ...connection });
+  const imported = await importSystemFolders(run, client, limit);
+  await remember(directory, { ...file, imported });
+  return imported;
+}
+
+/** Numbered steps for people: data when a table is wanted, else notes beside the data. */
+function stepsOf(run: Run): (title: string, lines: readonly string[]) => void {
+  let number = 0;
+  return (title, lines) => {
+    number += 1;
+    const [first = "", ...rest] = lines;
+    const text = [
+      `${number}. ${title.padEnd(8)} ${first}`,
+      ...rest.map((line) => `${" ".repeat(12)}${line}`),
+    ].join("\n");
+    if (run.settings.format === "table") void run.io.out(`${text}\n`);
+    else run.say(text);
+  };
+}
+
+function importLines(imported: Imported, isKnown: boolean): string[] {
+  const { folders, tuples, rejected, seconds, height } = imported;
+  const count = `${formatCount(tuples)} tuples: who owns what in ${folders.join(", ")}, and who may do what`;
+  const rate = formatCount(Math.round(tuples / Math.max(seconds, 0.001)));
+  const how = isKnown
+    ? `imported at an earlier start, up to block ${height}`
+    : `${seconds.toFixed(1)} s, ${rate} a second, each committed in two directions; up to block ${height}`;
+  return rejected === 0 ? [count, how] : [count, how, `${formatCount(rejected)} could not be read`];
+}
+
+function answerLine({ tuple, allowed }: ProvenAnswer): string {
+  return `${tuple}   ${allowed ? "allowed" : "denied"}`;
+}
+
+function proofLines({
+  present,
+  absent,
+  list,
+  trustedSize,
+  trustedRoot,
+  forgery,
+}: Proven): string[] {
+  return [
+    `present: proof of ${present.proofBytes} bytes, verified here in ${present.verifyMs.toFixed(1)} ms`,
+    `absent:  proof of ${absent.proofBytes} bytes, verified here in ${absent.verifyMs.toFixed(1)} ms`,
+    `complete: ${formatCount(list.entries)} entries in ${list.of}, and there are no others`,
+    `signed head: ${trustedSize} blocks, root ${trustedRoot}`,
+    `the same proof with one changed byte: refused, ${forgery}`,
+  ];
+}
+
+async function printVerdict(
+  run: Run,
+  ledger: DevLedger,
+  imported: Imported,
+  proven: Proven,
+): Promise<void> {
+  const { present, absent, list, trustedSize, trustedRoot } = proven;
+  await run.print.one({
+    name: "verified",
+    fields: {
+      verdict: "verified",
+      organization: String(ledger.tenant.organization),
+      vault: String(ledger.tenant.vault),
+      tuples: imported.tuples,
+      import_seconds: imported.seconds,
+      present: present.tuple,
+      present_proof_bytes: present.proofBytes,
+      absent: absent.tuple,
+      absent_proof_bytes: absent.proofBytes,
+      list_of: list.of,
+      list_entries: list.entries,
+      trusted_size: trustedSize,
+      trusted_root: trustedRoot,
+    },
+  });
+}
+
+function commandsOf({ envFile }: DevLedger, { owner, parent }: Imported): string {
+  return `
+Go on in another shell:
+  . '${envFile}'
+  bin/authledger check '${owner}' --verify
+  bin/authledger list --subject '${parent}' --relation parent --verify
+  bin/authledger tuple write 'doc:readme#viewer@user:alice'
+  bin/authledger proof get 'doc:readme#viewer@user:alice' -o json > proof.json
+  bin/authledger proof verify proof.json
+  bin/authledger --help
+
+Ctrl-C stops the node; the data stays.`;
+}
