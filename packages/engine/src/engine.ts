@@ -21,10 +21,12 @@ import { Flusher } from "./flusher.js";
 import { GroupOfOne } from "./group-of-one.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
 import { DATA_FORMAT_VERSION, type NodeDirectory, openNodeDirectory } from "./node-directory.js";
+import { OpeningGroup } from "./opening-group.js";
 import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
 import { Proposer } from "./proposer.js";
 import { Reads } from "./reads.js";
 import { Signer } from "./signer.js";
+import { stoppedBy } from "./stopped.js";
 import { findOrganization, findVault, organizationInfo, vaultInfo, Writes } from "./writes.js";
 
 /** The first group; there is one until organizations are spread over several. */
@@ -37,6 +39,8 @@ export interface EngineOptions {
   readonly cacheBytes: number;
   /** Prefix of all origins, for a new cluster. Default `<16 hex of the cluster id>.authledger.local`. */
   readonly clusterOrigin?: string | undefined;
+  /** Bytes of a segment of a new log, as `WalOptions.segmentBytes`. Default 64 MiB. */
+  readonly logSegmentBytes?: number | undefined;
 }
 
 export interface EngineDeps {
@@ -99,9 +103,10 @@ export class Engine implements EnginePort {
     this.#state = state;
     this.#group = parts.group;
     this.#flusher = open.flusher;
-    const { clock, hasher, random } = deps;
+    const { clock, hasher, random, timers } = deps;
     const soon = (run: () => void): void => {
-      setImmediate(run);
+      const done = timers.yield().then(run);
+      done.catch((error: unknown) => this.#die(LedgerError.from(error)));
     };
     const name = `replica-1.${toHex(node.identity.incarnation).slice(0, 16)}`;
     this.#signer = new Signer(GROUP, name, node.secrets, { wal, clock, hasher, soon });
@@ -110,6 +115,7 @@ export class Engine implements EnginePort {
       lastTimeMs: () => state.applied.leaderTimeMs,
       submit: (entry) => this.#group.submit(entry),
       soon,
+      onCaughtUp: () => this.#writes.caughtUp(),
     });
     open.proposer = this.#proposer;
     open.onFatal = (error) => this.#die(error);
@@ -128,12 +134,13 @@ export class Engine implements EnginePort {
       validateOrigin(options.clusterOrigin, "cluster origin");
     await deps.disk.makeDirectory(options.directory);
     const lock = await deps.lock(options.directory);
+    const closers = [() => lock.release()];
     try {
-      const engine = await Engine.#open(options, deps, lock);
+      const engine = await Engine.#open(options, deps, lock, closers);
       await engine.#begin(options.clusterOrigin);
       return engine;
     } catch (error) {
-      await lock.release();
+      for (const close of closers.reverse()) await close().catch(() => undefined);
       throw error;
     }
   }
@@ -142,11 +149,13 @@ export class Engine implements EnginePort {
     options: EngineOptions,
     deps: EngineDeps,
     lock: { release(): Promise<void> },
+    closers: (() => Promise<void>)[],
   ): Promise<Engine> {
-    const { directory, cacheBytes } = options;
+    const { directory, cacheBytes, logSegmentBytes } = options;
     const node = await openNodeDirectory(directory, deps);
     const groupDirectory = joinPath(directory, "groups", String(GROUP));
     await deps.disk.makeDirectory(groupDirectory);
+    await deps.disk.syncDirectory(joinPath(directory, "groups"));
     const store = await PageStore.open(
       {
         path: joinPath(groupDirectory, "state.db"),
@@ -156,17 +165,20 @@ export class Engine implements EnginePort {
       },
       deps,
     );
+    closers.push(() => store.close());
     const open = new OpeningGroup(deps.onFatal);
     const wal = await Wal.open(
       {
         directory: joinPath(directory, "wal"),
         voters: "one",
+        ...(logSegmentBytes !== undefined && { segmentBytes: logSegmentBytes }),
         ...(store.applied.index > 0 && {
           knownDurableIndexes: new Map([[GROUP, store.applied.index]]),
         }),
       },
-      { ...deps, onFatal: (error) => open.onFatal(error) },
+      { ...deps, onFatal: (error) => open.die(error) },
     );
+    closers.push(() => wal.close());
     const state = new GroupState(store, deps.hasher);
     open.flusher = new Flusher(GROUP, cacheBytes, {
       store,
@@ -174,7 +186,7 @@ export class Engine implements EnginePort {
       wal,
       clock: deps.clock,
       onDiskFull: (error) => open.proposer?.pause(error),
-      onFatal: (error) => open.onFatal(error),
+      onFatal: (error) => open.die(error),
       onFlushed: () => open.afterApply(),
     });
     const group = await GroupOfOne.open(GROUP, node.identity.nodeId, {
@@ -182,9 +194,11 @@ export class Engine implements EnginePort {
       state,
       yield: () => deps.timers.yield(),
       onApplied: () => open.afterApply(),
+      room: () => open.room(),
       onSettled: () => open.proposer?.settled(),
-      onFatal: (error) => open.onFatal(error),
+      onFatal: (error) => open.die(error),
     });
+    if (open.failure !== undefined) throw open.failure;
     return new Engine({ deps, node, lock, wal, store, state, open, group });
   }
 
@@ -230,7 +244,7 @@ export class Engine implements EnginePort {
     deadlineAtMs?: number,
   ): Promise<EngineReply<C>> {
     try {
-      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#failure !== undefined) throw stoppedBy(this.#failure);
       if (this.#closing !== undefined) {
         throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
       }
@@ -258,10 +272,11 @@ export class Engine implements EnginePort {
     }
     if (this.#failure === undefined) {
       await this.#group.idle();
+      await this.#signer.idle();
       await this.#flusher.flush();
     }
     await this.#store.close();
-    if (this.#failure === undefined) await this.#wal.close();
+    await this.#wal.close();
     await this.#lock.release();
   }
 
@@ -345,7 +360,8 @@ export class Engine implements EnginePort {
   #die(error: LedgerError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    this.#proposer.pause(error);
+    this.#flusher.stop();
+    this.#proposer.stop(stoppedBy(error));
     this.#deps.onFatal(error);
   }
 }
@@ -354,24 +370,6 @@ type Handler<C extends EngineCall> = (
   request: EngineRequest<C>,
   deadlineAtMs: number | undefined,
 ) => EngineReply<C> | Promise<EngineReply<C>>;
-
-/** Ties together what is needed while the log is replayed, before the engine exists. */
-class OpeningGroup {
-  flusher!: Flusher;
-  proposer: Proposer | undefined;
-  onFatal: (error: LedgerError) => void;
-
-  constructor(onFatal: (error: LedgerError) => void) {
-    this.onFatal = onFatal;
-  }
-
-  /** Flushes when it is due, and lets writers wait while the disk is behind. */
-  afterApply(): void {
-    this.flusher.tick();
-    if (this.flusher.isStalled) this.proposer?.pause("stalled");
-    else this.proposer?.resume();
-  }
-}
 
 /** Takes a data directory with the lock of the page store. */
 export function lockDataDirectory(directory: string): Promise<{ release(): Promise<void> }> {

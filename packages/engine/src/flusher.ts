@@ -3,6 +3,7 @@
  * a flush the log is released behind the older slot.
  *
  *   INV-FLUSHER-1  The log is released only behind what both slots hold.
+ *   INV-FLUSHER-2  No flush begins after the node has stopped: half of an entry may be in memory.
  */
 import type { Clock } from "@authledger/io";
 import type { GroupState } from "@authledger/state";
@@ -39,6 +40,7 @@ export class Flusher {
   #logBytes = 0;
   #retryAtMs = 0;
   #running: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(group: GroupId, cacheBytes: number, deps: FlusherDeps) {
     this.#group = group;
@@ -60,7 +62,8 @@ export class Flusher {
   /** Starts a flush when one is due. Called after entries were applied, and from time to time. */
   tick(): void {
     const { store, state, clock, wal } = this.#deps;
-    if (this.#running !== undefined || state.applied.index === this.#flushedIndex) return;
+    if (this.#stopped || this.#running !== undefined) return;
+    if (state.applied.index === this.#flushedIndex) return;
     const now = clock.monotonicMs();
     if (now < this.#retryAtMs) return;
     const logBytes = wal.stats().logBytes;
@@ -71,9 +74,15 @@ export class Flusher {
     if (isDue) void this.flush();
   }
 
+  /** The node has stopped: what is in memory must not reach the disk any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** Flushes now, after a running flush. */
   async flush(): Promise<void> {
-    await this.#running;
+    while (this.#running !== undefined) await this.#running;
+    if (this.#stopped) return;
     this.#running = this.#flush().finally(() => {
       this.#running = undefined;
     });

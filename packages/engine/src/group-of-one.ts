@@ -4,12 +4,14 @@
  *
  *   INV-GROUP-1  An entry is applied only after it is synced, and in order.
  *   INV-GROUP-2  A write is answered only after its entry is applied.
+ *   INV-GROUP-3  After an entry could not be applied none is any more, and everybody who waits is told.
  */
 import type { GroupState } from "@authledger/state";
 import { type GroupId, LedgerError, type NodeId } from "@authledger/types";
 import type { GroupLog, Wal } from "@authledger/wal";
 import { REPLAY_BYTES } from "./limits.js";
 import type { ProposedEntry } from "./proposer.js";
+import { stoppedBy } from "./stopped.js";
 
 export interface GroupDeps {
   readonly wal: Wal;
@@ -18,6 +20,8 @@ export interface GroupDeps {
   readonly yield: () => Promise<void>;
   /** Told after each entry that was applied. */
   readonly onApplied: () => void;
+  /** Waits until the page store can take what a long log holds. */
+  readonly room: () => Promise<void>;
   /** Told when an entry has been applied or has failed. */
   readonly onSettled: () => void;
   /** The node cannot go on. */
@@ -36,6 +40,7 @@ export class GroupOfOne {
   readonly #term: number;
   #committed: Committed[] = [];
   #applying: Promise<void> | undefined;
+  #failure: LedgerError | undefined;
 
   private constructor(id: GroupId, deps: GroupDeps, log: GroupLog, term: number) {
     this.#id = id;
@@ -93,6 +98,10 @@ export class GroupOfOne {
   }
 
   #commit(committed: Committed): void {
+    if (this.#failure !== undefined) {
+      this.#fail(committed.entry, this.#failure);
+      return;
+    }
     this.#committed.push(committed);
     this.#applying ??= this.#applyAll();
   }
@@ -101,25 +110,33 @@ export class GroupOfOne {
   async #applyAll(): Promise<void> {
     await Promise.resolve();
     while (this.#committed.length > 0) {
-      const next = this.#committed.shift()!;
       try {
-        this.#apply(next);
+        this.#applyNext();
       } catch (error) {
-        const failure = LedgerError.from(error);
-        for (const proposal of next.entry.proposals) proposal.failed(failure);
-        this.#deps.onFatal(failure);
-        return;
+        this.#stop(LedgerError.from(error));
       }
-      this.#deps.onSettled();
-      this.#deps.onApplied();
       if (this.#committed.length > 0) await this.#deps.yield();
     }
     this.#applying = undefined;
   }
 
-  #apply({ index, entry }: Committed): void {
+  #applyNext(): void {
+    const { index, entry } = this.#committed[0]!;
     const { outcomes } = this.#deps.state.apply(index, this.#term, entry.payload);
+    this.#committed.shift();
     for (const [i, outcome] of outcomes.entries()) entry.proposals[i]!.done(outcome, index);
+    this.#deps.onSettled();
+    this.#deps.onApplied();
+  }
+
+  /** INV-GROUP-3. The entry is in the log, so those who wait for it may find it done after a restart. */
+  #stop(failure: LedgerError): void {
+    const stopped = stoppedBy(failure);
+    this.#failure = stopped;
+    const left = this.#committed;
+    this.#committed = [];
+    this.#deps.onFatal(failure);
+    for (const { entry } of left) this.#fail(entry, stopped);
   }
 
   #fail(entry: ProposedEntry, error: unknown): void {
@@ -129,7 +146,8 @@ export class GroupOfOne {
 }
 
 /** Applies what the page store does not hold yet. Everything in the log of a single voter is committed. */
-async function replay(log: GroupLog, { state, yield: pause, onApplied }: GroupDeps): Promise<void> {
+async function replay(log: GroupLog, deps: GroupDeps): Promise<void> {
+  const { state, yield: pause, onApplied, room } = deps;
   const first = state.applied.index + 1;
   if (first < log.firstIndex) {
     const message = `the log begins at entry ${log.firstIndex}, the page store ends at ${first - 1}`;
@@ -142,5 +160,6 @@ async function replay(log: GroupLog, { state, yield: pause, onApplied }: GroupDe
       onApplied();
     }
     await pause();
+    await room();
   }
 }

@@ -21,8 +21,9 @@ import {
 /** The version of the directory's layout that this code writes. */
 export const DATA_FORMAT_VERSION = 1;
 const SEED_BYTES = 32;
+const INCARNATION_BYTES = 16;
 
-export interface NodeIdentity {
+interface NodeIdentity {
   readonly nodeId: NodeId;
   /** Random for each disk's life: an empty disk is a new node. 16 bytes. */
   readonly incarnation: Uint8Array;
@@ -45,7 +46,11 @@ interface NodeFile {
   readonly incarnation: string;
 }
 
-/** @throws LedgerError FORMAT_NEWER, DATA_DIR_INVALID */
+/**
+ * Opens the directory, or makes it a new node's. The identity is written last: where it is, the secrets must be,
+ * and one that is missing is never made again, since nobody would believe what is signed with another.
+ * @throws LedgerError FORMAT_NEWER, DATA_DIR_INVALID
+ */
 export async function openNodeDirectory(
   directory: string,
   deps: { readonly disk: Disk; readonly random: Random },
@@ -53,15 +58,17 @@ export async function openNodeDirectory(
   const { disk, random } = deps;
   const keys = joinPath(directory, "keys");
   await disk.makeDirectory(keys);
-  const identity = await openIdentity(joinPath(directory, "node.json"), disk, random);
+  const path = joinPath(directory, "node.json");
+  const known = (await disk.exists(path)) ? await readNodeIdentity(directory, disk) : undefined;
+  const source = known === undefined ? random : undefined;
   const secret = (name: string): Promise<Uint8Array> =>
-    openSecret(joinPath(keys, name), disk, random);
+    openSecret(joinPath(keys, name), disk, source);
   const secrets = {
     logSeed: await secret("log.seed"),
     replicaSeed: await secret("replica.seed"),
     pageTokenKey: await secret("page-token.key"),
   };
-  return { identity, secrets };
+  return { identity: known ?? (await createIdentity(path, disk, random)), secrets };
 }
 
 /** Who a directory says it is, changing nothing. @throws LedgerError FORMAT_NEWER, DATA_DIR_INVALID */
@@ -70,12 +77,11 @@ export async function readNodeIdentity(directory: string, disk: Disk): Promise<N
   return parseIdentity(path, await readFile(disk, path));
 }
 
-async function openIdentity(path: string, disk: Disk, random: Random): Promise<NodeIdentity> {
-  if (await disk.exists(path)) return parseIdentity(path, await readFile(disk, path));
+async function createIdentity(path: string, disk: Disk, random: Random): Promise<NodeIdentity> {
   const file: NodeFile = {
     format_version: DATA_FORMAT_VERSION,
     node_id: String(new DataView(random.bytes(8).buffer).getBigUint64(0) >> 1n),
-    incarnation: toHex(random.bytes(16)),
+    incarnation: toHex(random.bytes(INCARNATION_BYTES)),
   };
   const bytes = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
   await replaceFile(disk, path, bytes);
@@ -91,10 +97,9 @@ function parseIdentity(path: string, bytes: Uint8Array): NodeIdentity {
     });
   }
   try {
-    return {
-      nodeId: nodeId(BigInt(file.node_id)),
-      incarnation: fromHex(file.incarnation),
-    };
+    const incarnation = fromHex(file.incarnation);
+    if (incarnation.length !== INCARNATION_BYTES) throw new Error("incarnation");
+    return { nodeId: nodeId(BigInt(file.node_id)), incarnation };
   } catch (cause) {
     throw new LedgerError("DATA_DIR_INVALID", `${path} does not name a node`, { cause });
   }
@@ -102,14 +107,26 @@ function parseIdentity(path: string, bytes: Uint8Array): NodeIdentity {
 
 function parseJson(path: string, bytes: Uint8Array): NodeFile {
   try {
-    return JSON.parse(decodeUtf8(bytes) ?? "") as NodeFile;
+    const file: unknown = JSON.parse(decodeUtf8(bytes) ?? "");
+    const { format_version: format } = file as NodeFile;
+    if (!Number.isSafeInteger(format) || format < 1) throw new Error("format_version");
+    return file as NodeFile;
   } catch (cause) {
-    throw new LedgerError("DATA_DIR_INVALID", `${path} is not JSON`, { cause });
+    throw new LedgerError("DATA_DIR_INVALID", `${path} is not the file of a node`, { cause });
   }
 }
 
-async function openSecret(path: string, disk: Disk, random: Random): Promise<Uint8Array> {
+/** Reads a secret; made first when there is a `random` to make it from. */
+async function openSecret(
+  path: string,
+  disk: Disk,
+  random: Random | undefined,
+): Promise<Uint8Array> {
   if (!(await disk.exists(path))) {
+    if (random === undefined) {
+      const message = `${path} is missing: this node cannot sign as itself without it`;
+      throw new LedgerError("DATA_DIR_INVALID", message, { details: { file: path } });
+    }
     await replaceFile(disk, path, random.bytes(SEED_BYTES), 0o600);
   }
   const seed = await readFile(disk, path);

@@ -50,6 +50,8 @@ export interface ProposerDeps {
   /** Hands an entry to the log. */
   readonly submit: (entry: ProposedEntry) => void;
   readonly soon: (run: () => void) => void;
+  /** Told before an entry is made while nothing is in flight: everything proposed so far has been applied. */
+  readonly onCaughtUp: () => void;
 }
 
 export class Proposer {
@@ -59,6 +61,7 @@ export class Proposer {
   #inFlight = 0;
   #scheduled = false;
   #paused: LedgerError | "stalled" | undefined;
+  #stopped = false;
   #stampedMs = 0;
 
   constructor(deps: ProposerDeps) {
@@ -96,9 +99,9 @@ export class Proposer {
 
   /** Refuses writes with an error, lets them wait, or takes them again. */
   pause(why: LedgerError | "stalled" | undefined): void {
-    if (why === "stalled" && this.#paused instanceof LedgerError) return;
+    if (this.#stopped || (why === "stalled" && this.#paused instanceof LedgerError)) return;
     this.#paused = why;
-    if (why instanceof LedgerError) this.failAll(why);
+    if (why instanceof LedgerError) this.#failAll(why);
     else this.#schedule();
   }
 
@@ -107,7 +110,13 @@ export class Proposer {
     if (this.#paused === "stalled") this.pause(undefined);
   }
 
-  failAll(error: unknown): void {
+  /** Refuses all writes from now on. */
+  stop(error: LedgerError): void {
+    this.pause(error);
+    this.#stopped = true;
+  }
+
+  #failAll(error: unknown): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
@@ -130,6 +139,7 @@ export class Proposer {
       this.#inFlight < ENTRIES_IN_FLIGHT_MAX
     ) {
       if (this.#waiting[0]!.needsCurrentState && this.#inFlight > 0) return;
+      if (this.#inFlight === 0) this.#deps.onCaughtUp();
       const entry = this.#nextEntry();
       if (entry === undefined) continue;
       this.#inFlight++;
@@ -159,10 +169,12 @@ export class Proposer {
       operations += proposal.operations;
       bytes += itemBytes(item);
     }
+    // Proposals leave the queue once nothing can fail any more: what is in it is told when the node stops.
+    const payload = items.length > 0 ? encodeEntry({ timeMs, items }) : undefined;
     for (const { bytes: size } of this.#waiting.splice(0, taken)) this.#waitingBytes -= size;
-    if (items.length === 0) return undefined;
+    if (payload === undefined) return undefined;
     this.#stampedMs = timeMs;
-    return { payload: encodeEntry({ timeMs, items }), proposals };
+    return { payload, proposals };
   }
 
   #make(proposal: Proposal, timeMs: number): EntryItem | undefined {

@@ -75,6 +75,7 @@ export class Signer {
   readonly #replica: LogKey;
   readonly #logKeys = new Map<string, LogKey>();
   readonly #kept = new Map<number, Kept>();
+  /** The newest request of each vault that is under way. */
   readonly #pending = new Map<number, Promise<SignedHead>>();
   #waiting: Waiting[] = [];
 
@@ -100,37 +101,46 @@ export class Signer {
 
   /**
    * A signed head of the vault as it is now. One of the same size and nearly the same time is given out again.
-   * @throws LedgerError SIGNING_REFUSED
+   * On a full disk so is an older one of the same size, since no new mark can be kept.
+   * @throws LedgerError (by rejection) SIGNING_REFUSED, DISK_FULL
    */
-  head(vault: OpenVault): Promise<SignedHead> {
+  async head(vault: OpenVault): Promise<SignedHead> {
     const { size } = vault;
     const kept = this.#kept.get(vault.id);
     const now = this.#deps.clock.nowMs();
     if (kept?.size === size && Math.abs(now - kept.timeMs) < CHECKPOINT_REUSE_MS) {
-      return Promise.resolve(kept);
+      return kept;
     }
     const pending = this.#pending.get(vault.id);
-    const queued = this.#waiting.find(({ record }) => record.vault === vault.id);
+    const queued = this.#waiting.findLast(({ record }) => record.vault === vault.id);
     if (pending !== undefined && queued?.record.size === size) return pending;
-    const signed = this.#request(vault, size, now);
+    const signed = this.#request(vault, now, queued?.record.timeMs ?? 0);
     this.#pending.set(vault.id, signed);
+    const settled = (): void => {
+      if (this.#pending.get(vault.id) === signed) this.#pending.delete(vault.id);
+    };
+    signed.then(settled, settled);
     return signed;
   }
 
-  /** Has the vault moved since a head of it was signed? */
-  isMoved(vault: OpenVault): boolean {
-    const mark = this.#deps.wal.signedMark(this.#group, vault.id as VaultId);
-    return mark === undefined || mark.size < vault.size;
+  /** Resolves when everything asked for so far is signed or refused. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#pending.values());
   }
 
-  #request(vault: OpenVault, size: number, nowMs: number): Promise<SignedHead> {
+  /** Is the newest mark of another size than the vault? A larger one is for `head` to refuse. */
+  isMoved(vault: OpenVault): boolean {
+    return this.#mark(vault.id as VaultId)?.size !== vault.size;
+  }
+
+  #request(vault: OpenVault, nowMs: number, queuedMs: number): Promise<SignedHead> {
     const record: SignedRecord = {
       kind: "signed",
       group: this.#group,
       vault: vault.id as VaultId,
-      size,
+      size: vault.size,
       root: vault.history.root(),
-      timeMs: this.#checkMark(vault, size, nowMs),
+      timeMs: Math.max(this.#checkMark(vault, vault.size, nowMs), queuedMs),
     };
     const { promise, resolve, reject } = deferred<SignedHead>();
     if (this.#waiting.length === 0) this.#deps.soon(() => void this.#signAll());
@@ -140,7 +150,7 @@ export class Signer {
 
   /** INV-SIGN-2; returns the time to sign with. */
   #checkMark(vault: OpenVault, size: number, nowMs: number): number {
-    const mark = this.#deps.wal.signedMark(this.#group, vault.id as VaultId);
+    const mark = this.#mark(vault.id as VaultId);
     if (mark === undefined) return nowMs;
     const own =
       mark.size <= size
@@ -160,8 +170,20 @@ export class Signer {
       await this.#deps.wal.append(waiting.map(({ record }) => record));
       for (const request of waiting) request.resolve(this.#sign(request));
     } catch (error) {
-      for (const { reject } of waiting) reject(error);
+      for (const request of waiting) this.#refuse(request, LedgerError.from(error));
     }
+  }
+
+  /** The log has taken the new mark back; what the one before it allows is still allowed. */
+  #refuse(request: Waiting, error: LedgerError): void {
+    const mark = error.code === "DISK_FULL" ? this.#mark(request.record.vault) : undefined;
+    if (mark?.size === request.record.size)
+      request.resolve(this.#sign({ ...request, record: mark }));
+    else request.reject(error);
+  }
+
+  #mark(vault: VaultId): SignedRecord | undefined {
+    return this.#deps.wal.signedMark(this.#group, vault);
   }
 
   #sign({ record, origin }: Waiting): SignedHead {

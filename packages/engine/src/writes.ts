@@ -69,7 +69,7 @@ export class Writes {
   readonly #deps: WriteDeps;
   readonly #sealer: Sealer;
   readonly #slugs: SnowflakeGenerator;
-  /** Last sequence of each (vault, client) with an entry in flight. */
+  /** Last sequence of each (vault, client) that was stamped and may not have been applied. */
   readonly #sequences = new Map<string, number>();
 
   constructor(deps: WriteDeps) {
@@ -94,7 +94,9 @@ export class Writes {
       ),
     );
     const outcomes = decided.map((done) => ("refused" in done ? refusedWith(done.refused) : done));
-    return { outcomes, at: { height: vault.size - 1, index: this.#deps.state.applied.index } };
+    // Asked for again: a flush may have closed the vault while its entry was on the way.
+    const { size } = this.#deps.state.vault(request.vault)!;
+    return { outcomes, at: { height: size - 1, index: this.#deps.state.applied.index } };
   }
 
   async createOrganization(
@@ -215,11 +217,15 @@ export class Writes {
     return promise;
   }
 
+  /** Everything stamped so far has been applied: the state knows all sequences. */
+  caughtUp(): void {
+    this.#sequences.clear();
+  }
+
   /** Sequences ascend per client; the last applied one counts when none is in flight. */
   #nextSequence(vault: number, clientId: string): number {
     if (clientId === "") return 0;
-    const { state, proposer } = this.#deps;
-    if (proposer.inFlight === 0) this.#sequences.clear();
+    const { state } = this.#deps;
     const id = `${vault}/${clientId}`;
     const last = this.#sequences.get(id) ?? state.lastSequence(vault, clientId);
     this.#sequences.set(id, last + 1);
