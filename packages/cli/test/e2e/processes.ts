@@ -1,0 +1,121 @@
+/** Real processes of the built command line, for tests: a clean clone builds before it tests. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+import { runCli } from "../../src/cli.js";
+
+const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+const READY = /^listening grpc=(\S+) http=(\S+) pid=([0-9]+)$/m;
+const READY_MS_MAX = 30_000;
+
+export interface Ended {
+  /** Exit code, or the signal's name. */
+  readonly end: number | string;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface NodeUnderTest {
+  readonly grpc: string;
+  readonly http: string;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Sends the signal and waits for the end. */
+  end(signal: NodeJS.Signals): Promise<Ended>;
+  readonly ended: Promise<Ended>;
+}
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+}
+
+/** The command line in this process, on a real node: much faster than a process for each command. */
+export async function cliHere(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
+  const output = { out: "", err: "" };
+  const bytes = Buffer.from(options.input ?? "");
+  const end = await runCli(args, {
+    out: async (text) => {
+      output.out += text;
+    },
+    outBytes: async (part) => {
+      output.out += Buffer.from(part).toString("utf8");
+    },
+    err: (text) => {
+      output.err += text;
+    },
+    input: (async function* () {
+      yield bytes;
+    })(),
+    env: { HOME: "/nowhere", ...options.env },
+    isErrTerminal: false,
+    signal: new AbortController().signal,
+  });
+  return { end, ...output };
+}
+
+/** Runs a command to its end, as a process. */
+export function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
+  const { child, ended } = launch(args, options.env);
+  child.stdin!.end(options.input ?? "");
+  return ended;
+}
+
+/** Starts a node and waits until it serves. @throws what the node said when it ended instead */
+export async function startNode(
+  data: string,
+  more: readonly string[] = [],
+): Promise<NodeUnderTest> {
+  const any = "127.0.0.1:0";
+  const args = ["start", "--data", data, "--listen", any, "--http", any, ...more];
+  const { child, ended, output } = launch(args);
+  child.stdin!.end();
+  const ready = new Promise<RegExpExecArray>((resolve) => {
+    child.stdout!.on("data", () => {
+      const match = READY.exec(output.out);
+      if (match !== null) resolve(match);
+    });
+  });
+  const failed = ended.then(({ end, err }) => {
+    throw new Error(`the node ended (${end}): ${err}`);
+  });
+  const late = new Promise<never>((_resolve, reject) => {
+    setTimeout(() => reject(new Error(`not ready: ${output.err}`)), READY_MS_MAX).unref();
+  });
+  const [, grpc = "", http = "", pid = ""] = await Promise.race([ready, failed, late]);
+  failed.catch(() => undefined);
+  const end = (signal: NodeJS.Signals): Promise<Ended> => {
+    child.kill(signal);
+    return ended;
+  };
+  return { grpc, http, pid: Number(pid), child, end, ended };
+}
+
+function launch(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): { child: ChildProcess; ended: Promise<Ended>; output: { out: string; err: string } } {
+  if (!existsSync(MAIN)) throw new Error("build first: npm run build");
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: "/nowhere", ...env },
+    stdio: "pipe",
+  });
+  const output = { out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output.out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    output.err += text;
+  });
+  child.stdin.on("error", () => undefined);
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve({ end: code ?? signal ?? "", ...output }));
+  });
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await ended.catch(() => undefined);
+  });
+  return { child, ended, output };
+}
