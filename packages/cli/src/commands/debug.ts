@@ -1,5 +1,5 @@
 /** `authledger debug check`: is a data directory whole? For when no node has it open. */
-import { checkDataDirectory, type DataDirectoryReport } from "@authledger/engine";
+import type { DataDirectoryReport } from "@authledger/engine";
 import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
 import type { Printable } from "../output/json-value.js";
@@ -18,6 +18,8 @@ export function addDebugCommands(program: Command, frame: CommandFrame): void {
 }
 
 async function runCheck(run: Run): Promise<number> {
+  // Loaded here, since no other command needs an engine.
+  const { checkDataDirectory } = await import("@authledger/engine");
   const report = await checkDataDirectory(textFlag(run, "data") ?? DATA_DEFAULT);
   for (const problem of report.problems) run.io.err(`damaged: ${problem}\n`);
   const isWhole = report.problems.length === 0;

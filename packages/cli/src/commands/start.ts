@@ -1,20 +1,6 @@
 /** `authledger start`: a node in this process, until it is told to stop. */
-import {
-  createLogger,
-  LOG_LEVELS,
-  type LogLevel,
-  type NodeConfig,
-  parseNodeConfig,
-  type RunningNode,
-  startNode,
-} from "@authledger/server";
-import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
-import { type CommandFrame, type Run, textFlag } from "../run/command.js";
-import { portHolder } from "../run/port-holder.js";
-import { usage } from "../run/settings.js";
-import { aborted } from "../run/stop.js";
-import { cliVersion } from "./version.js";
+import type { CommandFrame } from "../run/command.js";
 
 export function addStartCommand(program: Command, frame: CommandFrame): void {
   const start = program
@@ -26,64 +12,8 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
     .option("--cache <size>", "memory for pages, such as 512MiB (default 256MiB)")
     .option("--cluster-origin <name>", "prefix of all origins of a new cluster")
     .option("--insecure-any-address", "serve other machines although nobody is authenticated yet")
-    .option("--log-level <level>", `${LOG_LEVELS.join(", ")} (default info)`)
+    .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
     .addHelpText("after", "\nWhen the node serves, one line on standard output says so.");
-  frame.handle(start, runStart);
-}
-
-async function runStart(run: Run): Promise<undefined> {
-  const config = configOf(run);
-  const logger = createLogger(logLevelOf(run), run.io.err);
-  let fail: (error: LedgerError) => void = () => undefined;
-  const failed = new Promise<never>((_resolve, reject) => {
-    fail = reject;
-  });
-  // It may fail before anybody waits for it.
-  failed.catch(() => undefined);
-  const deps = { version: cliVersion(), logger, onFatal: fail };
-  const node = await Promise.race([failed, open(config, deps)]);
-  const { grpcAddress, httpAddress } = node;
-  await run.io.out(`listening grpc=${grpcAddress} http=${httpAddress} pid=${process.pid}\n`);
-  logger.info({ grpc: grpcAddress, http: httpAddress, data: config.data }, "ready");
-  await Promise.race([failed, aborted(run.io.signal)]);
-  logger.info({ reason: String(run.io.signal.reason) }, "stopping");
-  await Promise.race([failed, node.close()]);
-  logger.info("stopped");
-  return undefined;
-}
-
-function configOf(run: Run): NodeConfig {
-  return parseNodeConfig({
-    data: textFlag(run, "data"),
-    listen: textFlag(run, "listen"),
-    http: textFlag(run, "http"),
-    cache: textFlag(run, "cache"),
-    clusterOrigin: textFlag(run, "clusterOrigin"),
-    insecureAnyAddress: run.flags["insecureAnyAddress"] === true,
-  });
-}
-
-function logLevelOf(run: Run): LogLevel {
-  const text = textFlag(run, "logLevel") ?? "info";
-  const found = LOG_LEVELS.find((level) => level === text);
-  if (found !== undefined) return found;
-  throw usage(`--log-level "${text}" is not one of ${LOG_LEVELS.join(", ")}`);
-}
-
-/** A port that is taken is told with who has it. */
-async function open(
-  config: NodeConfig,
-  deps: Parameters<typeof startNode>[1],
-): Promise<RunningNode> {
-  try {
-    return await startNode(config, deps);
-  } catch (thrown) {
-    const error = LedgerError.from(thrown);
-    const address = error.details["address"];
-    if (error.code !== "USAGE" || typeof address !== "string") throw thrown;
-    const holder = await portHolder(Number(address.slice(address.lastIndexOf(":") + 1)));
-    if (holder === undefined) throw thrown;
-    const message = `cannot listen on ${address}: ${holder} has the port; stop it, or choose another with --listen or --http`;
-    throw new LedgerError("USAGE", message, { details: error.details, cause: error });
-  }
+  // Loading a node takes longer than most commands; only this one needs it.
+  frame.handle(start, async (run) => (await import("./start-node.js")).serve(run));
 }

@@ -81,13 +81,33 @@ async function* rows(run: Run): AsyncGenerator<Thing, void, undefined> {
   const consistency = consistencyOf(textFlag(run, "consistency"));
   const client = await run.client();
   let count = 0;
+  let last: VerifiedList | undefined;
   // A page is no longer than what is wanted: verified lists are proven page by page.
   const pageSize = Math.min(limit, 1_000);
-  for await (const row of client.list(filter, { ...run.call, consistency, pageSize })) {
-    yield thingOf(row);
-    count += 1;
-    if (count >= limit) return;
+  const options = { ...run.call, consistency, pageSize };
+  for await (const { relationships, height, verified } of client.list(filter, options).pages()) {
+    for (const row of relationships) {
+      if (count === limit) return sayVerified(run, verified && { height, count, isAll: false });
+      yield thingOf(row);
+      count += 1;
+    }
+    last = verified && { height, count, isAll: true };
   }
+  sayVerified(run, last);
+}
+
+interface VerifiedList {
+  readonly height: bigint;
+  readonly count: number;
+  readonly isAll: boolean;
+}
+
+/** A proof of a list says what is in it and that nothing else is. */
+function sayVerified(run: Run, list: VerifiedList | undefined): void {
+  if (list === undefined) return;
+  const { height, count, isAll } = list;
+  const rows = isAll ? `all ${count} rows there are` : `the first ${count} rows`;
+  run.say(`verified: ${rows}, as of block ${height}`);
 }
 
 function named(run: Run, name: string): Record<string, string> {
