@@ -51,7 +51,7 @@ export interface EngineDeps {
   readonly hasher: Hasher;
   /** Takes the data directory for this process. */
   readonly lock: (directory: string) => Promise<{ release(): Promise<void> }>;
-  /** The node cannot go on: the process must exit with the code for I/O errors. */
+  /** The node cannot go on: the process must exit with the error's exit code. */
   readonly onFatal: (error: LedgerError) => void;
 }
 
@@ -109,7 +109,8 @@ export class Engine implements EnginePort {
       done.catch((error: unknown) => this.#die(LedgerError.from(error)));
     };
     const name = `replica-1.${toHex(node.identity.incarnation).slice(0, 16)}`;
-    this.#signer = new Signer(GROUP, name, node.secrets, { wal, clock, hasher, soon });
+    const onRefused = (error: LedgerError): void => this.#die(error);
+    this.#signer = new Signer(GROUP, name, node.secrets, { wal, clock, hasher, soon, onRefused });
     this.#proposer = new Proposer({
       clock,
       lastTimeMs: () => state.applied.leaderTimeMs,
@@ -348,13 +349,9 @@ export class Engine implements EnginePort {
       const vault = this.#state.openVault(this.#nextSigned);
       this.#nextSigned = (this.#nextSigned + 1) % count;
       if (vault === undefined || !this.#signer.isMoved(vault)) continue;
-      this.#signer.head(vault).catch((error: unknown) => this.#note(LedgerError.from(error)));
+      // A refusal has stopped the node by now; a full disk is met again by whoever asks.
+      this.#signer.head(vault).catch(() => undefined);
     }
-  }
-
-  /** A node that cannot sign any more must not go on as if nothing had happened. */
-  #note(error: LedgerError): void {
-    if (error.code === "SIGNING_REFUSED") this.#die(error);
   }
 
   #die(error: LedgerError): void {

@@ -25,17 +25,30 @@ import {
   type OpenVault,
   readEntity,
 } from "@authledger/state";
-import { type Consistency, equalBytes, type Hasher, LedgerError } from "@authledger/types";
+import { type Consistency, equalBytes, type Hasher, LedgerError, limits, type Tuple } from "@authledger/types";
 import type { AnswerPoint, AnswerProof, EngineReply, EngineRequest, ProveOptions } from "./port.js";
 import type { Signer } from "./signer.js";
 
 const EMPTY = new Uint8Array(0);
+/** What an answer may take, so that it fits a message with its protobuf framing. */
+const ANSWER_BYTES_MAX = limits.MESSAGE_BYTES_MAX - 64 * 1024;
+/** Proven answers that wait for their signature, together: clients choose how many ask at once. */
+const HELD_BYTES_MAX = 8 * limits.MESSAGE_BYTES_MAX;
+/** Fields of an entity beside key and value, and of a tuple beside its texts. */
+const ROW_BYTES = 64;
+const HELD_RETRY_MS = 100;
 
 export interface ReadDeps {
   readonly state: GroupState;
   readonly signer: Signer;
   readonly clock: Clock;
   readonly hasher: Hasher;
+}
+
+/** What else is in an answer, for its limit: its bytes, and the request's field that makes it so large. */
+interface AnswerSize {
+  readonly bytes: number;
+  readonly field: string;
 }
 
 interface Questions {
@@ -47,6 +60,7 @@ interface Questions {
 
 export class Reads {
   readonly #deps: ReadDeps;
+  #heldBytes = 0;
 
   constructor(deps: ReadDeps) {
     this.#deps = deps;
@@ -58,11 +72,18 @@ export class Reads {
     const vault = this.#vault(request.vault, request.consistency);
     const timeMs = this.#timeMs(vault);
     const { tables } = this.#deps.state;
-    const entities = request.keys.map((key) => readEntity(vault, tables, key, timeMs));
+    let bytes = 0;
+    const entities = request.keys.map((key, i) => {
+      const entity = readEntity(vault, tables, key, timeMs);
+      if (entity !== undefined) bytes += key.length + entity.value.length + ROW_BYTES;
+      if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge("keys", { keysThatFit: i });
+      return entity;
+    });
     const at = this.#point(vault);
     if (request.prove === undefined) return { entities, at };
     const gets = request.keys.map(entityKey);
-    return { entities, at, proof: await this.#prove(vault, request.prove, { gets }) };
+    const size = { bytes, field: "keys" };
+    return { entities, at, proof: await this.#prove(vault, request.prove, { gets }, size) };
   }
 
   check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
@@ -72,7 +93,12 @@ export class Reads {
     const at = this.#point(vault);
     if (request.prove === undefined) return { allowed, at };
     const gets = request.tuples.map(tupleKey);
-    return this.#prove(vault, request.prove, { gets }).then((proof) => ({ allowed, at, proof }));
+    const size = { bytes: allowed.length, field: "tuples" };
+    return this.#prove(vault, request.prove, { gets }, size).then((proof) => ({
+      allowed,
+      at,
+      proof,
+    }));
   }
 
   async listTuples(request: EngineRequest<"list_tuples">): Promise<EngineReply<"list_tuples">> {
@@ -92,7 +118,8 @@ export class Reads {
       from,
       to: next,
     };
-    return { ...reply, proof: await this.#prove(vault, prove, questions) };
+    const size = { bytes: tuples.reduce((sum, row) => sum + rowBytes(row), 0), field: "page_size" };
+    return { ...reply, proof: await this.#prove(vault, prove, questions, size) };
   }
 
   getTip(request: EngineRequest<"get_tip">): EngineReply<"get_tip"> {
@@ -122,9 +149,11 @@ export class Reads {
       at: this.#point(vault),
     };
     if (request.prove === undefined) return reply;
+    const bytes = transactions.reduce((sum, transaction) => sum + transaction.length, 0);
+    const size = { bytes, field: "transactions" };
     return {
       ...reply,
-      proof: await this.#proveHeader(vault, request.prove, height, header, EMPTY),
+      proof: await this.#proveHeader(vault, request.prove, height, header, EMPTY, size),
     };
   }
 
@@ -181,7 +210,12 @@ export class Reads {
     return { height: vault.size - 1, index: this.#deps.state.applied.index };
   }
 
-  #prove(vault: OpenVault, prove: ProveOptions, questions: Questions): Promise<AnswerProof> {
+  #prove(
+    vault: OpenVault,
+    prove: ProveOptions,
+    questions: Questions,
+    size: AnswerSize,
+  ): Promise<AnswerProof> {
     const { header, bytes } = vault.tip;
     const isKnown =
       prove.configHash.length === 0 || equalBytes(prove.configHash, header.configHash);
@@ -195,7 +229,7 @@ export class Reads {
       gets: questions.gets ?? [],
       lists: [...lists, ...config],
     });
-    return this.#proveHeader(vault, prove, header.height, bytes, proof, questions);
+    return this.#proveHeader(vault, prove, header.height, bytes, proof, size, questions);
   }
 
   async #proveHeader(
@@ -204,9 +238,12 @@ export class Reads {
     height: number,
     header: Uint8Array,
     stateProof: Uint8Array,
+    size: AnswerSize,
     page: Pick<Questions, "from" | "to"> = {},
   ): Promise<AnswerProof> {
-    const { hasher, signer } = this.#deps;
+    const { hasher } = this.#deps;
+    const bytes = size.bytes + stateProof.length;
+    if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge(size.field, { actual: bytes });
     const proof = {
       stateProof,
       header,
@@ -215,8 +252,21 @@ export class Reads {
       pageFrom: page.from ?? EMPTY,
       pageTo: page.to ?? EMPTY,
     };
-    const { note } = await signer.head(vault);
-    return { ...proof, checkpoint: note };
+    return { ...proof, checkpoint: await this.#noteFor(vault, bytes) };
+  }
+
+  /** A signed head for an answer of so many bytes, which memory holds until it is there. */
+  async #noteFor(vault: OpenVault, bytes: number): Promise<string> {
+    if (this.#heldBytes > HELD_BYTES_MAX) {
+      const message = `proven answers of ${this.#heldBytes} bytes wait for their signature`;
+      throw new LedgerError("OVERLOADED", message, { retryAfterMs: HELD_RETRY_MS });
+    }
+    this.#heldBytes += bytes;
+    try {
+      return (await this.#deps.signer.head(vault)).note;
+    } finally {
+      this.#heldBytes -= bytes;
+    }
   }
 
   /** From a client's head to ours; the other way round when it has seen more than this node. */
@@ -224,6 +274,17 @@ export class Reads {
     if (trustedSize === 0 || trustedSize > vault.size) return [];
     return consistencyProof(this.#deps.hasher, vault.historyNode, trustedSize, vault.size);
   }
+}
+
+function rowBytes({ tuple }: { readonly tuple: Tuple }): number {
+  return tuple.resource.length + tuple.relation.length + tuple.subject.length + ROW_BYTES;
+}
+
+/** `field` is the part of the request that the caller can make smaller. */
+function answerTooLarge(field: string, facts: Readonly<Record<string, number>>): LedgerError {
+  const limit = limits.MESSAGE_BYTES_MAX;
+  const message = `the answer would not fit a message of ${limit} bytes: ask with fewer or smaller ${field} at once`;
+  return new LedgerError("LIMIT_EXCEEDED", message, { details: { field, limit, ...facts } });
 }
 
 /** One tuple is a get; a list is the subtree of its resource or subject, with the twins of hits by subject. */

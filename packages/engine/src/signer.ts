@@ -66,6 +66,8 @@ export interface SignerDeps {
   readonly hasher: Hasher;
   /** Runs something at the end of the turn. */
   readonly soon: (run: () => void) => void;
+  /** A head would have contradicted one that was signed: the node must halt. */
+  readonly onRefused: (error: LedgerError) => void;
 }
 
 export class Signer {
@@ -158,9 +160,11 @@ export class Signer {
         : new Uint8Array(0);
     if (equalBytes(own, mark.root)) return Math.max(nowMs, mark.timeMs);
     const message = `the history of ${vault.row.origin} does not continue the head of size ${mark.size} that this node has signed`;
-    throw new LedgerError("SIGNING_REFUSED", message, {
+    const refused = new LedgerError("SIGNING_REFUSED", message, {
       details: { origin: vault.row.origin, signedSize: mark.size, size },
     });
+    this.#deps.onRefused(refused);
+    throw refused;
   }
 
   async #signAll(): Promise<void> {
