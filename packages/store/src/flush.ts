@@ -7,8 +7,8 @@
  *   4. write both copies of the generation's slot; sync. Only now the generation exists.
  *
  *   INV-FLUSH-1  A superblock never points at something unsynced.
- *   INV-FLUSH-2  A flush that fails before step 4 leaves both slots as they were and may be tried again; a
- *                failed sync, or a failure in step 4, ends the store.
+ *   INV-FLUSH-2  A flush that fails before step 4 leaves both slots as they were. One that failed in step 3
+ *                because the disk was full may be tried again; every other failure ends the store.
  */
 import type { Clock, DiskFile, Timers } from "@authledger/io";
 import { assert } from "@authledger/types";

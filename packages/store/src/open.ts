@@ -88,14 +88,14 @@ function readCopies(file: DiskFile, pageBytes: number, checksum: Checksum): Supe
 }
 
 /**
- * Was this file never finished? Creation writes nothing behind the superblocks, so a longer file without a
- * valid one is damaged and not unfinished.
+ * Was this file never finished? Creation writes nothing but slot A, so a longer file without a valid slot is
+ * damaged and not unfinished.
+ * @throws LedgerError FORMAT_NEWER, also when the other slot is of a format that we know
  */
 export function isUnfinished(file: DiskFile, slots: Slots, pageBytes: number): boolean {
-  if (slots.newestFirst.length > 0) return false;
   const newer = slots.copies.find((copy) => copy.kind === "newer");
   if (newer?.kind === "newer") throw formatNewer(file, newer.format);
-  return file.size() <= FIRST_DATA_PAGE * pageBytes;
+  return slots.newestFirst.length === 0 && file.size() <= 2 * pageBytes;
 }
 
 /** Creates an empty generation 0 in slot A. */
@@ -153,8 +153,8 @@ export async function writeSlot(
 
 /**
  * The generation to stand on.
- * @throws LedgerError STORE_NO_VALID_SLOT when neither slot can be read, STORE_PAGE_CORRUPT when only one was
- * valid and cannot be
+ * @throws LedgerError STORE_NO_VALID_SLOT when neither slot can be read, DATA_DIR_INVALID when the file is
+ * another's
  */
 export function chooseGeneration(
   file: DiskFile,
@@ -173,7 +173,10 @@ export function chooseGeneration(
   }
   const why = failures.map((error) => (error instanceof Error ? error.message : String(error)));
   const message = `${file.path} has no slot that can be read${why.length ? `: ${why.join("; ")}` : ""}`;
-  throw new LedgerError("STORE_NO_VALID_SLOT", message, { cause: failures[0] });
+  throw new LedgerError("STORE_NO_VALID_SLOT", message, {
+    details: { file: file.path },
+    cause: failures[0],
+  });
 }
 
 function checkIdentity(file: DiskFile, superblock: Superblock, identity: StoreIdentity): void {
@@ -191,14 +194,14 @@ export function readGeneration(
   superblock: Superblock,
   checksum: Checksum,
 ): OpenedGeneration {
-  const { pageBytes } = superblock;
+  const { pageBytes, highWater: pagesMax } = superblock;
   const read = (page: number): Uint8Array => {
     const bytes = new Uint8Array(pageBytes);
     return bytes.subarray(0, file.readSync(bytes, page * pageBytes));
   };
   const chain = (what: string, type: PageType, recordBytes: number, root: ChainRoot | undefined) =>
     readChain(
-      { type, root, recordBytes, pageBytes, what, read, pagesMax: superblock.highWater },
+      { type, root, recordBytes, pageBytes, what: `${what} of ${file.path}`, read, pagesMax },
       checksum,
     );
   const catalog = chain(

@@ -131,9 +131,9 @@ export class PageStore {
     }
     const { pageBytes } = superblock;
     const cacheBytes = Math.max(options.cacheBytes, CACHE_PAGES_MIN * pageBytes);
-    const cache = new PageCache(pageBytes, cacheBytes);
-    this.#pager = new Pager(file, cache, allocator, checksum, opened.txid + 1);
     const valueBytes = Math.floor(cacheBytes / VALUE_CACHE_DIVISOR);
+    const cache = new PageCache(pageBytes, cacheBytes - valueBytes);
+    this.#pager = new Pager(file, cache, allocator, checksum, opened.txid + 1);
     this.#values = new ValueStore(this.#pager, file, checksum, valueBytes);
     this.#pins = new PinSet(this.#pager);
     this.#options = { ...options, cacheBytes };

@@ -2,8 +2,8 @@
  * Pins: read-only views of the whole store as of the end of a batch. Pages that a pin may see are neither
  * edited nor used again (pager.ts, allocator.ts), so every pin has an end.
  *
- *   INV-PIN-1  A reader's pin lives 10 s at most; export pins have no age, but there are at most two, and the
- *              oldest ends when they keep too many pages from being used again.
+ *   INV-PIN-1  A reader's pin lives 10 s at most; export pins have no age, but there are at most two. The
+ *              oldest pin ends when pins keep too many pages from being used again.
  */
 import type { Clock } from "@authledger/io";
 import { LedgerError } from "@authledger/types";
@@ -147,7 +147,7 @@ export class PinSet {
     for (const pin of this.#pins) pin.expireIfDue();
   }
 
-  /** Ends the oldest pin of a kind; false without one. */
+  /** Ends the oldest pin, of whatever kind; false without one. */
   expireOldest(): boolean {
     const [oldest] = this.#pins;
     oldest?.expire();

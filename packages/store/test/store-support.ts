@@ -1,8 +1,17 @@
 /** What the store's tests share: a store on a memory disk, a sorted-map model, random keys and values. */
-import { type Disk, MemoryDisk, nodeClock, nodeTimers, type SeededRandom } from "@authledger/io";
-import { compareBytes, toHex } from "@authledger/types";
+import {
+  type Clock,
+  type Disk,
+  MemoryDisk,
+  nodeClock,
+  nodeTimers,
+  type Random,
+  readFile,
+  type SeededRandom,
+} from "@authledger/io";
+import { compareBytes, toHex, utf8 } from "@authledger/types";
 import { expect } from "vitest";
-import { checkStore, PageStore, type Table } from "../src/index.js";
+import { checkStore, PageStore, type StoreOptions, type Table } from "../src/index.js";
 import type { TableView } from "../src/pins.js";
 
 export const PATH = "/data/state.db";
@@ -20,10 +29,12 @@ export function applied(index: number): {
 
 export function openStore(
   disk: Disk,
-  random: SeededRandom,
+  random: Random,
   pageBytes: number,
   cachePages = 256,
+  more: Partial<StoreOptions> & { readonly clock?: Clock } = {},
 ): Promise<PageStore> {
+  const { clock = nodeClock, ...options } = more;
   return PageStore.open(
     {
       path: PATH,
@@ -31,9 +42,35 @@ export function openStore(
       cacheBytes: cachePages * pageBytes,
       groupId: 1,
       incarnation: INCARNATION,
+      ...options,
     },
-    { disk, clock: nodeClock, timers: nodeTimers, random },
+    { disk, clock, timers: nodeTimers, random },
   );
+}
+
+/** A clock that moves only when it is told to. */
+export class ManualClock implements Clock {
+  ms = 1_000;
+  nowMs(): number {
+    return this.ms;
+  }
+  monotonicMs(): number {
+    return this.ms;
+  }
+}
+
+/** The store's file, as it is. */
+export function fileBytes(disk: Disk): Promise<Uint8Array> {
+  return readFile(disk, PATH);
+}
+
+/** A number as a key of three bytes. */
+export function numberKey(n: number): Uint8Array {
+  return Uint8Array.of(n >> 16, n >> 8, n);
+}
+
+export function textKey(text: string): Uint8Array {
+  return utf8(text);
 }
 
 export async function newDisk(): Promise<MemoryDisk> {
@@ -92,7 +129,7 @@ export function randomKey(random: SeededRandom, space: number): Uint8Array {
   return concat(new Uint8Array(60).fill(0x42), tail);
 }
 
-export function randomValue(random: SeededRandom, pageBytes: number): Uint8Array {
+function randomValue(random: SeededRandom, pageBytes: number): Uint8Array {
   const length = random.chance(0.05) ? random.int(pageBytes * 4) : random.int(pageBytes / 8);
   return random.bytes(length);
 }

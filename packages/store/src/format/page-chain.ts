@@ -97,7 +97,7 @@ export interface ChainReading {
   readonly pageBytes: number;
   /** No chain is longer than the file. */
   readonly pagesMax: number;
-  /** For messages: "catalog" or "free list". */
+  /** For messages: "catalog" or "free list", and the file. */
   readonly what: string;
   /** Reads a page as it is, without looking at it. */
   readonly read: (page: number) => Uint8Array;

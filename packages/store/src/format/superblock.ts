@@ -23,7 +23,7 @@ const FIELDS = [
   { name: "magic", type: "bytes", size: 8, doc: "89 4C 45 44 0D 0A 1A 0A" },
   { name: "format", type: "u32", doc: "1; a higher number is refused with FORMAT_NEWER" },
   { name: "pageBytes", type: "u32", doc: "size of a page: a power of two, 512 to 32768" },
-  { name: "uuid", type: "bytes", size: 16, doc: "of the file; copies of another file are refused" },
+  { name: "uuid", type: "bytes", size: 16, doc: "of the file, random" },
   {
     name: "incarnation",
     type: "bytes",
@@ -51,7 +51,7 @@ const FIELDS = [
   { name: "keySalt", type: "bytes", size: 16, doc: "for encryption; zero in plain files" },
   { name: "unused", type: "bytes", size: 248, doc: "zero" },
   { name: "reserved", type: "u64", doc: "zero" },
-  { name: "sum", type: "bytes", size: 8, doc: "xxh64 of the bytes before it" },
+  { name: "sum", type: "bytes", size: 8, doc: "xxh64 of the bytes before it; in every format" },
 ] as const;
 
 export const SUPERBLOCK: Layout<typeof FIELDS> = defineLayout("superblock", FIELDS, {
@@ -125,12 +125,12 @@ export function decodeSuperblock(
   if (!equalBytes(bytes.subarray(0, MAGIC.length), MAGIC)) return damaged("no magic");
   if (bytes.length < SUPERBLOCK_BYTES) return damaged("it is cut");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const format = view.getUint32(SUPERBLOCK.offsetOf("format"), true);
-  if (format > STORE_FORMAT) return { kind: "newer", format };
   const at = SUPERBLOCK.offsetOf("sum");
   if (view.getBigUint64(at, true) !== checksum.of(bytes.subarray(0, at))) {
     return damaged("its checksum does not match");
   }
+  const format = view.getUint32(SUPERBLOCK.offsetOf("format"), true);
+  if (format > STORE_FORMAT) return { kind: "newer", format };
   const value = SUPERBLOCK.read(bytes);
   const why = implausible(value, page, pageBytes);
   return why === undefined ? { kind: "valid", value } : damaged(why);

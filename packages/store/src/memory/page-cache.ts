@@ -5,8 +5,8 @@
  *   INV-CACHE-2  Only clean frames are evicted: everything else is not on disk yet, or not any more.
  *   INV-CACHE-3  None of the last `recentReads` frames touched is evicted or filled with another page, so an
  *                operation, and a caller with a view, keep the bytes they look at.
- *   INV-CACHE-4  Clean frames never take more than the budget. Frames that cannot be evicted may: then the
- *                cache is as large as they are plus one slab. Who writes watches `dirtyFrames`.
+ *   INV-CACHE-4  Slabs take no more than the budget, unless frames that cannot be evicted do, unwritten and
+ *                recent ones: then one slab more than these. Who writes watches `dirtyFrames`.
  *
  * Metadata is in flat arrays, one element a frame. What is read into a frame is verified by the pager.
  */
@@ -78,8 +78,9 @@ export class PageCache {
   constructor(pageBytes: number, budgetBytes: number) {
     this.pageBytes = pageBytes;
     this.pageShift = Math.log2(pageBytes);
-    this.#budgetFrames = Math.floor(budgetBytes / pageBytes);
-    const slabFrames = Math.min(SLAB_BYTES / pageBytes, floorPowerOfTwo(this.#budgetFrames / 4));
+    const frames = Math.floor(budgetBytes / pageBytes);
+    const slabFrames = Math.min(SLAB_BYTES / pageBytes, floorPowerOfTwo(frames / 4));
+    this.#budgetFrames = frames - (frames % slabFrames);
     this.slabShift = Math.log2(slabFrames);
     this.slabMask = slabFrames - 1;
     this.#recentReads = Math.min(RECENT_READS_MAX, this.#budgetFrames >> 1);
@@ -194,7 +195,7 @@ export class PageCache {
   }
 
   #isRecent(frame: number): boolean {
-    return ((this.#reads - this.#stamp[frame]!) | 0) < this.#recentReads;
+    return touchesSince(this.#reads, this.#stamp[frame]!) < this.#recentReads;
   }
 
   /** An empty frame: one that has been so for a while, a new one within the budget, an evicted one. */
@@ -282,6 +283,11 @@ export class PageCache {
     }
     this.slabs.pop();
   }
+}
+
+/** Touches since a stamp, modulo 2^32: an old frame must not look new after 2^31 touches (36 min at 1 M/s). */
+export function touchesSince(reads: number, stamp: number): number {
+  return (reads - stamp) >>> 0;
 }
 
 function grown<T extends Int32Array | Uint8Array | Float64Array>(old: T, larger: T): T {

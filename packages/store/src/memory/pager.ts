@@ -179,10 +179,13 @@ export class Pager {
   #load(page: number, sum: bigint | undefined, tree: number): number {
     assert(sum !== undefined, "INV-PTR-1: a page without a known checksum is in memory", { page });
     const frame = this.cache.take(page, FrameState.CLEAN);
-    const bytes = this.cache.bytes(frame);
-    const why = this.#problem(bytes, page, sum, tree);
+    let why: string | undefined = "it was not read";
+    try {
+      why = this.#problem(this.cache.bytes(frame), page, sum, tree);
+    } finally {
+      if (why !== undefined) this.cache.drop(frame);
+    }
     if (why === undefined) return frame;
-    this.cache.drop(frame);
     const message = `page ${page} of table ${tree} in ${this.#file.path}: ${why}`;
     throw new LedgerError("STORE_PAGE_CORRUPT", message, {
       details: { page, tree, file: this.#file.path },

@@ -49,14 +49,17 @@ export class ValueStore {
     return this.#cleanBytes;
   }
 
+  /** Asked before the tree is touched. @throws LedgerError LIMIT_EXCEEDED */
+  checkLength(bytes: number): void {
+    if (bytes <= STORE_VALUE_BYTES_MAX) return;
+    const message = `a value of ${bytes} bytes; the limit is ${STORE_VALUE_BYTES_MAX}`;
+    throw new LedgerError("LIMIT_EXCEEDED", message, {
+      details: { limit: STORE_VALUE_BYTES_MAX, actual: bytes },
+    });
+  }
+
   /** Keeps a copy of the value and returns the reference for its leaf. */
   put(value: Uint8Array): Uint8Array {
-    if (value.length > STORE_VALUE_BYTES_MAX) {
-      const message = `a value of ${value.length} bytes; the limit is ${STORE_VALUE_BYTES_MAX}`;
-      throw new LedgerError("LIMIT_EXCEEDED", message, {
-        details: { limit: STORE_VALUE_BYTES_MAX, actual: value.length },
-      });
-    }
     const pages = this.#pagesOf(value.length);
     const page = this.#pager.allocator.takeRun(pages);
     this.#dropClean(page, pages);

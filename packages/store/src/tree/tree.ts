@@ -3,8 +3,8 @@
  *
  *   INV-TREE-1  Keys ascend strictly through the leaves; separators part them (branch-page.ts).
  *   INV-TREE-2  All leaves have the same depth.
- *   INV-TREE-3  After a delete every page but the root is at least a third full, or could not be joined with
- *               a neighbour without splitting again.
+ *   INV-TREE-3  A page but the root that a delete leaves less than a third full is joined with a neighbour, or
+ *               shares the cells of one where they do not fit into one page.
  *   INV-TREE-4  A page that is edited has an edited parent, whose pointer carries no checksum until the flush
  *               knows it (INV-PTR-1).
  *
@@ -130,6 +130,7 @@ export class Tree {
   /** Returns whether the key was there. @throws LedgerError STORE_KEY_INVALID, LIMIT_EXCEEDED */
   put(key: Uint8Array, value: Uint8Array): boolean {
     this.#checkKey(key);
+    this.#values.checkLength(value.length);
     this.version++;
     if (this.#root === undefined) this.#plant();
     else this.#descend(key);
@@ -259,6 +260,7 @@ export class Tree {
   /** Makes the pages from the root to the leaf of a key editable and remembers them. */
   #descend(key: Uint8Array): void {
     if (this.#pathEpoch === this.#pager.epoch && this.#isInside(this.#frames[0]!, key)) return;
+    this.#pathEpoch = -1; // A page that cannot be read ends this half way: then there is no path.
     const pager = this.#pager;
     const cache = this.#cache;
     const top = this.#levels - 1;
