@@ -245,15 +245,27 @@ export class Engine implements EnginePort {
     deadlineAtMs?: number,
   ): Promise<EngineReply<C>> {
     try {
-      if (this.#failure !== undefined) throw stoppedBy(this.#failure);
-      if (this.#closing !== undefined) {
-        throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
-      }
-      const handler = this.#handlers[call] as Handler<C>;
-      return Promise.resolve(handler(request, deadlineAtMs));
+      return Promise.resolve(this.ask(call, request, deadlineAtMs));
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  ask<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+    deadlineAtMs?: number,
+  ): EngineReply<C> | Promise<EngineReply<C>> {
+    if (this.#failure !== undefined) throw stoppedBy(this.#failure);
+    if (this.#closing !== undefined) {
+      throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+    }
+    return (this.#handlers[call] as Handler<C>)(request, deadlineAtMs);
+  }
+
+  /** Stops the node for what was found outside of the engine, as a broken invariant of the front. */
+  fail(error: LedgerError): void {
+    this.#die(error);
   }
 
   /** Waits for what was accepted, flushes, and closes everything. Idempotent. */

@@ -256,4 +256,15 @@ export interface EnginePort {
     request: EngineRequest<C>,
     deadlineAtMs?: number,
   ): Promise<EngineReply<C>>;
+
+  /**
+   * The same call for who takes an answer that is there at once without a promise: on the path of a plain check
+   * promises cost more than the engine's own front door.
+   * @throws LedgerError, at once or as the promise's rejection
+   */
+  ask<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+    deadlineAtMs?: number,
+  ): EngineReply<C> | Promise<EngineReply<C>>;
 }

@@ -25,7 +25,14 @@ import {
   type OpenVault,
   readEntity,
 } from "@authledger/state";
-import { type Consistency, equalBytes, type Hasher, LedgerError, limits, type Tuple } from "@authledger/types";
+import {
+  type Consistency,
+  equalBytes,
+  type Hasher,
+  LedgerError,
+  limits,
+  type Tuple,
+} from "@authledger/types";
 import type { AnswerPoint, AnswerProof, EngineReply, EngineRequest, ProveOptions } from "./port.js";
 import type { Signer } from "./signer.js";
 

@@ -1,5 +1,6 @@
 /** The standard health service, grpc.health.v1 (grpc/proto/health/v1/health.proto). */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import type { MethodDefinition } from "@grpc/grpc-js";
 
 export const ServingStatus = {
   UNKNOWN: 0,
@@ -55,15 +56,7 @@ const codec = {
   requestStream: false,
 } as const;
 
-interface HealthMethod {
-  readonly path: string;
-  readonly requestStream: boolean;
-  readonly responseStream: boolean;
-  readonly requestSerialize: (value: HealthCheckRequest) => Buffer;
-  readonly requestDeserialize: (bytes: Buffer) => HealthCheckRequest;
-  readonly responseSerialize: (value: HealthCheckResponse) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => HealthCheckResponse;
-}
+type HealthMethod = MethodDefinition<HealthCheckRequest, HealthCheckResponse>;
 
 /** The definition that servers and clients share. */
 export const HealthService: { readonly check: HealthMethod; readonly watch: HealthMethod } = {

@@ -3,7 +3,9 @@
  * for it loses imports of files that lie in several packages).
  */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import type { MethodDefinition } from "@grpc/grpc-js";
 import { FILE_DESCRIPTOR_SET_BASE64 } from "./gen/descriptor-set.js";
+import { HEALTH_FILE } from "./health-descriptor.js";
 
 export type ReflectionQuestion =
   | { readonly kind: "file"; readonly name: string }
@@ -27,7 +29,7 @@ interface DescribedFile {
 const NOT_FOUND = 5;
 const UNIMPLEMENTED = 12;
 
-/** What the descriptor set says, indexed. */
+/** What the descriptor set and the health service's description say, indexed. */
 export class Reflection {
   readonly #files = new Map<string, DescribedFile>();
   /** The file that declares a symbol. */
@@ -41,6 +43,7 @@ export class Reflection {
       if (field === 1) this.#addFile(input.bytes());
       else input.skip(type);
     }
+    this.#addFile(HEALTH_FILE);
   }
 
   /** The bytes of a ServerReflectionResponse. */
@@ -168,15 +171,7 @@ function decodeRequest(raw: Uint8Array): ReflectionRequest {
   return { question, raw };
 }
 
-interface ReflectionMethod {
-  readonly path: string;
-  readonly requestStream: true;
-  readonly responseStream: true;
-  readonly requestSerialize: (value: ReflectionRequest) => Buffer;
-  readonly requestDeserialize: (bytes: Buffer) => ReflectionRequest;
-  readonly responseSerialize: (value: Uint8Array) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => Uint8Array;
-}
+type ReflectionMethod = MethodDefinition<ReflectionRequest, Uint8Array>;
 
 function method(version: string): ReflectionMethod {
   return {

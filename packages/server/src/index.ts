@@ -1,4 +1,5 @@
 /** The node: configuration, gRPC services, metrics, lifecycle. */
+export { CHANNEL_OPTIONS } from "./channel-options.js";
 export {
   type NodeConfig,
   type NodeConfigInput,

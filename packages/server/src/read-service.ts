@@ -130,17 +130,29 @@ export class ReadService {
     return vaults.known(name) ?? vaults.resolve(name);
   }
 
-  /** Puts a question about a vault to the engine; without a detour where the vault is known. */
+  /** Puts a question about a vault to the engine; without a promise where vault and answer are there at once. */
   #ask<C extends "check" | "get_tip" | "get_block" | "get_checkpoint", R>(
     question: VaultQuestion,
     call: C,
     rest: Omit<EngineRequest<C>, "vault" | "consistency" | "prove">,
     finish: (reply: EngineReply<C>) => R,
-  ): Promise<R> {
+  ): R | Promise<R> {
     const vault = this.#vault(question);
-    const ask = (id: number): Promise<R> =>
-      this.#deps.engine.call(call, this.#request<C>(question, id, rest)).then(finish);
-    return typeof vault === "number" ? ask(vault) : vault.then(ask);
+    if (typeof vault !== "number") {
+      return vault.then((id) => this.#askKnown(question, id, call, rest, finish));
+    }
+    return this.#askKnown(question, vault, call, rest, finish);
+  }
+
+  #askKnown<C extends "check" | "get_tip" | "get_block" | "get_checkpoint", R>(
+    question: VaultQuestion,
+    vault: number,
+    call: C,
+    rest: Omit<EngineRequest<C>, "vault" | "consistency" | "prove">,
+    finish: (reply: EngineReply<C>) => R,
+  ): R | Promise<R> {
+    const reply = this.#deps.engine.ask(call, this.#request<C>(question, vault, rest));
+    return reply instanceof Promise ? reply.then(finish) : finish(reply);
   }
 
   #request<C extends keyof typeof NO_CALL>(

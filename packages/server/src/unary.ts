@@ -1,15 +1,19 @@
 /**
- * The frame around every unary call: decodes strictly, counts, measures, answers errors with details, and
- * knows the deadline. It is on the path of every check, so it allocates one closure and looks up nothing.
+ * The frame around every unary call: decodes strictly, counts, measures, bounds answers, answers errors with
+ * details, and knows the deadline. It is on the path of every check, so it allocates one closure and looks up
+ * nothing; an answer that is there at once is given at once.
  */
 import { decodeStrictly } from "@authledger/proto";
-import { GrpcStatus, LedgerError } from "@authledger/types";
+import { AssertionError, GrpcStatus, LedgerError } from "@authledger/types";
 import type {
   handleUnaryCall,
+  Server,
   ServerUnaryCall,
   sendUnaryData,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { MESSAGE_BYTES_MAX } from "./config.js";
+import type { Connections } from "./connections.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter, RpcMeters } from "./metrics.js";
 
@@ -19,7 +23,40 @@ export interface CallContext {
   readonly deadlineAtMs: number | undefined;
 }
 
-export type Handler<Req, Res> = (request: Req, call: CallContext) => Res | Promise<Res>;
+/** Answers with a message, or with its bytes where it has them ready. */
+export type Handler<Req, Res> = (
+  request: Req,
+  call: CallContext,
+) => Res | Uint8Array | Promise<Res | Uint8Array>;
+
+type AnyHandler = Handler<never, unknown>;
+
+/** What decodes a request. */
+interface RequestCodec {
+  decode(input: never): unknown;
+}
+
+/** The request codecs of a service, by method. */
+export type RequestCodecs<T> = { readonly [K in keyof T]: RequestCodec };
+
+/** A service: its generated definition, what decodes its requests, and what answers them. */
+export interface Service<T extends object> {
+  /** As metrics name it. */
+  readonly name: string;
+  readonly definition: T;
+  readonly requests: RequestCodecs<T>;
+  readonly handlers: { readonly [name: string]: AnyHandler };
+}
+
+/** What all frames of a node share. */
+export interface FrameDeps {
+  readonly meters: RpcMeters;
+  readonly connections: Connections;
+  /** The node has stopped: nothing is answered any more but that. */
+  readonly isStopped: () => boolean;
+  /** An invariant is broken: the node must stop. */
+  readonly onBug: (error: AssertionError) => void;
+}
 
 /** Stands for a request whose bytes are not one. */
 class Malformed {
@@ -30,85 +67,100 @@ class Malformed {
   }
 }
 
-/** What decodes a request. */
-export interface RequestCodec {
-  decode(input: never): unknown;
+interface AnyMethod {
+  readonly responseSerialize: (value: unknown) => Buffer;
 }
 
-/** The request codecs of a service, by method. */
-export type RequestCodecs<T> = { readonly [K in keyof T]: RequestCodec };
-
-/** A service definition whose requests are decoded strictly; malformed ones reach the frame, not the library. */
-export function strictDefinition<T extends object>(definition: T, codecs: RequestCodecs<T>): T {
-  const strict: Record<string, unknown> = {};
-  for (const [name, method] of Object.entries(definition)) {
-    const codec = codecs[name as keyof T] as Parameters<typeof decodeStrictly>[0];
-    const requestDeserialize = (bytes: Uint8Array): unknown => {
-      try {
-        return decodeStrictly(codec, bytes);
-      } catch (cause) {
-        return new Malformed(cause);
-      }
-    };
-    strict[name] = { ...(method as object), requestDeserialize };
-  }
-  return strict as T;
-}
-
-/** All handlers of a service with their frames. */
-export function implement<H extends { readonly [name: string]: Handler<never, unknown> }>(
-  service: string,
-  handlers: H,
-  meters: RpcMeters,
-): UntypedServiceImplementation {
+/** Adds a service whose requests are decoded strictly and whose calls are framed. */
+export function addFramedService<T extends object>(
+  server: Server,
+  { name: service, definition, requests, handlers }: Service<T>,
+  deps: FrameDeps,
+): void {
+  const methods: Record<string, object> = {};
   const framed: UntypedServiceImplementation = {};
-  for (const [name, handler] of Object.entries(handlers)) {
-    const meter = meters.method(`${service}/${name}`);
-    framed[name] = frame(handler, meter) as UntypedServiceImplementation[string];
+  for (const [name, method] of Object.entries(definition) as [keyof T & string, AnyMethod][]) {
+    const codec = requests[name] as Parameters<typeof decodeStrictly>[0];
+    methods[name] = { ...method, requestDeserialize: strictly(codec), responseSerialize: same };
+    const meter = deps.meters.method(`${service}/${name}`);
+    const frame = new Frame(handlers[name]!, method.responseSerialize, meter, deps);
+    framed[name] = frame.handle as UntypedServiceImplementation[string];
   }
-  return framed;
+  server.addService(methods as never, framed);
 }
 
-function frame<Req, Res>(
-  handler: Handler<Req, Res>,
-  meter: MethodMeter,
-): handleUnaryCall<Req, Res> {
-  return (call, callback) => {
-    const start = performance.now();
+/** Malformed requests reach the frame, not the library, which would answer without details. */
+function strictly(codec: Parameters<typeof decodeStrictly>[0]): (bytes: Uint8Array) => unknown {
+  return (bytes) => {
     try {
-      if (call.request instanceof Malformed) throw malformed(call.request);
-      const answer = handler(call.request, contextOf(call));
-      if (answer instanceof Promise) {
-        answer.then(
-          (response) => succeed(callback, meter, start, response),
-          (error: unknown) => fail(callback, meter, start, error),
-        );
-      } else succeed(callback, meter, start, answer);
-    } catch (error) {
-      fail(callback, meter, start, error);
+      return decodeStrictly(codec, bytes);
+    } catch (cause) {
+      return new Malformed(cause);
     }
   };
 }
 
-function succeed<Res>(
-  callback: sendUnaryData<Res>,
-  meter: MethodMeter,
-  start: number,
-  response: Res,
-): void {
-  meter.observe(GrpcStatus.OK, performance.now() - start);
-  callback(null, response);
+/** The frame has encoded the answer, since its size must be known before the library takes it. */
+function same(bytes: Buffer): Buffer {
+  return bytes;
 }
 
-function fail<Res>(
-  callback: sendUnaryData<Res>,
-  meter: MethodMeter,
-  start: number,
-  error: unknown,
-): void {
-  const status = toServiceError(error);
-  meter.observe(status.code ?? GrpcStatus.UNKNOWN, performance.now() - start, error);
-  callback(status);
+class Frame {
+  readonly #handler: AnyHandler;
+  readonly #encode: (message: unknown) => Buffer;
+  readonly #meter: MethodMeter;
+  readonly #deps: FrameDeps;
+
+  constructor(
+    handler: AnyHandler,
+    encode: (message: unknown) => Buffer,
+    meter: MethodMeter,
+    deps: FrameDeps,
+  ) {
+    this.#handler = handler;
+    this.#encode = encode;
+    this.#meter = meter;
+    this.#deps = deps;
+  }
+
+  readonly handle: handleUnaryCall<unknown, Uint8Array> = (call, callback) => {
+    const start = performance.now();
+    try {
+      if (this.#deps.isStopped()) throw stopped();
+      this.#deps.connections.admit(call);
+      if (call.request instanceof Malformed) throw malformed(call.request);
+      const answer = this.#handler(call.request as never, contextOf(call));
+      if (answer instanceof Promise) {
+        answer
+          .then((message) => this.#succeed(call, callback, start, message))
+          .catch((error: unknown) => this.#fail(callback, start, error));
+      } else this.#succeed(call, callback, start, answer);
+    } catch (error) {
+      this.#fail(callback, start, error);
+    }
+  };
+
+  /** INV-NODE-2: what ends after the node has stopped is not answered as if it had been done. */
+  #succeed(
+    call: ServerUnaryCall<unknown, Uint8Array>,
+    callback: sendUnaryData<Uint8Array>,
+    start: number,
+    message: unknown,
+  ): void {
+    if (this.#deps.isStopped()) throw stopped();
+    const bytes = message instanceof Uint8Array ? message : this.#encode(message);
+    if (bytes.length > MESSAGE_BYTES_MAX) throw answerTooLarge(bytes.length);
+    this.#deps.connections.answering(call, bytes.length);
+    this.#meter.observe(GrpcStatus.OK, performance.now() - start);
+    callback(null, bytes);
+  }
+
+  #fail(callback: sendUnaryData<Uint8Array>, start: number, error: unknown): void {
+    const status = toServiceError(error);
+    this.#meter.observe(status.code ?? GrpcStatus.UNKNOWN, performance.now() - start, error);
+    if (error instanceof AssertionError) this.#deps.onBug(error);
+    callback(status);
+  }
 }
 
 /** @throws LedgerError DEADLINE_EXCEEDED when it has passed already */
@@ -127,5 +179,17 @@ function malformed({ cause }: Malformed): LedgerError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new LedgerError("MALFORMED_MESSAGE", `the request's bytes are not its message: ${why}`, {
     cause,
+  });
+}
+
+function stopped(): LedgerError {
+  return new LedgerError("NODE_STOPPED", "the node has stopped after a failure");
+}
+
+/** For answers whose parts were not bounded before; see `answer-budget.ts`. */
+function answerTooLarge(bytes: number): LedgerError {
+  const message = `the answer has ${bytes} bytes; the limit of a message is ${MESSAGE_BYTES_MAX}: ask for less at once`;
+  return new LedgerError("LIMIT_EXCEEDED", message, {
+    details: { field: "answer", limit: MESSAGE_BYTES_MAX, actual: bytes },
   });
 }

@@ -1,12 +1,15 @@
 /**
  * From slugs to internal ids, once at the boundary (L-6). Ids are never used again, so what is known stays
  * true for ever; unknown slugs are asked for each time.
+ *
+ * Bounded by two generations: what is asked for lives in the young one; when that is full it becomes the old
+ * one, and the old one with what nobody asked for since is forgotten. No list of uses is kept.
  */
 import type { EnginePort } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
 
-/** Pairs kept; the oldest go first. */
-const KNOWN_MAX = 100_000;
+/** Pairs kept in each generation: some 10 MB together. */
+const GENERATION_MAX = 50_000;
 
 export interface VaultName {
   readonly organization: bigint;
@@ -15,35 +18,64 @@ export interface VaultName {
 
 export class VaultDirectory {
   readonly #engine: EnginePort;
-  readonly #known = new Map<bigint, Map<bigint, number>>();
-  #count = 0;
+  readonly #generationMax: number;
+  #young = new Generation();
+  #old = new Generation();
 
-  constructor(engine: EnginePort) {
+  constructor(engine: EnginePort, generationMax: number = GENERATION_MAX) {
     this.#engine = engine;
+    this.#generationMax = generationMax;
+  }
+
+  /** Pairs that are known. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
   }
 
   /** The id where it is known already. @throws LedgerError SLUG_REQUIRED */
-  known({ organization, vault }: VaultName): number | undefined {
-    requireSlug(organization, "organization");
-    requireSlug(vault, "vault");
-    return this.#known.get(organization)?.get(vault);
+  known(name: VaultName): number | undefined {
+    const id = this.#young.get(name);
+    if (id !== undefined) return id;
+    requireSlug(name.organization, "organization");
+    requireSlug(name.vault, "vault");
+    const old = this.#old.get(name);
+    if (old !== undefined) this.#remember(name, old);
+    return old;
   }
 
   /** @throws LedgerError ORGANIZATION_NOT_FOUND, VAULT_NOT_FOUND (by rejection) */
   async resolve(name: VaultName): Promise<number> {
     const { vault } = await this.#engine.call("resolve_vault", name);
-    if (this.#count >= KNOWN_MAX) {
-      this.#known.clear();
-      this.#count = 0;
+    this.#remember(name, vault);
+    return vault;
+  }
+
+  #remember(name: VaultName, id: number): void {
+    if (this.#young.size >= this.#generationMax) {
+      this.#old = this.#young;
+      this.#young = new Generation();
     }
-    let vaults = this.#known.get(name.organization);
+    this.#young.set(name, id);
+  }
+}
+
+/** A map with pairs of slugs as keys. */
+class Generation {
+  readonly #ids = new Map<bigint, Map<bigint, number>>();
+  size = 0;
+
+  get({ organization, vault }: VaultName): number | undefined {
+    return this.#ids.get(organization)?.get(vault);
+  }
+
+  set({ organization, vault }: VaultName, id: number): void {
+    let vaults = this.#ids.get(organization);
     if (vaults === undefined) {
       vaults = new Map();
-      this.#known.set(name.organization, vaults);
+      this.#ids.set(organization, vaults);
     }
-    vaults.set(name.vault, vault);
-    this.#count++;
-    return vault;
+    if (!vaults.has(vault)) this.size++;
+    vaults.set(vault, id);
   }
 }
 

@@ -66,11 +66,22 @@ export class FakeEngine implements EnginePort {
     request: EngineRequest<C>,
     deadlineAtMs?: number,
   ): Promise<EngineReply<C>> {
+    return this.ask(call, request, deadlineAtMs);
+  }
+
+  /** Answers at once unless it is told to hold. */
+  ask<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+    deadlineAtMs?: number,
+  ): EngineReply<C> | Promise<EngineReply<C>> {
     this.calls.push({ call, request, deadlineAtMs });
-    if (this.hold !== undefined) await this.hold;
-    const { failure } = this;
-    if (failure !== undefined && (failure.call ?? call) === call) throw failure.error;
-    return (this.#handlers[call] as (request: EngineRequest<C>) => EngineReply<C>)(request);
+    const answer = (): EngineReply<C> => {
+      const { failure } = this;
+      if (failure !== undefined && (failure.call ?? call) === call) throw failure.error;
+      return (this.#handlers[call] as (request: EngineRequest<C>) => EngineReply<C>)(request);
+    };
+    return this.hold === undefined ? answer() : this.hold.then(answer);
   }
 
   /** Requests of one kind of call, in order. */

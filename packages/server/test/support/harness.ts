@@ -1,22 +1,12 @@
 /** The services in front of a fake engine, on a free port, with a real client. */
 import { admin, decodeErrorDetails, type errors, read, write } from "@authledger/proto";
-import {
-  Client,
-  credentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServiceError,
-} from "@grpc/grpc-js";
+import type { AssertionError } from "@authledger/types";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
-import { ADMIN_REQUESTS, AdminService } from "../../src/admin-service.js";
+import { Connections } from "../../src/connections.js";
+import { startGrpcServer } from "../../src/grpc-server.js";
 import { RpcMeters } from "../../src/metrics.js";
-import { READ_REQUESTS, ReadService } from "../../src/read-service.js";
-import { addReflection, Health } from "../../src/standard-services.js";
-import { PageTokens } from "../../src/tokens.js";
-import { implement, strictDefinition } from "../../src/unary.js";
-import { VaultDirectory } from "../../src/vault-directory.js";
-import { WRITE_REQUESTS, WriteService } from "../../src/write-service.js";
+import type { Health } from "../../src/standard-services.js";
 import { FakeEngine } from "./fake-engine.js";
 
 const SERVICES = {
@@ -39,8 +29,11 @@ export interface CallOptions {
 export interface Harness {
   readonly engine: FakeEngine;
   readonly meters: RpcMeters;
+  readonly connections: Connections;
   /** What the server would have logged. */
   readonly logged: unknown[];
+  /** What would have stopped the node; the frames then answer as those of a stopped one. */
+  readonly bugs: AssertionError[];
   readonly health: Health;
   readonly client: Client;
   readonly address: string;
@@ -48,34 +41,36 @@ export interface Harness {
   readonly tenant: { readonly organization: bigint; readonly vault: bigint };
 }
 
-export async function startHarness(): Promise<Harness> {
+export interface HarnessOptions {
+  readonly connections?: Connections;
+}
+
+export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
   const engine = new FakeEngine();
   const logged: unknown[] = [];
+  const bugs: AssertionError[] = [];
   const meters = new RpcMeters((error) => logged.push(error));
-  const server = new Server();
-  const deps = {
-    engine,
-    vaults: new VaultDirectory(engine),
-    pageTokens: new PageTokens(new Uint8Array(32).fill(7)),
-  };
-  const about = { version: "1.2.3", startedAtMs: 77 };
-  server.addService(
-    strictDefinition(SERVICES.read, READ_REQUESTS),
-    implement("ReadService", new ReadService(deps).handlers, meters),
+  const { connections = new Connections() } = options;
+  const server = await startGrpcServer(
+    {
+      host: "127.0.0.1",
+      port: 0,
+      streamsPerConnection: 1_024,
+      version: "1.2.3",
+      startedAtMs: 77,
+      pageTokenKey: new Uint8Array(32).fill(7),
+    },
+    {
+      engine,
+      meters,
+      connections,
+      isStopped: () => bugs.length > 0,
+      onBug: (error) => bugs.push(error),
+    },
   );
-  server.addService(
-    strictDefinition(SERVICES.write, WRITE_REQUESTS),
-    implement("WriteService", new WriteService(deps).handlers, meters),
-  );
-  server.addService(
-    strictDefinition(SERVICES.admin, ADMIN_REQUESTS),
-    implement("AdminService", new AdminService(deps, about).handlers, meters),
-  );
-  const health = new Health(addReflection(server));
-  health.addTo(server);
-  const address = await listen(server);
+  onTestFinished(() => server.stop(0));
+  const address = `127.0.0.1:${server.port}`;
   const client = connect(address);
-  onTestFinished(() => server.forceShutdown());
   const { organization } = await engine.call("create_organization", { name: "o", actor: "" });
   const made = await engine.call("create_vault", {
     organization: organization.slug,
@@ -84,17 +79,8 @@ export async function startHarness(): Promise<Harness> {
   });
   engine.calls.length = 0;
   const tenant = { organization: organization.slug, vault: made.vault.slug };
-  return { engine, meters, logged, health, client, address, tenant };
-}
-
-async function listen(server: Server): Promise<string> {
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
-  return `127.0.0.1:${port}`;
+  const { health } = server;
+  return { engine, meters, connections, logged, bugs, health, client, address, tenant };
 }
 
 /** A client that is closed when the test ends. */

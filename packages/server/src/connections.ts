@@ -1,0 +1,151 @@
+/**
+ * Client connections: how many there are, and how many bytes of answers each has not read. HTTP/2 lets a client
+ * ask on without reading, and the library keeps what it cannot send; so a client that does not read is refused
+ * further answers, and one that has stopped reading is cut off.
+ *
+ *   INV-CONN-1  Large answers that a connection has not read take at most UNREAD_BYTES_MAX and one message more.
+ *
+ * Counted are answers above SMALL_ANSWER_BYTES only, so that a check pays one comparison: small ones are bounded
+ * by the streams of a connection. The library tells when an answer has gone into the connection's frames.
+ */
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { LedgerError } from "@authledger/types";
+
+/** Connections at a time; the kernel's queue holds more, and the rest is refused. */
+const CONNECTIONS_MAX = 1_000;
+/** At 1,024 streams a connection holds at most 4 MiB of answers that are not counted. */
+const SMALL_ANSWER_BYTES = 4 * 1024;
+/** Bytes that one connection may leave unread before it is refused more: two answers of the largest size. */
+export const UNREAD_BYTES_MAX: number = 16 * 1024 * 1024;
+/** ... and all connections together, before the one that has read nothing for longest is cut off. */
+const UNREAD_TOTAL_MAX = 256 * 1024 * 1024;
+/** A connection with unread answers that takes none for so long is cut off: 8 MiB in a minute is 1.1 Mbit/s. */
+const STALL_MS = 60_000;
+const STALL_CHECK_MS = 5_000;
+/** What a refused client is told to wait. */
+const RETRY_MS = 250;
+
+/** What this module needs of a call of the library. */
+export interface AnsweredCall {
+  /** Address and port of the client. */
+  getPeer(): string;
+  /** The library says `cancelled` when a call is over, whatever its end was. */
+  once(event: "cancelled", listener: () => void): unknown;
+}
+
+interface Connection {
+  readonly socket: Socket;
+  unreadBytes: number;
+  /** When an answer was last taken, or the first one began to wait. */
+  movedAtMs: number;
+}
+
+export interface ConnectionsOptions {
+  readonly stallMs?: number;
+  readonly unreadTotalMax?: number;
+}
+
+export class Connections {
+  readonly #stallMs: number;
+  readonly #unreadTotalMax: number;
+  /** By address and port of the client. */
+  readonly #open = new Map<string, Connection>();
+  #unreadTotal = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ stallMs = STALL_MS, unreadTotalMax = UNREAD_TOTAL_MAX }: ConnectionsOptions = {}) {
+    this.#stallMs = stallMs;
+    this.#unreadTotalMax = unreadTotalMax;
+  }
+
+  /** Bytes of large answers that were given to the library and not yet taken by their clients. */
+  get unreadBytes(): number {
+    return this.#unreadTotal;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** Listens, and hands each connection on. Rejects with the error of the system. */
+  async listen(host: string, port: number, handOn: (socket: Socket) => void): Promise<NetServer> {
+    const server = createServer({ noDelay: true }, (socket) => {
+      this.#add(socket);
+      handOn(socket);
+    });
+    server.maxConnections = CONNECTIONS_MAX;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, resolve);
+    });
+    const checkMs = Math.min(STALL_CHECK_MS, this.#stallMs);
+    this.#timer = setInterval(() => this.#cutStalled(), checkMs).unref();
+    server.once("close", () => clearInterval(this.#timer));
+    return server;
+  }
+
+  /** Before any work is done for a call. @throws LedgerError OVERLOADED */
+  admit(call: AnsweredCall): void {
+    if (this.#unreadTotal >= UNREAD_BYTES_MAX) this.#requireRoom(this.#of(call));
+  }
+
+  /** Before an answer is given to the library. @throws LedgerError OVERLOADED; the answer must not be given */
+  answering(call: AnsweredCall, bytes: number): void {
+    if (bytes <= SMALL_ANSWER_BYTES) return;
+    const connection = this.#of(call);
+    if (connection === undefined) return;
+    this.#requireRoom(connection);
+    if (connection.unreadBytes === 0) connection.movedAtMs = performance.now();
+    this.#count(connection, bytes);
+    call.once("cancelled", () => {
+      connection.movedAtMs = performance.now();
+      this.#count(connection, -bytes);
+    });
+    if (this.#unreadTotal > this.#unreadTotalMax) this.#cutOldest();
+  }
+
+  #add(socket: Socket): void {
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const connection = { socket, unreadBytes: 0, movedAtMs: 0 };
+    this.#open.set(peer, connection);
+    socket.once("close", () => {
+      if (this.#open.get(peer) === connection) this.#open.delete(peer);
+    });
+  }
+
+  #of(call: AnsweredCall): Connection | undefined {
+    return this.#open.get(call.getPeer());
+  }
+
+  #count(connection: Connection, bytes: number): void {
+    connection.unreadBytes += bytes;
+    this.#unreadTotal += bytes;
+  }
+
+  #requireRoom(connection: Connection | undefined): void {
+    if (connection === undefined || connection.unreadBytes < UNREAD_BYTES_MAX) return;
+    const { unreadBytes } = connection;
+    const message = `this connection has ${unreadBytes} bytes of answers that it has not read; the limit is ${UNREAD_BYTES_MAX}`;
+    throw new LedgerError("OVERLOADED", message, {
+      details: { unreadBytes, limit: UNREAD_BYTES_MAX },
+      retryAfterMs: RETRY_MS,
+    });
+  }
+
+  #cutStalled(): void {
+    const before = performance.now() - this.#stallMs;
+    for (const { socket, unreadBytes, movedAtMs } of this.#open.values()) {
+      if (unreadBytes > 0 && movedAtMs < before) socket.destroy();
+    }
+  }
+
+  /** Its calls end with it, and so give their bytes back. */
+  #cutOldest(): void {
+    let oldest: Connection | undefined;
+    for (const connection of this.#open.values()) {
+      if (connection.unreadBytes === 0 || connection.socket.destroyed) continue;
+      if (oldest === undefined || connection.movedAtMs < oldest.movedAtMs) oldest = connection;
+    }
+    oldest?.socket.destroy();
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The gRPC side of a node: every service on one port, its health, and its stop.
+ *
+ * Connections are accepted here and handed to the library, since only so can they be counted and cut off.
+ */
+import type { EnginePort } from "@authledger/engine";
+import { admin, read, write } from "@authledger/proto";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
+import { CHANNEL_OPTIONS } from "./channel-options.js";
+import { READ_REQUESTS, ReadService } from "./read-service.js";
+import { addReflection, Health } from "./standard-services.js";
+import { PageTokens } from "./tokens.js";
+import { addFramedService, type FrameDeps } from "./unary.js";
+import { VaultDirectory } from "./vault-directory.js";
+import { WRITE_REQUESTS, WriteService } from "./write-service.js";
+
+export interface GrpcServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly streamsPerConnection: number;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly pageTokenKey: Uint8Array;
+}
+
+export interface GrpcServerDeps extends FrameDeps {
+  readonly engine: EnginePort;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  /** NOT_SERVING until it is told otherwise. */
+  readonly health: Health;
+  /** Takes no more connections, lets running calls finish, then cuts off those that did not. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Rejects with the error of the system when the address cannot be had. */
+export async function startGrpcServer(
+  options: GrpcServerOptions,
+  deps: GrpcServerDeps,
+): Promise<GrpcServer> {
+  const server = new Server({
+    ...CHANNEL_OPTIONS,
+    "grpc.max_concurrent_streams": options.streamsPerConnection,
+  });
+  addServices(server, options, deps);
+  const health = new Health(addReflection(server));
+  health.addTo(server);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const { host } = options;
+  const listener = await deps.connections.listen(host, options.port, (socket) =>
+    injector.injectConnection(socket),
+  );
+  const address = listener.address();
+  const port = typeof address === "object" && address !== null ? address.port : options.port;
+  const stop = async (graceMs: number): Promise<void> => {
+    health.isServing = false;
+    health.endWatches();
+    listener.close();
+    await stopServer(server, graceMs);
+  };
+  return { port, health, stop };
+}
+
+function addServices(server: Server, options: GrpcServerOptions, deps: GrpcServerDeps): void {
+  const { engine } = deps;
+  const services = {
+    engine,
+    vaults: new VaultDirectory(engine),
+    pageTokens: new PageTokens(options.pageTokenKey),
+  };
+  const writeService = {
+    name: "WriteService",
+    definition: write.WriteServiceService,
+    requests: WRITE_REQUESTS,
+    handlers: new WriteService(services).handlers,
+  };
+  const readService = {
+    name: "ReadService",
+    definition: read.ReadServiceService,
+    requests: READ_REQUESTS,
+    handlers: new ReadService(services).handlers,
+  };
+  const adminService = {
+    name: "AdminService",
+    definition: admin.AdminServiceService,
+    requests: ADMIN_REQUESTS,
+    handlers: new AdminService(services, options).handlers,
+  };
+  addFramedService(server, writeService, deps);
+  addFramedService(server, readService, deps);
+  addFramedService(server, adminService, deps);
+}
+
+async function stopServer(server: Server, graceMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const graceful = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const forced = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, graceMs);
+  });
+  await Promise.race([graceful, forced]);
+  clearTimeout(timer);
+}
