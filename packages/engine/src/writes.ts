@@ -162,7 +162,8 @@ export class Writes {
     });
   }
 
-  #propose(
+  /** Asynchronous so that each refusal is that of its own transaction, also one at once. */
+  async #propose(
     vaultId: number,
     request: TransactionRequest,
     actor: string,
