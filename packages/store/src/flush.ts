@@ -16,16 +16,20 @@ import type { Checksum } from "./format/checksum.js";
 import { chainPages, type EncodedChain, encodeChain } from "./format/page-chain.js";
 import { PageType } from "./format/page-header.js";
 import { isSealed, sealPointer } from "./format/pointer.js";
-import { CATALOG_RECORD, encodeCatalog, FREE_RECORD } from "./format/records.js";
+import { CATALOG_RECORD, encodeCatalog, FREE_RECORD, writeFreeExtent } from "./format/records.js";
 import {
+  FLUSH_BYTES_IN_FLIGHT_MAX,
   FLUSH_SEAL_STEP,
+  FLUSH_SHARE,
   FLUSH_SLICE_MS,
+  FLUSH_SLICE_MS_MAX,
   FLUSH_WRITE_BYTES_MAX,
   FLUSH_WRITES_IN_FLIGHT_MAX,
 } from "./limits.js";
 import { FrameState } from "./memory/page-cache.js";
 import type { Pager } from "./memory/pager.js";
 import type { FrozenValue, ValueStore } from "./memory/value-store.js";
+import type { Allocator } from "./space/allocator.js";
 import { pointerAt } from "./tree/branch-page.js";
 import { cellCount, levelOf } from "./tree/slotted-page.js";
 import type { TreeState } from "./tree/tree-state.js";
@@ -95,16 +99,24 @@ function freezeFreeList({ allocator, pageBytes }: Pager): {
   for (;;) {
     let extents = 0;
     allocator.forEachExtent(() => extents++);
-    if (chainPages(extents, FREE_RECORD.size, pageBytes) <= pages.length) break;
-    pages.push(allocator.take());
+    const needed = chainPages(extents, FREE_RECORD.size, pageBytes);
+    if (needed <= pages.length) break;
+    while (pages.length < needed) pages.push(allocator.take());
   }
-  const parts: { page: number; pages: number; freedBy: number }[] = [];
-  allocator.forEachExtent((page, count, freedBy) => parts.push({ page, pages: count, freedBy }));
-  const records = new Uint8Array(parts.length * FREE_RECORD.size);
-  for (const [i, extent] of parts.entries()) {
-    FREE_RECORD.write(records, extent, i * FREE_RECORD.size);
-  }
-  return { pages, records };
+  return { pages, records: encodeFreeList(allocator) };
+}
+
+function encodeFreeList(allocator: Allocator): Uint8Array {
+  let extents = 0;
+  allocator.forEachExtent(() => extents++);
+  const records = new Uint8Array(extents * FREE_RECORD.size);
+  const view = new DataView(records.buffer);
+  let at = 0;
+  allocator.forEachExtent((page, pages, freedBy) => {
+    writeFreeExtent(view, at, { page, pages, freedBy });
+    at += FREE_RECORD.size;
+  });
+  return records;
 }
 
 /** Step 2: checksums bottom-up, then into every page in memory that points at a sealed one. */
@@ -230,7 +242,10 @@ class RunWriter {
   #first = 0;
   #parts: Uint8Array[] = [];
   #bytes = 0;
-  readonly #inFlight = new Set<Promise<void>>();
+  #writesInFlight = 0;
+  #bytesInFlight = 0;
+  /** Resolves whoever waits for a write to end. */
+  #onWritten: (() => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   constructor({ file, pager }: FlushDeps) {
@@ -247,7 +262,7 @@ class RunWriter {
     }
     this.#parts.push(bytes);
     this.#bytes += bytes.length;
-    while (this.#inFlight.size >= FLUSH_WRITES_IN_FLIGHT_MAX) await Promise.race(this.#inFlight);
+    while (this.#isFull) await this.#someWritten();
     // Writes in flight read frames and reach pages that a retry uses: they end before the failure is told.
     if (this.#failure !== undefined) await this.finish();
   }
@@ -255,25 +270,41 @@ class RunWriter {
   /** Resolves when everything is written. Waits for all writes also when one failed. */
   async finish(): Promise<void> {
     this.#send();
-    await Promise.all(this.#inFlight);
+    while (this.#writesInFlight > 0) await this.#someWritten();
     this.#throwIfFailed();
+  }
+
+  get #isFull(): boolean {
+    return (
+      this.#writesInFlight >= FLUSH_WRITES_IN_FLIGHT_MAX ||
+      this.#bytesInFlight >= FLUSH_BYTES_IN_FLIGHT_MAX
+    );
+  }
+
+  #someWritten(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onWritten = resolve;
+    });
   }
 
   #send(): void {
     if (this.#parts.length === 0) return;
-    const write = this.#write(this.#parts, this.#first * this.#pageBytes);
-    this.#inFlight.add(write);
-    void write.then(() => this.#inFlight.delete(write));
+    void this.#write(this.#parts, this.#first * this.#pageBytes, this.#bytes);
     this.#parts = [];
     this.#bytes = 0;
   }
 
-  async #write(parts: readonly Uint8Array[], position: number): Promise<void> {
+  async #write(parts: readonly Uint8Array[], position: number, bytes: number): Promise<void> {
+    this.#writesInFlight++;
+    this.#bytesInFlight += bytes;
     try {
       await this.#file.write(parts, position);
     } catch (error) {
       this.#failure ??= { error };
     }
+    this.#writesInFlight--;
+    this.#bytesInFlight -= bytes;
+    this.#onWritten?.();
   }
 
   #throwIfFailed(): void {
@@ -281,11 +312,12 @@ class RunWriter {
   }
 }
 
-/** Cuts long work into pieces of a few milliseconds. */
+/** Cuts long work into pieces of a few milliseconds; longer ones where each turn of the others is long too. */
 class Slice {
   readonly #deps: FlushDeps;
   #steps = 0;
   #startMs: number;
+  #sliceMs = FLUSH_SLICE_MS;
 
   constructor(deps: FlushDeps) {
     this.#deps = deps;
@@ -295,11 +327,14 @@ class Slice {
   /** Is it time to let others run? */
   isStep(): boolean {
     if (++this.#steps % FLUSH_SEAL_STEP !== 0) return false;
-    return this.#deps.clock.monotonicMs() - this.#startMs >= FLUSH_SLICE_MS;
+    return this.#deps.clock.monotonicMs() - this.#startMs >= this.#sliceMs;
   }
 
   async pause(): Promise<void> {
+    const pausedMs = this.#deps.clock.monotonicMs();
     await this.#deps.timers.yield();
     this.#startMs = this.#deps.clock.monotonicMs();
+    const share = (this.#startMs - pausedMs) * FLUSH_SHARE;
+    this.#sliceMs = Math.min(Math.max(share, FLUSH_SLICE_MS), FLUSH_SLICE_MS_MAX);
   }
 }

@@ -49,14 +49,25 @@ export const EXPORT_PIN_BYTES_MAX: number = 1_024 * MiB;
 /** Part of the cache budget that replaced young pages may fill for pins; then the oldest pin ends: a quarter. */
 export const HELD_CACHE_DIVISOR: number = 4;
 
-/** Longest stretch of a flush without letting others run. */
+/** Stretch of a flush without letting others run. */
 export const FLUSH_SLICE_MS: number = 5;
+/**
+ * Where the others take long for their turns (an entry of 1,000 operations: 30 to 100 ms), a stretch is this part
+ * of what they took, so that a flush beside an import ends before twice as much is dirty; at most so long.
+ */
+export const FLUSH_SHARE = 0.25;
+export const FLUSH_SLICE_MS_MAX: number = 20;
 /** Pages sealed between two looks at the clock: 64 of them take 40 us. */
 export const FLUSH_SEAL_STEP: number = 64;
 /** One write: neighbouring pages, 256 of 4 KiB. */
 export const FLUSH_WRITE_BYTES_MAX: number = 1 * MiB;
-/** Writes handed to the disk at once; the thread pool of Node has four threads. */
-export const FLUSH_WRITES_IN_FLIGHT_MAX: number = 16;
+/**
+ * Writes handed to the disk at once, and their bytes. While entries are applied the loop turns once an entry
+ * (some 30 ms), and scattered pages are a write each: at 16 in flight a flush of 50,000 pages took 10 s. A sync
+ * of the log waits behind them for a few milliseconds at most.
+ */
+export const FLUSH_WRITES_IN_FLIGHT_MAX: number = 1_024;
+export const FLUSH_BYTES_IN_FLIGHT_MAX: number = 16 * MiB;
 
 /** Words of the free map looked at for a run of free pages before the file grows: 2 Mi pages, about 100 us. */
 export const RUN_SEARCH_WORDS_MAX: number = 65_536;

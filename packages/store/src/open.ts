@@ -15,6 +15,7 @@ import {
   CATALOG_RECORD,
   type CatalogEntry,
   decodeCatalog,
+  decodeFreeList,
   FREE_RECORD,
   type FreeExtent,
   u64Of,
@@ -225,21 +226,13 @@ export function readGeneration(
   return {
     superblock,
     catalog: tables,
-    free: decodeFree(free.records),
+    free: decodeFreeList(free.records),
     chainPages: [...catalog.pages, ...free.pages],
   };
 }
 
 function rootOf(page: number, sum: Uint8Array): ChainRoot | undefined {
   return page === 0 ? undefined : { page, sum: u64Of(sum) };
-}
-
-function decodeFree(records: Uint8Array): FreeExtent[] {
-  const out: FreeExtent[] = [];
-  for (let at = 0; at < records.length; at += FREE_RECORD.size) {
-    out.push(FREE_RECORD.read(records, at));
-  }
-  return out;
 }
 
 /** The txid of the first superblock after an open: above all others, in the slot that is not stood on. */
