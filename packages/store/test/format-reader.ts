@@ -55,10 +55,52 @@ export interface ReadGeneration {
   readonly free: readonly (readonly [number, number, number])[];
 }
 
+/** A page of a tree, for those who look at its inside. */
+export interface SeenPage {
+  readonly page: number;
+  readonly table: string;
+  readonly level: number;
+  readonly isRoot: boolean;
+  readonly txid: number;
+  /** Of the page above; of the superblock for a root. */
+  readonly parentTxid: number;
+  readonly lower: number;
+  readonly upper: number;
+  readonly garbage: number;
+  readonly prefixBytes: number;
+  /** Where the keys of the page may lie, as hex: [from, to); undefined without a bound. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  readonly cells: readonly {
+    readonly key: string;
+    readonly at: number;
+    readonly bytes: number;
+    /** Length of the value, and whether it lies in the leaf. */
+    readonly value?: { readonly bytes: number; readonly inline: boolean };
+  }[];
+}
+
 interface Reference {
   readonly page: number;
   readonly pages: number;
   readonly sum: bigint;
+}
+
+interface ReadValue {
+  readonly bytes: number;
+  readonly inline: boolean;
+}
+
+/** Where a page is expected. */
+interface Place {
+  readonly name: string;
+  readonly id: number;
+  readonly level: number;
+  readonly isRoot: boolean;
+  /** Generation of the page above. */
+  readonly txid: number;
+  readonly from: string | undefined;
+  readonly to: string | undefined;
 }
 
 /** Bytes at a place of the file, with little-endian integers. */
@@ -97,8 +139,11 @@ class Bytes {
   }
 }
 
-/** Both generations of a file, the newest first. */
-export function readStore(file: Uint8Array): ReadGeneration[] {
+/** Both generations of a file, the newest first; `see` is shown the pages of all trees. */
+export function readStore(
+  file: Uint8Array,
+  see?: (page: SeenPage, txid: number) => void,
+): ReadGeneration[] {
   const found = new Map<number, ReadGeneration>();
   for (const pageBytes of [512, 1024, 2048, 4096, 8192, 16_384, 32_768]) {
     for (let page = 0; page < 4; page++) {
@@ -107,7 +152,9 @@ export function readStore(file: Uint8Array): ReadGeneration[] {
       if (!isWhole || block.sum(504) !== xxh64(block.bytes.subarray(0, 504))) continue;
       if (block.int(12, 4) !== pageBytes || block.u64(64) % 2 !== page >> 1) continue;
       const txid = block.u64(64);
-      if (!found.has(txid)) found.set(txid, new FileReader(file, pageBytes).generation(block));
+      if (found.has(txid)) continue;
+      const reader = new FileReader(file, pageBytes, (seen) => see?.(seen, txid));
+      found.set(txid, reader.generation(block));
     }
   }
   return [...found.values()].sort((a, b) => b.txid - a.txid);
@@ -116,10 +163,12 @@ export function readStore(file: Uint8Array): ReadGeneration[] {
 class FileReader {
   readonly #file: Uint8Array;
   readonly #pageBytes: number;
+  readonly #see: (page: SeenPage) => void;
 
-  constructor(file: Uint8Array, pageBytes: number) {
+  constructor(file: Uint8Array, pageBytes: number, see: (page: SeenPage) => void) {
     this.#file = file;
     this.#pageBytes = pageBytes;
+    this.#see = see;
   }
 
   generation(block: Bytes): ReadGeneration {
@@ -130,7 +179,9 @@ class FileReader {
       const entries: [string, Uint8Array][] = [];
       const id = record.int(0, 2);
       const root = { page: record.u64(56), pages: 1, sum: record.sum(64) };
-      if (levels > 0) this.#tree(root, id, levels - 1, entries);
+      const [from, to] = [undefined, undefined];
+      const place = { name, id, level: levels - 1, isRoot: true, txid: block.u64(64), from, to };
+      if (levels > 0) this.#tree(root, place, entries);
       if (entries.length !== record.u64(8)) throw new Error(`table ${name} has another count`);
       tables.set(name, { id, levels, entries });
     }
@@ -171,34 +222,63 @@ class FileReader {
     return records;
   }
 
-  #tree(to: Reference, table: number, level: number, entries: [string, Uint8Array][]): void {
+  #tree(to: Reference, place: Place, entries: [string, Uint8Array][]): void {
+    const { level } = place;
     const page = this.#page(to);
-    if (page.int(1, 1) !== level || page.int(36, 2) !== table || to.pages !== 1) {
+    if (page.int(1, 1) !== level || page.int(36, 2) !== place.id || to.pages !== 1) {
       throw new Error(`page ${to.page}: another level or table`);
     }
-    const prefixBytes = page.int(10, 2);
-    const prefix = page.slice(this.#pageBytes - prefixBytes, prefixBytes);
+    const cells: { key: string; at: number; bytes: number; value?: ReadValue }[] = [];
     for (let i = 0; i < page.int(2, 2); i++) {
-      const slot = 40 + 8 * i;
-      const suffixBytes = page.int(slot + 6, 2);
-      const cell = page.int(slot + 4, 2);
-      const rest = Math.max(0, suffixBytes - 4);
-      const head = page.slice(slot, 4).reverse().subarray(0, Math.min(4, suffixBytes));
-      const key = Buffer.concat([prefix, head, page.slice(cell, rest)]).toString("hex");
-      if (level === 0) entries.push([key, this.#payload(page, cell + rest)]);
-      else this.#tree(page.pointer(cell + rest)!, table, level - 1, entries);
+      const { key, at, rest } = this.#cell(page, i, level > 0 && i === 0);
+      if (level > 0) cells.push({ key, at, bytes: rest + 24 });
+      else {
+        const { content, inline } = this.#payload(page, at + rest);
+        entries.push([key, content]);
+        const value = { bytes: content.length, inline };
+        cells.push({ key, at, bytes: rest + (inline ? 2 + content.length : 30), value });
+      }
+    }
+    this.#see({
+      ...{ page: to.page, table: place.name, level, isRoot: place.isRoot, cells },
+      ...{ txid: page.u64(12), parentTxid: place.txid, prefixBytes: page.int(10, 2) },
+      ...{ lower: page.int(20, 2), upper: page.int(22, 2), garbage: page.int(38, 2) },
+      ...{ from: place.from, to: place.to },
+    });
+    const below = { ...place, level: level - 1, isRoot: false, txid: page.u64(12) };
+    for (const [i, { key, at, bytes }] of level > 0 ? cells.entries() : []) {
+      const from = i === 0 ? place.from : key;
+      const until = cells[i + 1]?.key ?? place.to;
+      this.#tree(page.pointer(at + bytes - 24)!, { ...below, from, to: until }, entries);
     }
   }
 
-  #payload(page: Bytes, at: number): Uint8Array {
+  /** The key of a cell, where the cell is, and how much of the key lies in it. */
+  #cell(page: Bytes, index: number, isFirstOfBranch: boolean) {
+    const prefixBytes = page.int(10, 2);
+    const prefix = page.slice(this.#pageBytes - prefixBytes, prefixBytes);
+    const slot = 40 + 8 * index;
+    const suffixBytes = page.int(slot + 6, 2);
+    const at = page.int(slot + 4, 2);
+    if (isFirstOfBranch) {
+      if (page.int(slot, 4) !== 0 || suffixBytes !== 0)
+        throw new Error("the first child has a key");
+      return { key: "", at, rest: 0 };
+    }
+    const rest = Math.max(0, suffixBytes - 4);
+    const head = page.slice(slot, 4).reverse().subarray(0, Math.min(4, suffixBytes));
+    return { key: Buffer.concat([prefix, head, page.slice(at, rest)]).toString("hex"), at, rest };
+  }
+
+  #payload(page: Bytes, at: number): { content: Uint8Array; inline: boolean } {
     const length = page.int(at, 2);
-    if (length < 0x8000) return page.slice(at + 2, length);
+    if (length < 0x8000) return { content: page.slice(at + 2, length), inline: true };
     const { page: first, pages, sum } = page.pointer(at + 2)!;
     const bytes = page.int(at + 26, 4);
     const value = this.#file.slice(first * this.#pageBytes, first * this.#pageBytes + bytes);
     if (pages !== Math.ceil(bytes / this.#pageBytes))
       throw new Error(`page ${first}: wrong extent`);
     if (xxh64(value) !== sum) throw new Error(`page ${first}: wrong checksum of a value`);
-    return value;
+    return { content: value, inline: false };
   }
 }

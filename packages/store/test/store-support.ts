@@ -15,7 +15,7 @@ import { checkStore, PageStore, type StoreOptions, type Table } from "../src/ind
 import type { TableView } from "../src/pins.js";
 
 export const PATH = "/data/state.db";
-const INCARNATION = new Uint8Array(16).fill(7);
+export const INCARNATION: Uint8Array = new Uint8Array(16).fill(7);
 
 export function applied(index: number): {
   index: number;

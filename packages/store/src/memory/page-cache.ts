@@ -6,7 +6,8 @@
  *   INV-CACHE-3  None of the last `recentReads` frames touched is evicted or filled with another page, so an
  *                operation, and a caller with a view, keep the bytes they look at.
  *   INV-CACHE-4  Slabs take no more than the budget, unless frames that cannot be evicted do, unwritten and
- *                recent ones: then one slab more than these. Who writes watches `dirtyFrames`.
+ *                recent ones: then one slab more than these. A flush gives slabs over the budget back, from the
+ *                last one down, once nothing of that kind is in them. Who writes watches `dirtyFrames`.
  *
  * Metadata is in flat arrays, one element a frame. What is read into a frame is verified by the pager.
  */

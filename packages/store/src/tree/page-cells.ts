@@ -121,8 +121,11 @@ function balancedCut(cells: readonly Cell[]): number {
   const half = cells.reduce((sum, cell) => sum + weight(cell), 0) / 2;
   let sum = 0;
   for (let i = 0; i < cells.length; i++) {
-    sum += weight(cells[i]!);
-    if (sum >= half) return Math.min(Math.max(i + 1, 1), cells.length - 1);
+    const own = weight(cells[i]!);
+    sum += own;
+    if (sum < half) continue;
+    const cut = 2 * (sum - half) > own ? i : i + 1;
+    return Math.min(Math.max(cut, 1), cells.length - 1);
   }
   return cells.length - 1;
 }
