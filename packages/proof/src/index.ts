@@ -123,6 +123,7 @@ export {
   type ProvenTrie,
 } from "./trie/proven-trie.js";
 export {
+  checkRecordBytes,
   commitToValue,
   decodeRecord,
   encodeRecord,
@@ -131,6 +132,7 @@ export {
   RecordHasher,
   type StoredRecord,
   type ValueCommitment,
+  writeRecord,
 } from "./trie/record.js";
 export {
   decodeStateProof,

@@ -8,23 +8,25 @@
 import {
   BlockExecutor,
   type CanonicalTransaction,
+  checkRecordBytes,
   configHash,
   type ExecutionResult,
   encodeHeader,
-  encodeRecord,
   Kind,
   keyId,
   type LedgerKey,
   leafHash,
   type NetChange,
   PATH_BYTES,
+  type StoredRecord,
   stateRoot,
   treeRoot,
+  writeRecord,
 } from "@authledger/proof";
-import { assert, compareBytes, HASH_BYTES, type Hasher } from "@authledger/types";
+import { assert, ByteWriter, compareBytes, HASH_BYTES, type Hasher } from "@authledger/types";
 import type { NoncedValue } from "./entry.js";
 import type { OpenVault } from "./open-vault.js";
-import { type Tables, transactionKey } from "./tables.js";
+import { readU48, type Tables, transactionKey } from "./tables.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 
 /** Where a block stands in the log. */
@@ -36,7 +38,11 @@ export interface BlockPlace {
 
 interface PathChange extends NetChange {
   readonly path: Uint8Array;
+  /** The first bytes of the path as a number, to sort by. */
+  readonly rank: number;
 }
+
+const NO_HASH = new Uint8Array(HASH_BYTES);
 
 export class BlockBuilder {
   readonly vault: OpenVault;
@@ -50,6 +56,8 @@ export class BlockBuilder {
   readonly #values = new Map<string, NoncedValue>();
   /** Paths of the keys that were read, by identity. */
   readonly #paths = new Map<LedgerKey, Uint8Array>();
+  readonly #row = new ByteWriter(512);
+  readonly #recordHash = new Uint8Array(HASH_BYTES);
 
   constructor(vault: OpenVault, place: BlockPlace, tables: Tables, hasher: Hasher) {
     this.vault = vault;
@@ -91,40 +99,43 @@ export class BlockBuilder {
   /** Writes the block; returns its hash. */
   finish(): Uint8Array {
     const changes = this.#executor.netChanges().map((change) => this.#locate(change));
-    changes.sort((a, b) => compareBytes(a.path, b.path));
-    this.#writeLeaves(changes);
+    changes.sort((a, b) => a.rank - b.rank || compareBytes(a.path, b.path));
     this.#updateTrie(changes);
     this.#writeTransactions();
     this.vault.append(this.#header(changes));
     return this.vault.tip.blockHash;
   }
 
-  #locate(change: NetChange): PathChange {
-    const path = this.#paths.get(change.key) ?? this.vault.paths.path(change.key);
-    return { ...change, path };
+  #locate({ key, before, after }: NetChange): PathChange {
+    const path = this.#paths.get(key) ?? this.vault.paths.path(key);
+    return { key, before, after, path, rank: readU48(path, 0) };
   }
 
-  #writeLeaves(changes: readonly PathChange[]): void {
+  #writeLeaf({ key, path, before, after }: PathChange): void {
     const { leaf, value } = this.#tables;
     const { vault } = this;
-    const recordHash = new Uint8Array(HASH_BYTES);
-    for (const { key, path, before, after } of changes) {
-      if (after === undefined) {
-        leaf.delete(vault.rowKey(path));
-        if (before?.value !== undefined && key.kind !== Kind.tupleBySubject) {
-          value.delete(vault.rowKey(path));
-        }
-        continue;
+    if (after === undefined) {
+      leaf.delete(vault.rowKey(path));
+      if (before?.value !== undefined && key.kind !== Kind.tupleBySubject) {
+        value.delete(vault.rowKey(path));
       }
-      const record = encodeRecord(key, after);
-      const row = new Uint8Array(HASH_BYTES + record.length);
-      vault.records.hashInto(record, recordHash, 0);
-      vault.leaves.leafInto(path, recordHash, row, 0);
-      row.set(record, HASH_BYTES);
-      const replaced = leaf.put(vault.rowKey(path), row);
-      assert(replaced === (before !== undefined), "both directions of a tuple agree (INV-EXEC-3)");
-      this.#writeValue(key, path, before?.value !== undefined, after.value !== undefined);
+      return;
     }
+    const replaced = leaf.put(vault.rowKey(path), this.#leafRow(key, path, after));
+    assert(replaced === (before !== undefined), "both directions of a tuple agree (INV-EXEC-3)");
+    this.#writeValue(key, path, before?.value !== undefined, after.value !== undefined);
+  }
+
+  /** Leaf hash and record, in a buffer that the next call reuses. */
+  #leafRow(key: LedgerKey, path: Uint8Array, record: StoredRecord): Uint8Array {
+    const row = this.#row;
+    row.clear();
+    writeRecord(row.bytes(NO_HASH), key, record);
+    checkRecordBytes(row.length - HASH_BYTES);
+    const bytes = row.view();
+    this.vault.records.hashInto(recordOfRow(bytes), this.#recordHash, 0);
+    this.vault.leaves.leafInto(path, this.#recordHash, bytes, 0);
+    return bytes;
   }
 
   /** A tuple's condition lies with its authoritative direction. */
@@ -151,7 +162,10 @@ export class BlockBuilder {
       paths.set(path, i * PATH_BYTES);
       deltas[i] = (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
     });
-    this.vault.trie.update(this.height, { count, paths, deltas });
+    const writeLeaves = (from: number, to: number): void => {
+      for (let i = from; i < to; i++) this.#writeLeaf(changes[i]!);
+    };
+    this.vault.trie.update(this.height, { count, paths, deltas, writeLeaves });
   }
 
   #writeTransactions(): void {

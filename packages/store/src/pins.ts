@@ -61,7 +61,16 @@ export class Pin {
     this.#check();
     const state = this.#tables.get(id) ?? { root: undefined, levels: 0, count: 0 };
     const { pager, values } = this.#context;
-    const cursor = (): Cursor => new Cursor(id, state, pager, values, () => this.#check());
+    const check = (): void => this.#check();
+    const source = {
+      id,
+      state,
+      get version() {
+        check();
+        return 0;
+      },
+    };
+    const cursor = (): Cursor => new Cursor(source, pager, values);
     return {
       count: state.count,
       cursor,
@@ -100,9 +109,9 @@ export class Pin {
     this.#onRelease(this);
   }
 
-  #check(): boolean {
+  #check(): void {
     this.expireIfDue();
-    if (this.#ended === "no") return true;
+    if (this.#ended === "no") return;
     const why = this.#ended === "expired" ? "it was held for too long" : "it was released";
     throw new LedgerError("PIN_EXPIRED", `the view of batch ${this.batch} has ended: ${why}`);
   }

@@ -3,13 +3,13 @@
  * from. The arrays are reused by every read.
  */
 
-import type { Table } from "@authledger/store";
+import type { Cursor, Table } from "@authledger/store";
 import { assert, HASH_BYTES } from "@authledger/types";
 import { LEAF_KEY_BYTES, leafKeyBuffer, PATH_AT } from "./leaf-row.js";
 import { copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
 
 export class LeafRange {
-  readonly #table: Table;
+  readonly #cursor: Cursor;
   #count = 0;
   /** Paths of the run, 48 bytes each, ascending. */
   paths: Uint8Array = new Uint8Array(64 * PATH_BYTES);
@@ -17,7 +17,7 @@ export class LeafRange {
   hashes: Uint8Array = new Uint8Array(64 * HASH_BYTES);
 
   constructor(table: Table) {
-    this.#table = table;
+    this.#cursor = table.cursor();
   }
 
   get count(): number {
@@ -34,15 +34,13 @@ export class LeafRange {
     if (count === 0) return;
     const key = leafKeyBuffer(vault);
     copyPrefix(path, 0, bits, key, PATH_AT);
-    const cursor = this.#table.cursor();
-    let more = cursor.seek(key);
+    const cursor = this.#cursor;
+    cursor.renew();
     for (let i = 0; i < count; i++) {
+      const more = i === 0 ? cursor.seek(key) : cursor.next();
       assert(more, "the trie counts no leaf that is not stored", { vault, bits, count, i });
-      const found = cursor.key;
-      for (let j = 0; j < PATH_BYTES; j++) this.paths[i * PATH_BYTES + j] = found[PATH_AT + j]!;
-      const value = cursor.value;
-      for (let j = 0; j < HASH_BYTES; j++) this.hashes[i * HASH_BYTES + j] = value[j]!;
-      more = cursor.next();
+      cursor.copyKey(PATH_AT, this.paths, i * PATH_BYTES);
+      cursor.copyValue(HASH_BYTES, this.hashes, i * HASH_BYTES);
     }
     const last = (count - 1) * PATH_BYTES;
     assert(

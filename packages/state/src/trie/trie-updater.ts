@@ -2,8 +2,8 @@
  * The incremental trie of one vault: 256 buckets, each a binary trie over the leaves whose path begins with
  * the bucket's number (commitment.md, "State" and "Updating and storing it on the page store").
  *
- * An update is given the sorted paths that a block changed, after their leaf rows have been written, and
- * walks only where they lead. Subtrees of up to SMALL_LEAVES_MAX leaves are never stored: they are rebuilt
+ * An update is given the sorted paths that a block changed and walks only where they lead. It has the leaf rows
+ * of a small subtree written just before it reads them: then their pages are at hand. Subtrees of up to SMALL_LEAVES_MAX leaves are never stored: they are rebuilt
  * from their leaf rows, whose hashes lie in the rows. Larger ones have a branch in the cache.
  *
  *   INV-TRIE-1  The hash of a subtree depends on its leaves alone, not on the order of changes.
@@ -34,6 +34,8 @@ export interface TrieChanges {
   readonly paths: Uint8Array;
   /** 1 for a new leaf, -1 for a removed one, 0 for a replaced one. */
   readonly deltas: Int8Array;
+  /** Writes the leaf rows of changes [from, to). Called once for each change, in their order. */
+  writeLeaves(from: number, to: number): void;
 }
 
 /** A subtree as its parent sees it. */
@@ -90,11 +92,11 @@ export class TrieUpdater {
     bits: number,
   ): Subtree {
     const after = count + sum(changes.deltas, from, to);
-    if (count <= SMALL_LEAVES_MAX) return this.#rebuild(changes, from, bits, after);
+    if (count <= SMALL_LEAVES_MAX) return this.#rebuild(changes, from, to, bits, after);
     const branch = node === NO_NODE ? this.#loadFor(changes, from, bits) : node;
     if (after <= SMALL_LEAVES_MAX) {
       this.#removeAll(branch);
-      return this.#rebuild(changes, from, bits, after);
+      return this.#rebuild(changes, from, to, bits, after);
     }
     const fork = this.#firstFork(changes, from, to, branch);
     if (fork < this.#pool.bit(branch)) return this.#insertAbove(changes, from, to, branch, fork);
@@ -206,8 +208,9 @@ export class TrieUpdater {
     this.#cache.remove(branch);
   }
 
-  /** Builds the subtree again from its leaf rows, which the block has already written. */
-  #rebuild(changes: TrieChanges, from: number, bits: number, count: number): Subtree {
+  /** Writes the changed leaf rows of the subtree and builds it again from all of them. */
+  #rebuild(changes: TrieChanges, from: number, to: number, bits: number, count: number): Subtree {
+    changes.writeLeaves(from, to);
     const path = changes.paths.subarray(from * PATH_BYTES, (from + 1) * PATH_BYTES);
     this.#leaves.read(this.#vault, path, bits, count);
     return { count, node: this.#build(0, count, 0) };

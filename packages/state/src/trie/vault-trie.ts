@@ -73,7 +73,7 @@ export class VaultTrie implements TrieSource {
     return this.#tree.top();
   }
 
-  /** Applies the sorted changes of a block whose leaf rows have been written. */
+  /** Applies the sorted changes of a block and has it write their leaf rows. */
   update(height: number, changes: TrieChanges): void {
     const { updater, cache } = this.#deps;
     for (let from = 0; from < changes.count; ) {

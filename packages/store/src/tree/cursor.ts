@@ -7,17 +7,25 @@ import type { PageCache } from "../memory/page-cache.js";
 import type { Pager } from "../memory/pager.js";
 import type { ValueStore } from "../memory/value-store.js";
 import { childIndex, pointerAt } from "./branch-page.js";
-import { hasReference, inlineValue, referenceAt } from "./leaf-page.js";
+import { copyInlineValue, hasReference, inlineValue, referenceAt } from "./leaf-page.js";
 import { cellCount, keyLength, payloadAt, readKey, searchPage } from "./slotted-page.js";
 import type { TreeState } from "./tree-state.js";
 
+/** The tree, or view of one, that a cursor moves in. */
+export interface CursorSource {
+  readonly id: number;
+  readonly state: TreeState;
+  /** Raised by every write. Reading it may throw, where the view has ended. */
+  readonly version: number;
+}
+
 export class Cursor {
-  readonly #tree: number;
-  readonly #state: TreeState;
+  readonly #source: CursorSource;
   readonly #pager: Pager;
   readonly #cache: PageCache;
   readonly #values: ValueStore;
-  readonly #isFresh: () => boolean;
+  #state: TreeState;
+  #version: number;
   /** Page, frame and cell of each level; the leaf at 0. */
   readonly #pages: number[] = [];
   readonly #frames: number[] = [];
@@ -25,20 +33,20 @@ export class Cursor {
   #key = new Uint8Array(64);
   #valid = false;
 
-  /** `isFresh` tells whether the tree is still as it was; it may throw an error of its own. */
-  constructor(
-    tree: number,
-    state: TreeState,
-    pager: Pager,
-    values: ValueStore,
-    isFresh: () => boolean,
-  ) {
-    this.#tree = tree;
-    this.#state = state;
+  constructor(source: CursorSource, pager: Pager, values: ValueStore) {
+    this.#source = source;
     this.#pager = pager;
     this.#cache = pager.cache;
     this.#values = values;
-    this.#isFresh = isFresh;
+    this.#state = source.state;
+    this.#version = source.version;
+  }
+
+  /** Makes a stale cursor one of the tree as it is now, at no entry. Costs less than a new one. */
+  renew(): void {
+    this.#valid = false;
+    this.#state = this.#source.state;
+    this.#version = this.#source.version;
   }
 
   /** Is the cursor at an entry? */
@@ -66,6 +74,24 @@ export class Cursor {
     return hasReference(slab, at)
       ? this.#values.get(slab.bytes, referenceAt(at))
       : inlineValue(slab, at);
+  }
+
+  /** Writes the key without its first `from` bytes to `into` at `at`. */
+  copyKey(from: number, into: Uint8Array, at: number): void {
+    const frame = this.#leaf();
+    const base = this.#cache.base(frame);
+    const { pageBytes } = this.#pager;
+    readKey(this.#cache.slab(frame), base, pageBytes, this.#indexes[0]!, into, at, from);
+  }
+
+  /** Writes the first `length` bytes of the value to `into` at `at`; it has so many. */
+  copyValue(length: number, into: Uint8Array, at: number): void {
+    const frame = this.#leaf();
+    const slab = this.#cache.slab(frame);
+    const payload = payloadAt(slab, this.#cache.base(frame), this.#indexes[0]!);
+    if (hasReference(slab, payload)) {
+      into.set(this.#values.get(slab.bytes, referenceAt(payload)).subarray(0, length), at);
+    } else copyInlineValue(slab, payload, length, into, at);
   }
 
   /** Goes to the first entry whose key is at least `key`. */
@@ -109,15 +135,16 @@ export class Cursor {
   }
 
   #checkFresh(): void {
-    assert(this.#isFresh(), "a cursor is not used after a write to its table", {
-      tree: this.#tree,
+    const { id, version } = this.#source;
+    assert(version === this.#version, "a cursor is not used after a write to its table", {
+      tree: id,
     });
   }
 
   /** The frame of the leaf that the cursor is in. */
   #leaf(): number {
     this.#checkFresh();
-    assert(this.#valid, "a cursor is read only where it is valid", { tree: this.#tree });
+    assert(this.#valid, "a cursor is read only where it is valid", { tree: this.#source.id });
     return this.#frameAt(0);
   }
 
@@ -126,7 +153,7 @@ export class Cursor {
     const { root, levels } = this.#state;
     this.#valid = false;
     if (root === undefined) return false;
-    this.#visit(levels - 1, this.#pager.node(root.page, root.sum, this.#tree));
+    this.#visit(levels - 1, this.#pager.node(root.page, root.sum, this.#source.id));
     return true;
   }
 
@@ -143,7 +170,7 @@ export class Cursor {
     const { root, levels } = this.#state;
     const again =
       level === levels - 1
-        ? this.#pager.node(root!.page, root!.sum, this.#tree)
+        ? this.#pager.node(root!.page, root!.sum, this.#source.id)
         : this.#childOf(level + 1);
     this.#frames[level] = again;
     return again;
@@ -153,7 +180,7 @@ export class Cursor {
     const frame = this.#frameAt(level);
     const slab = this.#cache.slab(frame);
     const at = pointerAt(slab, this.#cache.base(frame), this.#indexes[level]!);
-    return this.#pager.child(slab, at, this.#tree);
+    return this.#pager.child(slab, at, this.#source.id);
   }
 
   /** Follows a key to its leaf; the result of the search there. */

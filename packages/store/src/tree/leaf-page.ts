@@ -6,6 +6,7 @@
  *   INV-LEAF-1  A value lies in its leaf exactly when the cell takes at most a quarter of the page, so that
  *               at least four cells fit in any page and every overfull page can be split in two.
  */
+import { assert } from "@authledger/types";
 import { OVERFLOW_REFERENCE } from "../format/pointer.js";
 import type { Slab } from "../memory/page-cache.js";
 import { HEADER_BYTES, SLOT_BYTES } from "./slotted-page.js";
@@ -57,6 +58,20 @@ export function referenceAt(at: number): number {
 export function inlineValue(slab: Slab, at: number): Uint8Array {
   const from = at + LENGTH_BYTES;
   return slab.bytes.subarray(from, from + slab.view.getUint16(at, true));
+}
+
+/** Writes the first `length` bytes of the value in a payload to `into` at `at`. */
+export function copyInlineValue(
+  slab: Slab,
+  payload: number,
+  length: number,
+  into: Uint8Array,
+  at: number,
+): void {
+  const { bytes, view } = slab;
+  assert(length <= view.getUint16(payload, true), "the value has so many bytes", { length });
+  const from = payload + LENGTH_BYTES;
+  for (let i = 0; i < length; i++) into[at + i] = bytes[from + i]!;
 }
 
 /** Writes a payload: a value, or the bytes of a reference. */

@@ -177,7 +177,7 @@ export function headOf(key: Uint8Array, from: number): number {
   return head >>> 0;
 }
 
-/** Writes the whole key of a cell at `at` of `into`; the caller knows its length. */
+/** Writes the key of a cell without its first `from` bytes at `at` of `into`; the caller knows its length. */
 export function readKey(
   slab: Slab,
   base: number,
@@ -185,20 +185,22 @@ export function readKey(
   index: number,
   into: Uint8Array,
   at: number,
+  from = 0,
 ): void {
   const { bytes, view } = slab;
   const prefix = prefixBytes(slab, base);
-  const prefixFrom = base + pageBytes - prefix;
-  for (let i = 0; i < prefix; i++) into[at + i] = bytes[prefixFrom + i]!;
   const slot = base + HEADER_BYTES + index * SLOT_BYTES;
   const head = view.getUint32(slot, true);
   const word = view.getUint32(slot + HEAD_BYTES, true);
-  const suffix = word >>> 16;
-  let to = at + prefix;
-  const inHead = Math.min(suffix, HEAD_BYTES);
-  for (let i = 0; i < inHead; i++) into[to++] = head >>> (24 - 8 * i);
-  const rest = base + (word & 0xffff);
-  for (let i = 0; i < suffix - HEAD_BYTES; i++) into[to++] = bytes[rest + i]!;
+  const headEnd = prefix + Math.min(word >>> 16, HEAD_BYTES);
+  const end = prefix + (word >>> 16);
+  const prefixFrom = base + pageBytes - prefix;
+  const restFrom = base + (word & 0xffff) - headEnd;
+  const to = at - from;
+  let i = from;
+  for (; i < prefix; i++) into[to + i] = bytes[prefixFrom + i]!;
+  for (; i < headEnd; i++) into[to + i] = head >>> (24 - 8 * (i - prefix));
+  for (; i < end; i++) into[to + i] = bytes[restFrom + i]!;
 }
 
 /** Does the key begin with the page's prefix? Only then can it be inserted without a rebuild. */

@@ -179,14 +179,7 @@ export class Tree {
   }
 
   cursor(): Cursor {
-    const { version } = this;
-    return new Cursor(
-      this.id,
-      this.state,
-      this.#pager,
-      this.#values,
-      () => this.version === version,
-    );
+    return new Cursor(this, this.#pager, this.#values);
   }
 
   /** After a flush failed: the path and the root's checksum are of pages that will be written again. */
