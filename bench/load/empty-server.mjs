@@ -9,22 +9,12 @@
  */
 import { createRequire } from "node:module";
 import { read } from "../../packages/proto/dist/index.js";
-import { limits } from "../../packages/types/dist/index.js";
+import { CHANNEL_OPTIONS, parseNodeConfig } from "../../packages/server/dist/index.js";
 
 // The library of the node itself, not another copy or version of it.
 const require = createRequire(new URL("../../packages/server/package.json", import.meta.url));
 /** @type {typeof import("@grpc/grpc-js")} */
 const grpc = require("@grpc/grpc-js");
-
-/** Those of packages/server/src/node.ts. */
-const CHANNEL_OPTIONS = {
-  "grpc.max_receive_message_length": limits.MESSAGE_BYTES_MAX,
-  "grpc.max_send_message_length": limits.MESSAGE_BYTES_MAX,
-  "grpc.keepalive_time_ms": 60_000,
-  "grpc.keepalive_timeout_ms": 20_000,
-  "grpc.keepalive_permit_without_calls": 1,
-  "grpc.max_concurrent_streams": 1_024,
-};
 
 const given = process.argv[2];
 const response =
@@ -32,7 +22,10 @@ const response =
     ? read.CheckResponse.fromPartial({ allowed: true, height: 1n, token: Buffer.alloc(24, 1) })
     : read.CheckResponse.decode(Buffer.from(given, "hex"));
 
-const server = new grpc.Server(CHANNEL_OPTIONS);
+const server = new grpc.Server({
+  ...CHANNEL_OPTIONS,
+  "grpc.max_concurrent_streams": parseNodeConfig({}).streamsPerConnection,
+});
 server.addService(/** @type {any} */ ({ check: read.ReadServiceService.check }), {
   /**
    * @param {unknown} _call

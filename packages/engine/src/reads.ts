@@ -55,8 +55,16 @@ export interface ReadDeps {
 /** What else is in an answer, for its limit: its bytes, and the request's field that makes it so large. */
 interface AnswerSize {
   readonly bytes: number;
-  readonly field: string;
+  readonly field: keyof typeof SMALLER;
 }
+
+/** How a caller gets a smaller answer, by the field that decides about its size. */
+const SMALLER = {
+  keys: "ask for fewer keys at once",
+  tuples: "ask about fewer tuples at once",
+  page_size: "ask for smaller pages, name the relation too, or ask without a proof",
+  transactions: "ask without the transactions, or without a proof",
+} as const;
 
 interface Questions {
   readonly gets?: readonly LedgerKey[];
@@ -89,7 +97,7 @@ export class Reads {
     const at = this.#point(vault);
     if (request.prove === undefined) return { entities, at };
     const gets = request.keys.map(entityKey);
-    const size = { bytes, field: "keys" };
+    const size: AnswerSize = { bytes, field: "keys" };
     return { entities, at, proof: await this.#prove(vault, request.prove, { gets }, size) };
   }
 
@@ -100,7 +108,7 @@ export class Reads {
     const at = this.#point(vault);
     if (request.prove === undefined) return { allowed, at };
     const gets = request.tuples.map(tupleKey);
-    const size = { bytes: allowed.length, field: "tuples" };
+    const size: AnswerSize = { bytes: allowed.length, field: "tuples" };
     return this.#prove(vault, request.prove, { gets }, size).then((proof) => ({
       allowed,
       at,
@@ -125,7 +133,8 @@ export class Reads {
       from,
       to: next,
     };
-    const size = { bytes: tuples.reduce((sum, row) => sum + rowBytes(row), 0), field: "page_size" };
+    const bytes = tuples.reduce((sum, row) => sum + rowBytes(row), 0);
+    const size: AnswerSize = { bytes, field: "page_size" };
     return { ...reply, proof: await this.#prove(vault, prove, questions, size) };
   }
 
@@ -157,7 +166,7 @@ export class Reads {
     };
     if (request.prove === undefined) return reply;
     const bytes = transactions.reduce((sum, transaction) => sum + transaction.length, 0);
-    const size = { bytes, field: "transactions" };
+    const size: AnswerSize = { bytes, field: "transactions" };
     return {
       ...reply,
       proof: await this.#proveHeader(vault, request.prove, height, header, EMPTY, size),
@@ -232,10 +241,10 @@ export class Reads {
       to: questions.to,
     }));
     const config = isKnown ? [] : [{ kind: Kind.ledgerRecord, partition: "ledger" }];
-    const proof = encodeStateProof(vault.trie, vault.paths, {
-      gets: questions.gets ?? [],
-      lists: [...lists, ...config],
-    });
+    const asked = { gets: questions.gets ?? [], lists: [...lists, ...config] };
+    // A proof of no bucket is none: who asks nothing gets the history alone.
+    const isAsked = asked.gets.length + asked.lists.length > 0;
+    const proof = isAsked ? encodeStateProof(vault.trie, vault.paths, asked) : EMPTY;
     return this.#proveHeader(vault, prove, header.height, bytes, proof, size, questions);
   }
 
@@ -287,10 +296,12 @@ function rowBytes({ tuple }: { readonly tuple: Tuple }): number {
   return tuple.resource.length + tuple.relation.length + tuple.subject.length + ROW_BYTES;
 }
 
-/** `field` is the part of the request that the caller can make smaller. */
-function answerTooLarge(field: string, facts: Readonly<Record<string, number>>): LedgerError {
+function answerTooLarge(
+  field: AnswerSize["field"],
+  facts: Readonly<Record<string, number>>,
+): LedgerError {
   const limit = limits.MESSAGE_BYTES_MAX;
-  const message = `the answer would not fit a message of ${limit} bytes: ask with fewer or smaller ${field} at once`;
+  const message = `the answer would not fit a message of ${limit} bytes: ${SMALLER[field]}`;
   return new LedgerError("LIMIT_EXCEEDED", message, { details: { field, limit, ...facts } });
 }
 

@@ -3,10 +3,12 @@
  * ask on without reading, and the library keeps what it cannot send; so a client that does not read is refused
  * further answers, and one that has stopped reading is cut off.
  *
- *   INV-CONN-1  Large answers that a connection has not read take at most UNREAD_BYTES_MAX and one message more.
+ *   INV-CONN-1  Large answers that a connection has not read take at most UNREAD_BYTES_MAX and one message more,
+ *               and once as much in frames on their way to its socket.
  *
  * Counted are answers above SMALL_ANSWER_BYTES only, so that a check pays one comparison: small ones are bounded
- * by the streams of a connection. The library tells when an answer has gone into the connection's frames.
+ * by the streams of a connection, and all together by the memory of an HTTP/2 session (channel-options.ts). The
+ * library tells when an answer has gone into frames, which it does only while the socket takes them.
  */
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { LedgerError } from "@authledger/types";

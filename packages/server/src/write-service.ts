@@ -1,7 +1,13 @@
 /** WriteService over the engine's port. */
 import type { EngineReply } from "@authledger/engine";
 import { write } from "@authledger/proto";
-import { limits, type TransactionRequest } from "@authledger/types";
+import {
+  LedgerError,
+  limits,
+  type Operation,
+  type TransactionRequest,
+  utf8Length,
+} from "@authledger/types";
 import { checkCount, itemsOf, transactionOf } from "./convert-request.js";
 import { batchResultMessage, refusalError, resultMessage } from "./convert-response.js";
 import type { ServiceDeps } from "./read-service.js";
@@ -41,6 +47,7 @@ export class WriteService {
     batchWrite: async (request, call) => {
       checkCount(request.transactions.length, limits.BATCH_TRANSACTIONS_MAX, "transactions");
       const transactions = itemsOf(request.transactions, "transactions", transactionOf);
+      if (request.prove) requireProofsFit(transactions);
       const { outcomes, at } = await this.#write(request, transactions, call);
       return { results: outcomes.map(batchResultMessage), token: tokenOf(request, at) };
     },
@@ -56,6 +63,32 @@ export class WriteService {
     const { prove } = request;
     return engine.call("write", { vault, transactions, actor: ANONYMOUS, prove }, deadlineAtMs);
   }
+}
+
+/** Header, path and framing of an inclusion proof, and what the canonical form of an operation adds to its texts. */
+const INCLUSION_BYTES = 1_024;
+const OPERATION_BYTES = 64;
+
+/** What is written must be answered, so a proof that would not fit a message is refused before. */
+function requireProofsFit(transactions: readonly TransactionRequest[]): void {
+  let bytes = 0;
+  for (const { operations } of transactions) {
+    bytes += INCLUSION_BYTES;
+    for (const operation of operations) bytes += OPERATION_BYTES + namesBytes(operation);
+  }
+  const limit = limits.MESSAGE_BYTES_MAX;
+  if (bytes <= limit) return;
+  const message = `the proofs of ${transactions.length} transactions may take ${bytes} bytes; the limit is ${limit}: write fewer at once, or without proofs`;
+  throw new LedgerError("LIMIT_EXCEEDED", message, {
+    details: { field: "transactions", limit, actual: bytes },
+  });
+}
+
+/** Texts that the canonical form repeats; of values it has the hashes only. */
+function namesBytes(operation: Operation): number {
+  if (!("tuple" in operation)) return utf8Length(operation.key);
+  const { resource, relation, subject } = operation.tuple;
+  return utf8Length(resource) + utf8Length(relation) + utf8Length(subject);
 }
 
 function tokenOf({ organization, vault }: VaultName, at: EngineReply<"write">["at"]): Uint8Array {

@@ -58,6 +58,8 @@ export class FakeEngine implements EnginePort {
   #index = 0;
   /** Thrown by the calls it names, or by all of them. */
   failure: { readonly call?: EngineCall; readonly error: unknown } | undefined;
+  /** What `get_trust_anchor` answers instead of its own text. */
+  anchor: string | undefined;
   /** Answers wait for this. */
   hold: Promise<void> | undefined;
 
@@ -133,7 +135,7 @@ export class FakeEngine implements EnginePort {
     get_consistency_proof: ({ fromSize, toSize }) => ({
       proof: [new Uint8Array([fromSize]), new Uint8Array([toSize])],
     }),
-    get_trust_anchor: ({ vault }) => ({ anchor: `anchor of ${vault}` }),
+    get_trust_anchor: ({ vault }) => ({ anchor: this.anchor ?? `anchor of ${vault}` }),
     create_organization: ({ name }) => {
       const slug = this.#slug++;
       const organization = { slug, name, status: "active", createdAtMs: 5 } as const;

@@ -1,0 +1,128 @@
+/** Clients that ask and do not read: memory stays bounded, others are served, and who stalls is cut off. */
+import { read } from "@authledger/proto";
+import { describe, expect, it } from "vitest";
+import { Connections, UNREAD_BYTES_MAX } from "../src/connections.js";
+import { call, type Harness, methodOf, startHarness } from "./support/harness.js";
+import { TUPLE, transaction } from "./support/requests.js";
+import { SilentClient } from "./support/silent-client.js";
+
+const MiB = 1024 * 1024;
+const RESOURCE_EXHAUSTED = 8;
+
+/** A harness with an entity of 1 MiB, and the bytes of a request for it. */
+async function withLargeEntity(
+  connections = new Connections(),
+): Promise<{ h: Harness; path: string; message: Uint8Array }> {
+  const h = await startHarness({ connections });
+  const set = { key: "big", value: new Uint8Array(MiB), expiresAtMs: 0n };
+  const operations = [{ operation: { $case: "setEntity", value: set } }];
+  const request = { ...h.tenant, transaction: transaction(operations), prove: false };
+  await call(h.client, ["write", "write"], request);
+  const message = read.ReadRequest.encode(
+    read.ReadRequest.fromPartial({ ...h.tenant, key: "big" }),
+  ).finish();
+  return { h, path: methodOf("read", "read").path, message };
+}
+
+/** Waits until something holds. */
+async function until(what: () => boolean): Promise<void> {
+  const begin = performance.now();
+  while (!what()) {
+    if (performance.now() - begin > 10_000) throw new Error(`never: ${what.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+function answers(h: Harness, method: string, code: number): number {
+  const [, meter] = [...h.meters.entries()].find(([name]) => name === method)!;
+  return meter.counts[code]!;
+}
+
+// INV-CONN-1
+describe("a client that never reads", () => {
+  it.each([
+    ["its window", 0],
+    ["its socket, with all the window there is", undefined],
+  ])("%s is refused more than it may leave unread, and others are served", async (_, window) => {
+    const { h, path, message } = await withLargeEntity();
+    const silent = await SilentClient.open(h.address, window);
+    const before = process.memoryUsage().arrayBuffers;
+    const asked = 400;
+    for (let i = 0; i < asked; i++) await silent.ask(path, message);
+    const done = (): number =>
+      answers(h, "ReadService/read", 0) + answers(h, "ReadService/read", RESOURCE_EXHAUSTED);
+    await until(() => done() >= asked);
+    const given = answers(h, "ReadService/read", 0);
+    expect(given * MiB).toBeGreaterThanOrEqual(UNREAD_BYTES_MAX);
+    expect(given * MiB).toBeLessThanOrEqual(2 * UNREAD_BYTES_MAX + 4 * MiB);
+    expect(h.connections.unreadBytes).toBeLessThanOrEqual(UNREAD_BYTES_MAX + 9 * MiB);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100 * MiB);
+    expect(h.logged.at(-1)).toMatchObject({
+      code: "OVERLOADED",
+      details: { limit: UNREAD_BYTES_MAX },
+    });
+    const other = await call<read.ReadResponse>(h.client, ["read", "read"], {
+      ...h.tenant,
+      key: "big",
+    });
+    expect(other.entity?.value).toHaveLength(MiB);
+    silent.close();
+    await until(() => h.connections.unreadBytes === 0);
+  });
+
+  it("and asks on and on for small answers is not read from any more", async () => {
+    const h = await startHarness();
+    const silent = await SilentClient.open(h.address);
+    const { path } = methodOf("read", "check");
+    const message = read.CheckRequest.encode(
+      read.CheckRequest.fromPartial({ ...h.tenant, tuple: TUPLE }),
+    ).finish();
+    let isTaken = true;
+    for (let i = 0; i < 400 && isTaken; i++) {
+      const taken = silent.ask(path, message, 500).then(() => true);
+      const stuck = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 1_000));
+      isTaken = (await Promise.race([taken, stuck])) && !silent.isClosed;
+    }
+    // The buffers of the system are full on both sides, and the server holds no more than they do.
+    expect(isTaken).toBe(false);
+    expect(answers(h, "ReadService/check", 0)).toBeLessThan(200_000);
+    expect(await call(h.client, ["read", "check"], { ...h.tenant, tuple: TUPLE })).toBeDefined();
+  });
+
+  it("for too long is cut off", async () => {
+    const { h, path, message } = await withLargeEntity(new Connections({ stallMs: 200 }));
+    const silent = await SilentClient.open(h.address, 0);
+    await silent.ask(path, message);
+    await until(() => h.connections.unreadBytes > MiB);
+    await until(() => h.connections.unreadBytes === 0);
+    await until(() => h.connections.count === 1);
+  });
+
+  it("is the first to be cut off when all together leave too much unread", async () => {
+    const { h, path, message } = await withLargeEntity(
+      new Connections({ unreadTotalMax: 5 * MiB }),
+    );
+    const first = await SilentClient.open(h.address, 0);
+    const second = await SilentClient.open(h.address, 0);
+    for (let i = 0; i < 2; i++) await first.ask(path, message);
+    await until(() => h.connections.unreadBytes > 2 * MiB);
+    for (let i = 0; i < 3; i++) await second.ask(path, message);
+    await until(() => h.connections.unreadBytes > 3 * MiB && h.connections.count === 2);
+    expect(h.connections.unreadBytes).toBeLessThan(4 * MiB);
+  });
+});
+
+describe("a client that reads", () => {
+  it("gets as many large answers as it asks for", async () => {
+    const { h } = await withLargeEntity();
+    for (let round = 0; round < 4; round++) {
+      const reads = Array.from({ length: 10 }, () =>
+        call<read.ReadResponse>(h.client, ["read", "read"], { ...h.tenant, key: "big" }),
+      );
+      for (const answer of await Promise.all(reads)) {
+        expect(answer.entity?.value).toHaveLength(MiB);
+      }
+    }
+    await until(() => h.connections.unreadBytes === 0);
+  });
+});
