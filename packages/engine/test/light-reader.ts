@@ -52,10 +52,12 @@ export class LightReader {
   /** Asks a node for tuples and checks every one of its answers against the proof. */
   async check({ engine, time }: TestNode, tuples: readonly Tuple[]): Promise<boolean[]> {
     const { vault, prove } = this;
+    // The head is of the time of the question, whatever passes until the answer is here.
+    const nowMs = time.wallMs;
     const request = { vault, consistency: LINEARIZABLE, tuples, prove };
     const { allowed, proof } = await engine.call("check", request);
     const queries = tuples.map((tuple) => ({ kind: "get", key: tupleKey(tuple) }) as const);
-    return this.ask(proof!, queries, time.wallMs).map(({ kind }, i) => {
+    return this.ask(proof!, queries, nowMs).map(({ kind }, i) => {
       if ((kind === "present") !== allowed[i]) throw new Error("answer and proof differ");
       return kind === "present";
     });

@@ -193,6 +193,15 @@ describe("a proven read", () => {
     expect(reader.trust.head.size).toBe(3n);
   });
 
+  test("of nothing is a proof of the history alone", async () => {
+    const { vault, reader, ...node } = await start();
+    await reader.check(node, [tupleOf("doc:1")]);
+    const ask = { vault, consistency: LINEARIZABLE, tuples: [], prove: reader.prove };
+    const { allowed, proof } = await node.engine.call("check", ask);
+    expect([allowed, proof!.stateProof]).toEqual([[], new Uint8Array(0)]);
+    expect(reader.verify(proof!, node.time.wallMs).kind).toBe("current");
+  });
+
   test("of entities carries values that the client can commit to", async () => {
     const { engine, vault, reader, time } = await start();
     await writeOne(engine, vault, [setEntity("user:ada", "hello")]);

@@ -212,6 +212,7 @@ describe("flushes", () => {
 });
 
 describe("INV-FLUSHER-2: after the node has stopped", () => {
+  /** The story: a flush that ran when an entry failed ended, found the next one due, and wrote half an entry. */
   test("no flush begins, though one is due, asked for, or was waiting", async () => {
     const scene = new Scene();
     scene.time.advance(FLUSH_INTERVAL_MS);
