@@ -16,7 +16,7 @@ import {
 import * as rules from "./tidy/rules.js";
 
 const PURE = new Set(["types", "proof", "state", "raft", "authz"]);
-const NOT_OURS = new Set([".git", "node_modules", "data", "coverage"]);
+const NOT_OURS = new Set([".authledger", ".git", "node_modules", "data", "coverage"]);
 
 const sources = [...packageSources(), ...filesUnder("scripts", /\.mjs$/)];
 const tests = testFiles();

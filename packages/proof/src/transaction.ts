@@ -119,7 +119,7 @@ function readTransaction(input: ByteReader): CanonicalTransaction {
 }
 
 /** Writes one operation; exported for its bytes alone. */
-export function writeOp(out: ByteWriter, op: CanonicalOp): void {
+function writeOp(out: ByteWriter, op: CanonicalOp): void {
   switch (op.op) {
     case "create_tuple":
       writeTuple(out.u8(OpCode.createTuple), op.tuple).u64(op.expiresAtMs);

@@ -59,7 +59,7 @@ export interface CallOptions {
   readonly requestId?: string | undefined;
 }
 
-export const DEADLINE_MS_DEFAULT = 5_000;
+const DEADLINE_MS_DEFAULT = 5_000;
 const DEADLINE_MS_MAX = 3_600_000;
 const ATTEMPTS_DEFAULT = 5;
 const ATTEMPTS_MAX = 1_000;

@@ -34,7 +34,7 @@ async function runCheck(run: Run, tuple = ""): Promise<number> {
 }
 
 /** How an answer was verified, for people and programs. */
-export function verifiedFields(verified: Verified | undefined): Record<string, Printable> {
+function verifiedFields(verified: Verified | undefined): Record<string, Printable> {
   if (verified === undefined) return {};
   const { kind, origin, timeMs, trustedSize, trustedRoot } = verified;
   return {

@@ -18,7 +18,7 @@ import {
 } from "./settings.js";
 
 /** Options of a command, as commander gives them. */
-export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 /** What a command works with. */
 export interface Run {

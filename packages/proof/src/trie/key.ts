@@ -83,7 +83,7 @@ export function encodeKey(key: LedgerKey): Uint8Array {
 }
 
 /** Reads K. The kind is not checked here; `keyFormProblem` is for bytes from outside. */
-export function readKey(input: ByteReader): LedgerKey {
+function readKey(input: ByteReader): LedgerKey {
   return {
     kind: input.u8("kind") as Kind,
     partition: input.lp16("partition"),

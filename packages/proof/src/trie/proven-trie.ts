@@ -19,12 +19,12 @@ import {
 
 export type ProvenNode = ProvenEmpty | ShownLeaf | HashedLeaf | ProvenBranch | PrunedNode;
 
-export interface ProvenEmpty {
+interface ProvenEmpty {
   readonly kind: "empty";
   readonly hash: Uint8Array;
 }
 
-export interface ShownLeaf {
+interface ShownLeaf {
   readonly kind: "shown";
   readonly path: Uint8Array;
   readonly record: LedgerRecord;
@@ -34,14 +34,14 @@ export interface ShownLeaf {
   readonly hash: Uint8Array;
 }
 
-export interface HashedLeaf {
+interface HashedLeaf {
   readonly kind: "hashed";
   readonly path: Uint8Array;
   readonly recordHash: Uint8Array;
   readonly hash: Uint8Array;
 }
 
-export interface ProvenBranch {
+interface ProvenBranch {
   readonly kind: "branch";
   readonly bit: number;
   /** A path below, or the prefix: the first `bit` bits count. */
@@ -52,7 +52,7 @@ export interface ProvenBranch {
 }
 
 /** A subtree of which only the hash is known. */
-export interface PrunedNode {
+interface PrunedNode {
   readonly kind: "pruned";
   readonly hash: Uint8Array;
 }

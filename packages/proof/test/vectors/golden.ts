@@ -47,7 +47,7 @@ export interface GoldenTransaction {
   leaf_hash: string;
 }
 
-export interface GoldenBlock {
+interface GoldenBlock {
   what: string;
   height: number;
   timestamp_ms: number;

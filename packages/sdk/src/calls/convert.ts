@@ -152,5 +152,5 @@ export function malformed(what: string): LedgerError {
   return new LedgerError("CODEC_DECODE", `the server sent ${what}`);
 }
 
-export type ProveMessage = common.Prove;
-export type ListRequest = read.ListRelationshipsRequest;
+type ProveMessage = common.Prove;
+type ListRequest = read.ListRelationshipsRequest;

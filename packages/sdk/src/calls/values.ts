@@ -1,5 +1,5 @@
 /** What calls take and give, in the types of the language: bigint for u64, plain bytes, tokens as text. */
-import type { errors } from "@authledger/proto";
+
 import type { LedgerError, Operation, OperationStatus, Tuple } from "@authledger/types";
 import type { Consistency, ConsistencyToken } from "../consistency.js";
 import type { CallOptions } from "../options.js";
@@ -7,8 +7,6 @@ import type { Verified } from "../verify/verify.js";
 
 /** `resource#relation@subject` as text, or its parts. */
 export type TupleInput = string | Tuple;
-
-export type { errors };
 
 /** A tuple as it is stored. */
 export interface Relationship {

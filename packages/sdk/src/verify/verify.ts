@@ -58,7 +58,7 @@ export interface Verified {
 }
 
 /** What the verifier asks servers for. */
-export interface VerifierCalls {
+interface VerifierCalls {
   /** The vault's anchor as the server tells it. */
   anchor(): Promise<string>;
   consistency(fromSize: bigint, toSize: bigint): Promise<Uint8Array[]>;
