@@ -3,8 +3,9 @@
  * the bucket's number (commitment.md, "State" and "Updating and storing it on the page store").
  *
  * An update is given the sorted paths that a block changed and walks only where they lead. It has the leaf rows
- * of a small subtree written just before it reads them: then their pages are at hand. Subtrees of up to SMALL_LEAVES_MAX leaves are never stored: they are rebuilt
- * from their leaf rows, whose hashes lie in the rows. Larger ones have a branch in the cache.
+ * of a small subtree written just before it reads them: then their pages are at hand. Subtrees of up to
+ * SMALL_LEAVES_MAX leaves are never stored: they are rebuilt from their leaf rows, whose hashes lie in the rows.
+ * Larger ones have a branch in the cache.
  *
  *   INV-TRIE-1  The hash of a subtree depends on its leaves alone, not on the order of changes.
  *   INV-TRIE-2  A branch exists in cache or table exactly when more than SMALL_LEAVES_MAX leaves are below it.
@@ -139,6 +140,8 @@ export class TrieUpdater {
         this.#pool.setSide(joined, s, sub.count, this.hash, sub.node);
       }
     }
+    // The block may have removed the last leaf below the branch.
+    if (this.#pool.sideCount(joined, side) === 0) return this.#collapse(joined, 1 - side);
     return this.#settle(joined);
   }
 
