@@ -141,9 +141,10 @@ class Bytes {
 
 /** Both generations of a file, the newest first; `see` is shown the pages of all trees. */
 export function readStore(
-  file: Uint8Array,
+  from: Uint8Array,
   see?: (page: SeenPage, txid: number) => void,
 ): ReadGeneration[] {
+  const file = Uint8Array.from(from); // slices of a Buffer would be views
   const found = new Map<number, ReadGeneration>();
   for (const pageBytes of [512, 1024, 2048, 4096, 8192, 16_384, 32_768]) {
     for (let page = 0; page < 4; page++) {

@@ -7,7 +7,7 @@
  *                operation, and a caller with a view, keep the bytes they look at.
  *   INV-CACHE-4  Slabs take no more than the budget, unless frames that cannot be evicted do, unwritten and
  *                recent ones: then one slab more than these. A flush gives slabs over the budget back, from the
- *                last one down, once nothing of that kind is in them. Who writes watches `dirtyFrames`.
+ *                last one down, once nothing unwritten is in them. Who writes watches `dirtyFrames`.
  *
  * Metadata is in flat arrays, one element a frame. What is read into a frame is verified by the pager.
  */
@@ -180,7 +180,10 @@ export class PageCache {
     this.state[frame] = state;
   }
 
-  /** Gives back slabs over the budget, as far as nothing unwritten is in them. Called after a flush. */
+  /**
+   * Gives back slabs over the budget, as far as nothing unwritten is in them. Called after a flush, in a turn of
+   * its own: no view is alive then, so recent frames go too. A large load leaves them in the last slabs.
+   */
   shrink(): void {
     const keep = Math.max(1, Math.ceil(this.#budgetFrames / (this.slabMask + 1)));
     let dropped = false;
@@ -272,7 +275,6 @@ export class PageCache {
     for (let frame = first; frame <= first + this.slabMask; frame++) {
       const state = this.state[frame];
       if (state !== FrameState.EMPTY && state !== FrameState.CLEAN) return false;
-      if (this.#isRecent(frame)) return false;
     }
     return true;
   }
