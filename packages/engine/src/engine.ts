@@ -27,7 +27,8 @@ import { Proposer } from "./proposer.js";
 import { Reads } from "./reads.js";
 import { Signer } from "./signer.js";
 import { stoppedBy } from "./stopped.js";
-import { findOrganization, findVault, organizationInfo, vaultInfo, Writes } from "./writes.js";
+import { findOrganization, findVault, organizationInfo, vaultInfo } from "./vault-lookup.js";
+import { Writes } from "./writes.js";
 
 /** The first group; there is one until organizations are spread over several. */
 const GROUP: GroupId = groupId(1);

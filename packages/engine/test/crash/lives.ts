@@ -31,6 +31,7 @@ interface Unit {
 }
 
 interface Head {
+  readonly life: number;
   readonly size: number;
   readonly root: Uint8Array;
   readonly timeS: number;
@@ -42,6 +43,7 @@ export class World {
   units: Unit[] = [];
   heads: Head[] = [];
   newestMs = 0;
+  life = 0;
 
   clone(): World {
     const copy = Object.assign(new World(), this);
@@ -69,6 +71,7 @@ export class Life {
 
   constructor(world: World, random: SeededRandom) {
     this.world = world;
+    this.world.life++;
     this.#random = random;
   }
 
@@ -133,6 +136,7 @@ export class Life {
       if (unit.state === "there") expect(parts[0], `unit ${unit.id} is there`).toBe(true);
     }
     await this.#expectNewest(reader, found);
+    await this.#head();
     for (const [i, unit] of units.entries()) {
       if (unit.state === "there") continue;
       const { replayed } = await this.#send(unit);
@@ -191,14 +195,16 @@ export class Life {
     const { checkpoint } = await this.#node.engine.call("get_checkpoint", request);
     const { origin, policy } = reader.trust;
     const { size, root, times } = verifyCheckpoint(checkpoint, origin, policy, clientDeps);
-    this.#note({ size: Number(size), root, timeS: Number(times[0]) });
+    const { life } = this.world;
+    this.#note({ life, size: Number(size), root, timeS: Number(times[0]) });
   }
 
-  /** INV-SIGN-2 as clients see it: one root for each size, larger sizes are not older. */
+  /** INV-SIGN-2 as clients see it: one root for each size, and no time goes back with a larger size or a later life. */
   #note(head: Head): void {
     for (const other of this.world.heads) {
       if (other.size === head.size) expect(equalBytes(other.root, head.root)).toBe(true);
-      if (other.size < head.size) expect(other.timeS).toBeLessThanOrEqual(head.timeS);
+      const isEarlier = other.size < head.size || other.life < head.life;
+      if (isEarlier) expect(other.timeS).toBeLessThanOrEqual(head.timeS);
     }
     this.world.heads.push(head);
   }

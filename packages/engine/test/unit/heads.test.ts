@@ -75,6 +75,16 @@ describe("signed heads", () => {
     expect([later.size, later.timeS]).toEqual([3, before.timeS]);
   });
 
+  test("INV-SIGN-2: leave only when a loss of power right then would find their mark", async () => {
+    const disk = new Memory();
+    const { engine } = await openNode(disk);
+    const reader = await LightReader.of(engine, await newVault(engine));
+    const { size, root } = await headOf(engine, reader);
+    const wal = await openLog(powerLoss(disk));
+    const mark = wal.signedMark(groupId(1), reader.vault as VaultId);
+    expect(mark).toMatchObject({ size, root });
+  });
+
   test("follow every vault that moved, once a second, asked for or not", async () => {
     const disk = new Memory();
     const { engine, time } = await openNode(disk);

@@ -1,0 +1,61 @@
+/** Organizations and vaults by their slugs, and what is told of them outside. */
+import type { GroupState, OrganizationRow, VaultRow } from "@authledger/state";
+import { LedgerError } from "@authledger/types";
+import type { OrganizationInfo, VaultInfo } from "./port.js";
+
+/** @throws LedgerError ORGANIZATION_NOT_FOUND */
+export function findOrganization(state: GroupState, slug: bigint): OrganizationRow {
+  const row = state.rows.organizationBySlug(slug);
+  if (row !== undefined && slug !== 0n) return row;
+  throw new LedgerError("ORGANIZATION_NOT_FOUND", `there is no organization ${slug}`, {
+    details: { organization: String(slug) },
+  });
+}
+
+/** @throws LedgerError VAULT_NOT_FOUND, ORGANIZATION_NOT_FOUND */
+export function findVault(state: GroupState, organization: bigint, slug: bigint): VaultRow {
+  const { id } = findOrganization(state, organization);
+  const row = state.rows.vaultBySlug(id, slug);
+  if (row !== undefined) return row;
+  const message = `organization ${organization} has no vault ${slug}`;
+  throw new LedgerError("VAULT_NOT_FOUND", message, {
+    details: { organization: String(organization), vault: String(slug) },
+  });
+}
+
+/** @throws LedgerError ORGANIZATION_NOT_ACTIVE */
+export function checkWritable(state: GroupState, row: VaultRow): void {
+  const organization = state.rows.organization(row.organization);
+  if (organization?.status === "active" && row.status === "active") return;
+  const message = `organization ${row.organizationSlug} is ${organization?.status}, its vault is ${row.status}`;
+  throw new LedgerError("ORGANIZATION_NOT_ACTIVE", message);
+}
+
+export function organizationInfo({
+  slug,
+  name,
+  status,
+  createdAtMs,
+}: OrganizationRow): OrganizationInfo {
+  return { slug, name, status, createdAtMs };
+}
+
+export function vaultInfo(state: GroupState, row: VaultRow): VaultInfo {
+  const { organizationSlug, slug, name, status, createdAtMs, origin } = row;
+  const height = state.vault(row.id)!.size - 1;
+  return { organization: organizationSlug, slug, name, status, createdAtMs, origin, height };
+}
+
+/** Slugs ascend also over restarts with a clock that went back. */
+export function newestSlug(state: GroupState): bigint {
+  let newest = 0n;
+  for (let id = 0; id < state.rows.organizationCount; id++) {
+    const slug = state.rows.organization(id)!.slug;
+    if (slug > newest) newest = slug;
+  }
+  for (let id = 0; id < state.rows.vaultCount; id++) {
+    const { slug } = state.rows.vault(id)!;
+    if (slug > newest) newest = slug;
+  }
+  return newest;
+}
