@@ -39,13 +39,13 @@ describe("a loss of power", () => {
   test("at any moment leaves what was acknowledged, whole transactions, and heads that agree", async () => {
     const random = testRandom("engine power loss");
     let [units, heads] = [0, 0];
-    for (let round = 0; round < testRounds(25); round++) {
+    for (let round = 0; round < testRounds(16); round++) {
       const world = await history(random, 5);
       units += world.units.length;
       heads += world.heads.length;
     }
-    expect(units).toBeGreaterThan(100);
-    expect(heads).toBeGreaterThan(10);
+    expect(units).toBeGreaterThan(60);
+    expect(heads).toBeGreaterThan(20);
   });
 
   test("at every moment of one life is survived", async () => {

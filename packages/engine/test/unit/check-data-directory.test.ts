@@ -1,4 +1,5 @@
 /** The check of a whole directory that no node has open: what it finds, and that it changes nothing. */
+import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -22,14 +23,14 @@ async function usedDirectory(): Promise<Used> {
   return { directory, nodeId: engine.identity.nodeId, appliedIndex };
 }
 
-/** Names and contents of all files. */
-function contents(directory: string): Map<string, Buffer> {
+/** Names and hashes of all files. */
+function contents(directory: string): Map<string, string> {
   const names = readdirSync(directory, { recursive: true, withFileTypes: true });
   const files = names.filter((entry) => entry.isFile());
   return new Map(
     files.map(({ parentPath, name }) => {
       const path = join(parentPath, name);
-      return [path, readFileSync(path)];
+      return [path, createHash("sha256").update(readFileSync(path)).digest("hex")];
     }),
   );
 }
