@@ -40,7 +40,7 @@ export function xxh64(bytes: Uint8Array): bigint {
   return hash ^ (hash >> 32n);
 }
 
-export interface ReadTable {
+interface ReadTable {
   readonly id: number;
   readonly levels: number;
   readonly entries: readonly (readonly [key: string, value: Uint8Array])[];

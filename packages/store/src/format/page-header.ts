@@ -4,7 +4,7 @@
  * The accessors used on hot paths are in `tree/slotted-page.ts`, with literal offsets that a test compares
  * with this layout.
  */
-import { defineLayout, type Layout, type LayoutValue } from "@authledger/types";
+import { defineLayout, type Layout } from "@authledger/types";
 
 /** What a page holds. Overflow pages have no header: they are bytes of a value. */
 export const PageType = { LEAF: 1, BRANCH: 2, CATALOG: 3, FREE_LIST: 4 } as const;
@@ -27,4 +27,3 @@ const FIELDS = [
 export const PAGE_HEADER: Layout<typeof FIELDS> = defineLayout("page header", FIELDS, {
   littleEndian: true,
 });
-export type PageHeader = LayoutValue<typeof FIELDS>;

@@ -5,7 +5,7 @@
  *   INV-PTR-1  On disk every pointer carries its checksum. Only in memory, and only above a page that no
  *              finished flush has written, the algorithm is 0: not known yet.
  */
-import { defineLayout, type Layout, type LayoutValue } from "@authledger/types";
+import { defineLayout, type Layout } from "@authledger/types";
 
 /** How the checksum of a pointer was computed. */
 export const ChecksumAlgorithm = { UNKNOWN: 0, XXH64: 1 } as const;
@@ -22,7 +22,6 @@ const POINTER_FIELDS = [
 export const POINTER: Layout<typeof POINTER_FIELDS> = defineLayout("pointer", POINTER_FIELDS, {
   littleEndian: true,
 });
-export type Pointer = LayoutValue<typeof POINTER_FIELDS>;
 
 /** Offsets in a pointer for code that touches millions of them; a test compares them with the layout. */
 export const POINTER_BYTES = 24;
@@ -49,7 +48,6 @@ export const OVERFLOW_REFERENCE: Layout<typeof OVERFLOW_FIELDS> = defineLayout(
   OVERFLOW_FIELDS,
   { littleEndian: true },
 );
-export type OverflowReference = LayoutValue<typeof OVERFLOW_FIELDS>;
 
 /** Writes a pointer to one page whose checksum is not known yet. */
 export function writeUnsealedPointer(view: DataView, at: number, page: number): void {

@@ -23,11 +23,6 @@ export function pointerAt(slab: Slab, base: number, index: number): number {
   return payloadAt(slab, base, index);
 }
 
-/** Page of a child. */
-export function childPage(slab: Slab, base: number, index: number): number {
-  return slab.view.getUint32(payloadAt(slab, base, index), true);
-}
-
 /** All payloads of a branch are pointers. */
 export function branchPayloadBytes(): number {
   return POINTER_BYTES;

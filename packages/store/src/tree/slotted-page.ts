@@ -36,7 +36,7 @@ export const GARBAGE_AT = 38;
 
 export const SLOT_BYTES = 8;
 /** Bytes of a suffix that are in the slot. */
-export const HEAD_BYTES = 4;
+const HEAD_BYTES = 4;
 
 /**
  * Makes an empty page with room for a prefix at its end; the prefix itself is written by the caller. The page
@@ -81,7 +81,7 @@ export function freeBytes(slab: Slab, base: number): number {
   return slab.view.getUint16(base + UPPER_AT, true) - slab.view.getUint16(base + LOWER_AT, true);
 }
 
-export function garbageBytes(slab: Slab, base: number): number {
+function garbageBytes(slab: Slab, base: number): number {
   return slab.view.getUint16(base + GARBAGE_AT, true);
 }
 
@@ -165,7 +165,7 @@ export function compareKey(
 }
 
 /** The four bytes of a key behind the prefix, as a number. */
-export function headOf(key: Uint8Array, from: number): number {
+function headOf(key: Uint8Array, from: number): number {
   const left = key.length - from;
   if (left >= HEAD_BYTES) {
     return (

@@ -22,7 +22,7 @@ function keyOf(n) {
 }
 
 /** @param {number} n */
-function valueOf(n, index) {
+function contentOf(n, index) {
   return new Uint8Array(n % 50 === 0 ? 6_000 : 20 + (n % 100)).fill(index);
 }
 
@@ -35,7 +35,7 @@ function isPut(n, index) {
 export function writeIndex(store, index) {
   const table = store.table(1, "numbers");
   for (const n of touched(index)) {
-    if (isPut(n, index)) table.put(keyOf(n), valueOf(n, index));
+    if (isPut(n, index)) table.put(keyOf(n), contentOf(n, index));
     else table.delete(keyOf(n));
   }
   store.table(2, "index").put(Uint8Array.of(0), Uint8Array.of(index >> 8, index));
@@ -47,7 +47,7 @@ export function expectedAfter(index) {
   for (let i = 1; i <= index; i++) {
     for (const n of touched(i)) {
       const key = Buffer.from(keyOf(n)).toString("hex");
-      if (isPut(n, i)) entries.set(key, valueOf(n, i));
+      if (isPut(n, i)) entries.set(key, contentOf(n, i));
       else entries.delete(key);
     }
   }
