@@ -13,8 +13,8 @@
 import { ByteReader, ByteWriter, LedgerError } from "@authledger/types";
 
 export const APPLY_VERSION = 1;
-export const NONCE_BYTES = 16;
-export const SALT_BYTES = 32;
+const NONCE_BYTES = 16;
+const SALT_BYTES = 32;
 
 /** A value and the nonce that is hashed in front of it. */
 export interface NoncedValue {

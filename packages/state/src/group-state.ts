@@ -53,6 +53,7 @@ import {
   type VaultEntity,
 } from "./system-vault.js";
 import { openTables, type Tables } from "./tables.js";
+import { checkTransaction } from "./transaction-limits.js";
 import {
   BRANCH_CACHE_DEFAULTS,
   BranchCache,
@@ -260,6 +261,7 @@ export class GroupState {
     const transaction = decodeTransaction(item.transaction.canonical);
     const { vault, idempotencyKey: key, payloadHash } = item;
     const { timeMs } = batch.place;
+    checkTransaction(transaction, key);
     if (key !== "") {
       const { clientId } = transaction;
       const found = this.#idempotency.lookup(vault, clientId, key, payloadHash, timeMs);
@@ -351,6 +353,10 @@ export class GroupState {
       const message = `organization ${item.organization} is ${organization.status}`;
       throw new LedgerError("ORGANIZATION_NOT_ACTIVE", message);
     }
+    if (this.rows.vaultBySlug(organization.id, item.slug) !== undefined) {
+      const message = `organization ${item.organization} has a vault ${item.slug} already`;
+      throw new LedgerError("PRECONDITION_FAILED", message);
+    }
     const registration = decodeTransaction(item.registration.canonical);
     this.#run(this.#builder(batch, SYSTEM_VAULT), item.registration, registration);
     const entity = decodeEntity<VaultEntity>(item.registration.values[0]!.value);
@@ -364,8 +370,7 @@ export class GroupState {
       origin,
       salt: item.salt.slice(),
     });
-    const genesis = decodeTransaction(item.genesis.canonical);
-    this.#run(this.#builder(batch, row.id), item.genesis, genesis);
+    this.#runGenesis(batch, row.id, item.genesis);
     return { kind: "vault_created", vault: row.id };
   }
 
@@ -394,12 +399,16 @@ export class GroupState {
       salt: item.salt.slice(),
     });
     assert(row.id === SYSTEM_VAULT, "the system vault comes first", { id: row.id });
-    this.#run(
-      this.#builder(batch, row.id),
-      item.genesis,
-      decodeTransaction(item.genesis.canonical),
-    );
+    this.#runGenesis(batch, row.id, item.genesis);
     return { kind: "initialized" };
+  }
+
+  /** The vault's row is written: its genesis cannot be refused any more, and nothing in it asks for anything. */
+  #runGenesis(batch: Batch, vault: number, genesis: SealedTransaction): void {
+    const transaction = decodeTransaction(genesis.canonical);
+    const values = this.#valuesOf(genesis, transaction);
+    const { kind } = this.#builder(batch, vault).run(transaction, genesis.canonical, values);
+    assert(kind === "accepted", "a genesis sets records and has no conditions", { vault });
   }
 }
 
@@ -432,6 +441,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "PATH_COLLISION",
   "RECORD_TOO_LARGE",
   "LIMIT_EXCEEDED",
+  "INVALID_ARGUMENT",
 ]);
 
 function isRefusal({ code }: LedgerError): boolean {

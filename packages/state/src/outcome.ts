@@ -37,12 +37,12 @@ export interface AppliedTransaction {
   readonly replayed: boolean;
 }
 
-export interface CreatedVault {
+interface CreatedVault {
   readonly kind: "vault_created";
   readonly vault: number;
 }
 
-export interface Initialized {
+interface Initialized {
   readonly kind: "initialized";
 }
 

@@ -79,7 +79,7 @@ export function readEntity(
 }
 
 /** The part of the leaves that a filter lies in. */
-export interface ListRange {
+interface ListRange {
   readonly kind: Kind;
   readonly partition: string | undefined;
   readonly group: string | undefined;

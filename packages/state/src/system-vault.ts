@@ -1,6 +1,6 @@
 /**
  * What the system vault (organization 0, vault 0) says of organizations and vaults: entities with JSON
- * values. Keys and texts are normative for this project (docs/format/ledger-records.md).
+ * values. Keys and texts are normative for this project (docs/format/entry.md).
  */
 import { decodeUtf8, LedgerError, toHex, utf8 } from "@authledger/types";
 import type { OrganizationStatus, VaultStatus } from "./vault-rows.js";

@@ -5,7 +5,7 @@
  *
  * | id | table | key | value |
  * |---|---|---|---|
- * | 1 | meta | name | see meta.ts |
+ * | 1 | meta | "cluster" | msgpack |
  * | 2 | organization | u32 id | msgpack |
  * | 3 | organization_slug | u64 slug | u32 id |
  * | 4 | vault | u32 id | msgpack |
@@ -19,8 +19,8 @@
  * | 12 | transaction | u32 vault, u48 height, u32 index | canonical bytes (LVT1) |
  * | 13 | history | u32 vault, u8 level, u48 index | hash of a complete subtree of the history tree |
  * | 14 | client | u32 vault, client id | u64 last sequence |
- * | 15 | idempotency | u32 vault, lp8 client id, key | idempotency.ts |
- * | 16 | idempotency_age | u32 vault, u48 time, u48 number | key of the idempotency row |
+ * | 15 | idempotency | u32 vault, lp16 client id, key | idempotency.ts |
+ * | 16 | idempotency_age | u32 vault, u48 time, u48 height, u32 index | key of the idempotency row |
  */
 import type { PageStore, Table } from "@authledger/store";
 

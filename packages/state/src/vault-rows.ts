@@ -3,7 +3,7 @@
  * in the order of creation, and never used again.
  *
  * The entities are the truth, and committed: `org:<slug>` and `vault:<organization slug>:<vault slug>`, JSON
- * values (docs/format/ledger-records.md). The rows follow from them when a block is applied.
+ * values (docs/format/entry.md). The rows follow from them when a block is applied.
  */
 import { pack, unpack } from "msgpackr";
 import { readU32, type Tables, u32Key, u64Key, vaultSlugKey } from "./tables.js";

@@ -8,13 +8,18 @@ import {
   type SeededRandom,
 } from "@authledger/io";
 import {
+  type CanonicalCondition,
   type CanonicalOp,
   commitToValue,
   encodeDescriptor,
   encodeTransaction,
 } from "@authledger/proof";
-import { PageStore } from "@authledger/store";
+import { PageStore, type Table } from "@authledger/store";
+import { type Hasher, toHex } from "@authledger/types";
 import {
+  type AppliedEntry,
+  type AppliedTransaction,
+  type BranchCacheOptions,
   type EntryItem,
   encodeEntry,
   encodeVaultEntity,
@@ -35,7 +40,13 @@ export type PlainOp =
       expiresAtMs: number;
       plain?: Uint8Array;
     }
-  | { op: "set_entity"; key: string; plain: Uint8Array; expiresAtMs: number }
+  | {
+      op: "set_entity";
+      key: string;
+      plain: Uint8Array;
+      expiresAtMs: number;
+      condition?: CanonicalCondition;
+    }
   | { op: "set_record"; partition: string; group: string; item: string; plain: Uint8Array };
 
 export class Leader {
@@ -60,7 +71,7 @@ export class Leader {
       const { plain: _, ...rest } = op;
       const condition = { kind: "none" } as const;
       return (
-        op.op === "set_entity" ? { ...rest, value, condition } : { ...rest, value }
+        op.op === "set_entity" ? { condition, ...rest, value } : { ...rest, value }
       ) as CanonicalOp;
     });
     const bytes = encodeTransaction({
@@ -80,7 +91,7 @@ export class Leader {
       kind: "transaction",
       vault,
       idempotencyKey,
-      payloadHash: hasher.sha256(new TextEncoder().encode(JSON.stringify(ops))),
+      payloadHash: hasher.sha256(new TextEncoder().encode(JSON.stringify(ops, bigintAsText))),
       transaction: this.seal(ops),
     };
   }
@@ -132,6 +143,10 @@ export class Leader {
   }
 }
 
+function bigintAsText(_: string, value: unknown): unknown {
+  return typeof value === "bigint" ? String(value) : value;
+}
+
 export async function openStore(disk: Disk, random: SeededRandom): Promise<PageStore> {
   return PageStore.open(
     { path: "/d/state.db", cacheBytes: 1 << 22, groupId: 1, incarnation: new Uint8Array(16) },
@@ -139,12 +154,82 @@ export async function openStore(disk: Disk, random: SeededRandom): Promise<PageS
   );
 }
 
-export function openState(store: PageStore): GroupState {
-  return new GroupState(store, hasher, { dirtyMax: 50, residentMax: 200 });
+/** With small limits, so that tests meet them. */
+const SMALL_CACHE: BranchCacheOptions = { dirtyMax: 50, residentMax: 200 };
+
+export function openState(
+  store: PageStore,
+  options: BranchCacheOptions = SMALL_CACHE,
+  by: Hasher = hasher,
+): GroupState {
+  return new GroupState(store, by, options);
 }
 
 export async function newDisk(): Promise<MemoryDisk> {
   const disk = new MemoryDisk();
   await disk.makeDirectory("/d");
   return disk;
+}
+
+/** A state with an organization and its vaults, and the log that made it. */
+export class Ledger {
+  readonly leader: Leader;
+  readonly store: PageStore;
+  readonly state: GroupState;
+  readonly log: Uint8Array[] = [];
+
+  private constructor(leader: Leader, store: PageStore, state: GroupState) {
+    this.leader = leader;
+    this.store = store;
+    this.state = state;
+  }
+
+  /** Organization 7 and `vaults` vaults: slugs and internal ids from 1. */
+  static async create(
+    random: SeededRandom,
+    vaults = 1,
+    options: BranchCacheOptions = SMALL_CACHE,
+    by: Hasher = hasher,
+  ): Promise<Ledger> {
+    const store = await openStore(await newDisk(), random);
+    const ledger = new Ledger(new Leader(random), store, openState(store, options, by));
+    const { leader } = ledger;
+    ledger.apply([leader.init()]);
+    ledger.apply([leader.organization(ORGANIZATION)]);
+    for (let slug = 1; slug <= vaults; slug++) {
+      ledger.apply([leader.vault(ORGANIZATION, BigInt(slug))]);
+    }
+    return ledger;
+  }
+
+  /** Applies an entry at the leader's time. */
+  apply(items: readonly EntryItem[]): AppliedEntry {
+    const payload = this.leader.entry(items);
+    this.log.push(payload);
+    return this.state.apply(this.log.length, 1, payload);
+  }
+
+  /** Applies a transaction in an entry of its own and expects it to be accepted. */
+  write(vault: number, ops: readonly PlainOp[], idempotencyKey = ""): AppliedTransaction {
+    const outcome = this.apply([this.leader.transaction(vault, ops, idempotencyKey)]).outcomes[0]!;
+    if (outcome.kind === "applied") return outcome;
+    throw new Error(`not applied: ${JSON.stringify(outcome)}`);
+  }
+}
+
+export const ORGANIZATION = 7n;
+
+/** Every row of every table, `table key value` in hex, after everything was written to them. */
+export function dump(state: GroupState): string[] {
+  state.prepareFlush();
+  return Object.entries(state.tables).flatMap(([name, table]) => rowsOf(name, table));
+}
+
+function rowsOf(name: string, table: Table): string[] {
+  const rows: string[] = [];
+  const cursor = table.cursor();
+  for (let ok = cursor.first(); ok; ok = cursor.next()) {
+    rows.push(`${name} ${toHex(cursor.key)} ${toHex(cursor.value)}`);
+  }
+  return rows;
 }

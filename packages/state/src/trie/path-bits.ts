@@ -37,8 +37,3 @@ export function copyPrefix(
   const rest = bits & 7;
   if (rest !== 0) out[outOffset + whole] = path[pathOffset + whole]! & (0xff << (8 - rest));
 }
-
-/** Sets a bit of a path whose bit is zero. */
-export function setBit(path: Uint8Array, offset: number, bit: number): void {
-  path[offset + (bit >> 3)]! |= 0x80 >> (bit & 7);
-}

@@ -1,7 +1,7 @@
 /**
  * The trie of one open vault: 256 buckets with their counts, roots and branches, and the tree above them.
  *
- *   INV-VAULT-TRIE-1  Bucket rows equal what is in memory before each flush; after a crash the blocks behind
+ *   INV-VAULTTRIE-1  Bucket rows equal what is in memory before each flush; after a crash the blocks behind
  *                     the last flush are applied again.
  *
  * As a source of proofs it loads only what a walk enters: branches from the cache, small subtrees from their
@@ -90,7 +90,7 @@ export class VaultTrie implements TrieSource {
     cache.trim();
   }
 
-  /** Writes the rows of changed buckets (INV-VAULT-TRIE-1). */
+  /** Writes the rows of changed buckets (INV-VAULTTRIE-1). */
   writeBuckets(): void {
     const row = new Uint8Array(4 + HASH_BYTES);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
