@@ -93,6 +93,7 @@ export class Engine implements EnginePort {
     readonly store: PageStore;
     readonly state: GroupState;
     readonly open: OpeningGroup;
+    readonly flusher: Flusher;
     readonly group: GroupOfOne;
   }) {
     const { deps, node, wal, state, open } = parts;
@@ -103,7 +104,7 @@ export class Engine implements EnginePort {
     this.#store = parts.store;
     this.#state = state;
     this.#group = parts.group;
-    this.#flusher = open.flusher;
+    this.#flusher = parts.flusher;
     const { clock, hasher, random, timers } = deps;
     const soon = (run: () => void): void => {
       const done = timers.yield().then(run);
@@ -182,7 +183,7 @@ export class Engine implements EnginePort {
     );
     closers.push(() => wal.close());
     const state = new GroupState(store, deps.hasher);
-    open.flusher = new Flusher(GROUP, cacheBytes, {
+    const flusher = new Flusher(GROUP, cacheBytes, {
       store,
       state,
       wal,
@@ -191,6 +192,7 @@ export class Engine implements EnginePort {
       onFatal: (error) => open.die(error),
       onFlushed: () => open.afterApply(),
     });
+    open.flusher = flusher;
     const group = await GroupOfOne.open(GROUP, node.identity.nodeId, {
       wal,
       state,
@@ -201,7 +203,7 @@ export class Engine implements EnginePort {
       onFatal: (error) => open.die(error),
     });
     if (open.failure !== undefined) throw open.failure;
-    return new Engine({ deps, node, lock, wal, store, state, open, group });
+    return new Engine({ deps, node, lock, wal, store, state, open, flusher, group });
   }
 
   /** Initializes a new cluster and starts the clockwork. */

@@ -4,7 +4,7 @@ import type { Flusher } from "./flusher.js";
 import type { Proposer } from "./proposer.js";
 
 export class OpeningGroup {
-  flusher!: Flusher;
+  flusher: Flusher | undefined;
   proposer: Proposer | undefined;
   onFatal: (error: LedgerError) => void;
   failure: LedgerError | undefined;
@@ -13,20 +13,23 @@ export class OpeningGroup {
     this.onFatal = onFatal;
   }
 
+  /** The first failure is the one that is reported. */
   die(error: LedgerError): void {
-    this.failure ??= error;
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.flusher?.stop();
     this.onFatal(error);
   }
 
   /** The dirty pages of a replay are bounded too; a disk without room for them is met again when there is more. */
   async room(): Promise<void> {
-    if (this.flusher.isStalled) await this.flusher.flush();
+    if (this.flusher?.isStalled) await this.flusher.flush();
   }
 
   /** Flushes when it is due, and lets writers wait while the disk is behind. */
   afterApply(): void {
-    this.flusher.tick();
-    if (this.flusher.isStalled) this.proposer?.pause("stalled");
+    this.flusher?.tick();
+    if (this.flusher?.isStalled) this.proposer?.pause("stalled");
     else this.proposer?.resume();
   }
 }

@@ -58,6 +58,8 @@ export class TestTime implements Clock, Timers {
 export interface NodeOptions extends Partial<EngineOptions> {
   readonly seed?: number;
   readonly time?: TestTime;
+  /** Where what is fatal goes, for opens that fail. */
+  readonly fatal?: LedgerError[];
   readonly lock?: (directory: string) => Promise<{ release(): Promise<void> }>;
 }
 
@@ -72,8 +74,7 @@ export async function openNode(
   disk: Disk = new MemoryDisk(),
   options: NodeOptions = {},
 ): Promise<TestNode> {
-  const { seed = 1, time = new TestTime(), lock = noLock, ...rest } = options;
-  const fatal: LedgerError[] = [];
+  const { seed = 1, time = new TestTime(), lock = noLock, fatal = [], ...rest } = options;
   const engine = await Engine.open(
     { directory: DIRECTORY, cacheBytes: 1 << 22, logSegmentBytes: 256 * 1024, ...rest },
     {
