@@ -283,9 +283,7 @@ export class Engine implements EnginePort {
 
   async #close(): Promise<void> {
     this.#stopTicking();
-    while (this.#failure === undefined && this.#proposer.waiting + this.#proposer.inFlight > 0) {
-      await this.#deps.timers.yield();
-    }
+    await this.#proposer.idle();
     if (this.#failure === undefined) {
       await this.#group.idle();
       await this.#signer.idle();

@@ -63,6 +63,8 @@ export class Proposer {
   #paused: LedgerError | "stalled" | undefined;
   #stopped = false;
   #stampedMs = 0;
+  /** Who waits until nothing is left. */
+  readonly #idlers: (() => void)[] = [];
 
   constructor(deps: ProposerDeps) {
     this.#deps = deps;
@@ -95,6 +97,15 @@ export class Proposer {
   settled(): void {
     this.#inFlight--;
     this.#schedule();
+    this.#wakeIdlers();
+  }
+
+  /** Resolves when nothing waits and nothing is in flight, or when the node stops. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idlers.push(resolve);
+      this.#wakeIdlers();
+    });
   }
 
   /** Refuses writes with an error, lets them wait, or takes them again. */
@@ -114,6 +125,12 @@ export class Proposer {
   stop(error: LedgerError): void {
     this.pause(error);
     this.#stopped = true;
+    this.#wakeIdlers();
+  }
+
+  #wakeIdlers(): void {
+    if (!this.#stopped && this.#waiting.length + this.#inFlight > 0) return;
+    for (const wake of this.#idlers.splice(0)) wake();
   }
 
   #failAll(error: unknown): void {
@@ -121,6 +138,7 @@ export class Proposer {
     this.#waiting = [];
     this.#waitingBytes = 0;
     for (const proposal of waiting) proposal.failed(error);
+    this.#wakeIdlers();
   }
 
   #schedule(): void {
@@ -129,6 +147,7 @@ export class Proposer {
     this.#deps.soon(() => {
       this.#scheduled = false;
       this.#propose();
+      this.#wakeIdlers();
     });
   }
 

@@ -10,7 +10,7 @@ import {
   WRITES_WAITING_MAX,
 } from "../../src/limits.js";
 import { type Proposal, type ProposedEntry, Proposer } from "../../src/proposer.js";
-import { TestTime } from "../engine-support.js";
+import { settle, TestTime } from "../engine-support.js";
 
 class Scene {
   readonly time = new TestTime();
@@ -240,6 +240,50 @@ describe("a write is refused", () => {
     scene.proposer.stop(new LedgerError("NODE_STOPPED", "a bug"));
     scene.proposer.pause(undefined);
     expect(thrownBy(() => scene.add("a")).code).toBe("NODE_STOPPED");
+  });
+});
+
+describe("idle", () => {
+  async function isIdle(scene: Scene): Promise<boolean> {
+    let idle = false;
+    void scene.proposer.idle().then(() => {
+      idle = true;
+    });
+    await settle(1);
+    return idle;
+  }
+
+  test("is when nothing waits and nothing is in flight, however it came to an end", async () => {
+    const scene = new Scene();
+    expect(await isIdle(scene)).toBe(true);
+    scene.add("a");
+    expect(await isIdle(scene)).toBe(false);
+    scene.turn();
+    expect(await isIdle(scene)).toBe(false);
+    const waited = scene.proposer.idle();
+    scene.settle();
+    await waited;
+    scene.add("late", { deadlineAtMs: 0 });
+    expect(await isIdle(scene)).toBe(false);
+    const refused = scene.proposer.idle();
+    scene.turn();
+    await refused;
+    scene.proposer.pause("stalled");
+    scene.add("b");
+    scene.turn();
+    const full = scene.proposer.idle();
+    scene.proposer.pause(new LedgerError("DISK_FULL", "no room"));
+    await full;
+  });
+
+  test("is a node that has stopped, whatever is still in flight", async () => {
+    const scene = new Scene();
+    scene.add("a");
+    scene.turn();
+    const waiting = scene.proposer.idle();
+    scene.proposer.stop(new LedgerError("NODE_STOPPED", "a bug"));
+    await waiting;
+    expect(await isIdle(scene)).toBe(true);
   });
 });
 
