@@ -188,6 +188,7 @@ export class Engine implements EnginePort {
       state,
       wal,
       clock: deps.clock,
+      yield: () => deps.timers.yield(),
       onDiskFull: (error) => open.proposer?.pause(error),
       onFatal: (error) => open.die(error),
       onFlushed: () => open.afterApply(),

@@ -24,6 +24,8 @@ export interface FlusherDeps {
   readonly state: GroupState;
   readonly wal: Wal;
   readonly clock: Clock;
+  /** Lets everything else that is ready run first. */
+  readonly yield: () => Promise<void>;
   /** There is no room: writes are refused. Undefined: there is again. */
   readonly onDiskFull: (error: LedgerError | undefined) => void;
   readonly onFatal: (error: LedgerError) => void;
@@ -93,6 +95,8 @@ export class Flusher {
   async #flush(): Promise<void> {
     const { store, state, wal, clock, onDiskFull, onFatal } = this.#deps;
     try {
+      for (const _ of state.settle()) await this.#deps.yield();
+      if (this.#stopped) return;
       const applied = state.prepareFlush();
       await store.flush(applied);
       this.#flushedIndex = applied.index;

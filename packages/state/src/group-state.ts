@@ -68,6 +68,9 @@ import { VaultRows } from "./vault-rows.js";
 /** Vaults in memory after a flush (about 40 KiB each beside their branches); more are opened as needed. */
 export const OPEN_VAULTS_MAX = 1_024;
 
+/** Rows of branches written in one step: about 5 ms. */
+const SETTLE_ROWS = 16_384;
+
 const CLUSTER_KEY: Uint8Array = new TextEncoder().encode("cluster");
 
 /** Who the cluster is, from its init entry. */
@@ -197,11 +200,26 @@ export class GroupState {
     return this.#finish(index, term, entry.timeMs, outcomes, blocks);
   }
 
+  /**
+   * Writes most of what lives beside the tables in steps of some milliseconds, between which entries may be
+   * applied; then `prepareFlush` finds little to do.
+   */
+  *settle(): Generator<void> {
+    let rows = 0;
+    for (const { trie } of [...this.#vaults.values()]) {
+      for (const written of trie.writeRows()) {
+        rows += written;
+        if (rows < SETTLE_ROWS) continue;
+        rows = 0;
+        yield;
+      }
+    }
+  }
+
   /** Writes what lives beside the tables; the state that a flush holds (INV-STATE-3). */
   prepareFlush(): AppliedState {
-    this.#cache.writeAll();
-    for (const vault of this.#vaults.values()) vault.trie.writeBuckets();
-    if (this.#cache.isOverBudget) for (const { trie } of this.#vaults.values()) trie.evict();
+    for (const { trie } of this.#vaults.values()) trie.writeAll();
+    if (this.#cache.isOverBudget) for (const { trie } of this.#vaults.values()) trie.shed();
     for (const [id, vault] of this.#vaults) {
       if (this.#vaults.size <= OPEN_VAULTS_MAX) break;
       vault.trie.evict();

@@ -92,8 +92,7 @@ export class TestTrie {
 
   /** Everything to the tables, as before a flush. */
   writeAll(): void {
-    this.cache.writeAll();
-    this.trie.writeBuckets();
+    this.trie.writeAll();
   }
 
   /** Drops what is in memory and opens the trie from its rows. */

@@ -2,12 +2,14 @@
  * The branches in memory in front of the `branch` table: loaded when a walk needs them, written back later.
  *
  * A block changes every branch from its leaves to the bucket's root, and the upper ones change in nearly every
- * block. So a changed branch is only marked; rows are written when too many are marked (those first that
- * rested longest: a CLOCK over the queue), and all of them before a flush. The page store and the log see to
- * the rest: after a crash the blocks behind the last flush are applied again.
+ * block. So a changed branch is only marked, and rows are written before a flush, bucket by bucket in the order
+ * of their keys: then neighbours go into one page of the table one after the other (0.3 us a row instead of 1 us
+ * in the order of changes). The page store and the log see to the rest: after a crash the blocks behind the last
+ * flush are applied again.
  *
  *   INV-BRANCH-2  A branch that is not dirty equals its row.
  *   INV-BRANCH-3  Before a flush no branch is dirty.
+ *   INV-BRANCH-4  All branches above a dirty one are dirty: a walk that turns back at clean ones misses none.
  */
 
 import type { Cursor, Table } from "@authledger/store";
@@ -24,41 +26,53 @@ import { NO_NODE, type NodePool } from "./node-pool.js";
 import { firstDifferentBit, PATH_BITS, PATH_BYTES } from "./path-bits.js";
 
 export interface BranchCacheOptions {
-  /** Dirty branches after a block; more are written at once. 32,768 by default: 25 ms of a flush. */
+  /** Dirty branches after a block; with more, all are written at once. 524,288 by default: 0.2 s. */
   readonly dirtyMax: number;
-  /** Branches in memory (about 150 bytes each); more are dropped when clean. 262,144 by default: 40 MiB. */
+  /** Branches in memory (157 bytes each); more are dropped when clean. 524,288 by default: 80 MiB, 1.4M tuples. */
   readonly residentMax: number;
 }
 
-export const BRANCH_CACHE_DEFAULTS: BranchCacheOptions = { dirtyMax: 32_768, residentMax: 262_144 };
+export const BRANCH_CACHE_DEFAULTS: BranchCacheOptions = {
+  dirtyMax: 524_288,
+  residentMax: 524_288,
+};
+
+const ROOM_PART = 0.75;
+/** Subtrees up to this size are dropped; the branches above them (one in 60) are on the way to everything. */
+const SHED_LEAVES_MAX = 512;
 
 export class BranchCache {
   readonly pool: NodePool;
   readonly #table: Table;
   readonly #options: BranchCacheOptions;
+  readonly #cursor: Cursor;
   readonly #prefix = new Uint8Array(PATH_BYTES);
-  /** Dirty nodes, oldest first, from `#queueHead` on. Freed ones are skipped when they come up. */
-  #queue: number[] = [];
-  #queueHead = 0;
 
   constructor(table: Table, pool: NodePool, options: BranchCacheOptions) {
     this.pool = pool;
     this.#table = table;
     this.#options = options;
+    this.#cursor = table.cursor();
   }
 
-  /** Nodes waiting to be written; freed ones among them are not told apart. */
-  get dirtyCount(): number {
-    return this.#queue.length - this.#queueHead;
+  /** More branches wait to be written than may. */
+  get isOverDirty(): boolean {
+    return this.pool.dirty > this.#options.dirtyMax;
   }
 
   get isOverBudget(): boolean {
     return this.pool.live > this.#options.residentMax;
   }
 
+  /** Fewer are in memory than where dropping them stops, so that it is not done before each flush. */
+  get hasRoom(): boolean {
+    return this.pool.live <= this.#options.residentMax * ROOM_PART;
+  }
+
   /** Loads the topmost branch among the paths that share the first `bits` bits of `path` (zeros behind them). */
   load(vault: number, path: Uint8Array, bits: number): number {
-    const cursor: Cursor = this.#table.cursor();
+    const cursor = this.#cursor;
+    cursor.renew();
     const found = cursor.seek(branchKey(vault, path, 0, bits));
     assert(found, "INV-BRANCH-1: a subtree above the small size has a row", { vault, bits });
     const key = cursor.key;
@@ -90,7 +104,7 @@ export class BranchCache {
   /** Notes that a block of `height` changed the node. */
   changed(node: number, height: number): void {
     this.pool.setHeight(node, height);
-    if (this.pool.markDirty(node)) this.#queue.push(node);
+    this.pool.markDirty(node);
   }
 
   /** Forgets a branch that is no longer part of the trie, with its row. */
@@ -103,18 +117,34 @@ export class BranchCache {
     this.pool.release(node);
   }
 
-  /** Writes the branches that rested longest until no more than the limit are dirty. Called after each block. */
-  trim(): void {
-    let looks = 2 * this.dirtyCount;
-    while (this.dirtyCount > this.#options.dirtyMax && looks-- > 0) this.#writeOldest(true);
+  /** Writes the dirty branches of a subtree, in the order of their keys; returns how many there were. */
+  write(node: number): number {
+    if (!this.pool.isDirty(node)) return 0;
+    const key = branchKey(this.pool.vault(node), this.pool.prefix(node), 0, this.pool.bit(node));
+    this.#table.put(key, branchValue(this.pool, node));
+    this.pool.markStored(node);
+    let written = 1;
+    for (let side = 0; side < 2; side++) {
+      const child = this.pool.child(node, side);
+      if (child !== NO_NODE) written += this.write(child);
+    }
+    return written;
   }
 
-  /** Writes all dirty branches; called before each flush (INV-BRANCH-3). */
-  writeAll(): void {
-    while (this.dirtyCount > 0) this.#writeOldest(false);
+  /** Frees the clean branches of small subtrees below `node`, keeping rows. */
+  shed(node: number): void {
+    for (let side = 0; side < 2; side++) {
+      const child = this.pool.child(node, side);
+      if (child === NO_NODE) continue;
+      if (this.pool.count(child) > SHED_LEAVES_MAX) this.shed(child);
+      else {
+        this.evict(child);
+        this.pool.setChild(node, side, NO_NODE);
+      }
+    }
   }
 
-  /** Frees a clean subtree's nodes from memory below `node`, keeping rows; the caller drops its reference. */
+  /** Frees the clean branches of a subtree, keeping rows; the caller drops its reference. */
   evict(node: number): void {
     assert(!this.pool.isDirty(node), "INV-BRANCH-2: only clean branches leave memory", { node });
     for (let side = 0; side < 2; side++) {
@@ -122,27 +152,5 @@ export class BranchCache {
       if (child !== NO_NODE) this.evict(child);
     }
     this.pool.release(node);
-  }
-
-  #writeOldest(secondChance: boolean): void {
-    const node = this.#queue[this.#queueHead++]!;
-    if (this.#queueHead > 4_096 && this.#queueHead * 2 > this.#queue.length) this.#compactQueue();
-    if (this.pool.isFree(node) || !this.pool.isDirty(node)) {
-      this.pool.unqueue(node);
-      return;
-    }
-    if (secondChance && this.pool.takeTouched(node)) {
-      this.#queue.push(node);
-      return;
-    }
-    const key = branchKey(this.pool.vault(node), this.pool.prefix(node), 0, this.pool.bit(node));
-    this.#table.put(key, branchValue(this.pool, node));
-    this.pool.markStored(node);
-    this.pool.unqueue(node);
-  }
-
-  #compactQueue(): void {
-    this.#queue = this.#queue.slice(this.#queueHead);
-    this.#queueHead = 0;
   }
 }

@@ -24,9 +24,7 @@ const INITIAL_NODES = 1024;
 
 const DIRTY = 1;
 const STORED = 2;
-const QUEUED = 4;
-const TOUCHED = 8;
-const FREE = 16;
+const FREE = 4;
 
 export class NodePool {
   readonly #hasher: Hasher;
@@ -39,6 +37,7 @@ export class NodePool {
   #freeHead = NO_NODE;
   #used = 0;
   #live = 0;
+  #dirty = 0;
 
   constructor(hasher: Hasher) {
     this.#hasher = hasher;
@@ -47,6 +46,11 @@ export class NodePool {
   /** Nodes in memory. */
   get live(): number {
     return this.#live;
+  }
+
+  /** Nodes that are dirty. */
+  get dirty(): number {
+    return this.#dirty;
   }
 
   /** Bytes held, for the memory budget. */
@@ -71,14 +75,15 @@ export class NodePool {
     this.#heights[node] = 0;
     this.#children[node * 2] = NO_NODE;
     this.#children[node * 2 + 1] = NO_NODE;
-    this.#flags[node]! &= QUEUED;
+    this.#flags[node] = 0;
     this.#live++;
     return node;
   }
 
   release(node: number): void {
     assert((this.#flags[node]! & FREE) === 0, "INV-POOL-2: a node is freed once", { node });
-    this.#flags[node] = FREE | (this.#flags[node]! & QUEUED);
+    if (this.isDirty(node)) this.#dirty--;
+    this.#flags[node] = FREE;
     this.#children[node * 2] = this.#freeHead;
     this.#freeHead = node;
     this.#live--;
@@ -156,27 +161,16 @@ export class NodePool {
     return (this.#flags[node]! & STORED) !== 0;
   }
 
-  /** Marks the node as changed; true when it must be queued for writing. */
-  markDirty(node: number): boolean {
-    const flags = this.#flags[node]!;
-    this.#flags[node] = flags | DIRTY | TOUCHED | QUEUED;
-    return (flags & QUEUED) === 0;
+  markDirty(node: number): void {
+    if (this.isDirty(node)) return;
+    this.#flags[node]! |= DIRTY;
+    this.#dirty++;
   }
 
   /** Marks the node as equal to its row. */
   markStored(node: number): void {
-    this.#flags[node] = (this.#flags[node]! & ~DIRTY) | STORED;
-  }
-
-  /** Takes the node's touched mark: true when it was changed since the last call. */
-  takeTouched(node: number): boolean {
-    const flags = this.#flags[node]!;
-    this.#flags[node] = flags & ~TOUCHED;
-    return (flags & TOUCHED) !== 0;
-  }
-
-  unqueue(node: number): void {
-    this.#flags[node]! &= ~QUEUED;
+    if (this.isDirty(node)) this.#dirty--;
+    this.#flags[node] = STORED;
   }
 
   #take(): number {

@@ -48,6 +48,8 @@ export class VaultTrie implements TrieSource {
   readonly #nodes = new Int32Array(BUCKETS).fill(NO_NODE);
   readonly #dirty = new Uint8Array(BUCKETS);
   #total = 0;
+  /** Where the next search for branches to let go of begins. */
+  #nextShed = 0;
 
   /** Reads the bucket rows. */
   constructor(vault: number, salt: Uint8Array, deps: TrieDeps) {
@@ -87,18 +89,39 @@ export class VaultTrie implements TrieSource {
       this.#dirty[bucket] = 1;
       from = to;
     }
-    cache.trim();
+    if (cache.isOverDirty) this.writeAll();
   }
 
-  /** Writes the rows of changed buckets (INV-VAULTTRIE-1). */
-  writeBuckets(): void {
+  /**
+   * Writes the rows of changed buckets and of their branches (INV-VAULTTRIE-1), a bucket at a time: yields how
+   * many rows it was. Blocks may be applied between two buckets.
+   */
+  *writeRows(): Generator<number> {
+    const { cache, bucketTable } = this.#deps;
     const row = new Uint8Array(4 + HASH_BYTES);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if (this.#dirty[bucket] === 0) continue;
       this.#dirty[bucket] = 0;
       writeU32(row, 0, this.#counts[bucket]!);
       row.set(this.#root(bucket), 4);
-      this.#deps.bucketTable.put(bucketKey(this.#vault, bucket), row);
+      bucketTable.put(bucketKey(this.#vault, bucket), row);
+      const node = this.#nodes[bucket]!;
+      yield node === NO_NODE ? 1 : 1 + cache.write(node);
+    }
+  }
+
+  /** Writes all rows at once. */
+  writeAll(): void {
+    for (const _ of this.writeRows());
+  }
+
+  /** Lets go of branches low in the trie until there is room; none may be dirty. */
+  shed(): void {
+    const { cache } = this.#deps;
+    for (let looked = 0; looked < BUCKETS && !cache.hasRoom; looked++) {
+      const node = this.#nodes[this.#nextShed]!;
+      if (node !== NO_NODE) cache.shed(node);
+      this.#nextShed = (this.#nextShed + 1) % BUCKETS;
     }
   }
 

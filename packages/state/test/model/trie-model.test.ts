@@ -8,6 +8,7 @@ import { fromHex, type Hasher, toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
 import { bitOfKey, branchValue } from "../../src/trie/branch-row.js";
+import { NO_NODE } from "../../src/trie/node-pool.js";
 import { SMALL_LEAVES_MAX } from "../../src/trie/trie-updater.js";
 import { hasher } from "../state-support.js";
 import { branchName, type LeafChanges, TestTrie } from "../trie-support.js";
@@ -124,7 +125,7 @@ describe("the incremental trie", () => {
         trie.apply(randomBlock(random, trie));
         if (random.chance(0.6)) continue;
         trie.writeAll();
-        expect(trie.cache.dirtyCount).toBe(0);
+        expect(trie.cache.pool.dirty).toBe(0);
         expect(storedBranches(trie)).toEqual(trie.expectedBranches());
         if (random.chance(0.5)) trie.reopen();
       }
@@ -149,6 +150,32 @@ describe("the incremental trie", () => {
       if (random.chance(0.1)) trie.reopen();
     }
     expect(clean).toBeGreaterThan(50);
+  });
+
+  test("has nothing but dirty branches above a dirty one (INV-BRANCH-4), whatever was written or dropped", async () => {
+    const random = testRandom("trie dirty");
+    const trie = await TestTrie.open(random, hasher, { dirtyMax: 10_000, residentMax: 100 });
+    const { pool } = trie.cache;
+    let dirty = 0;
+    for (let block = 0; block < 80; block++) {
+      trie.apply(randomBlock(random, trie));
+      for (let node = 0; node < pool.end; node++) {
+        if (pool.isFree(node)) continue;
+        for (const child of [pool.child(node, 0), pool.child(node, 1)]) {
+          if (child === NO_NODE || !pool.isDirty(child)) continue;
+          expect(pool.isDirty(node)).toBe(true);
+          dirty++;
+        }
+      }
+      const rows = trie.trie.writeRows();
+      if (random.chance(0.2)) rows.next();
+      if (random.chance(0.2)) {
+        trie.writeAll();
+        trie.trie.shed();
+        expectEqualToBuilt(trie);
+      }
+    }
+    expect(dirty).toBeGreaterThan(50);
   });
 
   test("shows proofs every node that the trie built from scratch has", async () => {
