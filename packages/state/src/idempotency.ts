@@ -59,6 +59,8 @@ export class Idempotency {
     transaction: RememberedTransaction,
   ): void {
     const id = rowKey(vault, clientId, key);
+    // The first count reads the table: before anything changes in it.
+    this.#count(vault);
     this.#forget(vault, id);
     const row = new ByteWriter(128).bytes(payloadHash).u64(nowMs);
     row.bytes(transaction.transactionId).u64(transaction.sequence).u64(transaction.height);
