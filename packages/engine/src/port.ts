@@ -7,6 +7,7 @@
  * the front gets from `resolve_vault` and may keep, because ids are never used again. Failures arrive as
  * LedgerErrors; expected outcomes of single transactions are values.
  */
+import type { LedgerKey } from "@authledger/proof";
 import type {
   Consistency,
   ErrorCode,
@@ -41,6 +42,15 @@ interface VaultRead {
   readonly vault: number;
   readonly consistency: Consistency;
   readonly prove?: ProveOptions;
+}
+
+/**
+ * Where the engine keeps what it worked out from a request itself (never what it read), for when the very same
+ * object is asked again. The front gives it empty and does not look inside; lost, it costs time and nothing else.
+ */
+export interface CheckMemo {
+  /** Keys of the tuples and their paths in the vault, in the order of the tuples. */
+  leaves?: readonly { readonly key: LedgerKey; readonly path: Uint8Array }[];
 }
 
 /** The point of the vault's history that an answer is about. */
@@ -151,7 +161,7 @@ export interface EngineCalls {
     };
   };
   check: {
-    request: VaultRead & { readonly tuples: readonly Tuple[] };
+    request: VaultRead & { readonly tuples: readonly Tuple[]; readonly memo?: CheckMemo };
     reply: {
       readonly allowed: readonly boolean[];
       readonly at: AnswerPoint;

@@ -12,6 +12,7 @@ import {
   encodeStateProof,
   entityKey,
   inclusionProof,
+  isLive,
   Kind,
   type LedgerKey,
   type ListQuery,
@@ -20,7 +21,6 @@ import {
 import {
   blockTransactions,
   type GroupState,
-  hasTuple,
   listTuples,
   type OpenVault,
   readEntity,
@@ -33,7 +33,14 @@ import {
   limits,
   type Tuple,
 } from "@authledger/types";
-import type { AnswerPoint, AnswerProof, EngineReply, EngineRequest, ProveOptions } from "./port.js";
+import type {
+  AnswerPoint,
+  AnswerProof,
+  CheckMemo,
+  EngineReply,
+  EngineRequest,
+  ProveOptions,
+} from "./port.js";
 import type { Signer } from "./signer.js";
 
 const EMPTY = new Uint8Array(0);
@@ -104,7 +111,10 @@ export class Reads {
   check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
     const vault = this.#vault(request.vault, request.consistency);
     const timeMs = this.#timeMs(vault);
-    const allowed = request.tuples.map((tuple) => hasTuple(vault, tuple, timeMs));
+    const allowed = leavesOf(vault, request).map(({ key, path }) => {
+      const record = vault.record(key, path);
+      return record !== undefined && isLive(record, timeMs);
+    });
     const at = this.#point(vault);
     if (request.prove === undefined) return { allowed, at };
     const gets = request.tuples.map(tupleKey);
@@ -290,6 +300,20 @@ export class Reads {
     if (trustedSize === 0 || trustedSize > vault.size) return [];
     return consistencyProof(this.#deps.hasher, vault.historyNode, trustedSize, vault.size);
   }
+}
+
+/** Three hashes a tuple: more than everything else that a check costs, and the same each time. */
+function leavesOf(
+  vault: OpenVault,
+  { tuples, memo }: EngineRequest<"check">,
+): NonNullable<CheckMemo["leaves"]> {
+  if (memo?.leaves !== undefined) return memo.leaves;
+  const leaves = tuples.map((tuple) => {
+    const key = tupleKey(tuple);
+    return { key, path: vault.paths.path(key) };
+  });
+  if (memo !== undefined) memo.leaves = leaves;
+  return leaves;
 }
 
 function rowBytes({ tuple }: { readonly tuple: Tuple }): number {

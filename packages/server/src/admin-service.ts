@@ -4,20 +4,20 @@ import { ByteReader, ByteWriter, validateName } from "@authledger/types";
 import { pageSizeOf } from "./convert-request.js";
 import { organizationMessage, vaultMessage } from "./convert-response.js";
 import type { ServiceDeps } from "./read-service.js";
-import type { Handler, RequestCodecs } from "./unary.js";
+import { type Decoders, type Handler, strict } from "./unary.js";
 import { requireSlug } from "./vault-directory.js";
 
 const ANONYMOUS = "anonymous";
 
-export const ADMIN_REQUESTS: RequestCodecs<admin.AdminServiceService> = {
-  createOrganization: admin.CreateOrganizationRequest,
-  getOrganization: admin.GetOrganizationRequest,
-  listOrganizations: admin.ListOrganizationsRequest,
-  createVault: admin.CreateVaultRequest,
-  getVault: admin.GetVaultRequest,
-  listVaults: admin.ListVaultsRequest,
-  getTrustAnchor: admin.GetTrustAnchorRequest,
-  getNodeInfo: admin.GetNodeInfoRequest,
+export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
+  createOrganization: strict(admin.CreateOrganizationRequest),
+  getOrganization: strict(admin.GetOrganizationRequest),
+  listOrganizations: strict(admin.ListOrganizationsRequest),
+  createVault: strict(admin.CreateVaultRequest),
+  getVault: strict(admin.GetVaultRequest),
+  listVaults: strict(admin.ListVaultsRequest),
+  getTrustAnchor: strict(admin.GetTrustAnchorRequest),
+  getNodeInfo: strict(admin.GetNodeInfoRequest),
 };
 
 interface AdminHandlers {

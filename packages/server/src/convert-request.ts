@@ -20,7 +20,8 @@ import {
 import { decodeConsistencyToken } from "./tokens.js";
 import type { VaultName } from "./vault-directory.js";
 
-const LINEARIZABLE: Consistency = { kind: "linearizable" };
+/** What a read is where nothing is said. */
+export const LINEARIZABLE: Consistency = { kind: "linearizable" };
 
 /** @throws LedgerError INVALID_ARGUMENT, INVALID_TUPLE, LIMIT_EXCEEDED naming the field */
 export function tupleOf(tuple: common.Tuple | undefined, field = "tuple"): Tuple {

@@ -1,5 +1,6 @@
 /** From replies of the engine to messages. */
 import type {
+  AnswerPoint,
   AnswerProof,
   OrganizationInfo,
   StoredEntity,
@@ -10,6 +11,20 @@ import type {
 import { admin, type common, type write } from "@authledger/proto";
 import { LedgerError, OperationStatus } from "@authledger/types";
 import { errorDetailsOf } from "./grpc-error.js";
+import { encodeConsistencyToken } from "./tokens.js";
+import type { VaultName } from "./vault-directory.js";
+
+/** Where in a vault's history an answer is, for people and as a token. */
+export function answeredAt(
+  name: VaultName,
+  at: AnswerPoint,
+): { readonly height: bigint; readonly token: Uint8Array } {
+  return { height: BigInt(at.height), token: tokenOf(name, at) };
+}
+
+export function tokenOf({ organization, vault }: VaultName, at: AnswerPoint): Uint8Array {
+  return encodeConsistencyToken({ organization, vault, height: at.height, index: at.index });
+}
 
 type Applied = Extract<TransactionOutcome, { kind: "applied" }>;
 

@@ -8,7 +8,7 @@ import { admin, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
-import { READ_REQUESTS, ReadService } from "./read-service.js";
+import { ReadService } from "./read-service.js";
 import { addReflection, Health } from "./standard-services.js";
 import { PageTokens } from "./tokens.js";
 import { addFramedService, type FrameDeps } from "./unary.js";
@@ -78,11 +78,12 @@ function addServices(server: Server, options: GrpcServerOptions, deps: GrpcServe
     requests: WRITE_REQUESTS,
     handlers: new WriteService(services).handlers,
   };
+  const reads = new ReadService(services);
   const readService = {
     name: "ReadService",
     definition: read.ReadServiceService,
-    requests: READ_REQUESTS,
-    handlers: new ReadService(services).handlers,
+    requests: reads.requests,
+    handlers: reads.handlers,
   };
   const adminService = {
     name: "AdminService",

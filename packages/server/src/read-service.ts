@@ -1,5 +1,5 @@
 /** ReadService over the engine's port. */
-import type { AnswerPoint, EnginePort, EngineReply, EngineRequest } from "@authledger/engine";
+import type { EnginePort, EngineReply, EngineRequest } from "@authledger/engine";
 import { type common, read } from "@authledger/proto";
 import {
   LedgerError,
@@ -14,14 +14,22 @@ import {
   consistencyOf,
   ITEM,
   itemsOf,
+  LINEARIZABLE,
   numberOf,
   pageSizeOf,
   proveOf,
   tupleOf,
 } from "./convert-request.js";
-import { entityMessage, proofMessage, relationshipMessage } from "./convert-response.js";
-import { encodeConsistencyToken, type PageTokens } from "./tokens.js";
-import type { Handler, RequestCodecs } from "./unary.js";
+import {
+  answeredAt,
+  entityMessage,
+  proofMessage,
+  relationshipMessage,
+  tokenOf,
+} from "./convert-response.js";
+import { isPlain, type PreparedCheck, PreparedChecks } from "./prepared-checks.js";
+import type { PageTokens } from "./tokens.js";
+import { type Decoders, type Handler, strict } from "./unary.js";
 import type { VaultDirectory, VaultName } from "./vault-directory.js";
 
 export interface ServiceDeps {
@@ -29,19 +37,6 @@ export interface ServiceDeps {
   readonly vaults: VaultDirectory;
   readonly pageTokens: PageTokens;
 }
-
-/** The request types, for strict decoding. */
-export const READ_REQUESTS: RequestCodecs<read.ReadServiceService> = {
-  read: read.ReadRequest,
-  batchRead: read.BatchReadRequest,
-  check: read.CheckRequest,
-  batchCheck: read.BatchCheckRequest,
-  listRelationships: read.ListRelationshipsRequest,
-  getTip: read.GetTipRequest,
-  getBlock: read.GetBlockRequest,
-  getCheckpoint: read.GetCheckpointRequest,
-  getConsistencyProof: read.GetConsistencyProofRequest,
-};
 
 /** Parts that every question about a vault has. */
 interface VaultQuestion extends VaultName {
@@ -51,10 +46,23 @@ interface VaultQuestion extends VaultName {
 
 export class ReadService {
   readonly #deps: ServiceDeps;
+  readonly #checks = new PreparedChecks();
 
   constructor(deps: ServiceDeps) {
     this.#deps = deps;
   }
+
+  readonly requests: Decoders<read.ReadServiceService> = {
+    read: strict(read.ReadRequest),
+    batchRead: strict(read.BatchReadRequest),
+    check: this.#checks.decode,
+    batchCheck: strict(read.BatchCheckRequest),
+    listRelationships: strict(read.ListRelationshipsRequest),
+    getTip: strict(read.GetTipRequest),
+    getBlock: strict(read.GetBlockRequest),
+    getCheckpoint: strict(read.GetCheckpointRequest),
+    getConsistencyProof: strict(read.GetConsistencyProofRequest),
+  };
 
   readonly handlers = {
     read: async (request) => {
@@ -69,22 +77,21 @@ export class ReadService {
       itemsOf(request.keys, "keys", (key) => validateEntityKey(key, ITEM));
       const { entities, at, proof } = await this.#entities(request, request.keys);
       const results = entities.map((entity) => ({ entity: entityMessage(entity) }));
-      return { results, ...answer(request, at), proof: proofMessage(proof) };
+      return { results, ...answeredAt(request, at), proof: proofMessage(proof) };
     },
-    check: (request) => {
-      const tuples = [tupleOf(request.tuple)];
-      return this.#ask(request, "check", { tuples }, ({ allowed, at, proof }) => ({
-        allowed: allowed[0]!,
-        ...answer(request, at),
-        proof: proofMessage(proof),
-      }));
+    check: (check) => {
+      const question = check.question ?? this.#plainQuestion(check);
+      if (question === undefined) return this.#checkOnce(check.message);
+      const reply = this.#deps.engine.ask("check", question);
+      if (!(reply instanceof Promise)) return this.#plainAnswer(check, question, reply);
+      return reply.then((later) => this.#plainAnswer(check, question, later));
     },
     batchCheck: (request) => {
       checkCount(request.tuples.length, limits.BATCH_READ_MAX, "tuples");
       const tuples = itemsOf(request.tuples, "tuples", (tuple) => tupleOf(tuple, ITEM));
       return this.#ask(request, "check", { tuples }, ({ allowed, at, proof }) => ({
         allowed: [...allowed],
-        ...answer(request, at),
+        ...answeredAt(request, at),
         proof: proofMessage(proof),
       }));
     },
@@ -93,7 +100,7 @@ export class ReadService {
       this.#ask(request, "get_tip", {}, ({ header, blockHash, at }) => ({
         header,
         blockHash,
-        ...answer(request, at),
+        ...answeredAt(request, at),
       })),
     getBlock: (request) => {
       const height = numberOf(request.height, "height");
@@ -124,6 +131,35 @@ export class ReadService {
       return { proof: [...proof] };
     },
   } satisfies ReadHandlers as ReadHandlers;
+
+  /** What a plain check of a known vault asks, for now and for when it comes again. */
+  #plainQuestion(check: PreparedCheck): EngineRequest<"check"> | undefined {
+    const { message } = check;
+    if (!isPlain(message)) return undefined;
+    const tuples = [tupleOf(message.tuple)];
+    const vault = this.#deps.vaults.known(message);
+    if (vault === undefined) return undefined;
+    const question = { vault, tuples, consistency: LINEARIZABLE, memo: {} };
+    this.#checks.remember(check, question);
+    return question;
+  }
+
+  #plainAnswer(
+    { message }: PreparedCheck,
+    { vault }: EngineRequest<"check">,
+    reply: EngineReply<"check">,
+  ): Buffer {
+    return this.#checks.answer(vault, message, reply);
+  }
+
+  #checkOnce(request: read.CheckRequest): read.CheckResponse | Promise<read.CheckResponse> {
+    const tuples = [tupleOf(request.tuple)];
+    return this.#ask(request, "check", { tuples }, ({ allowed, at, proof }) => ({
+      allowed: allowed[0]!,
+      ...answeredAt(request, at),
+      proof: proofMessage(proof),
+    }));
+  }
 
   #vault(name: VaultName): number | Promise<number> {
     const { vaults } = this.#deps;
@@ -205,7 +241,7 @@ export class ReadService {
     return {
       relationships: tuples.map(relationshipMessage),
       nextPageToken: next === undefined ? new Uint8Array(0) : pageTokens.encode(query, next),
-      ...answer(request, at),
+      ...answeredAt(request, at),
       proof: proofMessage(proof),
     };
   }
@@ -224,19 +260,11 @@ function checkFilter(request: read.ListRelationshipsRequest): void {
   });
 }
 
-function answer(name: VaultName, at: AnswerPoint): { height: bigint; token: Uint8Array } {
-  return { height: BigInt(at.height), token: tokenOf(name, at) };
-}
-
-function tokenOf({ organization, vault }: VaultName, at: AnswerPoint): Uint8Array {
-  return encodeConsistencyToken({ organization, vault, height: at.height, index: at.index });
-}
-
 interface ReadHandlers {
   readonly [name: string]: Handler<never, unknown>;
   readonly read: Handler<read.ReadRequest, read.ReadResponse>;
   readonly batchRead: Handler<read.BatchReadRequest, read.BatchReadResponse>;
-  readonly check: Handler<read.CheckRequest, read.CheckResponse>;
+  readonly check: Handler<PreparedCheck, read.CheckResponse>;
   readonly batchCheck: Handler<read.BatchCheckRequest, read.BatchCheckResponse>;
   readonly listRelationships: Handler<
     read.ListRelationshipsRequest,

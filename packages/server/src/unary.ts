@@ -27,24 +27,24 @@ export interface CallContext {
 export type Handler<Req, Res> = (
   request: Req,
   call: CallContext,
-) => Res | Uint8Array | Promise<Res | Uint8Array>;
+) => Res | Buffer | Promise<Res | Buffer>;
 
 type AnyHandler = Handler<never, unknown>;
 
-/** What decodes a request. */
-interface RequestCodec {
-  decode(input: never): unknown;
-}
+/** What makes requests of bytes, by method; throws for bytes that are none. */
+export type Decoders<T> = { readonly [K in keyof T]: (bytes: Buffer) => unknown };
 
-/** The request codecs of a service, by method. */
-export type RequestCodecs<T> = { readonly [K in keyof T]: RequestCodec };
+/** Decodes with a generated codec. */
+export function strict(codec: Parameters<typeof decodeStrictly>[0]): (bytes: Buffer) => unknown {
+  return (bytes) => decodeStrictly(codec, bytes);
+}
 
 /** A service: its generated definition, what decodes its requests, and what answers them. */
 export interface Service<T extends object> {
   /** As metrics name it. */
   readonly name: string;
   readonly definition: T;
-  readonly requests: RequestCodecs<T>;
+  readonly requests: Decoders<T>;
   readonly handlers: { readonly [name: string]: AnyHandler };
 }
 
@@ -80,8 +80,8 @@ export function addFramedService<T extends object>(
   const methods: Record<string, object> = {};
   const framed: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition) as [keyof T & string, AnyMethod][]) {
-    const codec = requests[name] as Parameters<typeof decodeStrictly>[0];
-    methods[name] = { ...method, requestDeserialize: strictly(codec), responseSerialize: same };
+    const requestDeserialize = orMalformed(requests[name]);
+    methods[name] = { ...method, requestDeserialize, responseSerialize: same };
     const meter = deps.meters.method(`${service}/${name}`);
     const frame = new Frame(handlers[name]!, method.responseSerialize, meter, deps);
     framed[name] = frame.handle as UntypedServiceImplementation[string];
@@ -90,10 +90,10 @@ export function addFramedService<T extends object>(
 }
 
 /** Malformed requests reach the frame, not the library, which would answer without details. */
-function strictly(codec: Parameters<typeof decodeStrictly>[0]): (bytes: Uint8Array) => unknown {
+function orMalformed(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {
   return (bytes) => {
     try {
-      return decodeStrictly(codec, bytes);
+      return decode(bytes);
     } catch (cause) {
       return new Malformed(cause);
     }
@@ -148,7 +148,7 @@ class Frame {
     message: unknown,
   ): void {
     if (this.#deps.isStopped()) throw stopped();
-    const bytes = message instanceof Uint8Array ? message : this.#encode(message);
+    const bytes = Buffer.isBuffer(message) ? message : this.#encode(message);
     if (bytes.length > MESSAGE_BYTES_MAX) throw answerTooLarge(bytes.length);
     this.#deps.connections.answering(call, bytes.length);
     this.#meter.observe(GrpcStatus.OK, performance.now() - start);

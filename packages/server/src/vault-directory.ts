@@ -1,14 +1,12 @@
 /**
  * From slugs to internal ids, once at the boundary (L-6). Ids are never used again, so what is known stays
  * true for ever; unknown slugs are asked for each time.
- *
- * Bounded by two generations: what is asked for lives in the young one; when that is full it becomes the old
- * one, and the old one with what nobody asked for since is forgotten. No list of uses is kept.
  */
 import type { EnginePort } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
+import { Generations } from "./generations.js";
 
-/** Pairs kept in each generation: some 10 MB together. */
+/** Vaults in each of two generations: some 15 MB together. */
 const GENERATION_MAX = 50_000;
 
 export interface VaultName {
@@ -18,64 +16,30 @@ export interface VaultName {
 
 export class VaultDirectory {
   readonly #engine: EnginePort;
-  readonly #generationMax: number;
-  #young = new Generation();
-  #old = new Generation();
+  readonly #ids: Generations<number>;
 
   constructor(engine: EnginePort, generationMax: number = GENERATION_MAX) {
     this.#engine = engine;
-    this.#generationMax = generationMax;
+    this.#ids = new Generations(generationMax);
   }
 
-  /** Pairs that are known. */
+  /** Vaults that are known. */
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#ids.size;
   }
 
   /** The id where it is known already. @throws LedgerError SLUG_REQUIRED */
-  known(name: VaultName): number | undefined {
-    const id = this.#young.get(name);
-    if (id !== undefined) return id;
-    requireSlug(name.organization, "organization");
-    requireSlug(name.vault, "vault");
-    const old = this.#old.get(name);
-    if (old !== undefined) this.#remember(name, old);
-    return old;
+  known({ organization, vault }: VaultName): number | undefined {
+    requireSlug(organization, "organization");
+    requireSlug(vault, "vault");
+    return this.#ids.get(`${organization}/${vault}`);
   }
 
   /** @throws LedgerError ORGANIZATION_NOT_FOUND, VAULT_NOT_FOUND (by rejection) */
   async resolve(name: VaultName): Promise<number> {
     const { vault } = await this.#engine.call("resolve_vault", name);
-    this.#remember(name, vault);
+    this.#ids.set(`${name.organization}/${name.vault}`, vault);
     return vault;
-  }
-
-  #remember(name: VaultName, id: number): void {
-    if (this.#young.size >= this.#generationMax) {
-      this.#old = this.#young;
-      this.#young = new Generation();
-    }
-    this.#young.set(name, id);
-  }
-}
-
-/** A map with pairs of slugs as keys. */
-class Generation {
-  readonly #ids = new Map<bigint, Map<bigint, number>>();
-  size = 0;
-
-  get({ organization, vault }: VaultName): number | undefined {
-    return this.#ids.get(organization)?.get(vault);
-  }
-
-  set({ organization, vault }: VaultName, id: number): void {
-    let vaults = this.#ids.get(organization);
-    if (vaults === undefined) {
-      vaults = new Map();
-      this.#ids.set(organization, vaults);
-    }
-    if (!vaults.has(vault)) this.size++;
-    vaults.set(vault, id);
   }
 }
 

@@ -9,18 +9,17 @@ import {
   utf8Length,
 } from "@authledger/types";
 import { checkCount, itemsOf, transactionOf } from "./convert-request.js";
-import { batchResultMessage, refusalError, resultMessage } from "./convert-response.js";
+import { batchResultMessage, refusalError, resultMessage, tokenOf } from "./convert-response.js";
 import type { ServiceDeps } from "./read-service.js";
-import { encodeConsistencyToken } from "./tokens.js";
-import type { CallContext, Handler, RequestCodecs } from "./unary.js";
+import { type CallContext, type Decoders, type Handler, strict } from "./unary.js";
 import type { VaultName } from "./vault-directory.js";
 
 /** Who writes, until callers are authenticated. */
 const ANONYMOUS = "anonymous";
 
-export const WRITE_REQUESTS: RequestCodecs<write.WriteServiceService> = {
-  write: write.WriteRequest,
-  batchWrite: write.BatchWriteRequest,
+export const WRITE_REQUESTS: Decoders<write.WriteServiceService> = {
+  write: strict(write.WriteRequest),
+  batchWrite: strict(write.BatchWriteRequest),
 };
 
 interface WriteHandlers {
@@ -89,8 +88,4 @@ function namesBytes(operation: Operation): number {
   if (!("tuple" in operation)) return utf8Length(operation.key);
   const { resource, relation, subject } = operation.tuple;
   return utf8Length(resource) + utf8Length(relation) + utf8Length(subject);
-}
-
-function tokenOf({ organization, vault }: VaultName, at: EngineReply<"write">["at"]): Uint8Array {
-  return encodeConsistencyToken({ organization, vault, height: at.height, index: at.index });
 }
