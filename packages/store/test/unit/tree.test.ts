@@ -252,6 +252,25 @@ describe("values", () => {
     await again.close();
   });
 
+  test("that lie where another one lay are not mistaken for it, also when they are too long to be cached", async () => {
+    const store = await newStore(); // keeps values of up to 16 KiB in memory
+    const table = store.table(1, "t");
+    const old = new Uint8Array(10_000).fill(1);
+    for (let n = 0; n < 4; n++) table.put(numberKey(n), old);
+    await store.flush(applied(1));
+    for (let n = 0; n < 4; n++) expect(table.get(numberKey(n))).toEqual(old);
+    const { filePages } = store.stats();
+    // The first one stays, so that the room behind it begins where the second one began.
+    table.deleteRange(numberKey(1), numberKey(4));
+    for (let index = 2; index <= 4; index++) await store.flush(applied(index));
+    const long = new Uint8Array(20_000).fill(2);
+    table.put(numberKey(9), long);
+    await store.flush(applied(5));
+    expect(store.stats().filePages).toBeLessThanOrEqual(filePages + 8);
+    expect(table.get(numberKey(9))).toEqual(long);
+    await store.close();
+  });
+
   test("may be a view of another value of the store", async () => {
     const store = await newStore();
     const table = store.table(1, "t");
