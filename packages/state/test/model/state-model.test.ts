@@ -26,9 +26,15 @@ import { toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
 import { decodeEntry, type GroupState, hasTuple, listTuples, readEntity } from "../../src/index.js";
-import { hasher, Leader, newDisk, openState, openStore, type PlainOp } from "../state-support.js";
-
-const ORGANIZATION = 7n;
+import {
+  hasher,
+  Leader,
+  newDisk,
+  ORGANIZATION,
+  openState,
+  openStore,
+  type PlainOp,
+} from "../state-support.js";
 
 class NaiveVault {
   readonly records = new Map<string, { key: LedgerKey; record: StoredRecord }>();
@@ -188,7 +194,7 @@ async function run(random: SeededRandom, entries: number): Promise<History> {
 describe("state against a naive one", () => {
   test("equal roots after random histories with flushes, crashes and restarts between", async () => {
     const random = testRandom("state model");
-    for (let i = 0; i < testRounds(60); i++) {
+    for (let i = 0; i < testRounds(30); i++) {
       const history = await run(random, 25);
       await history.store.close();
     }
@@ -243,7 +249,7 @@ function expectReads({ state, naive, leader, random }: History, id: number): voi
     const answer = proven.get(tupleKey(tuple));
     expect(answer.kind === "present" && isLive(answer.record, timeMs)).toBe(expected);
     const list = proven.list({ kind: 1, partition: tuple.resource, group: tuple.relation });
-    const listed = listTuples(vault, state.tables, tuple_filter(tuple), { limit: 1_000, timeMs });
+    const listed = listTuples(vault, state.tables, filterOf(tuple), { limit: 1_000, timeMs });
     expect(list.kind).toBe("complete");
     if (list.kind === "complete") {
       const provenLive = list.records.filter(({ record }) => isLive(record, timeMs));
@@ -268,7 +274,7 @@ function expectReads({ state, naive, leader, random }: History, id: number): voi
   expect(all.tuples.length).toBe(tuples.length);
 }
 
-function tuple_filter(tuple: { resource: string; relation: string }): {
+function filterOf(tuple: { resource: string; relation: string }): {
   resource: string;
   relation: string;
 } {

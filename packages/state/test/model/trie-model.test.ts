@@ -107,7 +107,7 @@ function storedBranches({ tables }: TestTrie): string[] {
 describe("the incremental trie", () => {
   test("has the root of its leaves, whatever blocks led to them (INV-TRIE-1)", async () => {
     const random = testRandom("trie model");
-    for (let round = 0; round < testRounds(20); round++) {
+    for (let round = 0; round < testRounds(12); round++) {
       const trie = await TestTrie.open(random, hasher);
       for (let block = 0; block < 40; block++) {
         trie.apply(randomBlock(random, trie));
@@ -271,14 +271,14 @@ test("one changed leaf is hashed with its way up and nothing else (INV-TRIE-3)",
   const random = testRandom("trie hashes");
   const counter = new CountingHasher();
   const trie = await TestTrie.open(random, counter, { dirtyMax: 10_000, residentMax: 10_000 });
-  const paths = Array.from({ length: 2_000 }, () => {
+  const paths = Array.from({ length: 1_000 }, () => {
     const path = random.bytes(PATH_BYTES);
     path[0]! &= 1;
     return toHex(path);
   });
   trie.apply(new Map(paths.map((path) => [path, random.bytes(32)])));
   trie.trie.top();
-  for (const path of paths.slice(0, 50)) {
+  for (const path of paths.slice(0, 30)) {
     counter.count = 0;
     trie.apply(new Map([[path, random.bytes(32)]]));
     trie.trie.top();
