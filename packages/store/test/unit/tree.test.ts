@@ -255,13 +255,17 @@ describe("values", () => {
   test("that lie where another one lay are not mistaken for it, also when they are too long to be cached", async () => {
     const store = await newStore(); // keeps values of up to 16 KiB in memory
     const table = store.table(1, "t");
-    const old = new Uint8Array(10_000).fill(1);
-    for (let n = 0; n < 4; n++) table.put(numberKey(n), old);
+    // Single pages in front, for the chains of the flushes below; then four values, one behind the other.
+    const other = store.table(2, "u");
+    fill(other, 500);
+    const lengths = [600, 2_000, 10_000, 10_000];
+    for (const [n, length] of lengths.entries()) table.put(numberKey(n), new Uint8Array(length));
     await store.flush(applied(1));
-    for (let n = 0; n < 4; n++) expect(table.get(numberKey(n))).toEqual(old);
+    expect(table.get(numberKey(1))).toEqual(new Uint8Array(2_000));
     const { filePages } = store.stats();
     // The first one stays, so that the room behind it begins where the second one began.
     table.deleteRange(numberKey(1), numberKey(4));
+    other.deleteRange(numberKey(0), numberKey(500));
     for (let index = 2; index <= 4; index++) await store.flush(applied(index));
     const long = new Uint8Array(20_000).fill(2);
     table.put(numberKey(9), long);
