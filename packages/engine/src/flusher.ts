@@ -1,6 +1,6 @@
 /**
- * When the page store is flushed (storage.md, "Flush policy"): many dirty pages, some time, or much log. After
- * a flush the log is released behind the older slot.
+ * When the page store is flushed (storage.md, "Flush policy"): many dirty pages, much to apply again after a
+ * crash, some time, or much log. After a flush the log is released behind the older slot.
  *
  *   INV-FLUSHER-1  The log is released only behind what both slots hold.
  *   INV-FLUSHER-2  No flush begins after the node has stopped: half of an entry may be in memory.
@@ -17,6 +17,7 @@ import {
   FLUSH_INTERVAL_MS,
   FLUSH_LOG_BYTES,
   FLUSH_RETRY_MS,
+  FLUSH_WORK,
 } from "./limits.js";
 
 export interface FlusherDeps {
@@ -40,6 +41,7 @@ export class Flusher {
   #lastMs: number;
   #flushedIndex: number;
   #logBytes = 0;
+  #flushedWork: number;
   #retryAtMs = 0;
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -50,6 +52,7 @@ export class Flusher {
     this.#dirtyMax = Math.min(FLUSH_DIRTY_BYTES, cacheBytes * FLUSH_DIRTY_CACHE_PART);
     this.#lastMs = deps.clock.monotonicMs();
     this.#flushedIndex = deps.store.applied.index;
+    this.#flushedWork = deps.state.work;
   }
 
   get flushedIndex(): number {
@@ -71,6 +74,7 @@ export class Flusher {
     const logBytes = wal.stats().logBytes;
     const isDue =
       store.dirtyBytes >= this.#dirtyMax ||
+      state.work - this.#flushedWork >= FLUSH_WORK ||
       now - this.#lastMs >= FLUSH_INTERVAL_MS ||
       logBytes - this.#logBytes >= FLUSH_LOG_BYTES;
     if (isDue) void this.flush();
@@ -98,7 +102,9 @@ export class Flusher {
       for (const _ of state.settle()) await this.#deps.yield();
       if (this.#stopped) return;
       const applied = state.prepareFlush();
+      const { work } = state;
       await store.flush(applied);
+      this.#flushedWork = work;
       this.#flushedIndex = applied.index;
       this.#lastMs = clock.monotonicMs();
       if (this.#retryAtMs > 0) onDiskFull(undefined);

@@ -96,14 +96,14 @@ export class BlockBuilder {
     return result;
   }
 
-  /** Writes the block; returns its hash. */
-  finish(): Uint8Array {
+  /** Writes the block. */
+  finish(): { readonly blockHash: Uint8Array; readonly leavesChanged: number } {
     const changes = this.#executor.netChanges().map((change) => this.#locate(change));
     changes.sort((a, b) => a.rank - b.rank || compareBytes(a.path, b.path));
     this.#updateTrie(changes);
     this.#writeTransactions();
     this.vault.append(this.#header(changes));
-    return this.vault.tip.blockHash;
+    return { blockHash: this.vault.tip.blockHash, leavesChanged: changes.length };
   }
 
   #locate({ key, before, after }: NetChange): PathChange {

@@ -10,6 +10,7 @@ import {
   FLUSH_INTERVAL_MS,
   FLUSH_LOG_BYTES,
   FLUSH_RETRY_MS,
+  FLUSH_WORK,
 } from "../../src/limits.js";
 import { settle, TestTime } from "../engine-support.js";
 
@@ -26,6 +27,7 @@ class Scene {
   /** Ends the running flush. */
   end: ((error?: LedgerError) => void) | undefined;
   appliedIndex = 0;
+  work = 0;
   dirtyBytes = 0;
   logBytes = 0;
   appliedFloor = 0;
@@ -75,6 +77,9 @@ class Scene {
         for (let step = 0; step < scene.steps; step++) yield;
       },
       prepareFlush: applied,
+      get work(): number {
+        return scene.work;
+      },
       get applied(): object {
         return applied();
       },
@@ -127,6 +132,20 @@ describe("a flush is due", () => {
     scene.logBytes++;
     await scene.tick();
     expect(scene.flushes).toBe(3);
+  });
+
+  test("when much would have to be applied again after a crash, counted from where the last one began", async () => {
+    const scene = new Scene();
+    scene.work = FLUSH_WORK - 1;
+    await scene.tick();
+    expect(scene.flushes).toBe(0);
+    scene.work++;
+    await scene.tick();
+    expect(scene.flushes).toBe(1);
+    scene.work += FLUSH_WORK;
+    await scene.finish();
+    await scene.tick();
+    expect(scene.flushes).toBe(2);
   });
 
   test("never while nothing was applied since the last one", async () => {
