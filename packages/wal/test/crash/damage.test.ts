@@ -117,7 +117,7 @@ function expectUnits(wal: Wal, units: number): void {
 }
 
 describe("a batch with others behind it is damage, whichever byte of it is wrong", () => {
-  test("every batch but the last", async () => {
+  test("every batch but the last (INV-SCAN-1)", async () => {
     expect(batches.length).toBeGreaterThan(10);
     for (const batch of batches.slice(0, -1)) {
       for (const { at } of placesIn(batch)) {
@@ -213,7 +213,7 @@ describe("the last batch", () => {
 });
 
 describe("headers and files", () => {
-  test("a damaged segment header is damage, in every segment and field", async () => {
+  test("a damaged segment header is damage, in every segment and field: a batch is never without one (INV-WAL-1)", async () => {
     for (const path of new Set(batches.map((batch) => batch.path))) {
       for (const { offset, size } of SEGMENT_HEADER.fields) {
         await expectCorrupt(damaged(path, offset + random.int(size)), undefined);
@@ -221,7 +221,7 @@ describe("headers and files", () => {
     }
   });
 
-  test("a missing segment is damage, also the newest", async () => {
+  test("a missing segment is damage, also the newest (INV-CHAIN-1)", async () => {
     for (const path of new Set(batches.map((batch) => batch.path))) {
       const copy = disk.fork();
       await copy.remove(path);
@@ -230,11 +230,16 @@ describe("headers and files", () => {
     }
   });
 
+  /** The newest one without even its header is like a missing one: others have to know of it. */
   test("a shortened segment is damage", async () => {
+    const newest = batches.at(-1)!.path;
     for (const path of new Set(batches.map((batch) => batch.path))) {
-      const copy = disk.fork();
-      await (await copy.open(path)).truncate(random.between(0, 32 * 1024));
-      await expectCorrupt(copy, undefined);
+      for (const end of [random.int(4096), random.between(4096, 32 * 1024)]) {
+        const copy = disk.fork();
+        await (await copy.open(path)).truncate(end);
+        const isHeadless = path === newest && end < 4096;
+        await expectCorrupt(copy, undefined, isHeadless ? { knownDurableLsn: durableLsn } : {});
+      }
     }
   });
 
@@ -253,7 +258,7 @@ describe("headers and files", () => {
 });
 
 describe("reading", () => {
-  test("an entry damaged on disk is refused, not returned", async () => {
+  test("an entry damaged on disk is refused, not returned (INV-READ-1)", async () => {
     const copy = disk.fork();
     const wal = await openWal(copy);
     const model = history.at(-1)!;

@@ -69,7 +69,7 @@ async function runWithFailure(kind: "write" | "sync", n: number): Promise<Outcom
 }
 
 describe.each(["write", "sync"] as const)("a failed %s kills the log", (kind) => {
-  test("whichever it is, nothing is written afterwards and what was acknowledged is there", async () => {
+  test("whichever it is, nothing is written afterwards and what was acknowledged is there (INV-WAL-5)", async () => {
     let failures = 0;
     for (let n = 1; n < 90; n++) {
       const { disk, history, acked, error, fatal, changesAfterDeath } = await runWithFailure(
@@ -211,7 +211,7 @@ async function usedBytes(disk: MemoryDisk): Promise<number> {
 }
 
 describe("a full disk", () => {
-  test("refuses appends before anything is written; reads, release and later appends work", async () => {
+  test("refuses appends before anything is written (INV-QUEUE-2); reads, release and later appends work", async () => {
     const disk = new MemoryDisk();
     const deps = testDeps(disk);
     const wal = await openWal(disk, { segmentBytes: 32 * 1024 }, deps);

@@ -1,6 +1,10 @@
 /**
- * Power is lost before every write, sync and rename of a long random run; the log is opened on what the disk may
- * hold then, checked, and used, and power is lost again.
+ * Power is lost before every write, sync and rename of a long random run, those of opening among them; the log is
+ * opened on what the disk may hold then, checked, and used, and power is lost again.
+ *
+ * What is checked (lives.ts): every acknowledged append is there (INV-WAL-9), also while the log was being written again by
+ * an open (INV-WAL-8) and after its beginning was released (INV-WAL-6); an append is there whole or not at all (INV-QUEUE-1),
+ * and none without those before it (INV-WAL-4).
  */
 import { type CrashOptions, MemoryDisk, SeededRandom } from "@authledger/io";
 import type { Voters } from "@authledger/wal";

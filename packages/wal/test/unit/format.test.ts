@@ -144,7 +144,7 @@ describe("a record", () => {
 });
 
 describe("a batch", () => {
-  test("is valid under its own seed only, and no byte of it can change", () => {
+  test("is valid under its own seed only, and no byte of it can change (INV-WAL-2)", () => {
     const batch = new Uint8Array(4096).fill(0xff);
     const crc = sealBatch(batch, { lsn: 2 ** 47, durableLsn: 3, len: 200, nrec: 2, flags: 1 }, 77);
     const header = readBatchHeader(viewOf(batch), 0);

@@ -70,6 +70,7 @@ describe("group commit", () => {
   });
 });
 
+// INV-LOGGROUP-2: terms of entries; INV-LOGSTATE-2: terms and votes of hard states.
 describe("appends that cannot follow what is there are refused and leave no trace", () => {
   test.each<[string, WalRecord]>([
     ["an entry behind a gap", entry(3)],
@@ -121,7 +122,7 @@ describe("limits", () => {
 });
 
 describe("release", () => {
-  test("reuses segments and carries what must survive", async () => {
+  test("reuses segments and carries what must survive (INV-WAL-6)", async () => {
     const disk = new MemoryDisk();
     const wal = await withGroup(disk, 16 * 1024);
     await wal.append([
@@ -223,7 +224,7 @@ describe("open and close", () => {
     expect((await disk.list(DIRECTORY)).length).toBeLessThan(25);
   });
 
-  test("lsns ascend over every open, and what was known durable stays known", async () => {
+  test("lsns ascend over every open (INV-WAL-3), and what was known durable stays known", async () => {
     const disk = new MemoryDisk();
     let known = 0;
     for (let i = 0; i < 10; i++) {
@@ -235,6 +236,18 @@ describe("open and close", () => {
       await wal.close();
       known = Math.max(known, wal.durableLsn);
     }
+  });
+
+  test("the first lsn of a log is random (INV-WAL-3)", async () => {
+    const lsns = new Set<number>();
+    for (let seed = 1; seed <= 20; seed++) {
+      const disk = new MemoryDisk();
+      const wal = await openWal(disk, {}, testDeps(disk, seed));
+      await wal.append([CREATE]);
+      lsns.add(wal.lastLsn);
+    }
+    expect(lsns.size).toBe(20);
+    expect(Math.max(...lsns)).toBeGreaterThan(2 ** 40);
   });
 
   test("a log without a good end of others' knowledge is refused", async () => {
@@ -276,7 +289,7 @@ describe("entries", () => {
     expect([log.term(0), log.term(10), log.term(11)]).toEqual([0, 1, undefined]);
   });
 
-  test("a truncation lowers durableIndex at once, and an old sync does not raise it", async () => {
+  test("a truncation lowers durableIndex at once, and an old sync does not raise it (INV-LOGGROUP-3)", async () => {
     const wal = await withGroup();
     await wal.append([entry(1), entry(2), entry(3)]);
     const log = wal.group(GROUP)!;
