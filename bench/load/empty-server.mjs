@@ -9,13 +9,18 @@
  */
 import { createRequire } from "node:module";
 import { read } from "../../packages/proto/dist/index.js";
-import { CHANNEL_OPTIONS, parseNodeConfig } from "../../packages/server/dist/index.js";
+import {
+  CHANNEL_OPTIONS,
+  keepCallsYoung,
+  parseNodeConfig,
+} from "../../packages/server/dist/index.js";
 
 // The library of the node itself, not another copy or version of it.
 const require = createRequire(new URL("../../packages/server/package.json", import.meta.url));
 /** @type {typeof import("@grpc/grpc-js")} */
 const grpc = require("@grpc/grpc-js");
 
+keepCallsYoung();
 const given = process.argv[2];
 const response =
   given === undefined

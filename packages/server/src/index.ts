@@ -5,5 +5,6 @@ export {
   type NodeConfigInput,
   parseNodeConfig,
 } from "./config.js";
+export { keepCallsYoung } from "./heap.js";
 export { createLogger, LOG_LEVELS, type LogLevel } from "./logger.js";
 export { type NodeDeps, type RunningNode, startNode } from "./node.js";

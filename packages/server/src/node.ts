@@ -10,6 +10,7 @@ import type { Logger } from "pino";
 import type { NodeConfig } from "./config.js";
 import { Connections } from "./connections.js";
 import { type GrpcServer, startGrpcServer } from "./grpc-server.js";
+import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
 import { createRegistry, RpcMeters } from "./metrics.js";
 
@@ -33,6 +34,7 @@ export interface RunningNode {
 export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<RunningNode> {
   const { data, cache, clusterOrigin } = config;
   const startedAtMs = Date.now();
+  keepCallsYoung();
   let grpc: GrpcServer | undefined;
   const onFatal = (error: LedgerError): void => {
     deps.logger.fatal({ err: error, code: error.code }, error.advice);
