@@ -22,15 +22,21 @@ export const GROUP_BITS = 192;
 const SEG1_BYTES = 16;
 const SEG2_BYTES = 8;
 const SEG3_BYTES = 24;
-/** Segments remembered at most; bulk writes repeat the same resources and subjects. */
-const CACHED_SEGMENTS_MAX = 8_192;
+/** Partitions remembered at most; bulk writes repeat the same resources and subjects. */
+const CACHED_PARTITIONS_MAX = 8_192;
+/** seg1 and seg2 lie beside each other, as they do in a path. */
+const CACHED_BYTES = SEG1_BYTES + SEG2_BYTES;
 
+/** Remembers of each partition its seg1, and seg2 of the group that was asked last. */
 export class PathHasher {
   readonly #hasher: Hasher;
   readonly #salt: Uint8Array;
   readonly #input = new ByteWriter(512);
   readonly #digest = new Uint8Array(HASH_BYTES);
-  readonly #segments = new Map<string, Uint8Array>();
+  /** By kind and partition: where in the two arrays its segments and its group are. */
+  readonly #places = new Map<Kind, Map<string, number>>();
+  #segments = new Uint8Array(16 * CACHED_BYTES);
+  readonly #groups: (string | undefined)[] = [];
 
   constructor(hasher: Hasher, salt: Uint8Array) {
     this.#hasher = hasher;
@@ -49,52 +55,62 @@ export class PathHasher {
     const input = this.#start(0x03);
     writeKey(input, key);
     this.#hasher.sha256Into(input.view(), this.#digest, 0);
-    copy(this.#digest, SEG3_BYTES, out, offset + SEG1_BYTES + SEG2_BYTES);
+    copy(this.#digest, 0, SEG3_BYTES, out, offset + CACHED_BYTES);
   }
 
   /** The bits that all items of a partition (and group) share, with zeros behind them. */
   listPrefix(kind: Kind, partition: string, group?: string): Uint8Array {
     const out = new Uint8Array(PATH_BYTES);
-    if (group === undefined) copy(this.#seg1(kind, partition), SEG1_BYTES, out, 0);
-    else this.#prefixInto(kind, partition, group, out, 0);
+    if (group !== undefined) this.#prefixInto(kind, partition, group, out, 0);
+    else {
+      const place = this.#place(kind, partition);
+      copy(this.#segments, place * CACHED_BYTES, SEG1_BYTES, out, 0);
+    }
     return out;
   }
 
   #prefixInto(kind: Kind, partition: string, group: string, out: Uint8Array, offset: number): void {
-    // seg1 and seg2 of a (partition, group) lie in the cache as one run of 24 bytes.
-    const id = `${kind}${partition.length}:${partition}${group}`;
-    let both = this.#segments.get(id);
-    if (both === undefined) {
-      both = new Uint8Array(SEG1_BYTES + SEG2_BYTES);
-      both.set(this.#seg1(kind, partition));
+    const place = this.#place(kind, partition);
+    const at = place * CACHED_BYTES;
+    if (this.#groups[place] !== group) {
       const input = this.#start(0x02).u8(kind).lp16(partition).lp16(group);
       this.#hasher.sha256Into(input.view(), this.#digest, 0);
-      copy(this.#digest, SEG2_BYTES, both, SEG1_BYTES);
-      this.#remember(id, both);
+      copy(this.#digest, 0, SEG2_BYTES, this.#segments, at + SEG1_BYTES);
+      this.#groups[place] = group;
     }
-    copy(both, SEG1_BYTES + SEG2_BYTES, out, offset);
+    copy(this.#segments, at, CACHED_BYTES, out, offset);
   }
 
-  #seg1(kind: Kind, partition: string): Uint8Array {
-    const id = `${kind}/${partition}`;
-    let segment = this.#segments.get(id);
-    if (segment === undefined) {
-      const input = this.#start(0x01).u8(kind).lp16(partition);
-      this.#hasher.sha256Into(input.view(), this.#digest, 0);
-      segment = this.#digest.slice(0, SEG1_BYTES);
-      this.#remember(id, segment);
-    }
-    return segment;
+  /** Where the segments of a partition are; its seg1 is there. */
+  #place(kind: Kind, partition: string): number {
+    let places = this.#places.get(kind);
+    const known = places?.get(partition);
+    if (known !== undefined) return known;
+    if (this.#groups.length >= CACHED_PARTITIONS_MAX) this.#forget();
+    const input = this.#start(0x01).u8(kind).lp16(partition);
+    this.#hasher.sha256Into(input.view(), this.#digest, 0);
+    const place = this.#groups.push(undefined) - 1;
+    if (place * CACHED_BYTES === this.#segments.length) this.#grow();
+    copy(this.#digest, 0, SEG1_BYTES, this.#segments, place * CACHED_BYTES);
+    places = this.#places.get(kind) ?? new Map<string, number>();
+    this.#places.set(kind, places.set(partition, place));
+    return place;
+  }
+
+  #grow(): void {
+    const larger = new Uint8Array(this.#segments.length * 2);
+    larger.set(this.#segments);
+    this.#segments = larger;
+  }
+
+  #forget(): void {
+    this.#places.clear();
+    this.#groups.length = 0;
   }
 
   #start(level: number): ByteWriter {
     this.#input.clear();
     return this.#input.u8(Tag.pathSegment).bytes(this.#salt).u8(level);
-  }
-
-  #remember(id: string, segment: Uint8Array): void {
-    if (this.#segments.size >= CACHED_SEGMENTS_MAX) this.#segments.clear();
-    this.#segments.set(id, segment);
   }
 }
 
@@ -134,6 +150,12 @@ export function prefixOf(path: Uint8Array, bits: number): Uint8Array {
   return out;
 }
 
-function copy(from: Uint8Array, length: number, to: Uint8Array, offset: number): void {
-  for (let i = 0; i < length; i++) to[offset + i] = from[i]!;
+function copy(
+  from: Uint8Array,
+  fromOffset: number,
+  length: number,
+  to: Uint8Array,
+  offset: number,
+): void {
+  for (let i = 0; i < length; i++) to[offset + i] = from[fromOffset + i]!;
 }
