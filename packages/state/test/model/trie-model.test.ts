@@ -7,11 +7,12 @@ import { PATH_BYTES, type TrieNode } from "@authledger/proof";
 import { fromHex, type Hasher, toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
+import { bucketKey, readU32 } from "../../src/tables.js";
 import { bitOfKey, branchValue } from "../../src/trie/branch-row.js";
 import { NO_NODE } from "../../src/trie/node-pool.js";
 import { SMALL_LEAVES_MAX } from "../../src/trie/trie-updater.js";
 import { hasher } from "../state-support.js";
-import { branchName, type LeafChanges, TestTrie } from "../trie-support.js";
+import { branchName, type LeafChanges, TestTrie, VAULT } from "../trie-support.js";
 
 /** A path that parts from `base` at `bit`, random behind it. */
 function partingAt(random: SeededRandom, base: Uint8Array, bit: number): Uint8Array {
@@ -104,6 +105,21 @@ function storedBranches({ tables }: TestTrie): string[] {
   return names.sort();
 }
 
+/** Rows of buckets say what the trie built from scratch has; those without one are empty. */
+function expectBucketRows(trie: TestTrie): void {
+  const scratch = trie.built();
+  let total = 0;
+  const cursor = trie.tables.bucket.cursor();
+  for (let ok = cursor.seek(bucketKey(VAULT, 0)); ok; ok = cursor.next()) {
+    const bucket = cursor.key[4]!;
+    const count = readU32(cursor.value);
+    total += count;
+    expect(count).toBe(scratch.bucketCount(bucket));
+    expect(toHex(cursor.value.subarray(4))).toBe(toHex(scratch.bucketRoot(bucket)));
+  }
+  expect(total).toBe(scratch.total);
+}
+
 describe("the incremental trie", () => {
   test("has the root of its leaves, whatever blocks led to them (INV-TRIE-1)", async () => {
     const random = testRandom("trie model");
@@ -117,7 +133,7 @@ describe("the incremental trie", () => {
     }
   });
 
-  test("stores a branch exactly where more than a small subtree is below it (INV-TRIE-2), and no branch is dirty when all are written (INV-BRANCH-3)", async () => {
+  test("stores a branch exactly where more than a small subtree is below it (INV-TRIE-2), and no branch is dirty when all are written, which bucket rows agree with (INV-BRANCH-3, INV-VAULTTRIE-1)", async () => {
     const random = testRandom("trie branches");
     for (let round = 0; round < testRounds(10); round++) {
       const trie = await TestTrie.open(random, hasher);
@@ -127,6 +143,7 @@ describe("the incremental trie", () => {
         trie.writeAll();
         expect(trie.cache.pool.dirty).toBe(0);
         expect(storedBranches(trie)).toEqual(trie.expectedBranches());
+        expectBucketRows(trie);
         if (random.chance(0.5)) trie.reopen();
       }
     }
