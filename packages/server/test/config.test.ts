@@ -1,7 +1,7 @@
 /** Configuration: defaults, sizes, and the rule that keeps an open node on its own machine. */
 import { describe, expect, it } from "vitest";
 import { thrownBy } from "../../../test/support.js";
-import { parseNodeConfig } from "../src/index.js";
+import { CHANNEL_OPTIONS, parseNodeConfig } from "../src/index.js";
 
 describe("the configuration", () => {
   it("has a default for everything", () => {
@@ -64,5 +64,16 @@ describe("the configuration", () => {
       expect(error.message).toContain("--insecure-any-address");
       expect(parseNodeConfig({ ...input, insecureAnyAddress: true })).toMatchObject(input);
     }
+  });
+});
+
+describe("the options of the gRPC server", () => {
+  it("bound messages both ways and what HTTP/2 keeps of a connection", () => {
+    const message = 8 * 1024 * 1024;
+    expect(CHANNEL_OPTIONS).toMatchObject({
+      "grpc.max_receive_message_length": message,
+      "grpc.max_send_message_length": message,
+      "grpc-node.max_session_memory": 64,
+    });
   });
 });

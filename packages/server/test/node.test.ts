@@ -66,6 +66,30 @@ describe("a node", () => {
     expect(check.proof!.checkpoint).toContain(`${tenant.organization}/${tenant.vault}`);
   });
 
+  it("answers the same check rightly while its tuple comes and goes", async () => {
+    const node = await start(temporaryDirectory());
+    const client = connect(node.grpcAddress);
+    const tenants = [await createVault(client), await createVault(client)];
+    const remove = { operation: { $case: "deleteRelationship", value: { tuple: TUPLE } } };
+    const ask = async (): Promise<boolean[]> => {
+      const answers = tenants.map((tenant) =>
+        call<read.CheckResponse>(client, ["read", "check"], { ...tenant, tuple: TUPLE }),
+      );
+      return (await Promise.all(answers)).map(({ allowed }) => allowed);
+    };
+    for (let round = 0; round < 3; round++) {
+      for (const [operation, allowed] of [
+        [createTuple(), true],
+        [remove, false],
+      ] as const) {
+        const request = { ...tenants[0]!, transaction: transaction([operation]), prove: false };
+        await call(client, ["write", "write"], request);
+        expect(await ask()).toEqual([allowed, false]);
+        expect(await ask()).toEqual([allowed, false]);
+      }
+    }
+  });
+
   // INV-NODE-1
   it("is ready when its port is open, and says so by health and over HTTP", async () => {
     const node = await start(temporaryDirectory());
