@@ -11,6 +11,7 @@ export class ByteWriter {
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
+  #written: Uint8Array | undefined;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
@@ -26,9 +27,14 @@ export class ByteWriter {
     this.#length = 0;
   }
 
-  /** A view of what was written, valid until the next write or clear. */
+  /**
+   * A view of what was written, valid until the next write or clear. The last one is given out again for the same
+   * length: who hashes many alike through one writer makes no garbage.
+   */
   view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    if (this.#written?.length !== this.#length)
+      this.#written = this.#bytes.subarray(0, this.#length);
+    return this.#written;
   }
 
   /** A copy of what was written. */
@@ -143,6 +149,7 @@ export class ByteWriter {
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
+    this.#written = undefined;
   }
 }
 

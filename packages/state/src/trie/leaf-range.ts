@@ -5,11 +5,13 @@
 
 import type { Cursor, Table } from "@authledger/store";
 import { assert, HASH_BYTES } from "@authledger/types";
-import { LEAF_KEY_BYTES, leafKeyBuffer, PATH_AT } from "./leaf-row.js";
+import { writeVault } from "./branch-row.js";
+import { LEAF_KEY_BYTES, PATH_AT } from "./leaf-row.js";
 import { copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
 
 export class LeafRange {
   readonly #cursor: Cursor;
+  readonly #key = new Uint8Array(LEAF_KEY_BYTES);
   #count = 0;
   /** Paths of the run, 48 bytes each, ascending. */
   paths: Uint8Array = new Uint8Array(64 * PATH_BYTES);
@@ -25,15 +27,16 @@ export class LeafRange {
   }
 
   /**
-   * Reads the `count` leaves of a vault whose paths share the first `bits` bits of `path`; there must be
-   * exactly so many.
+   * Reads the `count` leaves of a vault whose paths share the first `bits` bits of the path at `offset` of `paths`;
+   * there must be exactly so many.
    */
-  read(vault: number, path: Uint8Array, bits: number, count: number): void {
+  read(vault: number, paths: Uint8Array, offset: number, bits: number, count: number): void {
     this.#reserve(count);
     this.#count = count;
     if (count === 0) return;
-    const key = leafKeyBuffer(vault);
-    copyPrefix(path, 0, bits, key, PATH_AT);
+    const key = this.#key;
+    writeVault(key, vault);
+    copyPrefix(paths, offset, bits, key, PATH_AT);
     const cursor = this.#cursor;
     cursor.renew();
     for (let i = 0; i < count; i++) {

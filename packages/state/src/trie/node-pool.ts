@@ -9,13 +9,15 @@
  *   INV-POOL-2  A free node is on the free list and nowhere else.
  */
 import { assert, HASH_BYTES, type Hasher } from "@authledger/types";
-import { copyPrefix, PATH_BYTES } from "./path-bits.js";
+import { copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
 
 /** No node: the side is not loaded, or holds too few leaves to have stored branches. */
 export const NO_NODE = -1;
 
 const STRIDE = 128;
 const PREIMAGE_BYTES = 115;
+const WORD_BYTES = 4;
+const PREIMAGE_WORDS = Math.ceil(PREIMAGE_BYTES / WORD_BYTES);
 const TAG_BRANCH = 0x12;
 const PREFIX_AT = 3;
 const LEFT_AT = PREFIX_AT + PATH_BYTES;
@@ -29,6 +31,9 @@ const FREE = 4;
 export class NodePool {
   readonly #hasher: Hasher;
   #slab = new Uint8Array(INITIAL_NODES * STRIDE);
+  #words = new Uint32Array(this.#slab.buffer);
+  readonly #preimageWords = new Uint32Array(PREIMAGE_WORDS);
+  readonly #preimage = new Uint8Array(this.#preimageWords.buffer, 0, PREIMAGE_BYTES);
   #counts = new Uint32Array(INITIAL_NODES * 2);
   #children = new Int32Array(INITIAL_NODES * 2);
   #vaults = new Uint32Array(INITIAL_NODES);
@@ -142,10 +147,18 @@ export class NodePool {
     return this.#slab.subarray(at, at + HASH_BYTES);
   }
 
-  /** Writes the branch's hash to `out[0, 32)`. */
+  /** The first bit in which the node's prefix, zeros behind it, and a path differ; 384 when none does. */
+  firstDifferentBit(node: number, paths: Uint8Array, offset: number): number {
+    return firstDifferentBit(this.#slab, node * STRIDE + PREFIX_AT, paths, offset);
+  }
+
+  /** Writes the branch's hash to `out[0, 32)`. Its input is copied by words: a view of the slab costs more. */
   hashInto(node: number, out: Uint8Array): void {
     const at = node * STRIDE;
-    this.#hasher.sha256Into(this.#slab.subarray(at, at + PREIMAGE_BYTES), out, 0);
+    const words = this.#words;
+    const first = at / WORD_BYTES;
+    for (let i = 0; i < PREIMAGE_WORDS; i++) this.#preimageWords[i] = words[first + i]!;
+    this.#hasher.sha256Into(this.#preimage, out, 0);
   }
 
   isFree(node: number): boolean {
@@ -186,6 +199,7 @@ export class NodePool {
   #grow(): void {
     const nodes = this.#flags.length * 2;
     this.#slab = grown(this.#slab, new Uint8Array(nodes * STRIDE));
+    this.#words = new Uint32Array(this.#slab.buffer);
     this.#counts = grown(this.#counts, new Uint32Array(nodes * 2));
     this.#children = grown(this.#children, new Int32Array(nodes * 2));
     this.#vaults = grown(this.#vaults, new Uint32Array(nodes));

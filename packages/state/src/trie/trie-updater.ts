@@ -106,11 +106,10 @@ export class TrieUpdater {
 
   /** Where the first change leaves the branch's prefix; the branch's own bit when none does. */
   #firstFork(changes: TrieChanges, from: number, to: number, branch: number): number {
-    const prefix = this.#pool.prefix(branch);
     const bit = this.#pool.bit(branch);
     // Sorted paths: the one that leaves a common prefix earliest is the first or the last.
-    const first = firstDifferentBit(changes.paths, from * PATH_BYTES, prefix, 0);
-    const last = firstDifferentBit(changes.paths, (to - 1) * PATH_BYTES, prefix, 0);
+    const first = this.#pool.firstDifferentBit(branch, changes.paths, from * PATH_BYTES);
+    const last = this.#pool.firstDifferentBit(branch, changes.paths, (to - 1) * PATH_BYTES);
     return Math.min(first, last, bit);
   }
 
@@ -214,8 +213,7 @@ export class TrieUpdater {
   /** Writes the changed leaf rows of the subtree and builds it again from all of them. */
   #rebuild(changes: TrieChanges, from: number, to: number, bits: number, count: number): Subtree {
     changes.writeLeaves(from, to);
-    const path = changes.paths.subarray(from * PATH_BYTES, (from + 1) * PATH_BYTES);
-    this.#leaves.read(this.#vault, path, bits, count);
+    this.#leaves.read(this.#vault, changes.paths, from * PATH_BYTES, bits, count);
     return { count, node: this.#build(0, count, 0) };
   }
 

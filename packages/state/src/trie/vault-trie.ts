@@ -180,7 +180,7 @@ export class VaultTrie implements TrieSource {
   /** A subtree without stored branches, built from its leaf rows. */
   #small(prefix: Uint8Array, bits: number, count: number): TrieNode {
     const { leaves } = this.#deps;
-    leaves.read(this.#vault, prefix, bits, count);
+    leaves.read(this.#vault, prefix, 0, bits, count);
     const paths: Uint8Array[] = [];
     const hashes: Uint8Array[] = [];
     for (let i = 0; i < count; i++) {
