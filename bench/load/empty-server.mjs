@@ -1,6 +1,7 @@
 /**
- * The yardstick of the node: a gRPC server with the same library, messages and options whose handlers do nothing
- * but return a constant, as a process of its own.
+ * The yardstick of the node: a gRPC server with the same library, messages, options and
+ * setting of the heap (packages/server/src/heap.ts), whose handlers do nothing but
+ * return a constant, as a process of its own.
  *
  *     node empty-server.mjs [RESPONSE]
  *
