@@ -6,6 +6,7 @@ import { testRandom, testRounds } from "../../../../test/support.js";
 import { type ListedTuple, listTuples, rangeOf, type TupleFilter } from "../../src/index.js";
 import type { OpenVault } from "../../src/open-vault.js";
 import { LIST_SCAN_MAX } from "../../src/reader.js";
+import { u32Key } from "../../src/tables.js";
 import { Ledger, type PlainOp } from "../state-support.js";
 
 const RESOURCES = ["document:a", "document:b", "folder:a", "user:ann"];
@@ -155,7 +156,10 @@ describe("a list of tuples", () => {
     const { timeMs } = made.leader;
     const page = listTuples(vault, made.state.tables, { relation: "owner" }, { limit: 1, timeMs });
     expect(page.tuples).toEqual([]);
-    expect(page.next).toHaveLength(48);
+    const cursor = made.state.tables.leaf.cursor();
+    cursor.seek(u32Key(1));
+    for (let looked = 0; looked < LIST_SCAN_MAX; looked++) cursor.next();
+    expect(page.next).toEqual(cursor.key.slice(4));
     const { next: from } = page;
     const rest = listTuples(
       vault,
