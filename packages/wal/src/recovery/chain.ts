@@ -8,7 +8,7 @@
 import type { Disk, DiskFile } from "@authledger/io";
 import { equalBytes, LedgerError, toHex } from "@authledger/types";
 import { decodeSegmentHeader, type SegmentHeader } from "../format/segment-header.js";
-import { BLOCK_BYTES } from "../limits.js";
+import { BLOCK_BYTES, SEGMENT_BYTES_MIN } from "../limits.js";
 import type { LogFiles } from "../segments/segment-files.js";
 import { corrupt } from "./corruption.js";
 
@@ -82,11 +82,20 @@ export function followChain(named: readonly NamedFile[]): Chain {
   }
   const inLog = new Set(links.map((link) => link.named));
   const rest = named.filter((file) => !inLog.has(file));
+  const behind = rest.filter((file) => file.seq > newest.seq);
+  behind.forEach(requireWhole);
   return {
     links,
-    behind: rest.filter((file) => file.seq > newest.seq),
+    behind,
     others: rest.filter((file) => file.seq < newest.seq),
   };
+}
+
+/** A file gets a segment's name only when it is filled (INV-SEGPOOL-2): a shorter one was cut, and may have been the end. */
+function requireWhole({ path, file }: NamedFile): void {
+  const size = file.size();
+  if (size >= SEGMENT_BYTES_MIN) return;
+  throw corrupt(path, size, `it is cut: no segment is shorter than ${SEGMENT_BYTES_MIN} bytes`);
 }
 
 function checkLink(named: NamedFile, header: SegmentHeader, newest: SegmentHeader): void {

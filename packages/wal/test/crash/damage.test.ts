@@ -148,6 +148,25 @@ describe("a batch with others behind it is damage, whichever byte of it is wrong
   });
 });
 
+describe("a segment that was cut", () => {
+  // The newest one, cut inside its header, was once taken for a prepared one that was never used, and what it held
+  // was lost without a word.
+  test("is damage, wherever it was cut, the newest included", async () => {
+    const paths = [...new Set(batches.map(({ path }) => path))];
+    expect(paths.length).toBeGreaterThan(1);
+    for (const path of paths) {
+      for (const share of [0, 1, 4095, 4096, 4 * 4096 - 1, -1]) {
+        const copy = disk.fork();
+        const file = await copy.open(path);
+        const length = share < 0 ? file.size() - 1 : share;
+        await file.truncate(length);
+        await file.close();
+        await expectCorrupt(copy, path);
+      }
+    }
+  });
+});
+
 describe("the last batch", () => {
   test("one voter: an unreadable one is torn and cut, and the log goes on", async () => {
     const last = batches.at(-1)!;
