@@ -56,7 +56,9 @@ const STATUS_BY_NUMBER: ReadonlyMap<number, OperationStatus> = new Map(
 
 /** One byte for each status. */
 export function statusesToBytes(statuses: readonly OperationStatus[]): Uint8Array {
-  return Uint8Array.from(statuses, (status) => OperationStatus[status]);
+  const bytes = new Uint8Array(statuses.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = OperationStatus[statuses[i]!];
+  return bytes;
 }
 
 export function statusesFromBytes(bytes: Uint8Array): OperationStatus[] {

@@ -77,8 +77,7 @@ const view = new DataView(value.buffer);
 
 /** The value of a branch in memory, in a buffer that the next call reuses. */
 export function branchValue(pool: NodePool, node: number): Uint8Array {
-  value.set(pool.sideHash(node, 0), 0);
-  value.set(pool.sideHash(node, 1), HASH_BYTES);
+  pool.copyHashes(node, value, 0);
   view.setUint32(COUNTS_AT, pool.sideCount(node, 0));
   view.setUint32(COUNTS_AT + 4, pool.sideCount(node, 1));
   const height = pool.height(node);

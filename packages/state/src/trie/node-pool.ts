@@ -147,6 +147,12 @@ export class NodePool {
     return this.#slab.subarray(at, at + HASH_BYTES);
   }
 
+  /** Writes the hashes of both sides, left first, to `out` at `at`. */
+  copyHashes(node: number, out: Uint8Array, at: number): void {
+    const from = node * STRIDE + LEFT_AT;
+    for (let i = 0; i < 2 * HASH_BYTES; i++) out[at + i] = this.#slab[from + i]!;
+  }
+
   /** The first bit in which the node's prefix, zeros behind it, and a path differ; 384 when none does. */
   firstDifferentBit(node: number, paths: Uint8Array, offset: number): number {
     return firstDifferentBit(this.#slab, node * STRIDE + PREFIX_AT, paths, offset);

@@ -143,7 +143,7 @@ export class Tree {
       this.#replace(found, key, content, bytes, !inline);
       return true;
     }
-    this.#insert(0, ~found, key, bytes, (to, at) => writePayload(to, at, content, !inline));
+    this.#insertValue(~found, key, content, bytes, !inline);
     this.#count++;
     return false;
   }
@@ -302,9 +302,7 @@ export class Tree {
       return;
     }
     removeCells(slab, base, index, index + 1, leafPayloadBytes);
-    this.#insert(0, index, key, bytes, (to, where) =>
-      writePayload(to, where, content, isReference),
-    );
+    this.#insertValue(index, key, content, bytes, isReference);
     // A page that was split is not sparse, and the path is not that of its halves any more.
     if (this.#pathEpoch === this.#pager.epoch) this.#rebalance(0);
   }
@@ -320,6 +318,32 @@ export class Tree {
     this.#rebalance(0);
   }
 
+  /** Inserts a cell into the path's leaf. Nearly always it fits: then nothing is allocated. */
+  #insertValue(
+    index: number,
+    key: Uint8Array,
+    content: Uint8Array,
+    bytes: number,
+    isReference: boolean,
+  ): void {
+    const frame = this.#frames[0]!;
+    const slab = this.#cache.slab(frame);
+    const base = this.#cache.base(frame);
+    if (this.#fits(slab, base, key, bytes)) {
+      writePayload(slab, insertCell(slab, base, index, key, bytes), content, isReference);
+    } else {
+      this.#insert(0, index, key, bytes, (to, at) => writePayload(to, at, content, isReference));
+    }
+  }
+
+  /** Does a cell fit into a page as it is? */
+  #fits(slab: Slab, base: number, key: Uint8Array, payloadBytes: number): boolean {
+    if (cellCount(slab, base) === 0 || !sharesPrefix(slab, base, this.#pageBytes, key))
+      return false;
+    const rest = restLength(key.length - prefixBytes(slab, base));
+    return SLOT_BYTES + rest + payloadBytes <= freeBytes(slab, base);
+  }
+
   /** Inserts a cell into the page of the path at `level`; splits it where it does not fit. */
   #insert(
     level: number,
@@ -329,12 +353,9 @@ export class Tree {
     write: (slab: Slab, at: number) => void,
   ): void {
     const { slab, base, pageBytes } = this.#place(this.#frames[level]!);
-    if (cellCount(slab, base) > 0 && sharesPrefix(slab, base, pageBytes, key)) {
-      const needed = SLOT_BYTES + restLength(key.length - prefixBytes(slab, base)) + payloadBytes;
-      if (needed <= freeBytes(slab, base)) {
-        write(slab, insertCell(slab, base, index, key, payloadBytes));
-        return;
-      }
+    if (this.#fits(slab, base, key, payloadBytes)) {
+      write(slab, insertCell(slab, base, index, key, payloadBytes));
+      return;
     }
     const cells = collectCells({ slab, base, pageBytes });
     const payload = new Uint8Array(payloadBytes);
