@@ -20,6 +20,17 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [name: string]: JsonValue };
 
+/** What JSON leaves as it is and a terminal may obey: C1 controls, line separators, marks that reorder a line. */
+const OBEYED = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
+/** JSON whose strings cannot steer a terminal. */
+export function jsonText(value: JsonValue, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(
+    OBEYED,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** What is undefined is left out. */
 export function jsonOf(value: Printable): JsonValue {
   if (typeof value === "bigint") return String(value);

@@ -5,7 +5,7 @@
  *   INV-OUT-2  A stream is NDJSON, a sequence of YAML documents, or rows under one header, and is printed as it
  *              comes; `name` is one line for each thing.
  */
-import { type JsonValue, jsonOf, type Printable } from "./json-value.js";
+import { type JsonValue, jsonOf, jsonText, type Printable } from "./json-value.js";
 import { escapeControls, formatFields, formatTable } from "./table.js";
 import { yamlOf } from "./yaml.js";
 
@@ -40,7 +40,7 @@ export class Printer {
     const fields = jsonOf(thing.fields) as Fields;
     switch (this.#format) {
       case "json":
-        return this.#out(`${JSON.stringify(fields, undefined, 2)}\n`);
+        return this.#out(`${jsonText(fields, 2)}\n`);
       case "yaml":
         return this.#out(yamlOf(fields));
       case "name":
@@ -55,7 +55,7 @@ export class Printer {
     if (this.#format === "table") return this.#table(things);
     for await (const thing of things) {
       const fields = jsonOf(thing.fields);
-      if (this.#format === "json") await this.#out(`${JSON.stringify(fields)}\n`);
+      if (this.#format === "json") await this.#out(`${jsonText(fields)}\n`);
       else if (this.#format === "yaml") await this.#out(`---\n${yamlOf(fields)}`);
       else await this.#out(`${escapeControls(thing.name)}\n`);
     }

@@ -1,5 +1,5 @@
 /** YAML 1.2 of JSON values: block style, every string quoted as JSON is, so that nothing is mistaken for another type. */
-import type { JsonValue } from "./json-value.js";
+import { type JsonValue, jsonText } from "./json-value.js";
 
 const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -13,11 +13,11 @@ function lines(value: JsonValue): string[] {
     if (value.length === 0) return ["[]"];
     return (value as readonly JsonValue[]).flatMap((item) => indented("- ", lines(item)));
   }
-  if (value === null || typeof value !== "object") return [JSON.stringify(value)];
+  if (value === null || typeof value !== "object") return [jsonText(value)];
   const fields = Object.entries(value);
   if (fields.length === 0) return ["{}"];
   return fields.flatMap(([name, field]) => {
-    const key = PLAIN_KEY.test(name) ? name : JSON.stringify(name);
+    const key = PLAIN_KEY.test(name) ? name : jsonText(name);
     const below = lines(field);
     if (!isBlock(field)) return [`${key}: ${below[0]}`];
     return [`${key}:`, ...below.map((line) => `  ${line}`)];

@@ -154,6 +154,16 @@ describe("text that came from elsewhere", () => {
     expect(await many("name", [thing])).toEqual([`${safe}\n`]);
   });
 
+  test("cannot steer a terminal in JSON and YAML either, and reads back as it was", async () => {
+    const evil = "a\u001b[2Jb\u009bc\r\n\u202ed\u007f";
+    const thing: Thing = { name: "x", fields: { key: evil } };
+    for (const format of ["json", "yaml"] as const) {
+      const text = (await one(format, thing)) + (await many(format, [thing])).join("");
+      expect(text.replaceAll("\n", "")).not.toMatch(/\p{Cc}|\u202e/u);
+    }
+    expect(JSON.parse(await one("json", thing))).toEqual({ key: evil });
+  });
+
   test("is cut in a table, and whole in JSON", async () => {
     const thing: Thing = { name: "x", fields: { text: "y".repeat(1_000) } };
     expect(await one("table", thing)).toBe(`text  ${"y".repeat(200)}...\n`);
