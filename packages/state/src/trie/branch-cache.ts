@@ -12,6 +12,7 @@
  *   INV-BRANCH-4  All branches above a dirty one are dirty: a walk that turns back at clean ones misses none.
  */
 
+import { firstDifferentBit, PATH_BITS, PATH_BYTES } from "@authledger/proof";
 import type { Cursor, Table } from "@authledger/store";
 import { assert } from "@authledger/types";
 import {
@@ -23,7 +24,6 @@ import {
   vaultOfKey,
 } from "./branch-row.js";
 import { NO_NODE, type NodePool } from "./node-pool.js";
-import { firstDifferentBit, PATH_BITS, PATH_BYTES } from "./path-bits.js";
 
 export interface BranchCacheOptions {
   /** Dirty branches after a block; with more, all are written at once. 524,288 by default: 0.2 s. */
@@ -78,7 +78,7 @@ export class BranchCache {
     const key = cursor.key;
     prefixOfKey(key, this.#prefix);
     assert(
-      vaultOfKey(key) === vault && firstDifferentBit(path, 0, this.#prefix, 0) >= bits,
+      vaultOfKey(key) === vault && firstDifferentBit(path, this.#prefix) >= bits,
       "INV-BRANCH-1: the row found belongs to the subtree",
       { vault, bits },
     );

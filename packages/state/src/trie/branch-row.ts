@@ -10,9 +10,9 @@
  *   INV-BRANCH-1  Rows sort as the trie is walked, parents first and left before right: the topmost branch of
  *                 any subtree is the first row at or after the subtree's own prefix.
  */
+import { PATH_BYTES } from "@authledger/proof";
 import { HASH_BYTES } from "@authledger/types";
 import type { NodePool } from "./node-pool.js";
-import { PATH_BYTES } from "./path-bits.js";
 
 const SHORT_BITS = 64;
 const SHORT_BYTES = 8;

@@ -3,11 +3,11 @@
  * from. The arrays are reused by every read.
  */
 
+import { copyPrefix, firstDifferentBit, PATH_BYTES } from "@authledger/proof";
 import type { Cursor, Table } from "@authledger/store";
 import { assert, HASH_BYTES } from "@authledger/types";
 import { writeVault } from "./branch-row.js";
 import { LEAF_KEY_BYTES, PATH_AT } from "./leaf-row.js";
-import { copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
 
 export class LeafRange {
   readonly #cursor: Cursor;
@@ -36,7 +36,7 @@ export class LeafRange {
     if (count === 0) return;
     const key = this.#key;
     writeVault(key, vault);
-    copyPrefix(paths, offset, bits, key, PATH_AT);
+    copyPrefix(paths, bits, key, offset, PATH_AT);
     const cursor = this.#cursor;
     cursor.renew();
     for (let i = 0; i < count; i++) {
@@ -47,7 +47,7 @@ export class LeafRange {
     }
     const last = (count - 1) * PATH_BYTES;
     assert(
-      firstDifferentBit(this.paths, last, key, PATH_AT) >= bits,
+      firstDifferentBit(this.paths, key, last, PATH_AT) >= bits,
       "the trie counts every leaf that is stored",
       { vault, bits, count, keyBytes: LEAF_KEY_BYTES },
     );

@@ -10,9 +10,9 @@
  * leaf's hash is kept beside the record, so that rebuilding a small subtree hashes no leaves.
  * Values of records are in the `value` table, so that these rows stay small.
  */
+import { PATH_BYTES } from "@authledger/proof";
 import { HASH_BYTES } from "@authledger/types";
 import { writeVault } from "./branch-row.js";
-import { PATH_BYTES } from "./path-bits.js";
 
 export const LEAF_KEY_BYTES: number = 4 + PATH_BYTES;
 

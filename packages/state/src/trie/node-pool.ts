@@ -8,8 +8,8 @@
  *   INV-POOL-1  A node's bit and prefix do not change while it lives; only its sides do.
  *   INV-POOL-2  A free node is on the free list and nowhere else.
  */
+import { copyPrefix, firstDifferentBit, PATH_BYTES } from "@authledger/proof";
 import { assert, HASH_BYTES, type Hasher } from "@authledger/types";
-import { copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
 
 /** No node: the side is not loaded, or holds too few leaves to have stored branches. */
 export const NO_NODE = -1;
@@ -75,7 +75,7 @@ export class NodePool {
     this.#slab[at] = TAG_BRANCH;
     this.#slab[at + 1] = bit >> 8;
     this.#slab[at + 2] = bit & 0xff;
-    copyPrefix(path, pathOffset, bit, this.#slab, at + PREFIX_AT);
+    copyPrefix(path, bit, this.#slab, pathOffset, at + PREFIX_AT);
     this.#vaults[node] = vault;
     this.#heights[node] = 0;
     this.#children[node * 2] = NO_NODE;
@@ -155,7 +155,7 @@ export class NodePool {
 
   /** The first bit in which the node's prefix, zeros behind it, and a path differ; 384 when none does. */
   firstDifferentBit(node: number, paths: Uint8Array, offset: number): number {
-    return firstDifferentBit(this.#slab, node * STRIDE + PREFIX_AT, paths, offset);
+    return firstDifferentBit(this.#slab, paths, node * STRIDE + PREFIX_AT, offset);
   }
 
   /** Writes the branch's hash to `out[0, 32)`. Its input is copied by words: a view of the slab costs more. */

@@ -11,11 +11,11 @@
  *   INV-TRIE-2  A branch exists in cache or table exactly when more than SMALL_LEAVES_MAX leaves are below it.
  *   INV-TRIE-3  Only the subtrees on the way to a changed leaf are hashed again (DL-12, L-88).
  */
+import { bitAt, copyPrefix, firstDifferentBit, PATH_BYTES } from "@authledger/proof";
 import { assert, HASH_BYTES, type Hasher } from "@authledger/types";
 import type { BranchCache } from "./branch-cache.js";
 import type { LeafRange } from "./leaf-range.js";
 import { NO_NODE, type NodePool } from "./node-pool.js";
-import { bitAt, copyPrefix, firstDifferentBit, PATH_BYTES } from "./path-bits.js";
 
 /**
  * Subtrees up to this size are rebuilt instead of stored. Local tuning: it touches no root. Measured with
@@ -122,7 +122,7 @@ export class TrieUpdater {
     fork: number,
   ): Subtree {
     const middle = firstWithBit(changes.paths, from, to, fork);
-    const side = bitAt(this.#pool.prefix(branch), 0, fork);
+    const side = bitAt(this.#pool.prefix(branch), fork);
     const joined = this.#pool.allocate(this.#vault, fork, changes.paths, from * PATH_BYTES);
     for (let s = 0; s < 2; s++) {
       const start = s === 0 ? from : middle;
@@ -196,7 +196,7 @@ export class TrieUpdater {
 
   #loadFor(changes: TrieChanges, from: number, bits: number): number {
     const start = from * PATH_BYTES;
-    copyPrefix(changes.paths, start, bits, this.#prefix, 0);
+    copyPrefix(changes.paths, bits, this.#prefix, start);
     return this.#cache.load(this.#vault, this.#prefix, bits);
   }
 
@@ -226,7 +226,7 @@ export class TrieUpdater {
       else copyHash(hashes, from * HASH_BYTES, this.hash);
       return NO_NODE;
     }
-    const bit = firstDifferentBit(paths, from * PATH_BYTES, paths, (to - 1) * PATH_BYTES);
+    const bit = firstDifferentBit(paths, paths, from * PATH_BYTES, (to - 1) * PATH_BYTES);
     const middle = firstWithBit(paths, from, to, bit);
     return count > SMALL_LEAVES_MAX
       ? this.#buildStored(from, middle, to, bit, depth)
@@ -248,7 +248,7 @@ export class TrieUpdater {
     const input = this.#inputAt(depth);
     input[1] = bit >> 8;
     input[2] = bit & 0xff;
-    copyPrefix(this.#leaves.paths, from * PATH_BYTES, bit, input, 3);
+    copyPrefix(this.#leaves.paths, bit, input, from * PATH_BYTES, 3);
     this.#build(from, middle, depth + 1);
     input.set(this.hash, LEFT_AT);
     this.#build(middle, to, depth + 1);
@@ -284,7 +284,7 @@ function firstWithBit(paths: Uint8Array, from: number, to: number, bit: number):
   let high = to;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (bitAt(paths, middle * PATH_BYTES, bit) === 1) high = middle;
+    if (bitAt(paths, bit, middle * PATH_BYTES) === 1) high = middle;
     else low = middle + 1;
   }
   return low;

@@ -1,5 +1,5 @@
 /** Rows of branches and the pool that holds branches in memory. */
-import { PATH_BYTES, type TrieNode } from "@authledger/proof";
+import { copyPrefix, PATH_BYTES, type TrieNode } from "@authledger/proof";
 import { toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom } from "../../../../test/support.js";
@@ -13,7 +13,6 @@ import {
   vaultOfKey,
 } from "../../src/trie/branch-row.js";
 import { NO_NODE, NodePool } from "../../src/trie/node-pool.js";
-import { copyPrefix } from "../../src/trie/path-bits.js";
 import { SMALL_LEAVES_MAX } from "../../src/trie/trie-updater.js";
 import { hasher } from "../state-support.js";
 import { TestTrie, VAULT } from "../trie-support.js";
@@ -22,7 +21,7 @@ type Random = ReturnType<typeof testRandom>;
 
 function prefix(path: Uint8Array, bits: number): Uint8Array {
   const out = new Uint8Array(PATH_BYTES);
-  copyPrefix(path, 0, bits, out, 0);
+  copyPrefix(path, bits, out);
   return out;
 }
 
