@@ -7,7 +7,6 @@
  * the front gets from `resolve_vault` and may keep, because ids are never used again. Failures arrive as
  * LedgerErrors; expected outcomes of single transactions are values.
  */
-import type { LedgerKey } from "@authledger/proof";
 import type {
   Consistency,
   ErrorCode,
@@ -49,8 +48,8 @@ interface VaultRead {
  * object is asked again. The front gives it empty and does not look inside; lost, it costs time and nothing else.
  */
 export interface CheckMemo {
-  /** Keys of the tuples and their paths in the vault, in the order of the tuples. */
-  leaves?: readonly { readonly key: LedgerKey; readonly path: Uint8Array }[];
+  /** Canonical keys of the tuples and their paths in the vault, in the order of the tuples. */
+  leaves?: readonly { readonly key: Uint8Array; readonly path: Uint8Array }[];
 }
 
 /** The point of the vault's history that an answer is about. */

@@ -9,10 +9,10 @@ import type { Clock } from "@authledger/io";
 import {
   blockHash,
   consistencyProof,
+  encodeKey,
   encodeStateProof,
   entityKey,
   inclusionProof,
-  isLive,
   Kind,
   type LedgerKey,
   type ListQuery,
@@ -111,10 +111,9 @@ export class Reads {
   check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
     const vault = this.#vault(request.vault, request.consistency);
     const timeMs = this.#timeMs(vault);
-    const allowed = leavesOf(vault, request).map(({ key, path }) => {
-      const record = vault.record(key, path);
-      return record !== undefined && isLive(record, timeMs);
-    });
+    const allowed = leavesOf(vault, request).map(({ key, path }) =>
+      vault.hasLive(key, path, timeMs),
+    );
     const at = this.#point(vault);
     if (request.prove === undefined) return { allowed, at };
     const gets = request.tuples.map(tupleKey);
@@ -310,7 +309,7 @@ function leavesOf(
   if (memo?.leaves !== undefined) return memo.leaves;
   const leaves = tuples.map((tuple) => {
     const key = tupleKey(tuple);
-    return { key, path: vault.paths.path(key) };
+    return { key: encodeKey(key), path: vault.paths.path(key) };
   });
   if (memo !== undefined) memo.leaves = leaves;
   return leaves;

@@ -18,11 +18,13 @@ import {
   TrieHasher,
   vaultRef,
 } from "@authledger/proof";
-import { assert, type Hasher, LedgerError } from "@authledger/types";
+import { assert, HASH_BYTES, type Hasher, LedgerError } from "@authledger/types";
 import { heightKey, historyKey, type Tables, u32Key } from "./tables.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 import { type TrieDeps, VaultTrie } from "./trie/vault-trie.js";
 import type { VaultRow } from "./vault-rows.js";
+
+const VERSION_BYTES = 8;
 
 /** The newest block of a vault. */
 export interface VaultTip {
@@ -139,6 +141,33 @@ export class OpenVault {
     if (row === undefined) return undefined;
     const record = decodeRecord(recordOfRow(row).slice());
     if (equalKeys(record.key, key)) return record;
-    throw new LedgerError("PATH_COLLISION", "another key has the same 384-bit path");
+    throw pathCollision();
   }
+
+  /**
+   * Is there a record under a key that is not expired at `timeMs`? All that a check asks, so only key and expiry of
+   * the record are looked at, where they lie: K || u64 version || u64 expires_at_ms (commitment.md, "State").
+   *
+   * @param key canonical bytes of the key
+   * @throws LedgerError PATH_COLLISION when another key has its path
+   */
+  hasLive(key: Uint8Array, path: Uint8Array, timeMs: number): boolean {
+    const row = this.#tables.leaf.get(this.rowKey(path));
+    if (row === undefined) return false;
+    for (let i = 0; i < key.length; i++) {
+      if (row[HASH_BYTES + i] !== key[i]) throw pathCollision();
+    }
+    const at = HASH_BYTES + key.length + VERSION_BYTES;
+    // Above 2^53 the sum is rounded, and later than any clock all the same.
+    const expiresAtMs = u32At(row, at) * 2 ** 32 + u32At(row, at + 4);
+    return expiresAtMs === 0 || expiresAtMs > timeMs;
+  }
+}
+
+function u32At(bytes: Uint8Array, at: number): number {
+  return bytes[at]! * 2 ** 24 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
+}
+
+function pathCollision(): LedgerError {
+  return new LedgerError("PATH_COLLISION", "another key has the same 384-bit path");
 }
