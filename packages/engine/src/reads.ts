@@ -9,7 +9,6 @@ import type { Clock } from "@authledger/io";
 import {
   blockHash,
   consistencyProof,
-  encodeKey,
   encodeStateProof,
   entityKey,
   inclusionProof,
@@ -17,6 +16,7 @@ import {
   type LedgerKey,
   type ListQuery,
   tupleKey,
+  writeKey,
 } from "@authledger/proof";
 import {
   blockTransactions,
@@ -26,6 +26,7 @@ import {
   readEntity,
 } from "@authledger/state";
 import {
+  ByteWriter,
   type Consistency,
   equalBytes,
   type Hasher,
@@ -82,6 +83,8 @@ interface Questions {
 
 export class Reads {
   readonly #deps: ReadDeps;
+  /** Keys are encoded here. */
+  readonly #key = new ByteWriter(1024);
   #heldBytes = 0;
 
   constructor(deps: ReadDeps) {
@@ -111,7 +114,7 @@ export class Reads {
   check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
     const vault = this.#vault(request.vault, request.consistency);
     const timeMs = this.#timeMs(vault);
-    const allowed = leavesOf(vault, request).map(({ key, path }) =>
+    const allowed = this.#leavesOf(vault, request).map(({ key, path }) =>
       vault.hasLive(key, path, timeMs),
     );
     const at = this.#point(vault);
@@ -227,6 +230,22 @@ export class Reads {
   }
 
   /** What is past this time counts as expired. */
+  /** Where the tuples of a check lie; kept in its memo, if it has one. */
+  #leavesOf(
+    vault: OpenVault,
+    { tuples, memo }: EngineRequest<"check">,
+  ): NonNullable<CheckMemo["leaves"]> {
+    if (memo?.leaves !== undefined) return memo.leaves;
+    const leaves = tuples.map((tuple) => {
+      const key = tupleKey(tuple);
+      this.#key.clear();
+      writeKey(this.#key, key);
+      return { key: this.#key.finish(), path: vault.paths.path(key) };
+    });
+    if (memo !== undefined) memo.leaves = leaves;
+    return leaves;
+  }
+
   #timeMs(vault: OpenVault): number {
     return Math.max(vault.tip.header.timestampMs, this.#deps.clock.nowMs());
   }
@@ -302,19 +321,6 @@ export class Reads {
 }
 
 /** Three hashes a tuple: more than everything else that a check costs, and the same each time. */
-function leavesOf(
-  vault: OpenVault,
-  { tuples, memo }: EngineRequest<"check">,
-): NonNullable<CheckMemo["leaves"]> {
-  if (memo?.leaves !== undefined) return memo.leaves;
-  const leaves = tuples.map((tuple) => {
-    const key = tupleKey(tuple);
-    return { key: encodeKey(key), path: vault.paths.path(key) };
-  });
-  if (memo !== undefined) memo.leaves = leaves;
-  return leaves;
-}
-
 function rowBytes({ tuple }: { readonly tuple: Tuple }): number {
   return tuple.resource.length + tuple.relation.length + tuple.subject.length + ROW_BYTES;
 }

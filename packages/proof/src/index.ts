@@ -103,6 +103,7 @@ export {
   tupleKey,
   tupleOfKey,
   twinOf,
+  writeKey,
 } from "./trie/key.js";
 export { TrieHasher } from "./trie/leaf-branch.js";
 export {

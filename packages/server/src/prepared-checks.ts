@@ -9,12 +9,15 @@ import type { AnswerPoint, EngineReply, EngineRequest } from "@authledger/engine
 import { decodeStrictly, read } from "@authledger/proto";
 import { answeredAt } from "./convert-response.js";
 import { Generations } from "./generations.js";
+import { RecentlySeen } from "./recently-seen.js";
 import type { VaultName } from "./vault-directory.js";
 
 /** Longer requests are decoded each time. */
 const REMEMBERED_BYTES_MAX = 512;
 /** Checks in each of two generations: some 25 MB together. */
 const GENERATION_MAX = 16_384;
+/** Fingerprints of checks that were asked once: 64 KiB. */
+const SEEN_SLOTS = 16_384;
 /** Vaults whose last answers are kept; all are forgotten when there are more. */
 const ANSWERED_VAULTS_MAX = 1_024;
 
@@ -36,6 +39,7 @@ interface PlainAnswers {
 
 export class PreparedChecks {
   readonly #known: Generations<PreparedCheck>;
+  readonly #seen = new RecentlySeen(SEEN_SLOTS);
   readonly #answers = new Map<number, PlainAnswers>();
 
   constructor(generationMax: number = GENERATION_MAX) {
@@ -54,11 +58,14 @@ export class PreparedChecks {
     return { message: decodeStrictly(read.CheckRequest, bytes), key, question: undefined };
   };
 
-  /** Keeps the question for when the same bytes come again. Only what is valid and plain may be kept. */
+  /**
+   * Keeps the question for when the same bytes come again, from the second time on: what never comes again would only
+   * push out what does. Only what is valid and plain may be kept.
+   */
   remember(check: PreparedCheck, question: EngineRequest<"check">): void {
     if (check.key === undefined) return;
     check.question = question;
-    this.#known.set(check.key, check);
+    if (this.#seen.see(check.key)) this.#known.set(check.key, check);
   }
 
   /** The bytes of a plain answer. @param name the vault's, for the token of an answer that is new */

@@ -117,15 +117,35 @@ describe("what is remembered of checks", () => {
       if (prepared.question === undefined) checks.remember(prepared, question);
       return prepared;
     };
+    ask("user:used");
     const used = ask("user:used");
     for (let i = 0; i < 200; i++) {
+      ask(`user:u${i}`);
       ask(`user:u${i}`);
       expect(checks.size).toBeLessThanOrEqual(20);
       expect(ask("user:used")).toBe(used);
     }
     const before = checks.size;
-    ask(`user:${"x".repeat(505)}`);
+    for (let i = 0; i < 2; i++) ask(`user:${"x".repeat(505)}`);
     expect(checks.size).toBe(before);
+  });
+
+  it("is what comes a second time: what is asked once pushes nothing out", () => {
+    const checks = new PreparedChecks(10);
+    const ask = (subject: string): ReturnType<PreparedChecks["decode"]> => {
+      const tuple = { ...TUPLE, subject };
+      const prepared = checks.decode(bytesOf({ organization: 1n, vault: 2n, tuple }));
+      const consistency = { kind: "linearizable" } as const;
+      if (prepared.question === undefined) {
+        checks.remember(prepared, { vault: 0, tuples: [tuple], consistency });
+      }
+      return prepared;
+    };
+    ask("user:used");
+    const used = ask("user:used");
+    for (let i = 0; i < 1_000; i++) ask(`user:once-${i}`);
+    expect(ask("user:used")).toBe(used);
+    expect(checks.size).toBe(1);
   });
 });
 

@@ -82,16 +82,6 @@ export function encodeKey(key: LedgerKey): Uint8Array {
   return out.finish();
 }
 
-/** Reads K. The kind is not checked here; `keyFormProblem` is for bytes from outside. */
-function readKey(input: ByteReader): LedgerKey {
-  return {
-    kind: input.u8("kind") as Kind,
-    partition: input.lp16("partition"),
-    group: input.lp16("group"),
-    item: input.lp16("item"),
-  };
-}
-
 const VAULT_REF_HEX = /^[0-9a-f]{64}$/;
 
 /** Why a key is not one that the commitment allows; undefined when it is. */
