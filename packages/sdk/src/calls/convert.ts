@@ -151,6 +151,3 @@ function statusOf(status: number): OperationStatus {
 export function malformed(what: string): LedgerError {
   return new LedgerError("CODEC_DECODE", `the server sent ${what}`);
 }
-
-type ProveMessage = common.Prove;
-type ListRequest = read.ListRelationshipsRequest;
