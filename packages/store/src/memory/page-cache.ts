@@ -73,6 +73,8 @@ export class PageCache {
   /** Frames that hold nothing, in the order in which they became so. */
   #empty: number[] = [];
   #emptyHead = 0;
+  /** Frames of new slabs that never held anything, the next one last: nobody can have a view of them. */
+  #fresh: number[] = [];
   #cleanFrames = 0;
   #dirtyFrames = 0;
 
@@ -195,6 +197,7 @@ export class PageCache {
     const frames = this.frames;
     this.#empty = this.#empty.slice(this.#emptyHead).filter((frame) => frame < frames);
     this.#emptyHead = 0;
+    this.#fresh = this.#fresh.filter((frame) => frame < frames);
     this.#hand = 0;
   }
 
@@ -202,8 +205,10 @@ export class PageCache {
     return touchesSince(this.#reads, this.#stamp[frame]!) < this.#recentReads;
   }
 
-  /** An empty frame: one that has been so for a while, a new one within the budget, an evicted one. */
+  /** An empty frame: one that never held anything or has been empty for a while, a new one within the budget, an evicted one. */
   #vacant(): number {
+    const fresh = this.#fresh.pop();
+    if (fresh !== undefined) return fresh;
     const waiting = this.#oldestEmpty();
     if (waiting >= 0) return waiting;
     if (this.frames < this.#budgetFrames) return this.#grow();
@@ -252,8 +257,7 @@ export class PageCache {
     const bytes = new Uint8Array(count * this.pageBytes);
     this.slabs.push({ bytes, view: new DataView(bytes.buffer) });
     if (first + count > this.pageOf.length) this.#growMetadata(first + count);
-    for (let i = 0; i < count; i++) this.#stamp[first + i] = this.#reads - this.#recentReads;
-    for (let i = 1; i < count; i++) this.#empty.push(first + i);
+    for (let i = count - 1; i > 0; i--) this.#fresh.push(first + i);
     return first;
   }
 
