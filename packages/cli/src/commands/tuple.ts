@@ -106,8 +106,8 @@ interface VerifiedList {
 function sayVerified(run: Run, list: VerifiedList | undefined): void {
   if (list === undefined) return;
   const { height, count, isAll } = list;
-  const rows = isAll ? `all ${count} rows there are` : `the first ${count} rows`;
-  run.say(`verified: ${rows}, as of block ${height}`);
+  const rows = `${count} row${count === 1 ? "" : "s"}`;
+  run.say(`verified: ${isAll ? "complete with" : "the first"} ${rows}, as of block ${height}`);
 }
 
 function named(run: Run, name: string): Record<string, string> {
