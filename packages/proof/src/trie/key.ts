@@ -4,7 +4,7 @@
  * Each level is hashed by itself into the path, so all items of a partition, and of a group in it, are one
  * subtree. A tuple is committed twice: by resource (authoritative) and by subject.
  */
-import { type ByteReader, ByteWriter, splitEntityKey, type Tuple } from "@authledger/types";
+import { ByteWriter, splitEntityKey, type Tuple } from "@authledger/types";
 import type { RejectReason } from "../rejection.js";
 
 /** What a key names. */

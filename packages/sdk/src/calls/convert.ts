@@ -1,7 +1,7 @@
 /** Between messages and values. Bytes of a message are views of its buffer; what is given out is copied. */
 
 import type { ProvenAnswer } from "@authledger/proof";
-import type { common, read, write } from "@authledger/proto";
+import type { common, write } from "@authledger/proto";
 import {
   assertNever,
   LedgerError,
