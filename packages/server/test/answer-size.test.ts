@@ -1,5 +1,5 @@
 /** Answers over the limit of a message: refused with what to do, before they are built where their parts are large. */
-import type { admin, read } from "@authledger/proto";
+import type { read } from "@authledger/proto";
 import { limits } from "@authledger/types";
 import type { Client } from "@grpc/grpc-js";
 import { pino } from "pino";
@@ -8,6 +8,7 @@ import { temporaryDirectory } from "../../../test/support.js";
 import { parseNodeConfig, startNode } from "../src/index.js";
 import { call, connect, failureOf, startHarness } from "./support/harness.js";
 import { transaction } from "./support/requests.js";
+import { createVault } from "./support/vault.js";
 
 const MiB = 1024 * 1024;
 const PROVE = { trustedSize: 0n, configHash: new Uint8Array(0) };
@@ -33,17 +34,7 @@ async function startVault(): Promise<{ client: Client; tenant: Tenant }> {
   });
   onTestFinished(() => node.close());
   const client = connect(node.grpcAddress);
-  const made = await call<admin.CreateOrganizationResponse>(
-    client,
-    ["admin", "createOrganization"],
-    { name: "acme" },
-  );
-  const organization = made.organization!.slug;
-  const { vault } = await call<admin.CreateVaultResponse>(client, ["admin", "createVault"], {
-    organization,
-    name: "main",
-  });
-  return { client, tenant: { organization, vault: vault!.slug } };
+  return { client, tenant: await createVault(client) };
 }
 
 async function write(client: Client, tenant: Tenant, operations: readonly object[]): Promise<void> {

@@ -1,6 +1,6 @@
 /** A whole node over the real engine: start, serve, stop, start again. */
 
-import type { admin, read } from "@authledger/proto";
+import type { read } from "@authledger/proto";
 import { Client, credentials } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -8,6 +8,7 @@ import { rejectedBy, temporaryDirectory } from "../../../test/support.js";
 import { parseNodeConfig, type RunningNode, startNode } from "../src/index.js";
 import { call, connect, errorOf, failureOf, methodOf, send } from "./support/harness.js";
 import { createTuple, TUPLE, transaction } from "./support/requests.js";
+import { createVault } from "./support/vault.js";
 import { wireNumber, wireText } from "./support/wire.js";
 
 const SILENT = pino({ level: "silent" });
@@ -30,20 +31,6 @@ async function start(data: string, rest: object = {}): Promise<RunningNode> {
     await node.close();
   };
   return { ...node, engine: node.engine, close };
-}
-
-async function createVault(client: Client): Promise<{ organization: bigint; vault: bigint }> {
-  const made = await call<admin.CreateOrganizationResponse>(
-    client,
-    ["admin", "createOrganization"],
-    { name: "acme" },
-  );
-  const organization = made.organization!.slug;
-  const { vault } = await call<admin.CreateVaultResponse>(client, ["admin", "createVault"], {
-    organization,
-    name: "main",
-  });
-  return { organization, vault: vault!.slug };
 }
 
 describe("a node", () => {

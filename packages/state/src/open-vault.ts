@@ -19,7 +19,7 @@ import {
   vaultRef,
 } from "@authledger/proof";
 import { assert, HASH_BYTES, type Hasher, LedgerError } from "@authledger/types";
-import { heightKey, historyKey, type Tables, u32Key } from "./tables.js";
+import { heightKey, historyKey, readU32, type Tables, u32Key } from "./tables.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 import { type TrieDeps, VaultTrie } from "./trie/vault-trie.js";
 import type { VaultRow } from "./vault-rows.js";
@@ -159,13 +159,9 @@ export class OpenVault {
     }
     const at = HASH_BYTES + key.length + VERSION_BYTES;
     // Above 2^53 the sum is rounded, and later than any clock all the same.
-    const expiresAtMs = u32At(row, at) * 2 ** 32 + u32At(row, at + 4);
+    const expiresAtMs = readU32(row, at) * 2 ** 32 + readU32(row, at + 4);
     return expiresAtMs === 0 || expiresAtMs > timeMs;
   }
-}
-
-function u32At(bytes: Uint8Array, at: number): number {
-  return bytes[at]! * 2 ** 24 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
 }
 
 function pathCollision(): LedgerError {

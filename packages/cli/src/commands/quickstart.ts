@@ -1,5 +1,6 @@
 /** `authledger quickstart`, which is `npm start`: the whole product on the ownership of this very machine. */
 import { readFile } from "node:fs/promises";
+import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
 import { type DevLedger, openDevLedger, remember } from "../dev/dev-ledger.js";
 import { formatCount } from "../output/progress.js";
@@ -31,7 +32,8 @@ async function runQuickstart(run: Run): Promise<undefined> {
     run.say,
   );
   try {
-    const imported = await Promise.race([ledger.node.failed, tour(run, ledger, limit)]);
+    const stopping = interrupted(run.io.signal);
+    const imported = await Promise.race([ledger.node.failed, stopping, tour(run, ledger, limit)]);
     if (run.flags["once"] === true) return undefined;
     run.say(commandsOf(ledger, imported));
     await Promise.race([ledger.node.failed, aborted(run.io.signal)]);
@@ -40,6 +42,12 @@ async function runQuickstart(run: Run): Promise<undefined> {
   }
   run.say("stopped; the next start finds the data");
   return undefined;
+}
+
+/** The tour was not finished: no verdict, and nothing is remembered of an import that was cut off. */
+async function interrupted(signal: AbortSignal): Promise<never> {
+  await aborted(signal);
+  throw new LedgerError("CANCELLED", "interrupted; the next start goes on with what is there");
 }
 
 async function tour(run: Run, ledger: DevLedger, limit: number): Promise<Imported> {

@@ -38,7 +38,7 @@ export async function importSystemFolders(
   const example = new Example();
   let [tuples, rejected, seconds, height] = [0, 0, 0, 0n];
   for (const folder of SYSTEM_FOLDERS.filter((path) => existsSync(path))) {
-    if (tuples >= limit || run.io.signal.aborted) break;
+    if (tuples >= limit) break;
     const importing = importWithProgress(run, client, { inFlight: IN_FLIGHT_DEFAULT });
     await importing.run(example.watch(await posixSource(folder, { limit: limit - tuples })));
     const { summary } = importing;

@@ -3,6 +3,7 @@
  * after the restart, with a proof, under a head that extends every head seen before.
  */
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createClient, createTuple, type LedgerClient, MemoryRoots } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
 import { expect, it } from "vitest";
@@ -129,10 +130,4 @@ async function expectAllProven(
 async function expectAbsent(client: LedgerClient): Promise<void> {
   const { allowed, verified } = await client.check("doc:never#viewer@user:written");
   expect([allowed, verified?.kind]).toEqual([false, "current"]);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

@@ -92,7 +92,8 @@ export async function startNode(
   return { grpc, http, pid: Number(pid), child, end, ended };
 }
 
-function launch(
+/** Starts a command whose end is not waited for. */
+export function launch(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): { child: ChildProcess; ended: Promise<Ended>; output: { out: string; err: string } } {

@@ -4,9 +4,10 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
-import { cli, cliHere, type Ended, startNode } from "./processes.js";
+import { cli, cliHere, type Ended, launch, startNode } from "./processes.js";
 
 const TUPLE = "doc:readme#viewer@user:alice";
 
@@ -172,6 +173,23 @@ describe("quickstart", () => {
     expect(second.err).toContain("imported at an earlier start");
     expect(JSON.parse(second.out)).toEqual({ ...verdict });
     expect(existsSync(join(directory, "env"))).toBe(true);
+  });
+
+  // An import that was cut off between two folders was once remembered as the whole.
+  it("that is interrupted in its import gives no verdict, and the next start imports all of it", async () => {
+    const directory = join(temporaryDirectory(), "quick");
+    const args = ["quickstart", "--once", "--limit", "20000", "--data", directory, "-o", "json"];
+    const { child, ended, output } = launch(args);
+    while (!output.err.includes("importing") && child.exitCode === null) await sleep(2);
+    child.kill("SIGINT");
+    const { end, out, err } = await ended;
+    expect([end, out]).toEqual([6, ""]);
+    expect(err).toMatch(/^error\[CANCELLED\]/m);
+    expect(readFileSync(join(directory, "ledger.json"), "utf8")).not.toContain("imported");
+    const again = await cli(args);
+    expect(again.end).toBe(0);
+    expect(JSON.parse(again.out)).toMatchObject({ verdict: "verified" });
+    expect((JSON.parse(again.out) as { tuples: number }).tuples).toBeGreaterThan(19_000);
   });
 
   it("ends with 7 when the data is not that of its anchor", async () => {

@@ -1,0 +1,21 @@
+/** A vault to work in, on a real node. */
+import type { admin } from "@authledger/proto";
+import type { Client } from "@grpc/grpc-js";
+import { call } from "./harness.js";
+
+/** Creates an organization and a vault in it. */
+export async function createVault(
+  client: Client,
+): Promise<{ organization: bigint; vault: bigint }> {
+  const made = await call<admin.CreateOrganizationResponse>(
+    client,
+    ["admin", "createOrganization"],
+    { name: "acme" },
+  );
+  const organization = made.organization!.slug;
+  const { vault } = await call<admin.CreateVaultResponse>(client, ["admin", "createVault"], {
+    organization,
+    name: "main",
+  });
+  return { organization, vault: vault!.slug };
+}
