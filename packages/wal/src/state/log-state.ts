@@ -40,6 +40,8 @@ const NOTHING: Undo = () => undefined;
 export class LogState {
   readonly groups: Map<GroupId, GroupState> = new Map();
   readonly marks: SignedMarks = new SignedMarks();
+  /** Groups whose drop waits for its batch: entries before it still get their places, for an undo. */
+  readonly #dropping = new Set<GroupState>();
   /** Segments before this one hold nothing that is needed. */
   firstSegment = 0;
   /** The batch whose loss this node cannot rule out; 0 if none. */
@@ -68,8 +70,22 @@ export class LogState {
 
   /** The record got its place. */
   place(record: AnyRecord, place: Place): void {
-    if (record.kind === "entry") this.groups.get(record.group)?.place(record, place);
-    else if (record.kind === "signed") this.marks.place(record, place.segment);
+    if (record.kind === "signed") this.marks.place(record, place.segment);
+    if (record.kind === "group" && record.action === "drop") this.#endDrop(record.group);
+    if (record.kind !== "entry") return;
+    this.groups.get(record.group)?.place(record, place);
+    for (const group of this.#dropping) {
+      if (group.id === record.group) group.place(record, place);
+    }
+  }
+
+  /** A drop is in the log: the oldest of its group that waits. */
+  #endDrop(id: GroupId): void {
+    for (const group of this.#dropping) {
+      if (group.id !== id) continue;
+      this.#dropping.delete(group);
+      return;
+    }
   }
 
   // -- reading a log back ----------------------------------------------------------------------------
@@ -122,7 +138,7 @@ export class LogState {
   #applyOther(record: Exclude<AnyRecord, EntryRecord>, segment: number | undefined): Applied {
     switch (record.kind) {
       case "group":
-        return record.action === "create" ? this.#create(record) : this.#drop(record);
+        return record.action === "create" ? this.#create(record) : this.#drop(record, segment);
       case "carried":
         return this.#carried(record);
       case "log":
@@ -175,12 +191,14 @@ export class LogState {
     return () => void this.groups.delete(record.group);
   }
 
-  #drop(record: GroupRecord): Applied {
+  #drop(record: GroupRecord, segment: number | undefined): Applied {
     const group = this.#mention(record.group);
     if (group === undefined) return `drops group ${record.group}, which is unknown`;
     const undoMarks = this.marks.drop(record.group);
     this.groups.delete(record.group);
+    if (segment === undefined) this.#dropping.add(group);
     return () => {
+      this.#dropping.delete(group);
       this.groups.set(record.group, group);
       undoMarks();
     };

@@ -1,4 +1,10 @@
-/** The newest signature mark of each vault, and the segment that holds its record. */
+/**
+ * The newest signature mark of each vault, and the segment that holds its record.
+ *
+ *   INV-MARKS-1  A mark that is in the log knows its segment, also where a newer mark or the drop of its group was
+ *                queued before it got its place: when a full disk takes those back, it is the newest again and must
+ *                be carried forward before its segment goes.
+ */
 import type { GroupId, VaultId } from "@authledger/types";
 import type { SignedRecord } from "../format/record.js";
 import type { Undo } from "./group-state.js";
@@ -11,6 +17,8 @@ interface Mark {
 
 export class SignedMarks {
   readonly #byGroup = new Map<GroupId, Map<VaultId, Mark>>();
+  /** Marks whose record waits for its batch; several may wait for one vault. */
+  readonly #waiting = new Map<SignedRecord, Mark>();
   #count = 0;
 
   get count(): number {
@@ -26,9 +34,12 @@ export class SignedMarks {
     const marks = this.#byGroup.get(group) ?? new Map<VaultId, Mark>();
     this.#byGroup.set(group, marks);
     const before = marks.get(vault);
-    marks.set(vault, { record, segment });
+    const mark = this.#waiting.get(record) ?? { record, segment };
+    marks.set(vault, mark);
+    if (segment === undefined) this.#waiting.set(record, mark);
     if (before === undefined) this.#count++;
     return () => {
+      this.#waiting.delete(record);
       if (before !== undefined) marks.set(vault, before);
       else if (marks.delete(vault)) this.#count--;
     };
@@ -36,8 +47,10 @@ export class SignedMarks {
 
   /** The record got its place. */
   place(record: SignedRecord, segment: number): void {
-    const mark = this.#byGroup.get(record.group)?.get(record.vault);
-    if (mark?.record === record) mark.segment = segment;
+    const mark = this.#waiting.get(record);
+    if (mark === undefined) return;
+    mark.segment = segment;
+    this.#waiting.delete(record);
   }
 
   /** Forgets the marks of a dropped group. */

@@ -1,8 +1,14 @@
 /** What the log knows in memory, against plain arrays. */
-import { groupId, nodeId } from "@authledger/types";
+import { groupId, nodeId, vaultId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
-import type { CarriedRecord, EntryRecord } from "../../src/format/record.js";
+import type {
+  AnyRecord,
+  CarriedRecord,
+  EntryRecord,
+  GroupRecord,
+  SignedRecord,
+} from "../../src/format/record.js";
 import { type EntryPlace, EntryPlaces } from "../../src/state/entry-places.js";
 import { GroupState, type Undo } from "../../src/state/group-state.js";
 import { IndexRuns } from "../../src/state/index-runs.js";
@@ -240,5 +246,71 @@ describe("a log that is read back (INV-LOGSTATE-3)", () => {
     const state = read(true);
     state.loadEntry({ group: GROUP, index: 7, term: 2 }, place, 5);
     expect(state.loadOther({ ...carried, ...wrong }, 4)).toContain("carries");
+  });
+});
+
+/**
+ * The story (property run 0 of SEED=3338163029): mark A of a vault was written while mark B waited behind it; a
+ * full disk took B back, and A, which had never learned its segment, was not carried forward when that went.
+ */
+describe("what got its place while something newer waited is known to lie there after a full disk took that back", () => {
+  const signed = (size: number): SignedRecord => {
+    return {
+      kind: "signed",
+      group: GROUP,
+      vault: vaultId(7),
+      size,
+      root: new Uint8Array(32),
+      timeMs: size,
+    };
+  };
+  const create: GroupRecord = { kind: "group", group: GROUP, action: "create" };
+  const drop: GroupRecord = { kind: "group", group: GROUP, action: "drop" };
+  const place = { segment: 4, offset: 4096 };
+
+  function undoOf(state: LogState, record: AnyRecord): Undo {
+    const applied = state.apply(record);
+    if (typeof applied === "string") throw new Error(applied);
+    return applied;
+  }
+
+  test.each([
+    ["a newer mark", signed(6)],
+    ["the drop of its group", drop],
+  ])("a mark behind %s is carried (INV-MARKS-1)", (_, newer) => {
+    const state = new LogState();
+    undoOf(state, create);
+    const mark = signed(5);
+    undoOf(state, mark);
+    const undo = undoOf(state, newer);
+    state.place(mark, place);
+    undo();
+    expect([...state.marks.before(5)]).toEqual([mark]);
+    expect([...state.marks.before(4)]).toEqual([]);
+  });
+
+  test("a mark that waits twice is carried from its first place", () => {
+    const state = new LogState();
+    undoOf(state, create);
+    const mark = signed(5);
+    undoOf(state, mark);
+    undoOf(state, mark);
+    state.place(mark, place);
+    state.place(mark, { segment: 6, offset: 4096 });
+    expect([...state.marks.before(5)]).toEqual([mark]);
+  });
+
+  test("an entry behind the drop of its group has its place", () => {
+    const state = new LogState();
+    undoOf(state, create);
+    const first = entry(1, 1);
+    undoOf(state, first);
+    const undo = undoOf(state, drop);
+    const again = undoOf(state, create);
+    state.place(first, place);
+    again();
+    undo();
+    expect(state.groups.get(GROUP)!.placed).toBe(1);
+    expect(state.groups.get(GROUP)!.placeOf(1)).toMatchObject(place);
   });
 });
