@@ -216,6 +216,7 @@ export class Reads {
 
   #vault(id: number, consistency: Consistency): OpenVault {
     const vault = this.#open(id);
+    if (consistency.kind === "at_height") throw notTheNewest(vault, consistency.height);
     if (consistency.kind !== "at_least") return vault;
     const { point } = consistency;
     if (point.vault !== id) {
@@ -318,6 +319,18 @@ export class Reads {
     if (trustedSize === 0 || trustedSize > vault.size) return [];
     return consistencyProof(this.#deps.hasher, vault.historyNode, trustedSize, vault.size);
   }
+}
+
+/** States of older blocks are not kept. */
+function notTheNewest(vault: OpenVault, height: number): LedgerError {
+  const newest = vault.size - 1;
+  const details = { height, newest };
+  if (height <= newest) {
+    const message = `the state of block ${height} is not kept, only that of the newest`;
+    return new LedgerError("HEIGHT_UNAVAILABLE", message, { details });
+  }
+  const message = `there is no block ${height} yet; the newest is ${newest}`;
+  return new LedgerError("HEIGHT_NOT_REACHED", message, { details });
 }
 
 /** Three hashes a tuple: more than everything else that a check costs, and the same each time. */

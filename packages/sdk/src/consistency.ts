@@ -8,7 +8,8 @@ export type ConsistencyToken = string;
 export type Consistency =
   | { readonly kind: "linearizable" }
   | { readonly kind: "at_least"; readonly token: ConsistencyToken }
-  | { readonly kind: "any"; readonly maxStalenessMs: number };
+  | { readonly kind: "any"; readonly maxStalenessMs: number }
+  | { readonly kind: "at_height"; readonly height: bigint };
 
 /** Sees every write that was acknowledged before the call began. The default. */
 export const linearizable: Consistency = { kind: "linearizable" };
@@ -26,7 +27,17 @@ export function anyReplica(options: { readonly maxStalenessMs?: number } = {}): 
   return { kind: "any", maxStalenessMs: options.maxStalenessMs ?? 0 };
 }
 
+/**
+ * The state as of a block; expiry is judged by the time of that block. A verifying client requires a proof of exactly
+ * this height, and the answer is historical whatever is newest.
+ * @example const then = await client.check(tuple, { consistency: atHeight(5n) });
+ */
+export function atHeight(height: bigint): Consistency {
+  return { kind: "at_height", height };
+}
+
 const TOKEN_CHARACTERS_MAX = 1_024;
+const HEIGHT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 export function tokenOf(bytes: Uint8Array): ConsistencyToken {
   return Buffer.from(bytes).toString("base64url");
@@ -49,6 +60,15 @@ export function consistencyMessage(consistency: Consistency | undefined): common
         });
       }
       return { requirement: { $case: "any", value: { maxStalenessMs: BigInt(maxStalenessMs) } } };
+    }
+    case "at_height": {
+      const { height } = chosen;
+      if (height < 0n || height > HEIGHT_MAX) {
+        throw new LedgerError("INVALID_ARGUMENT", `height: ${height} is not from 0 to 2^53 - 1`, {
+          details: { field: "height" },
+        });
+      }
+      return { requirement: { $case: "atHeight", value: height } };
     }
   }
 }

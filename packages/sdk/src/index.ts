@@ -37,6 +37,7 @@ export type {
 export { createClient, LedgerClient } from "./client.js";
 export {
   anyReplica,
+  atHeight,
   atLeast,
   type Consistency,
   type ConsistencyToken,

@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import {
   anyReplica,
+  atHeight,
   atLeast,
   createClient,
   createTuple,
@@ -156,6 +157,7 @@ describe("reads", () => {
     [atLeast("AQID"), { $case: "atLeast", value: Buffer.of(1, 2, 3) }],
     [anyReplica({ maxStalenessMs: 250 }), { $case: "any", value: { maxStalenessMs: 250n } }],
     [anyReplica(), { $case: "any", value: { maxStalenessMs: 0n } }],
+    [atHeight(5n), { $case: "atHeight", value: 5n }],
   ])("carry the consistency %j", async (consistency, expected) => {
     let sent: unknown;
     const client = await clientOf({
@@ -170,6 +172,13 @@ describe("reads", () => {
     expect(sent).toEqual(expected);
     expect(answer).toEqual({ allowed: true, height: 7n });
     expect(token).toBe("AQID");
+  });
+
+  it("refuse heights that cannot be", async () => {
+    const client = await clientOf({});
+    for (const consistency of [atHeight(-1n), atHeight(2n ** 53n)]) {
+      expect((await rejectedBy(client.read("k", { consistency }))).code).toBe("INVALID_ARGUMENT");
+    }
   });
 
   it("refuse tokens and ages that cannot be", async () => {

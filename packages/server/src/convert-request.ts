@@ -69,6 +69,11 @@ export function consistencyOf(
       return LINEARIZABLE;
     case "any":
       return { kind: "any", maxStalenessMs: Number(requirement.value.maxStalenessMs) };
+    case "atHeight":
+      return {
+        kind: "at_height",
+        height: height(numberOf(requirement.value, "consistency.at_height")),
+      };
     case "atLeast": {
       const point = decodeConsistencyToken(requirement.value);
       if (point.organization !== name.organization || point.vault !== name.vault) {

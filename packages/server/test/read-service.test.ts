@@ -231,11 +231,15 @@ describe("consistency", () => {
     await call(h.client, ["read", "check"], { ...h.tenant, tuple: TUPLE });
     await ask(h, { $case: "linearizable", value: {} });
     await ask(h, { $case: "any", value: { maxStalenessMs: 40n } });
+    await ask(h, { $case: "atHeight", value: 0n });
     expect(h.engine.requests("check").map(({ consistency }) => consistency)).toEqual([
       { kind: "linearizable" },
       { kind: "linearizable" },
       { kind: "any", maxStalenessMs: 40 },
+      { kind: "at_height", height: 0 },
     ]);
+    const failed = await failureOf(ask(h, { $case: "atHeight", value: 2n ** 53n }));
+    expect(failed.details.context).toMatchObject({ field: "consistency.at_height" });
   });
 
   it("takes the token of a write to the point of that write", async () => {

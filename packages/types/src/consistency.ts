@@ -7,7 +7,9 @@ export type Consistency =
   /** Any replica that has applied this point. */
   | { readonly kind: "at_least"; readonly point: ReadPoint }
   /** Any replica whose state is at most this old. */
-  | { readonly kind: "any"; readonly maxStalenessMs: number };
+  | { readonly kind: "any"; readonly maxStalenessMs: number }
+  /** The state as of this block. */
+  | { readonly kind: "at_height"; readonly height: Height };
 
 /** A point of a vault's history, as consistency tokens carry it. */
 export interface ReadPoint {

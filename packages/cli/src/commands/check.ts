@@ -4,8 +4,8 @@ import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
 import type { Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
-import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
-import { consistencyOf } from "../run/settings.js";
+import { type CommandFrame, type Run, requireTenant } from "../run/command.js";
+import { consistencyOf, withConsistency } from "../run/consistency.js";
 
 export function addCheckCommand(program: Command, frame: CommandFrame): void {
   const check = program
@@ -13,15 +13,14 @@ export function addCheckCommand(program: Command, frame: CommandFrame): void {
     .argument("<tuple>", "resource#relation@subject")
     .description("is this tuple stored?")
     .option("--exit-code", "exit with 1 when the answer is denied")
-    .option("--consistency <kind>", "linearizable, any, any:<ms> or at-least:<token>")
     .addHelpText("after", "\nWith --verify the answer is computed from its proof, here.");
-  frame.handle(check, runCheck);
+  frame.handle(withConsistency(check), runCheck);
 }
 
 async function runCheck(run: Run, tuple = ""): Promise<number> {
   requireTenant(run);
   const client = await run.client();
-  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const consistency = consistencyOf(run);
   const answer = await client.check(tuple, { ...run.call, consistency });
   const { allowed, height, token, verified } = answer;
   const result = allowed ? "allowed" : "denied";

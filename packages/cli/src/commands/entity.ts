@@ -5,8 +5,9 @@ import { decodeUtf8, LedgerError, type SetCondition } from "@authledger/types";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { expiryOf } from "../run/expiry.js";
-import { consistencyOf, usage, wholeOf } from "../run/settings.js";
+import { usage, wholeOf } from "../run/settings.js";
 
 export function addEntityCommands(program: Command, frame: CommandFrame): void {
   const entity = program.command("entity").description("keys with values");
@@ -22,9 +23,8 @@ export function addEntityCommands(program: Command, frame: CommandFrame): void {
     .command("get")
     .argument("<key>")
     .description("show the value of a key")
-    .option("--raw", "write the bytes of the value and nothing else")
-    .option("--consistency <kind>", "linearizable, any, any:<ms> or at-least:<token>");
-  frame.handle(get, getValue);
+    .option("--raw", "write the bytes of the value and nothing else");
+  frame.handle(withConsistency(get), getValue);
   const remove = entity.command("delete").argument("<key>").description("remove a key");
   frame.handle(withConditions(remove), async (run, key = "") =>
     change(run, key, deleteEntity(key, conditionOf(run))),
@@ -90,7 +90,7 @@ async function change(
 async function getValue(run: Run, key = ""): Promise<undefined> {
   requireTenant(run);
   const client = await run.client();
-  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const consistency = consistencyOf(run);
   const { entity, height, token, verified } = await client.read(key, {
     ...run.call,
     consistency,

@@ -1,5 +1,5 @@
 /** Asks a node for an answer with its proof, as a file holds them. Nothing is verified here. */
-import type { CallOptions, LedgerClient, Proof } from "@authledger/sdk";
+import type { LedgerClient, Proof, ReadOptions } from "@authledger/sdk";
 import { formatTuple, LedgerError } from "@authledger/types";
 import type { ProofFile, ProofQuestion } from "./proof-file.js";
 
@@ -11,7 +11,7 @@ export async function fetchProof(
   client: LedgerClient,
   tenant: Pick<ProofFile, "organization" | "vault">,
   question: ProofQuestion,
-  call: CallOptions,
+  call: ReadOptions,
 ): Promise<ProofFile> {
   const anchor = JSON.parse(await client.admin.getTrustAnchor(tenant, call)) as Anchor;
   const { origin, salt } = anchor;
@@ -28,7 +28,7 @@ type Asked = Pick<ProofFile, "height" | "proof" | "value" | "nonce" | "answer">;
 async function ask(
   client: LedgerClient,
   question: ProofQuestion,
-  call: CallOptions,
+  call: ReadOptions,
 ): Promise<Asked> {
   const options = { ...call, prove: FROM_GENESIS };
   if (question.kind === "tuple") {

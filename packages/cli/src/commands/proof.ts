@@ -4,6 +4,7 @@ import { formatTuple, LedgerError, parseTuple } from "@authledger/types";
 import type { Command } from "commander";
 import { timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { consistencyOf, withHeight } from "../run/consistency.js";
 import { readText, usage } from "../run/settings.js";
 import { fetchProof } from "./proof-fetch.js";
 import { type ProofFile, type ProofQuestion, parseProofFile, proofFields } from "./proof-file.js";
@@ -19,7 +20,7 @@ export function addProofCommands(program: Command, frame: CommandFrame): void {
     .option("--resource <type:id>", "of the list of this resource")
     .option("--relation <name>", "only this relation of the list")
     .option("--subject <type:id>", "of the list of this subject");
-  frame.handle(get, getProof);
+  frame.handle(withHeight(get), getProof);
   const verify = proof
     .command("verify")
     .argument("<file>", "what `proof get -o json` wrote; - for standard input")
@@ -31,7 +32,10 @@ async function getProof(run: Run, tupleText?: string): Promise<undefined> {
   const tenant = requireTenant(run);
   const question = questionOf(run, tupleText);
   const client = await run.client({ verify: undefined });
-  const file = await fetchProof(client, tenant, question, run.call);
+  const file = await fetchProof(client, tenant, question, {
+    ...run.call,
+    consistency: consistencyOf(run),
+  });
   const fields = proofFields(file);
   const columns = ["origin", "height", "question", "answer", "checkpoint"];
   await run.print.one({ name: `${file.origin}@${file.height}`, fields, columns });

@@ -10,10 +10,9 @@ import { formatTuple, LedgerError, parseTuple } from "@authledger/types";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { expiryOf } from "../run/expiry.js";
-import { consistencyOf, wholeOf } from "../run/settings.js";
-
-const CONSISTENCY = "linearizable, any, any:<ms> or at-least:<token>";
+import { wholeOf } from "../run/settings.js";
 
 export function addTupleCommands(program: Command, frame: CommandFrame): void {
   const tuple = program.command("tuple").description("single tuples: resource#relation@subject");
@@ -48,9 +47,8 @@ export function addTupleCommands(program: Command, frame: CommandFrame): void {
   const read = tuple
     .command("read")
     .argument("<tuple>")
-    .description("show a stored tuple with version and expiry")
-    .option("--consistency <kind>", CONSISTENCY);
-  frame.handle(read, readTuple);
+    .description("show a stored tuple with version and expiry");
+  frame.handle(withConsistency(read), readTuple);
 }
 
 export function addListCommand(program: Command, frame: CommandFrame): void {
@@ -60,9 +58,8 @@ export function addListCommand(program: Command, frame: CommandFrame): void {
     .option("--resource <type:id>")
     .option("--relation <name>")
     .option("--subject <type:id>")
-    .option("--limit <rows>", "stop after so many rows")
-    .option("--consistency <kind>", CONSISTENCY);
-  frame.handle(list, async (run) => {
+    .option("--limit <rows>", "stop after so many rows");
+  frame.handle(withConsistency(list), async (run) => {
     requireTenant(run);
     await run.print.many(rows(run));
     return undefined;
@@ -78,7 +75,7 @@ async function* rows(run: Run): AsyncGenerator<Thing, void, undefined> {
     ...named(run, "relation"),
     ...named(run, "subject"),
   };
-  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const consistency = consistencyOf(run);
   const client = await run.client();
   let count = 0;
   let last: VerifiedList | undefined;
@@ -118,7 +115,7 @@ function named(run: Run, name: string): Record<string, string> {
 async function readTuple(run: Run, text = ""): Promise<undefined> {
   requireTenant(run);
   const tuple = parseTuple(text);
-  const consistency = consistencyOf(textFlag(run, "consistency"));
+  const consistency = consistencyOf(run);
   const client = await run.client();
   const [found] = await client.list(tuple, { ...run.call, consistency }).collect(1);
   if (found !== undefined) return void (await run.print.one(thingOf(found)));

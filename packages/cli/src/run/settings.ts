@@ -5,7 +5,6 @@ import { join } from "node:path";
 import {
   type CallOptions,
   type ClientOptions,
-  type Consistency,
   FileRoots,
   type Tenant,
   type VerifyOptions,
@@ -91,15 +90,6 @@ export function callOptions({ requestId }: Settings, { signal }: CliIo): CallOpt
   return { signal, ...(requestId !== undefined && { requestId }) };
 }
 
-/** `linearizable`, `any`, `any:<ms>` or `at-least:<token>`. @throws LedgerError USAGE */
-export function consistencyOf(text: string | undefined): Consistency | undefined {
-  if (text === undefined || text === "linearizable") return undefined;
-  const [kind, value] = splitOnce(text, ":");
-  if (kind === "at-least" && value) return { kind: "at_least", token: value };
-  if (kind === "any") return { kind: "any", maxStalenessMs: value ? wholeOf(value, "any") : 0 };
-  throw usage(`--consistency "${text}" is not linearizable, any, any:<ms> or at-least:<token>`);
-}
-
 /** A whole number from 0. @throws LedgerError USAGE */
 export function wholeOf(text: string, flag: string): number {
   const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
@@ -134,11 +124,6 @@ function formatOf(text: string): OutputFormat {
   const found = OUTPUT_FORMATS.find((format) => format === text);
   if (found !== undefined) return found;
   throw usage(`-o "${text}" is not one of ${OUTPUT_FORMATS.join(", ")}`);
-}
-
-function splitOnce(text: string, mark: string): [string, string] {
-  const at = text.indexOf(mark);
-  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 function stateHome(env: CliIo["env"]): string {

@@ -56,6 +56,12 @@ export interface Consistency {
     /** Any replica that has applied the point of this token, which came with an earlier answer. */
     { $case: "atLeast"; value: Uint8Array }
     | { $case: "any"; value: Consistency_Any }
+    | //
+    /**
+     * The state as of this block. Expiry is judged by the time of that block's header. HEIGHT_NOT_REACHED above the
+     * newest block, HEIGHT_UNAVAILABLE below what the vault's retention keeps.
+     */
+    { $case: "atHeight"; value: bigint }
     | undefined;
 }
 
@@ -473,6 +479,12 @@ export const Consistency: MessageFns<Consistency> = {
       case "any":
         Consistency_Any.encode(message.requirement.value, writer.uint32(26).fork()).join();
         break;
+      case "atHeight":
+        if (BigInt.asUintN(64, message.requirement.value) !== message.requirement.value) {
+          throw new globalThis.Error("value provided for field message.requirement.value of type uint64 too large");
+        }
+        writer.uint32(32).uint64(message.requirement.value);
+        break;
     }
     return writer;
   },
@@ -517,6 +529,14 @@ export const Consistency: MessageFns<Consistency> = {
             message.requirement = { $case: "any", value: Consistency_Any.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.requirement = { $case: "atHeight", value: reader.uint64() as bigint };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -539,6 +559,10 @@ export const Consistency: MessageFns<Consistency> = {
         ? { $case: "atLeast", value: bytesFromBase64(object.at_least) }
         : isSet(object.any)
         ? { $case: "any", value: Consistency_Any.fromJSON(object.any) }
+        : isSet(object.atHeight)
+        ? { $case: "atHeight", value: BigInt(object.atHeight) }
+        : isSet(object.at_height)
+        ? { $case: "atHeight", value: BigInt(object.at_height) }
         : undefined,
     };
   },
@@ -551,6 +575,8 @@ export const Consistency: MessageFns<Consistency> = {
       obj.atLeast = base64FromBytes(message.requirement.value);
     } else if (message.requirement?.$case === "any") {
       obj.any = Consistency_Any.toJSON(message.requirement.value);
+    } else if (message.requirement?.$case === "atHeight") {
+      obj.atHeight = message.requirement.value.toString();
     }
     return obj;
   },
@@ -579,6 +605,12 @@ export const Consistency: MessageFns<Consistency> = {
       case "any": {
         if (object.requirement?.value !== undefined && object.requirement?.value !== null) {
           message.requirement = { $case: "any", value: Consistency_Any.fromPartial(object.requirement.value) };
+        }
+        break;
+      }
+      case "atHeight": {
+        if (object.requirement?.value !== undefined && object.requirement?.value !== null) {
+          message.requirement = { $case: "atHeight", value: BigInt(object.requirement.value) };
         }
         break;
       }
