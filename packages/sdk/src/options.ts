@@ -2,7 +2,7 @@
  * What a client is told when it is made, and what each call may be told. Nothing is checked when a client is
  * made (`createClient` never throws); the first call checks and reports what is wrong.
  */
-import { LedgerError, limits, parseSlug } from "@authledger/types";
+import { LedgerError, limits, parseSlug, splitAddress } from "@authledger/types";
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { PinnedRoots } from "./verify/pinned-roots.js";
 
@@ -64,8 +64,6 @@ const DEADLINE_MS_MAX = 3_600_000;
 const ATTEMPTS_DEFAULT = 5;
 const ATTEMPTS_MAX = 1_000;
 const ENDPOINTS_MAX = 32;
-/** A host name of 253 characters, brackets, colon and port. */
-const ENDPOINT = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]{1,253}):[0-9]{1,5}$/;
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** Slugs as numbers. */
@@ -96,8 +94,7 @@ export function endpointsOf(given: string | readonly string[]): readonly string[
     throw invalid("endpoints", `1 to ${ENDPOINTS_MAX} endpoints, not ${endpoints.length}`);
   }
   for (const endpoint of endpoints) {
-    const port = Number(endpoint.slice(endpoint.lastIndexOf(":") + 1));
-    if (ENDPOINT.test(endpoint) && port > 0 && port <= 65_535) continue;
+    if ((splitAddress(endpoint)?.port ?? 0) > 0) continue;
     throw invalid("endpoints", `"${endpoint.slice(0, 80)}" is not host:port`);
   }
   return endpoints;

@@ -42,14 +42,20 @@ export class AdminService {
   readonly #deps: ServiceDeps;
   readonly #version: string;
   readonly #startedAtMs: number;
+  readonly #httpAddress: string;
 
   constructor(
     deps: ServiceDeps,
-    about: { readonly version: string; readonly startedAtMs: number },
+    about: {
+      readonly version: string;
+      readonly startedAtMs: number;
+      readonly httpAddress: string;
+    },
   ) {
     this.#deps = deps;
     this.#version = about.version;
     this.#startedAtMs = about.startedAtMs;
+    this.#httpAddress = about.httpAddress;
   }
 
   readonly handlers: AdminHandlers = {
@@ -112,6 +118,7 @@ export class AdminService {
         ...info,
         version: this.#version,
         startedAtMs: BigInt(this.#startedAtMs),
+        httpAddress: this.#httpAddress,
         term: BigInt(info.term),
         lastIndex: BigInt(info.lastIndex),
         appliedIndex: BigInt(info.appliedIndex),

@@ -1,6 +1,6 @@
 /** Configuration of a node: one schema, with the default and the range of everything (L-49 sizes as text). */
 import { isIPv4 } from "node:net";
-import { LedgerError, limits } from "@authledger/types";
+import { LedgerError, limits, splitAddress } from "@authledger/types";
 import { z } from "zod";
 
 const MiB = 1024 * 1024;
@@ -24,14 +24,9 @@ const byteSize = z.union([z.number().int(), z.string()]).transform((value, conte
   return z.NEVER;
 });
 
-const PORT_MAX = 65_535;
-
-const address = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$/, { message: "is not host:port" })
-  .refine((text) => Number(text.slice(text.lastIndexOf(":") + 1)) <= PORT_MAX, {
-    message: `has a port above ${PORT_MAX}`,
-  });
+const address = z.string().refine((text) => splitAddress(text) !== undefined, {
+  message: "is not host:port with a port up to 65535",
+});
 
 /** A node's configuration, complete and checked. */
 export interface NodeConfig {
@@ -100,14 +95,13 @@ export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
 function requireLoopback({ listen, http, insecureAnyAddress }: NodeConfig): void {
   if (insecureAnyAddress) return;
   for (const [field, value] of Object.entries({ listen, http })) {
-    const host = value.slice(0, value.lastIndexOf(":"));
-    if (isLoopback(host)) continue;
+    if (isLoopback(splitAddress(value)?.host)) continue;
     const message = `${field} ${value} is not a loopback address, and nobody is authenticated yet: bind 127.0.0.1, or pass --insecure-any-address`;
     throw new LedgerError("USAGE", message, { details: { field } });
   }
 }
 
 /** A name such as 127.example.com only looks like a loopback address. */
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || (host.startsWith("127.") && isIPv4(host));
+function isLoopback(host = ""): boolean {
+  return host === "localhost" || host === "::1" || (host.startsWith("127.") && isIPv4(host));
 }

@@ -22,6 +22,8 @@ export interface GrpcServerOptions {
   readonly streamsPerConnection: number;
   readonly version: string;
   readonly startedAtMs: number;
+  /** Of metrics and health, host:port. */
+  readonly httpAddress: string;
   readonly pageTokenKey: Uint8Array;
 }
 

@@ -5,11 +5,11 @@
  *   INV-NODE-2  After a fatal error nothing is answered as if it had been written.
  */
 import { type Engine, openNodeEngine } from "@authledger/engine";
-import { LedgerError } from "@authledger/types";
+import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@authledger/types";
 import type { Logger } from "pino";
 import type { NodeConfig } from "./config.js";
 import { Connections } from "./connections.js";
-import { type GrpcServer, startGrpcServer } from "./grpc-server.js";
+import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
 import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
 import { createRegistry, RpcMeters } from "./metrics.js";
@@ -48,7 +48,8 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
   try {
     const meters = new RpcMeters((error) => logError(deps.logger, error));
     const http = await listenHttp(config, engine, meters, () => grpc);
-    grpc = await listenGrpc(config, engine, meters, { ...deps, startedAtMs }).catch(
+    const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
+    grpc = await listenGrpc(config, engine, meters, { ...deps, startedAtMs, httpAddress }).catch(
       async (error: unknown) => {
         http.close();
         throw error;
@@ -64,8 +65,8 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     };
     return {
       engine,
-      grpcAddress: `${split(config.listen).host}:${front.port}`,
-      httpAddress: `${split(config.http).host}:${portOf(http)}`,
+      grpcAddress: joinAddress({ ...split(config.listen), port: front.port }),
+      httpAddress,
       close,
     };
   } catch (error) {
@@ -94,7 +95,7 @@ async function listenGrpc(
   config: NodeConfig,
   engine: Engine,
   meters: RpcMeters,
-  about: { readonly version: string; readonly startedAtMs: number },
+  about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress">,
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
   const { pageTokenKey } = engine;
@@ -118,11 +119,11 @@ function bindError(address: string, cause: unknown): LedgerError {
   return new LedgerError("USAGE", message, { details: { address }, cause });
 }
 
-/** Splits host:port; IPv6 hosts are in brackets. */
-function split(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  return { host, port: Number(address.slice(colon + 1)) };
+/** The configuration has checked that it is one. */
+function split(address: string): Address {
+  const parts = splitAddress(address);
+  assert(parts !== undefined, "a configured address is host:port");
+  return parts;
 }
 
 /** Only what is our fault is worth a line of the log. */

@@ -114,6 +114,7 @@ describe("AdminService", () => {
       version: "1.2.3",
       formatVersion: 1,
       startedAtMs: 77n,
+      httpAddress: "127.0.0.1:7402",
       role: "leader",
       term: 2n,
       lastIndex: 9n,

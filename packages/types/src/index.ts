@@ -1,4 +1,5 @@
 /** Ids, errors, limits, grammar and byte codecs that every layer shares. Runs in a browser. */
+export { type Address, joinAddress, splitAddress } from "./address.js";
 export { AssertionError, assert, assertNever, enableCostlyChecks, verify } from "./assert.js";
 export type {
   Brand,

@@ -8,7 +8,7 @@ import {
   type RunningNode,
   startNode,
 } from "@authledger/server";
-import { LedgerError } from "@authledger/types";
+import { LedgerError, splitAddress } from "@authledger/types";
 import { type Run, textFlag } from "../run/command.js";
 import { portHolder } from "../run/port-holder.js";
 import { usage } from "../run/settings.js";
@@ -66,7 +66,7 @@ async function open(
     const error = LedgerError.from(thrown);
     const address = error.details["address"];
     if (error.code !== "USAGE" || typeof address !== "string") throw thrown;
-    const holder = await portHolder(Number(address.slice(address.lastIndexOf(":") + 1)));
+    const holder = await portHolder(splitAddress(address)?.port ?? 0);
     if (holder === undefined) throw thrown;
     const message = `cannot listen on ${address}: ${holder} has the port; stop it, or choose another with --listen or --http`;
     throw new LedgerError("USAGE", message, { details: error.details, cause: error });

@@ -46,6 +46,7 @@ async function nodeFields(run: Run): Promise<Record<string, Printable>> {
       flushed_index: info.flushedIndex,
       organizations: info.organizations,
       vaults: info.vaults,
+      http_address: info.httpAddress,
       started_at: timeText(info.startedAtMs),
       started_at_ms: info.startedAtMs,
     };

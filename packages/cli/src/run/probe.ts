@@ -5,10 +5,11 @@
 import { lookup } from "node:dns/promises";
 import { connect } from "node:net";
 import type { EndpointFailure } from "@authledger/sdk";
+import { joinAddress, splitAddress } from "@authledger/types";
 import { ENDPOINT_DEFAULT } from "./settings.js";
 
 const PROBE_MS = 500;
-const DEFAULT_PORT: number = Number(ENDPOINT_DEFAULT.split(":")[1]);
+const DEFAULT_PORT: number = splitAddress(ENDPOINT_DEFAULT)?.port ?? 0;
 
 export interface Diagnosis {
   readonly endpoint: string;
@@ -19,7 +20,7 @@ export interface Diagnosis {
 }
 
 export async function diagnose({ endpoint, cause, message }: EndpointFailure): Promise<Diagnosis> {
-  const { host, port } = split(endpoint);
+  const { host, port } = splitAddress(endpoint) ?? { host: endpoint, port: 0 };
   switch (cause) {
     case "refused":
       return { endpoint, ...(await refused(host, port)) };
@@ -39,13 +40,13 @@ async function refused(host: string, port: number): Promise<Finding> {
   if (isElsewhere) {
     return {
       cause: `connection refused, but something listens on port ${DEFAULT_PORT}: wrong port?`,
-      advice: `--endpoint ${join(host, DEFAULT_PORT)}`,
+      advice: `--endpoint ${joinAddress({ host, port: DEFAULT_PORT })}`,
     };
   }
   const isLocal = host === "localhost" || host === "::1" || host.startsWith("127.");
   const cause = "connection refused: nothing listens on this port";
   if (!isLocal) return { cause, advice: "check that the node runs and its port is open" };
-  return { cause, advice: `authledger start --listen ${join(host, port)}` };
+  return { cause, advice: `authledger start --listen ${joinAddress({ host, port })}` };
 }
 
 async function unresolved(host: string): Promise<Finding> {
@@ -70,7 +71,7 @@ async function strange(host: string, port: number, message: string): Promise<Fin
   if (answer.startsWith("HTTP/1")) {
     return {
       cause: "it speaks HTTP/1, not gRPC: wrong port? (metrics and health are on 7402)",
-      advice: `--endpoint ${join(host, DEFAULT_PORT)}`,
+      advice: `--endpoint ${joinAddress({ host, port: DEFAULT_PORT })}`,
     };
   }
   return { cause: message, advice: `check that a node of Authledger is on port ${port}` };
@@ -108,14 +109,4 @@ function ask(host: string, port: number): Promise<string | undefined> {
     socket.once("end", () => end(""));
     socket.once("error", () => end(isConnected ? "" : undefined));
   });
-}
-
-function split(endpoint: string): { host: string; port: number } {
-  const colon = endpoint.lastIndexOf(":");
-  const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
-  return { host, port: Number(endpoint.slice(colon + 1)) };
-}
-
-function join(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

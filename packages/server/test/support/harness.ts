@@ -58,6 +58,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       streamsPerConnection: 1_024,
       version: "1.2.3",
       startedAtMs: 77,
+      httpAddress: "127.0.0.1:7402",
       pageTokenKey: new Uint8Array(32).fill(7),
     },
     {

@@ -257,6 +257,8 @@ export interface GetNodeInfoResponse {
   flushedIndex: bigint;
   organizations: bigint;
   vaults: bigint;
+  /** Where the node serves metrics and health over HTTP, host:port as it is bound. */
+  httpAddress: string;
 }
 
 function createBaseOrganization(): Organization {
@@ -1803,6 +1805,7 @@ function createBaseGetNodeInfoResponse(): GetNodeInfoResponse {
     flushedIndex: 0n,
     organizations: 0n,
     vaults: 0n,
+    httpAddress: "",
   };
 }
 
@@ -1870,6 +1873,9 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
         throw new globalThis.Error("value provided for field message.vaults of type uint64 too large");
       }
       writer.uint32(104).uint64(message.vaults);
+    }
+    if (message.httpAddress !== "") {
+      writer.uint32(114).string(message.httpAddress);
     }
     return writer;
   },
@@ -1991,6 +1997,14 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
             message.vaults = reader.uint64() as bigint;
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.httpAddress = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2046,6 +2060,11 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
         : 0n,
       organizations: isSet(object.organizations) ? BigInt(object.organizations) : 0n,
       vaults: isSet(object.vaults) ? BigInt(object.vaults) : 0n,
+      httpAddress: isSet(object.httpAddress)
+        ? globalThis.String(object.httpAddress)
+        : isSet(object.http_address)
+        ? globalThis.String(object.http_address)
+        : "",
     };
   },
 
@@ -2090,6 +2109,9 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     if (message.vaults !== 0n) {
       obj.vaults = message.vaults.toString();
     }
+    if (message.httpAddress !== "") {
+      obj.httpAddress = message.httpAddress;
+    }
     return obj;
   },
 
@@ -2119,6 +2141,7 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
       ? BigInt(object.organizations)
       : 0n;
     message.vaults = (object.vaults !== undefined && object.vaults !== null) ? BigInt(object.vaults) : 0n;
+    message.httpAddress = object.httpAddress ?? "";
     return message;
   },
 };
