@@ -1,10 +1,11 @@
 /** AdminService over the engine's port. */
 import { admin } from "@authledger/proto";
 import { ByteReader, ByteWriter, validateName } from "@authledger/types";
+import { type Decoders, strict } from "./call-frame.js";
 import { pageSizeOf } from "./convert-request.js";
 import { organizationMessage, vaultMessage } from "./convert-response.js";
 import type { ServiceDeps } from "./read-service.js";
-import { type Decoders, type Handler, strict } from "./unary.js";
+import type { Handler } from "./unary.js";
 import { requireSlug } from "./vault-directory.js";
 
 const ANONYMOUS = "anonymous";

@@ -5,6 +5,7 @@
  *
  *   INV-CONN-1  Large answers that a connection has not read take at most UNREAD_BYTES_MAX and one message more,
  *               and once as much in frames on their way to its socket.
+ *   INV-CONN-2  The same holds for the messages of its streams, which wait instead of being refused.
  *
  * Counted are answers above SMALL_ANSWER_BYTES only, so that a check pays one comparison: small ones are bounded
  * by the streams of a connection, and all together by the memory of an HTTP/2 session (channel-options.ts). The
@@ -37,7 +38,12 @@ export interface AnsweredCall {
 
 interface Connection {
   readonly socket: Socket;
+  /** Of answers. */
   unreadBytes: number;
+  /** Of messages of streams. A stream may be left unread for long, so they alone get nobody cut off in time. */
+  streamBytes: number;
+  /** Streams that wait for room. */
+  waiting: (() => void)[];
   /** When an answer was last taken, or the first one began to wait. */
   movedAtMs: number;
 }
@@ -60,7 +66,7 @@ export class Connections {
     this.#unreadTotalMax = unreadTotalMax;
   }
 
-  /** Bytes of large answers that were given to the library and not yet taken by their clients. */
+  /** Bytes of large answers and streams that were given to the library and not yet taken by their clients. */
   get unreadBytes(): number {
     return this.#unreadTotal;
   }
@@ -106,9 +112,46 @@ export class Connections {
     if (this.#unreadTotal > this.#unreadTotalMax) this.#cutOldest();
   }
 
+  /** May a stream be given its next message? If not, `later` is called when it is worth asking again. */
+  hasStreamRoom(call: AnsweredCall, later: () => void): boolean {
+    const connection = this.#of(call);
+    if (connection === undefined || connection.streamBytes < UNREAD_BYTES_MAX) return true;
+    connection.waiting.push(later);
+    return false;
+  }
+
+  /** Counts a message of a stream until what this returns is called. */
+  sending(call: AnsweredCall, bytes: number): () => void {
+    const connection = this.#of(call);
+    if (connection === undefined) return () => undefined;
+    if (connection.unreadBytes + connection.streamBytes === 0) {
+      connection.movedAtMs = performance.now();
+    }
+    this.#countStream(connection, bytes);
+    if (this.#unreadTotal > this.#unreadTotalMax) this.#cutOldest();
+    return () => {
+      connection.movedAtMs = performance.now();
+      this.#countStream(connection, -bytes);
+      if (connection.streamBytes >= UNREAD_BYTES_MAX) return;
+      const waiting = connection.waiting.splice(0);
+      for (const later of waiting) later();
+    };
+  }
+
+  #countStream(connection: Connection, bytes: number): void {
+    connection.streamBytes += bytes;
+    this.#unreadTotal += bytes;
+  }
+
   #add(socket: Socket): void {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    const connection = { socket, unreadBytes: 0, movedAtMs: 0 };
+    const connection: Connection = {
+      socket,
+      unreadBytes: 0,
+      streamBytes: 0,
+      waiting: [],
+      movedAtMs: 0,
+    };
     this.#open.set(peer, connection);
     socket.once("close", () => {
       if (this.#open.get(peer) === connection) this.#open.delete(peer);
@@ -145,7 +188,8 @@ export class Connections {
   #cutOldest(): void {
     let oldest: Connection | undefined;
     for (const connection of this.#open.values()) {
-      if (connection.unreadBytes === 0 || connection.socket.destroyed) continue;
+      const { unreadBytes, streamBytes, socket } = connection;
+      if (unreadBytes + streamBytes === 0 || socket.destroyed) continue;
       if (oldest === undefined || connection.movedAtMs < oldest.movedAtMs) oldest = connection;
     }
     oldest?.socket.destroy();

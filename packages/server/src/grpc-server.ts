@@ -7,11 +7,13 @@ import type { EnginePort } from "@authledger/engine";
 import { admin, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
+import type { FrameDeps } from "./call-frame.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
+import { addFramedService } from "./framed-service.js";
+import { OpenStreams } from "./open-streams.js";
 import { ReadService } from "./read-service.js";
 import { addReflection, Health } from "./standard-services.js";
 import { PageTokens } from "./tokens.js";
-import { addFramedService, type FrameDeps } from "./unary.js";
 import { VaultDirectory } from "./vault-directory.js";
 import { WRITE_REQUESTS, WriteService } from "./write-service.js";
 
@@ -48,7 +50,8 @@ export async function startGrpcServer(
     ...CHANNEL_OPTIONS,
     "grpc.max_concurrent_streams": options.streamsPerConnection,
   });
-  addServices(server, options, deps);
+  const streams = new OpenStreams();
+  addServices(server, options, { ...deps, streams });
   const health = new Health(addReflection(server));
   health.addTo(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -61,13 +64,18 @@ export async function startGrpcServer(
   const stop = async (graceMs: number): Promise<void> => {
     health.isServing = false;
     health.endWatches();
+    streams.stop();
     listener.close();
     await stopServer(server, graceMs);
   };
   return { port, health, stop };
 }
 
-function addServices(server: Server, options: GrpcServerOptions, deps: GrpcServerDeps): void {
+function addServices(
+  server: Server,
+  options: GrpcServerOptions,
+  deps: GrpcServerDeps & { readonly streams: OpenStreams },
+): void {
   const { engine } = deps;
   const services = {
     engine,

@@ -33,9 +33,19 @@ export class MethodMeter {
   }
 }
 
+/** Measures the streams of one method, beside their calls. */
+export class StreamMeter {
+  open = 0;
+  messages = 0;
+  bytes = 0;
+  /** How long streams waited for their clients, together. */
+  pausedSeconds = 0;
+}
+
 /** The meters of all methods. */
 export class RpcMeters {
   readonly #methods = new Map<string, MethodMeter>();
+  readonly #streams = new Map<string, StreamMeter>();
   readonly #onError: (error: unknown) => void;
 
   /** `onError` sees every error that was answered, for the log. */
@@ -55,6 +65,19 @@ export class RpcMeters {
   entries(): IterableIterator<[string, MethodMeter]> {
     return this.#methods.entries();
   }
+
+  stream(name: string): StreamMeter {
+    let meter = this.#streams.get(name);
+    if (meter === undefined) {
+      meter = new StreamMeter();
+      this.#streams.set(name, meter);
+    }
+    return meter;
+  }
+
+  streams(): IterableIterator<[string, StreamMeter]> {
+    return this.#streams.entries();
+  }
 }
 
 /** What `/metrics` serves. */
@@ -62,6 +85,7 @@ export function createRegistry(meters: RpcMeters, stats: () => EngineStats): Reg
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   rpcMetrics(registry, meters);
+  streamMetrics(registry, meters);
   engineMetrics(registry, stats);
   return registry;
 }
@@ -107,6 +131,31 @@ function rpcMetrics(registry: Registry, meters: RpcMeters): void {
       for (const [method, { sumSeconds }] of meters.entries()) this.inc({ method }, sumSeconds);
     },
   });
+}
+
+/** Calls of streaming methods are counted with all others when they end. */
+function streamMetrics(registry: Registry, meters: RpcMeters): void {
+  const figures: readonly [string, string, (meter: StreamMeter) => number][] = [
+    ["open", "Streams that are open, by method.", (meter) => meter.open],
+    ["messages_total", "Messages sent on streams, by method.", (meter) => meter.messages],
+    ["bytes_total", "Bytes sent on streams, by method.", (meter) => meter.bytes],
+    [
+      "paused_seconds_total",
+      "Time that streams waited for their clients, by method.",
+      (meter) => meter.pausedSeconds,
+    ],
+  ];
+  for (const [name, help, read] of figures) {
+    new Gauge({
+      name: `authledger_streams_${name}`,
+      help,
+      labelNames: ["method"],
+      registers: [registry],
+      collect() {
+        for (const [method, meter] of meters.streams()) this.set({ method }, read(meter));
+      },
+    });
+  }
 }
 
 /** A gauge for each figure of the engine that an operator watches. */

@@ -9,6 +9,7 @@ import {
   validateResource,
   validateSubject,
 } from "@authledger/types";
+import { type Decoders, strict } from "./call-frame.js";
 import {
   checkCount,
   consistencyOf,
@@ -29,7 +30,7 @@ import {
 } from "./convert-response.js";
 import { isPlain, type PreparedCheck, PreparedChecks } from "./prepared-checks.js";
 import type { PageTokens } from "./tokens.js";
-import { type Decoders, type Handler, strict } from "./unary.js";
+import type { Handler } from "./unary.js";
 import type { VaultDirectory, VaultName } from "./vault-directory.js";
 
 export interface ServiceDeps {

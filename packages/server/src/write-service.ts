@@ -8,10 +8,11 @@ import {
   type TransactionRequest,
   utf8Length,
 } from "@authledger/types";
+import { type CallContext, type Decoders, strict } from "./call-frame.js";
 import { checkCount, itemsOf, transactionOf } from "./convert-request.js";
 import { batchResultMessage, refusalError, resultMessage, tokenOf } from "./convert-response.js";
 import type { ServiceDeps } from "./read-service.js";
-import { type CallContext, type Decoders, type Handler, strict } from "./unary.js";
+import type { Handler } from "./unary.js";
 import type { VaultName } from "./vault-directory.js";
 
 /** Who writes, until callers are authenticated. */
