@@ -158,7 +158,7 @@ describe("reads", () => {
     [anyReplica({ maxStalenessMs: 250 }), { $case: "any", value: { maxStalenessMs: 250n } }],
     [anyReplica(), { $case: "any", value: { maxStalenessMs: 0n } }],
     [atHeight(5n), { $case: "atHeight", value: 5n }],
-  ])("carry the consistency %j", async (consistency, expected) => {
+  ])("carry the consistency %o", async (consistency, expected) => {
     let sent: unknown;
     const client = await clientOf({
       read: {
