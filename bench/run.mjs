@@ -18,6 +18,7 @@ const BENCHMARKS = new Map([
   ["restart", ["cli"]],
   ["memory", ["cli"]],
   ["proofs", ["cli"]],
+  ["sdk", ["cli"]],
 ]);
 
 try {

@@ -11,7 +11,7 @@ import {
   getConsistencyProof,
   getTip,
 } from "./calls/history.js";
-import { batchCheck, batchRead, check, readEntity } from "./calls/reads.js";
+import { batchCheck, batchRead } from "./calls/reads.js";
 import { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
 import type {
   BatchCheckAnswer,
@@ -29,7 +29,8 @@ import type {
   WriteAnswer,
   WriteOperation,
 } from "./calls/values.js";
-import { writeBatch, writeTransaction } from "./calls/writes.js";
+import { writeBatch } from "./calls/writes.js";
+import { CoalescedCalls } from "./coalescing/coalesced-calls.js";
 import type { CallOptions, ClientOptions } from "./options.js";
 import { Session } from "./session.js";
 
@@ -38,9 +39,11 @@ export class LedgerClient implements AsyncDisposable {
   /** Organizations, vaults and the node. */
   readonly admin: AdminClient;
   readonly #session: Session;
+  readonly #coalesced: CoalescedCalls;
 
   constructor(options: ClientOptions) {
     this.#session = new Session(options);
+    this.#coalesced = new CoalescedCalls(this.#session);
     this.admin = new AdminClient(this.#session);
   }
 
@@ -52,7 +55,7 @@ export class LedgerClient implements AsyncDisposable {
     transaction: TransactionInput | readonly WriteOperation[],
     options: CallOptions = {},
   ): Promise<WriteAnswer> {
-    return this.#run(() => writeTransaction(this.#session, transaction, options));
+    return this.#run(() => this.#coalesced.write(transaction, options));
   }
 
   /** Applies independent transactions in order, 1 to 1,000, each with an outcome of its own. */
@@ -68,7 +71,7 @@ export class LedgerClient implements AsyncDisposable {
    * @example const { allowed } = await client.check("document:budget#viewer@user:alice");
    */
   check(tuple: TupleInput, options: ReadOptions = {}): Promise<CheckAnswer> {
-    return this.#run(() => check(this.#session, tuple, options));
+    return this.#run(() => this.#coalesced.check(tuple, options));
   }
 
   /** 1 to 1,000 checks at one height. */
@@ -78,7 +81,7 @@ export class LedgerClient implements AsyncDisposable {
 
   /** One entity. */
   read(key: string, options: ReadOptions = {}): Promise<ReadAnswer> {
-    return this.#run(() => readEntity(this.#session, key, options));
+    return this.#run(() => this.#coalesced.read(key, options));
   }
 
   /** 1 to 1,000 entities at one height. */

@@ -43,6 +43,11 @@ export interface ClientOptions {
   readonly deadlineMs?: number | undefined;
   /** How often a call is tried where that is safe, 1 to 1,000; each endpoint is tried at least once. Default 5. */
   readonly attemptsMax?: number | undefined;
+  /**
+   * Put single calls (`check`, `read`, `write`) of one tick together into one request? Those of one request are
+   * answered at one height. Default true.
+   */
+  readonly coalesce?: boolean | undefined;
   /** Names this client in sequence numbers and idempotency keys. Default: empty, no name. */
   readonly clientId?: string | undefined;
   /** Absent: answers are taken as the server gives them. */
@@ -55,7 +60,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** In milliseconds, instead of the client's. */
   readonly deadlineMs?: number | undefined;
-  /** Names the call in logs and errors, printable ASCII. Default: a random UUID. */
+  /**
+   * Names the call in logs and errors, printable ASCII. A call with a name is sent as a request of its own.
+   * Default: a random UUID for each request.
+   */
   readonly requestId?: string | undefined;
 }
 
@@ -109,6 +117,12 @@ export function deadlineOf(call: CallOptions, client: ClientOptions): number {
 /** @throws LedgerError INVALID_ARGUMENT */
 export function attemptsOf({ attemptsMax }: ClientOptions): number {
   return Math.floor(inRange(attemptsMax ?? ATTEMPTS_DEFAULT, ATTEMPTS_MAX, "attemptsMax"));
+}
+
+/** @throws LedgerError INVALID_ARGUMENT */
+export function coalesceOf({ coalesce = true }: ClientOptions): boolean {
+  if (typeof coalesce === "boolean") return coalesce;
+  throw invalid("coalesce", "true or false");
 }
 
 /** @throws LedgerError INVALID_ARGUMENT: what is no header of HTTP/2 would fail in the depth of the transport */

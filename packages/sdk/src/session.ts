@@ -1,6 +1,13 @@
 /** What all calls of one client share: connections, the tenant, the verifier; each made when first needed. */
 import { admin, read } from "@authledger/proto";
-import { type CallOptions, type ClientOptions, type VaultName, vaultNameOf } from "./options.js";
+import type { LedgerError } from "@authledger/types";
+import {
+  type CallOptions,
+  type ClientOptions,
+  coalesceOf,
+  type VaultName,
+  vaultNameOf,
+} from "./options.js";
 import { type Repeat, Transport, type UnaryMethod } from "./transport/transport.js";
 import { nodeCrypto } from "./verify/node-crypto.js";
 import { VaultVerifier } from "./verify/verify.js";
@@ -22,9 +29,17 @@ export class Session {
     options: CallOptions | undefined,
     repeat: Repeat = "repeatable",
   ): Promise<Res> {
-    this.#transport ??= new Transport(this.options);
-    if (this.#isClosed) this.#transport.close();
-    return this.#transport.call(method, request, repeat, options);
+    return this.#open().call(method, request, repeat, options);
+  }
+
+  /** The error of a call whose time is up while the request that it travels in goes on. */
+  overdue(call: string, deadlineMs: number): LedgerError {
+    return this.#open().overdue(call, deadlineMs);
+  }
+
+  /** May calls of one tick become one request? @throws LedgerError INVALID_ARGUMENT */
+  isCoalescing(): boolean {
+    return coalesceOf(this.options);
   }
 
   /** @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
@@ -43,6 +58,13 @@ export class Session {
   close(): void {
     this.#isClosed = true;
     this.#transport?.close();
+  }
+
+  /** @throws LedgerError INVALID_ARGUMENT */
+  #open(): Transport {
+    this.#transport ??= new Transport(this.options);
+    if (this.#isClosed) this.#transport.close();
+    return this.#transport;
   }
 
   #createVerifier(verify: NonNullable<ClientOptions["verify"]>): VaultVerifier {

@@ -50,6 +50,7 @@ describe("a client", () => {
       [{ endpoints: [], tenant }, "INVALID_ARGUMENT", "endpoints"],
       [{ endpoints: "a:1", tenant, deadlineMs: 0 }, "INVALID_ARGUMENT", "deadlineMs"],
       [{ endpoints: "a:1", tenant, attemptsMax: -1 }, "INVALID_ARGUMENT", "attemptsMax"],
+      [{ endpoints: "a:1", tenant, coalesce: 1 as never }, "INVALID_ARGUMENT", "coalesce"],
       [{ endpoints: "a:1" }, "SLUG_REQUIRED", "organization"],
       [{ endpoints: "a:1", tenant: { ...tenant, vault: "0" } }, "SLUG_REQUIRED", "vault"],
       [{ endpoints: "a:1", tenant: { ...tenant, vault: "x" } }, "INVALID_ARGUMENT", "vault"],
@@ -312,6 +313,16 @@ describe("a call", () => {
     isBusy = true;
     const between = await rejectedBy(client.check(TUPLE, { signal: AbortSignal.timeout(100) }));
     expect([between.code, calls]).toEqual(["CANCELLED", 2]);
+  });
+
+  it("is given up at once while a connection is waited for", async () => {
+    const client = clientOf(await silentPort());
+    const controller = new AbortController();
+    const start = performance.now();
+    const call = rejectedBy(client.getTip({ signal: controller.signal }));
+    setTimeout(() => controller.abort(), 20);
+    expect((await call).code).toBe("CANCELLED");
+    expect(performance.now() - start).toBeLessThan(1_000);
   });
 
   it("whose answer is larger than a message may be gets a typed error", async () => {

@@ -1,11 +1,13 @@
 /** Checks and reads of the current state. */
-import { read } from "@authledger/proto";
-import { validateEntityKey } from "@authledger/types";
+import type { VerifiedAnswer } from "@authledger/proof";
+import { type common, read } from "@authledger/proto";
+import { type Tuple, validateEntityKey } from "@authledger/types";
 import type { Session } from "../session.js";
 import { provenEntity, provenTuple } from "../verify/proven-values.js";
 import { entityOf, malformed, plain, tupleOf } from "./convert.js";
 import { Proving } from "./proving.js";
 import type {
+  Answer,
   BatchCheckAnswer,
   BatchReadAnswer,
   CheckAnswer,
@@ -17,12 +19,18 @@ import type {
 const { check: CHECK, batchCheck: BATCH_CHECK } = read.ReadServiceService;
 const { read: READ, batchRead: BATCH_READ } = read.ReadServiceService;
 
+/** Answers to several questions at one height; each is worked out by itself. */
+export interface ManyAnswers<T> {
+  readonly answer: Answer;
+  /** What question `i` comes to. @throws LedgerError PROOF_INSUFFICIENT */
+  of(i: number): T;
+}
+
 export async function check(
   session: Session,
-  input: TupleInput,
+  tuple: Tuple,
   options: ReadOptions,
 ): Promise<CheckAnswer> {
-  const tuple = tupleOf(input);
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), tuple, consistency, prove };
@@ -37,14 +45,23 @@ export async function batchCheck(
   options: ReadOptions,
 ): Promise<BatchCheckAnswer> {
   const tuples = inputs.map(tupleOf);
+  const { answer, of } = await checkMany(session, tuples, options);
+  return { ...answer, allowed: tuples.map((_, i) => of(i)) };
+}
+
+export async function checkMany(
+  session: Session,
+  tuples: Tuple[],
+  options: ReadOptions,
+): Promise<ManyAnswers<boolean>> {
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), tuples, consistency, prove };
   const response = await session.call(BATCH_CHECK, request, options);
   requireCount(response.allowed.length, tuples.length);
   const { answer, verified } = await proving.judge(response);
-  const allowed = verified ? tuples.map((tuple) => provenTuple(verified, tuple)) : response.allowed;
-  return { ...answer, allowed };
+  const { allowed } = response;
+  return { answer, of: (i) => (verified ? provenTuple(verified, tuples[i]!) : allowed[i]!) };
 }
 
 export async function readEntity(
@@ -52,16 +69,12 @@ export async function readEntity(
   key: string,
   options: ReadOptions,
 ): Promise<ReadAnswer> {
-  validateEntityKey(key);
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), key, consistency, prove };
   const response = await session.call(READ, request, options);
   const { answer, verified } = await proving.judge(response);
-  const sent = response.entity;
-  const entity = verified ? provenEntity(verified, key, sent) : entityOf(sent);
-  const nonce = entity && sent ? { nonce: plain(sent.nonce) } : {};
-  return { ...answer, entity, ...nonce };
+  return { ...answer, ...storedEntity(verified, key, response.entity) };
 }
 
 export async function batchRead(
@@ -70,16 +83,35 @@ export async function batchRead(
   options: ReadOptions,
 ): Promise<BatchReadAnswer> {
   for (const key of keys) validateEntityKey(key);
+  const { answer, of } = await readMany(session, keys, options);
+  return { ...answer, entities: keys.map((_, i) => of(i).entity) };
+}
+
+export async function readMany(
+  session: Session,
+  keys: readonly string[],
+  options: ReadOptions,
+): Promise<ManyAnswers<StoredEntity>> {
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), keys: [...keys], consistency, prove };
   const response = await session.call(BATCH_READ, request, options);
-  requireCount(response.results.length, keys.length);
+  const { results } = response;
+  requireCount(results.length, keys.length);
   const { answer, verified } = await proving.judge(response);
-  const entities = response.results.map(({ entity }, i) =>
-    verified ? provenEntity(verified, keys[i]!, entity) : entityOf(entity),
-  );
-  return { ...answer, entities };
+  return { answer, of: (i) => storedEntity(verified, keys[i]!, results[i]!.entity) };
+}
+
+/** An entity and the nonce of its value, where it is there. */
+type StoredEntity = Pick<ReadAnswer, "entity" | "nonce">;
+
+function storedEntity(
+  verified: VerifiedAnswer | undefined,
+  key: string,
+  sent: common.Entity | undefined,
+): StoredEntity {
+  const entity = verified ? provenEntity(verified, key, sent) : entityOf(sent);
+  return { entity, ...(entity && sent && { nonce: plain(sent.nonce) }) };
 }
 
 function requireCount(actual: number, asked: number): void {

@@ -15,23 +15,38 @@ import type {
 
 const { write: WRITE, batchWrite: BATCH_WRITE } = write.WriteServiceService;
 
-export async function writeTransaction(
+/** The message of a transaction, with its idempotency key. @throws LedgerError INVALID_ARGUMENT */
+export function transactionOf(
   session: Session,
   input: TransactionInput | readonly WriteOperation[],
-  options: CallOptions | undefined,
+): write.Transaction {
+  return keyed(session, "operations" in input ? input : { operations: input });
+}
+
+export async function writeTransaction(
+  session: Session,
+  transaction: write.Transaction,
+  options: CallOptions,
 ): Promise<WriteAnswer> {
-  const transaction = keyed(session, "operations" in input ? input : { operations: input });
   const request = { ...session.vault(), transaction, prove: false };
   const { result, token } = await session.call(WRITE, request, options);
   return { ...resultOf(result, transaction.idempotencyKey), token: tokenOf(token) };
 }
 
-export async function writeBatch(
+export function writeBatch(
   session: Session,
   inputs: readonly TransactionInput[],
-  options: CallOptions | undefined,
+  options: CallOptions,
 ): Promise<BatchWriteAnswer> {
   const transactions = inputs.map((input) => keyed(session, input));
+  return writeTransactions(session, transactions, options);
+}
+
+export async function writeTransactions(
+  session: Session,
+  transactions: write.Transaction[],
+  options: CallOptions,
+): Promise<BatchWriteAnswer> {
   const request = { ...session.vault(), transactions, prove: false };
   const { results, token } = await session.call(BATCH_WRITE, request, options);
   if (results.length !== transactions.length) {

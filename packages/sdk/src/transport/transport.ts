@@ -70,10 +70,27 @@ class Endpoint {
     return this.client.getChannel().getConnectivityState(false) === connectivityState.READY;
   }
 
-  /** False when there is no connection by then; true as soon as a call will succeed or fail at once. */
-  async connect(untilMs: number): Promise<boolean> {
+  /**
+   * False when there is no connection by then, or the caller gives up; true as soon as a call will succeed or fail at
+   * once.
+   */
+  async connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+    if (signal === undefined) return this.#connect(untilMs, signal);
+    let stop = (): void => undefined;
+    const given = new Promise<boolean>((resolve) => {
+      stop = () => resolve(false);
+    });
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      return await Promise.race([given, this.#connect(untilMs, signal)]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  async #connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     const channel = this.client.getChannel();
-    for (;;) {
+    while (signal?.aborted !== true) {
       const state = channel.getConnectivityState(true);
       if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return true;
       const isChanged = await new Promise<boolean>((resolve) => {
@@ -81,6 +98,7 @@ class Endpoint {
       });
       if (!isChanged) return false;
     }
+    return false;
   }
 }
 
@@ -137,6 +155,17 @@ export class Transport {
     }
   }
 
+  /** The error of a call whose time is up while the request that it travels in goes on. */
+  overdue(call: string, deadlineMs: number): LedgerError {
+    const endpoint = this.#next();
+    if (endpoint.isReady)
+      return noAnswer(endpoint, { name: call, deadlineMs, requestId: undefined });
+    const { address: found, last } = endpoint;
+    const message = `no connection within ${deadlineMs} ms${before(last)}`;
+    const failure = { endpoint: found, cause: last?.cause ?? "timeout", message } as const;
+    return new UnreachableError(call, [failure], { details: {}, cause: undefined });
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const { client } of this.#endpoints) client.close();
@@ -153,7 +182,8 @@ export class Transport {
       ? running.deadlineAtMs
       : Math.min(running.deadlineAtMs, Date.now() + CONNECT_MS_MAX);
     const waited = connectAtMs - Date.now();
-    const isUsable = endpoint.isReady || (await endpoint.connect(connectAtMs));
+    const isUsable = endpoint.isReady || (await endpoint.connect(connectAtMs, running.signal));
+    if (running.signal?.aborted === true) throw cancelled(running);
     if (!isUsable) return { kind: "failed", failure: notConnected(endpoint, waited) };
     try {
       const response = await unary(endpoint.client, running);
@@ -258,7 +288,9 @@ function judge<Req, Res>(thrown: unknown, endpoint: Endpoint, running: Running<R
   const failure = failureOf(error, { requestId, endpoint: endpoint.address });
   const isOurs =
     failure.kind === "answered" && failure.error.code === "DEADLINE_EXCEEDED" && isBare(error);
-  return isOurs ? { kind: "answered", error: noAnswer(endpoint, running, error) } : failure;
+  if (!isOurs) return failure;
+  const about = { name: nameOf(running.method), deadlineMs: running.deadlineMs, requestId };
+  return { kind: "answered", error: noAnswer(endpoint, about, error) };
 }
 
 /** The client's own report that the time is up, which says nothing of why. */
@@ -266,20 +298,30 @@ function isBare({ details }: ServiceError): boolean {
   return /^Deadline exceeded/.test(details);
 }
 
-function noAnswer<Req, Res>(
-  { address }: Endpoint,
-  { method, deadlineMs, requestId }: Running<Req, Res>,
-  cause: unknown,
+function noAnswer(
+  { address, last }: Endpoint,
+  call: {
+    readonly name: string;
+    readonly deadlineMs: number;
+    readonly requestId?: string | undefined;
+  },
+  cause?: unknown,
 ): LedgerError {
-  const message = `${address} is connected, but did not answer "${nameOf(method)}" within ${deadlineMs} ms`;
-  const details = { requestId, endpoint: address, deadlineMs };
+  const { name, deadlineMs, requestId } = call;
+  const message = `${address} is connected, but did not answer "${name}" within ${deadlineMs} ms${before(last)}`;
+  const details = { endpoint: address, deadlineMs, ...(requestId !== undefined && { requestId }) };
   return new LedgerError("DEADLINE_EXCEEDED", message, { details, cause });
+}
+
+/** What an endpoint met last, behind what it meets now. */
+function before(last: EndpointFailure | undefined): string {
+  return last === undefined ? "" : `, before that: ${last.message}`;
 }
 
 /** `waitedMs`: how long a connection was waited for. */
 function notConnected(endpoint: Endpoint, waitedMs: number, error?: unknown): Failure {
-  const before = endpoint.last === undefined ? "" : `, before that: ${endpoint.last.message}`;
-  const message = `no connection within ${Math.max(0, Math.round(waitedMs))} ms${before}`;
+  const waited = Math.max(0, Math.round(waitedMs));
+  const message = `no connection within ${waited} ms${before(endpoint.last)}`;
   return { kind: "transport", cause: "timeout", message, sent: false, error };
 }
 
