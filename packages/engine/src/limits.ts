@@ -28,7 +28,7 @@ export const DIRTY_STALL_FACTOR = 2;
 export const FLUSH_RETRY_MS = 5_000;
 /** A head that moved is signed after so long, asked for or not. */
 export const SIGN_INTERVAL_MS = 1_000;
-/** A signed head of an unmoved vault is given out again for so long. */
+/** A signed head of an unmoved vault is given out again within the same span of so long, which is what its time is told in. */
 export const CHECKPOINT_REUSE_MS = 1_000;
 /** Vaults signed in one round. */
 export const SIGN_ROUND_MAX = 1_000;

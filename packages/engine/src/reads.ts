@@ -4,6 +4,10 @@
  *
  * With one voter every acknowledged write has been applied before its answer left, so a linearizable read is
  * a read of the applied state.
+ *
+ *   INV-READ-1  An answer and its proof are judged by one time. A plain answer: what is past the newest block's time or
+ *               this node's clock is expired. A proven one: what is past the newest block's time or the signature's,
+ *               which is in whole seconds, since that is all that a verifier has (commitment.md, "Expiry").
  */
 import type { Clock } from "@authledger/io";
 import {
@@ -32,8 +36,14 @@ import {
   type Hasher,
   LedgerError,
   limits,
-  type Tuple,
 } from "@authledger/types";
+import {
+  ANSWER_BYTES_MAX,
+  type AnswerSize,
+  answerTooLarge,
+  ROW_BYTES,
+  rowBytes,
+} from "./answer-size.js";
 import type {
   AnswerPoint,
   AnswerProof,
@@ -42,15 +52,11 @@ import type {
   EngineRequest,
   ProveOptions,
 } from "./port.js";
-import type { Signer } from "./signer.js";
+import type { SignedHead, Signer } from "./signer.js";
 
 const EMPTY = new Uint8Array(0);
-/** What an answer may take, so that it fits a message with its protobuf framing. */
-const ANSWER_BYTES_MAX = limits.MESSAGE_BYTES_MAX - 64 * 1024;
 /** Proven answers that wait for their signature, together: clients choose how many ask at once. */
 const HELD_BYTES_MAX = 8 * limits.MESSAGE_BYTES_MAX;
-/** Fields of an entity beside key and value, and of a tuple beside its texts. */
-const ROW_BYTES = 64;
 const HELD_RETRY_MS = 100;
 
 export interface ReadDeps {
@@ -60,25 +66,18 @@ export interface ReadDeps {
   readonly hasher: Hasher;
 }
 
-/** What else is in an answer, for its limit: its bytes, and the request's field that makes it so large. */
-interface AnswerSize {
-  readonly bytes: number;
-  readonly field: keyof typeof SMALLER;
-}
-
-/** How a caller gets a smaller answer, by the field that decides about its size. */
-const SMALLER = {
-  keys: "ask for fewer keys at once",
-  tuples: "ask about fewer tuples at once",
-  page_size: "ask for smaller pages, name the relation too, or ask without a proof",
-  transactions: "ask without the transactions, or without a proof",
-} as const;
-
 interface Questions {
   readonly gets?: readonly LedgerKey[];
   readonly lists?: readonly ListQuery[];
   readonly from?: Uint8Array | undefined;
   readonly to?: Uint8Array | undefined;
+}
+
+/** An answer as of a time, and what its proof has to show. */
+interface ProvableAnswer<R> {
+  readonly reply: R;
+  readonly questions: () => Questions;
+  readonly size: AnswerSize;
 }
 
 export class Reads {
@@ -95,36 +94,35 @@ export class Reads {
     request: EngineRequest<"read_entities">,
   ): Promise<EngineReply<"read_entities">> {
     const vault = this.#vault(request.vault, request.consistency);
-    const timeMs = this.#timeMs(vault);
     const { tables } = this.#deps.state;
-    let bytes = 0;
-    const entities = request.keys.map((key, i) => {
-      const entity = readEntity(vault, tables, key, timeMs);
-      if (entity !== undefined) bytes += key.length + entity.value.length + ROW_BYTES;
-      if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge("keys", { keysThatFit: i });
-      return entity;
-    });
-    const at = this.#point(vault);
-    if (request.prove === undefined) return { entities, at };
-    const gets = request.keys.map(entityKey);
-    const size: AnswerSize = { bytes, field: "keys" };
-    return { entities, at, proof: await this.#prove(vault, request.prove, { gets }, size) };
+    const readAt = (timeMs: number): ProvableAnswer<EngineReply<"read_entities">> => {
+      let bytes = 0;
+      const entities = request.keys.map((key, i) => {
+        const entity = readEntity(vault, tables, key, timeMs);
+        if (entity !== undefined) bytes += key.length + entity.value.length + ROW_BYTES;
+        if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge("keys", { keysThatFit: i });
+        return entity;
+      });
+      const reply = { entities, at: this.#point(vault) };
+      const questions = (): Questions => ({ gets: request.keys.map(entityKey) });
+      return { reply, questions, size: { bytes, field: "keys" } };
+    };
+    if (request.prove === undefined) return readAt(this.#timeMs(vault)).reply;
+    return this.#proven(vault, request.prove, readAt);
   }
 
   check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
     const vault = this.#vault(request.vault, request.consistency);
-    const timeMs = this.#timeMs(vault);
-    const allowed = this.#leavesOf(vault, request).map(({ key, path }) =>
-      vault.hasLive(key, path, timeMs),
-    );
-    const at = this.#point(vault);
-    if (request.prove === undefined) return { allowed, at };
-    const gets = request.tuples.map(tupleKey);
-    const size: AnswerSize = { bytes: allowed.length, field: "tuples" };
-    return this.#prove(vault, request.prove, { gets }, size).then((proof) => ({
-      allowed,
-      at,
-      proof,
+    const leaves = this.#leavesOf(vault, request);
+    const allowedAt = (timeMs: number): EngineReply<"check"> => ({
+      allowed: leaves.map(({ key, path }) => vault.hasLive(key, path, timeMs)),
+      at: this.#point(vault),
+    });
+    if (request.prove === undefined) return allowedAt(this.#timeMs(vault));
+    return this.#proven(vault, request.prove, (timeMs) => ({
+      reply: allowedAt(timeMs),
+      questions: () => ({ gets: request.tuples.map(tupleKey) }),
+      size: { bytes: leaves.length, field: "tuples" },
     }));
   }
 
@@ -132,22 +130,18 @@ export class Reads {
     const vault = this.#vault(request.vault, request.consistency);
     const { resource, relation, subject, limit, after: from, prove } = request;
     const filter = { resource, relation, subject };
-    const page = { limit, from, timeMs: this.#timeMs(vault) };
-    const { tuples, next } = listTuples(vault, this.#deps.state.tables, filter, page);
-    const at = this.#point(vault);
-    const reply = { tuples, at, ...(next && { next }) };
-    if (prove === undefined) return reply;
-    const questions = {
-      ...listQuestions(
-        request,
-        tuples.map(({ tuple }) => tuple),
-      ),
-      from,
-      to: next,
+    const listAt = (timeMs: number): ProvableAnswer<EngineReply<"list_tuples">> => {
+      const page = { limit, from, timeMs };
+      const { tuples, next } = listTuples(vault, this.#deps.state.tables, filter, page);
+      const found = tuples.map(({ tuple }) => tuple);
+      return {
+        reply: { tuples, at: this.#point(vault), ...(next && { next }) },
+        questions: () => ({ ...listQuestions(request, found), from, to: next }),
+        size: { bytes: tuples.reduce((sum, row) => sum + rowBytes(row), 0), field: "page_size" },
+      };
     };
-    const bytes = tuples.reduce((sum, row) => sum + rowBytes(row), 0);
-    const size: AnswerSize = { bytes, field: "page_size" };
-    return { ...reply, proof: await this.#prove(vault, prove, questions, size) };
+    if (prove === undefined) return listAt(this.#timeMs(vault)).reply;
+    return this.#proven(vault, prove, listAt);
   }
 
   getTip(request: EngineRequest<"get_tip">): EngineReply<"get_tip"> {
@@ -179,10 +173,10 @@ export class Reads {
     if (request.prove === undefined) return reply;
     const bytes = transactions.reduce((sum, transaction) => sum + transaction.length, 0);
     const size: AnswerSize = { bytes, field: "transactions" };
-    return {
-      ...reply,
-      proof: await this.#proveHeader(vault, request.prove, height, header, EMPTY, size),
-    };
+    this.#requireRoom();
+    const parts = this.#proofParts(vault, request.prove, { height, header }, EMPTY, size);
+    const { note } = await this.#holding(parts.bytes, this.#deps.signer.head(vault));
+    return { ...reply, proof: { ...parts.proof, checkpoint: note } };
   }
 
   async getCheckpoint(
@@ -230,7 +224,6 @@ export class Reads {
     return vault;
   }
 
-  /** What is past this time counts as expired. */
   /** Where the tuples of a check lie; kept in its memo, if it has one. */
   #leavesOf(
     vault: OpenVault,
@@ -247,6 +240,7 @@ export class Reads {
     return leaves;
   }
 
+  /** What is past this time counts as expired in a plain answer (INV-READ-1). */
   #timeMs(vault: OpenVault): number {
     return Math.max(vault.tip.header.timestampMs, this.#deps.clock.nowMs());
   }
@@ -255,37 +249,61 @@ export class Reads {
     return { height: vault.size - 1, index: this.#deps.state.applied.index };
   }
 
-  #prove(
+  /**
+   * A proven answer. The time of the signature is known before it is made, so answer and proof are of one moment and of
+   * the time that the verifier will judge by (INV-READ-1).
+   */
+  async #proven<R extends object>(
     vault: OpenVault,
     prove: ProveOptions,
-    questions: Questions,
-    size: AnswerSize,
-  ): Promise<AnswerProof> {
+    answerAt: (timeMs: number) => ProvableAnswer<R>,
+  ): Promise<R & { readonly proof: AnswerProof }> {
+    this.#requireRoom();
+    const head = this.#deps.signer.request(vault);
+    const made = this.#answerWithProof(vault, prove, answerAt(signedTimeMs(vault, head.timeMs)));
+    const signed = await this.#holding(made.bytes, head.signed);
+    if (signedTimeMs(vault, signed.timeMs) === signedTimeMs(vault, head.timeMs)) {
+      return { ...made.reply, proof: { ...made.proof, checkpoint: signed.note } };
+    }
+    // The disk is full and the signature an older one of the same head: the answer is given as of its time.
+    const now = this.#open(vault.id);
+    if (now.size !== signed.size) throw movedOnFullDisk();
+    const { reply, proof } = this.#answerWithProof(
+      now,
+      prove,
+      answerAt(signedTimeMs(now, signed.timeMs)),
+    );
+    return { ...reply, proof: { ...proof, checkpoint: signed.note } };
+  }
+
+  #answerWithProof<R extends object>(
+    vault: OpenVault,
+    prove: ProveOptions,
+    { reply, questions, size }: ProvableAnswer<R>,
+  ): { reply: R; proof: Omit<AnswerProof, "checkpoint">; bytes: number } {
     const { header, bytes } = vault.tip;
     const isKnown =
       prove.configHash.length === 0 || equalBytes(prove.configHash, header.configHash);
-    const lists = [...(questions.lists ?? [])].map((list) => ({
-      ...list,
-      from: questions.from,
-      to: questions.to,
-    }));
+    const { gets = [], lists = [], from, to } = questions();
     const config = isKnown ? [] : [{ kind: Kind.ledgerRecord, partition: "ledger" }];
-    const asked = { gets: questions.gets ?? [], lists: [...lists, ...config] };
+    const asked = { gets, lists: [...lists.map((list) => ({ ...list, from, to })), ...config] };
     // A proof of no bucket is none: who asks nothing gets the history alone.
     const isAsked = asked.gets.length + asked.lists.length > 0;
-    const proof = isAsked ? encodeStateProof(vault.trie, vault.paths, asked) : EMPTY;
-    return this.#proveHeader(vault, prove, header.height, bytes, proof, size, questions);
+    const stateProof = isAsked ? encodeStateProof(vault.trie, vault.paths, asked) : EMPTY;
+    const block = { height: header.height, header: bytes };
+    const parts = this.#proofParts(vault, prove, block, stateProof, size, { from, to });
+    return { reply, ...parts };
   }
 
-  async #proveHeader(
+  /** Everything but the checkpoint, and how many bytes it holds. */
+  #proofParts(
     vault: OpenVault,
     prove: ProveOptions,
-    height: number,
-    header: Uint8Array,
+    { height, header }: { readonly height: number; readonly header: Uint8Array },
     stateProof: Uint8Array,
     size: AnswerSize,
     page: Pick<Questions, "from" | "to"> = {},
-  ): Promise<AnswerProof> {
+  ): { readonly proof: Omit<AnswerProof, "checkpoint">; readonly bytes: number } {
     const { hasher } = this.#deps;
     const bytes = size.bytes + stateProof.length;
     if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge(size.field, { actual: bytes });
@@ -297,18 +315,21 @@ export class Reads {
       pageFrom: page.from ?? EMPTY,
       pageTo: page.to ?? EMPTY,
     };
-    return { ...proof, checkpoint: await this.#noteFor(vault, bytes) };
+    return { proof, bytes };
   }
 
-  /** A signed head for an answer of so many bytes, which memory holds until it is there. */
-  async #noteFor(vault: OpenVault, bytes: number): Promise<string> {
-    if (this.#heldBytes > HELD_BYTES_MAX) {
-      const message = `proven answers of ${this.#heldBytes} bytes wait for their signature`;
-      throw new LedgerError("OVERLOADED", message, { retryAfterMs: HELD_RETRY_MS });
-    }
+  /** @throws LedgerError OVERLOADED while too much waits for signatures */
+  #requireRoom(): void {
+    if (this.#heldBytes <= HELD_BYTES_MAX) return;
+    const message = `proven answers of ${this.#heldBytes} bytes wait for their signature`;
+    throw new LedgerError("OVERLOADED", message, { retryAfterMs: HELD_RETRY_MS });
+  }
+
+  /** Waits for a signature beside an answer of so many bytes, which memory holds until it is there. */
+  async #holding(bytes: number, signed: Promise<SignedHead>): Promise<SignedHead> {
     this.#heldBytes += bytes;
     try {
-      return (await this.#deps.signer.head(vault)).note;
+      return await signed;
     } finally {
       this.#heldBytes -= bytes;
     }
@@ -321,6 +342,16 @@ export class Reads {
   }
 }
 
+/** T of a proven answer (commitment.md, "Expiry"): the later of the block's time and the signature's, in whole seconds. */
+function signedTimeMs(vault: OpenVault, signedMs: number): number {
+  return Math.max(vault.tip.header.timestampMs, Math.floor(signedMs / 1000) * 1000);
+}
+
+function movedOnFullDisk(): LedgerError {
+  const message = "the disk is full, and the vault has moved since its newest signed head";
+  return new LedgerError("DISK_FULL", message);
+}
+
 /** States of older blocks are not kept. */
 function notTheNewest(vault: OpenVault, height: number): LedgerError {
   const newest = vault.size - 1;
@@ -331,20 +362,6 @@ function notTheNewest(vault: OpenVault, height: number): LedgerError {
   }
   const message = `there is no block ${height} yet; the newest is ${newest}`;
   return new LedgerError("HEIGHT_NOT_REACHED", message, { details });
-}
-
-/** Three hashes a tuple: more than everything else that a check costs, and the same each time. */
-function rowBytes({ tuple }: { readonly tuple: Tuple }): number {
-  return tuple.resource.length + tuple.relation.length + tuple.subject.length + ROW_BYTES;
-}
-
-function answerTooLarge(
-  field: AnswerSize["field"],
-  facts: Readonly<Record<string, number>>,
-): LedgerError {
-  const limit = limits.MESSAGE_BYTES_MAX;
-  const message = `the answer would not fit a message of ${limit} bytes: ${SMALLER[field]}`;
-  return new LedgerError("LIMIT_EXCEEDED", message, { details: { field, limit, ...facts } });
 }
 
 /** One tuple is a get; a list is the subtree of its resource or subject, with the twins of hits by subject. */

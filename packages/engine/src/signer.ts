@@ -42,15 +42,20 @@ const REPLICA_ID = 1;
 export interface SignedHead {
   readonly size: number;
   readonly note: string;
+  /** What it is signed with; the note says whole seconds. */
+  readonly timeMs: number;
+}
+
+/** A head that is being signed. Its time is known at once: answers are judged by it before they wait for the note. */
+export interface HeadRequest {
+  readonly timeMs: number;
+  /** On a full disk an older head of the same size, with an older time. Rejects as `head`. */
+  readonly signed: Promise<SignedHead>;
 }
 
 interface LogKey {
   readonly key: NoteKey;
   readonly signing: SigningKey;
-}
-
-interface Kept extends SignedHead {
-  readonly timeMs: number;
 }
 
 interface Waiting {
@@ -76,9 +81,9 @@ export class Signer {
   readonly #deps: SignerDeps;
   readonly #replica: LogKey;
   readonly #logKeys = new Map<string, LogKey>();
-  readonly #kept = new Map<number, Kept>();
+  readonly #kept = new Map<number, SignedHead>();
   /** The newest request of each vault that is under way. */
-  readonly #pending = new Map<number, Promise<SignedHead>>();
+  readonly #pending = new Map<number, HeadRequest>();
   #waiting: Waiting[] = [];
 
   constructor(group: GroupId, replicaName: string, secrets: NodeSecrets, deps: SignerDeps) {
@@ -102,32 +107,37 @@ export class Signer {
   }
 
   /**
-   * A signed head of the vault as it is now. One of the same size and nearly the same time is given out again.
+   * A signed head of the vault as it is now. One of the same size and second is given out again.
    * On a full disk so is an older one of the same size, since no new mark can be kept.
    * @throws LedgerError (by rejection) SIGNING_REFUSED, DISK_FULL
    */
   async head(vault: OpenVault): Promise<SignedHead> {
+    return this.request(vault).signed;
+  }
+
+  /** The same, with the time it is signed with before it is signed. @throws LedgerError SIGNING_REFUSED */
+  request(vault: OpenVault): HeadRequest {
     const { size } = vault;
     const kept = this.#kept.get(vault.id);
     const now = this.#deps.clock.nowMs();
-    if (kept?.size === size && Math.abs(now - kept.timeMs) < CHECKPOINT_REUSE_MS) {
-      return kept;
+    if (kept?.size === size && isSameSecond(kept.timeMs, now)) {
+      return { timeMs: kept.timeMs, signed: Promise.resolve(kept) };
     }
     const pending = this.#pending.get(vault.id);
     const queued = this.#waiting.findLast(({ record }) => record.vault === vault.id);
     if (pending !== undefined && queued?.record.size === size) return pending;
-    const signed = this.#request(vault, now, queued?.record.timeMs ?? 0);
-    this.#pending.set(vault.id, signed);
+    const request = this.#request(vault, now, queued?.record.timeMs ?? 0);
+    this.#pending.set(vault.id, request);
     const settled = (): void => {
-      if (this.#pending.get(vault.id) === signed) this.#pending.delete(vault.id);
+      if (this.#pending.get(vault.id) === request) this.#pending.delete(vault.id);
     };
-    signed.then(settled, settled);
-    return signed;
+    request.signed.then(settled, settled);
+    return request;
   }
 
   /** Resolves when everything asked for so far is signed or refused. */
   async idle(): Promise<void> {
-    await Promise.allSettled(this.#pending.values());
+    await Promise.allSettled([...this.#pending.values()].map(({ signed }) => signed));
   }
 
   /** Is the newest mark of another size than the vault? A larger one is for `head` to refuse. */
@@ -135,7 +145,7 @@ export class Signer {
     return this.#mark(vault.id as VaultId)?.size !== vault.size;
   }
 
-  #request(vault: OpenVault, nowMs: number, queuedMs: number): Promise<SignedHead> {
+  #request(vault: OpenVault, nowMs: number, queuedMs: number): HeadRequest {
     const record: SignedRecord = {
       kind: "signed",
       group: this.#group,
@@ -147,7 +157,7 @@ export class Signer {
     const { promise, resolve, reject } = deferred<SignedHead>();
     if (this.#waiting.length === 0) this.#deps.soon(() => void this.#signAll());
     this.#waiting.push({ record, origin: vault.row.origin, resolve, reject });
-    return promise;
+    return { timeMs: record.timeMs, signed: promise };
   }
 
   /** INV-SIGN-2; returns the time to sign with. */
@@ -218,6 +228,11 @@ export class Signer {
     this.#logKeys.set(origin, { key, signing });
     return { key, signing };
   }
+}
+
+/** Signatures say whole seconds: one of this second says all that another one would. */
+function isSameSecond(aMs: number, bMs: number): boolean {
+  return Math.floor(aMs / CHECKPOINT_REUSE_MS) === Math.floor(bMs / CHECKPOINT_REUSE_MS);
 }
 
 /** A promise with its ends outside. */

@@ -206,6 +206,32 @@ describe("a full disk", () => {
     expect(await present(again, reader, count + 3)).toHaveLength(count);
   });
 
+  test("has proven answers be as of the signature that could still be made: they never contradict it (INV-READ-1)", async () => {
+    const { disk, vault, reader, ...node } = await start();
+    const other = await newVault(node.engine);
+    const expiresAtMs = node.time.wallMs + 3_000;
+    applied(
+      await writeOne(node.engine, vault, [
+        { op: "create_tuple", tuple: tupleOf("doc:brief"), expiresAtMs },
+      ]),
+    );
+    expect(await reader.check(node, [tupleOf("doc:brief")])).toEqual([true]);
+    await settle(30);
+    await fill(disk);
+    for (let i = 0; ; i++) {
+      const outcome = await writeOne(node.engine, other, [createTuple(`doc:${i}`)]);
+      if (outcome.kind === "refused") break;
+    }
+    node.time.wallMs = expiresAtMs + 500;
+    const ask = { vault, consistency: LINEARIZABLE, tuples: [tupleOf("doc:brief")] };
+    expect((await node.engine.call("check", ask)).allowed).toEqual([false]);
+    expect(await reader.check(node, [tupleOf("doc:brief")])).toEqual([true]);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    node.time.advance(1_001);
+    await settle(30);
+    expect(await reader.check(node, [tupleOf("doc:brief")])).toEqual([false]);
+  });
+
   test("under the page store refuses writes until a flush finds room", async () => {
     const { disk, vault, reader, ...node } = await start();
     for (let i = 0; i < 40; i++)
