@@ -1,5 +1,11 @@
 /** The page store: copy-on-write trees in one file, with dual-slot commit. */
 export { checkStore, type StoreProblem, type StoreReport } from "./check.js";
+export {
+  type CompactionDriver,
+  type CompactionReport,
+  compactStore,
+} from "./compaction/compact-store.js";
+export type { CompactionOptions, CompactionStats, StoreSize } from "./compaction/compaction.js";
 export { DataLock } from "./data-lock.js";
 export {
   type AppliedState,

@@ -71,5 +71,23 @@ export const FLUSH_BYTES_IN_FLIGHT_MAX: number = 16 * MiB;
 
 /** Words of the free map looked at for a run of free pages before the file grows: 2 Mi pages, about 100 us. */
 export const RUN_SEARCH_WORDS_MAX: number = 65_536;
+/** One step of a compaction, and leaves looked at between two looks at the clock (some 10 us each when in memory). */
+export const COMPACT_SLICE_MS: number = 3;
+export const COMPACT_SLICE_LEAVES: number = 16;
+/** Changed pages between two flushes of a compaction; less where the cache is small. */
+export const COMPACT_DIRTY_BYTES: number = 16 * MiB;
+export const COMPACT_DIRTY_CACHE_DIVISOR: number = 4;
+/** Two leaves are joined when they fill at most this part of a page: the next insert must not split it again. */
+export const COMPACT_JOINED_FILL_MAX = 0.9;
+/**
+ * A pass ends when the pages that it let go are free (two flushes) and both slots end before them (two more). A
+ * chain that took the last page while they were not free yet takes as many again.
+ */
+export const COMPACT_TAIL_FLUSHES: number = 4;
+export const COMPACT_TAIL_FLUSHES_MAX: number = 8;
+/** Pages let go by one flush are free after the next one. */
+export const COMPACT_STARVED_FLUSHES_MAX: number = 3;
+/** A pass that shortens the file by less than this part of it, 1 / 8, is the last one; there are so many at most. */
+export const COMPACT_PASSES_MAX: number = 8;
 /** Problems that a check of a file lists; the rest are counted. */
 export const PROBLEMS_MAX: number = 1_000;

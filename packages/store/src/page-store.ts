@@ -7,6 +7,7 @@
  */
 import type { Clock, Disk, DiskFile, Random, Timers } from "@authledger/io";
 import { LedgerError } from "@authledger/types";
+import { Compaction, type CompactionOptions, type StoreSize } from "./compaction/compaction.js";
 import {
   type FlushDeps,
   type FlushedChains,
@@ -22,6 +23,9 @@ import { u64Bytes } from "./format/records.js";
 import { encodeSuperblock, isPageSize } from "./format/superblock.js";
 import {
   CACHE_PAGES_MIN,
+  COMPACT_DIRTY_BYTES,
+  COMPACT_DIRTY_CACHE_DIVISOR,
+  COMPACT_TAIL_FLUSHES,
   EXPORT_PIN_BYTES_MAX,
   HELD_CACHE_DIVISOR,
   PAGE_BYTES_DEFAULT,
@@ -82,6 +86,8 @@ export interface StoreStats {
   readonly dirtyBytes: number;
   readonly filePages: number;
   readonly freePages: number;
+  /** Those that the next write may take; the others wait for flushes and pins. */
+  readonly readyPages: number;
   readonly pins: number;
   readonly flushes: number;
   readonly flushedPages: number;
@@ -92,6 +98,8 @@ export interface StoreStats {
 interface SlotState {
   readonly txid: number;
   readonly appliedIndex: number;
+  /** Its pages end here. */
+  readonly highWater: number;
 }
 
 export class PageStore {
@@ -115,6 +123,9 @@ export class PageStore {
   #closed = false;
   #flushes = 0;
   #flushedPages = 0;
+  /** So many flushes more give every free page at the end of the file back. */
+  #trims = 0;
+  #compaction: Compaction | undefined;
 
   private constructor(
     options: StoreOptions,
@@ -141,8 +152,9 @@ export class PageStore {
     this.#deps = { file, clock, timers, pager: this.#pager, values: this.#values, checksum };
     this.#uuid = superblock.uuid;
     this.#epoch = opened.epoch;
-    this.#newer = { txid: opened.txid, appliedIndex: superblock.appliedIndex };
-    this.#older = { txid: superblock.txid, appliedIndex: superblock.appliedIndex };
+    const { appliedIndex, highWater } = superblock;
+    this.#newer = { txid: opened.txid, appliedIndex, highWater };
+    this.#older = { txid: superblock.txid, appliedIndex, highWater };
     this.#chainPages = opened.chainPages;
     this.#applied = {
       index: superblock.appliedIndex,
@@ -284,12 +296,43 @@ export class PageStore {
       .sort((a, b) => a.id - b.id);
     this.#pins.expireDue();
     this.#promote();
+    this.#trim();
     const frozen = freeze(this.#deps, tables, this.#chainPages);
     this.#chainPages = [];
     this.#flushing = this.#finish(frozen, applied).finally(() => {
       this.#flushing = undefined;
     });
     return this.#flushing;
+  }
+
+  /**
+   * Begins to make the file smaller; the caller steps and flushes (`compactStore`).
+   * @throws LedgerError STORE_CLOSED
+   */
+  compact(options: CompactionOptions): Compaction {
+    this.#checkOpen();
+    const budget = this.#options.cacheBytes / COMPACT_DIRTY_CACHE_DIVISOR;
+    const compaction = new Compaction(
+      {
+        pager: this.#pager,
+        clock: this.#deps.clock,
+        tables: () => [...this.#tables.values()],
+        size: () => this.size(),
+        generation: () => this.#newer.txid,
+        isFlushing: () => this.isFlushing,
+        dirtyBytes: () => this.dirtyBytes,
+        dirtyBytesMax: Math.min(COMPACT_DIRTY_BYTES, budget),
+      },
+      options,
+    );
+    this.#compaction = compaction;
+    return compaction;
+  }
+
+  /** How long the file is, and how much of it is free. */
+  size(): StoreSize {
+    const { filePages: pages, freePages } = this.stats();
+    return { pages, freePages, bytes: this.#deps.file.size() };
   }
 
   stats(): StoreStats {
@@ -303,6 +346,7 @@ export class PageStore {
       dirtyBytes: this.dirtyBytes,
       filePages: space.highWater,
       freePages: space.readyPages + space.pendingPages + space.heldPages,
+      readyPages: space.readyPages,
       pins: this.#pins.count,
       flushes: this.#flushes,
       flushedPages: this.#flushedPages,
@@ -340,6 +384,31 @@ export class PageStore {
       throw this.#die(error);
     }
     this.#settle(frozen, applied);
+    await this.#cutFile();
+  }
+
+  /**
+   * Gives the free end of the file back: in a compaction, and after it until what pins kept is free too. Not at
+   * other times: a busy file would be cut and grow again with every flush.
+   */
+  #trim(): void {
+    if (this.#compaction?.isRunning) this.#trims = COMPACT_TAIL_FLUSHES;
+    if (this.#trims === 0) return;
+    this.#pager.allocator.trim();
+    if (this.#pins.count === 0) this.#trims--;
+  }
+
+  /** INV-COMPACT-2: what lies behind both slots is nobody's. */
+  async #cutFile(): Promise<void> {
+    const end = Math.max(this.#newer.highWater, this.#older.highWater) * this.#pager.pageBytes;
+    const { file } = this.#deps;
+    try {
+      if (file.size() > end) await file.truncate(end);
+    } catch (error) {
+      const failure = LedgerError.from(error);
+      // A file system that copies on write needs room to free some; the next flush tries again.
+      if (failure.code !== "DISK_FULL") throw this.#die(failure);
+    }
   }
 
   /** Another process that opened the file has raised the epoch. */
@@ -392,7 +461,8 @@ export class PageStore {
     }
     this.#values.settle();
     this.#older = this.#newer;
-    this.#newer = { txid: frozen.generation, appliedIndex: applied.index };
+    const { generation: txid, highWater } = frozen;
+    this.#newer = { txid, appliedIndex: applied.index, highWater };
     this.#applied = applied;
     this.#chainPages = [...frozen.catalogPages, ...frozen.freePages];
     this.#flushes++;

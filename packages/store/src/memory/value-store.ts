@@ -65,16 +65,24 @@ export class ValueStore {
     this.#dropClean(page, pages);
     this.#young.set(page, { bytes: value.slice(), birth: this.#pager.batch });
     this.youngBytes += value.length;
-    const reference = new Uint8Array(OVERFLOW_REFERENCE.size);
-    OVERFLOW_REFERENCE.write(reference, {
-      page,
-      pages,
-      sum: u64Bytes(this.#checksum.of(value)),
-      algorithm: ChecksumAlgorithm.XXH64,
-      reserved: new Uint8Array(7),
-      length: value.length,
-    });
-    return reference;
+    return referenceTo(page, pages, this.#checksum.of(value), value.length);
+  }
+
+  /**
+   * Copies a value to pages nearer to the beginning of the file and lets go of the old ones.
+   * @returns the reference of the copy; undefined when there is no room there, or the value is in no file yet
+   */
+  move(slab: Uint8Array, at: number): Uint8Array | undefined {
+    const { page, pages, length, sum } = OVERFLOW_REFERENCE.read(slab, at);
+    if (this.#young.has(page)) return undefined;
+    const bytes = this.get(slab, at);
+    const first = this.#pager.allocator.takeRunBelow(pages, page);
+    if (first < 0) return undefined;
+    this.#dropClean(first, pages);
+    this.#young.set(first, { bytes, birth: this.#pager.batch });
+    this.youngBytes += length;
+    this.free(slab, at);
+    return referenceTo(first, pages, u64Of(sum), length);
   }
 
   /** The value of a reference; a view that nobody may change. */
@@ -182,4 +190,17 @@ export class ValueStore {
   #pagesOf(bytes: number): number {
     return Math.max(1, Math.ceil(bytes / this.#pager.pageBytes));
   }
+}
+
+function referenceTo(page: number, pages: number, sum: bigint, length: number): Uint8Array {
+  const reference = new Uint8Array(OVERFLOW_REFERENCE.size);
+  OVERFLOW_REFERENCE.write(reference, {
+    page,
+    pages,
+    sum: u64Bytes(sum),
+    algorithm: ChecksumAlgorithm.XXH64,
+    reserved: new Uint8Array(7),
+    length,
+  });
+  return reference;
 }

@@ -99,6 +99,28 @@ export class Allocator {
     return first >= 0 ? first : this.#extend(pages);
   }
 
+  /** The lowest page that may be taken, -1 when there is none. */
+  get lowestReady(): number {
+    return this.#ready.lowest();
+  }
+
+  /** The next page is the lowest that may be taken. */
+  rewind(): void {
+    this.#ready.rewind();
+  }
+
+  /** Takes pages in a row that end before page `limit`; -1 when there are none. */
+  takeRunBelow(pages: number, limit: number): number {
+    return this.#ready.takeRunBelow(pages, limit);
+  }
+
+  /** Pages at the end that may be taken become pages that were never used: the file can end before them. */
+  trim(): void {
+    const pages = this.#ready.runBefore(this.#highWater);
+    this.#highWater -= pages;
+    this.#ready.remove(this.#highWater, pages);
+  }
+
   /** Pages that neither slot reaches and no pin sees. */
   giveBack(page: number, pages = 1): void {
     this.#ready.add(page, pages);

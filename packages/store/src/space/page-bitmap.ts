@@ -47,11 +47,36 @@ export class PageBitmap {
     }
   }
 
+  /** The lowest free page, -1 if there is none. */
+  lowest(): number {
+    if (this.#count === 0) return -1;
+    const words = this.#words;
+    let i = 0;
+    while (words[i] === 0) i++;
+    return i * 32 + lowestBit(words[i]!);
+  }
+
+  /** Free pages in a row that end just before `end`. */
+  runBefore(end: number): number {
+    let first = end;
+    while (first > 0 && this.has(first - 1)) first--;
+    return end - first;
+  }
+
   /** Takes `pages` free pages in a row, -1 if a bounded search finds none. */
   takeRun(pages: number): number {
     if (this.#count < pages) return -1;
     const first = this.#findRun(this.#next, pages);
     if (first >= 0) this.remove(first, pages);
+    return first;
+  }
+
+  /** The same from the beginning of the file, for a run that ends before `limit`. */
+  takeRunBelow(pages: number, limit: number): number {
+    if (this.#count < pages) return -1;
+    const first = this.#findRun(0, pages);
+    if (first < 0 || first + pages > limit) return -1;
+    this.remove(first, pages);
     return first;
   }
 

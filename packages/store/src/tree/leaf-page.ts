@@ -49,6 +49,11 @@ export function hasReference(slab: Slab, at: number): boolean {
   return (slab.view.getUint16(at, true) & OVERFLOW) !== 0;
 }
 
+/** Does the value of a reference at `at` take a page from `limit` on? */
+export function endsBehind(slab: Slab, at: number, limit: number): boolean {
+  return slab.view.getUint32(at, true) + slab.view.getUint16(at + 6, true) > limit;
+}
+
 /** Where the reference of a payload begins. */
 export function referenceAt(at: number): number {
   return at + LENGTH_BYTES;

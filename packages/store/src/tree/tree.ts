@@ -26,6 +26,7 @@ import type { ValueStore } from "../memory/value-store.js";
 import { branchPayloadBytes, childIndex, pointerAt, separatorOf } from "./branch-page.js";
 import { Cursor } from "./cursor.js";
 import {
+  endsBehind,
   hasReference,
   inlinePayloadBytes,
   inlineValue,
@@ -180,6 +181,36 @@ export class Tree {
 
   cursor(): Cursor {
     return new Cursor(this, this.#pager, this.#values);
+  }
+
+  /** For compaction: the pages from the root to the leaf of a key get new numbers, unless no flush wrote them yet. */
+  copyPath(key: Uint8Array): void {
+    this.version++;
+    this.#descend(key);
+  }
+
+  /** For compaction: joins the leaf of a key with the one before it under the same parent. They fit into a page. */
+  joinLeaf(key: Uint8Array): void {
+    this.copyPath(key);
+    this.#pathEpoch = -1;
+    this.#readFrame = -1;
+    this.#join(0);
+  }
+
+  /** For compaction: moves values of the key's leaf that end behind page `limit`; how many it were. */
+  moveValues(key: Uint8Array, limit: number): number {
+    this.copyPath(key);
+    const { slab, base } = this.#place(this.#frames[0]!);
+    let moved = 0;
+    for (let i = 0; i < cellCount(slab, base); i++) {
+      const at = payloadAt(slab, base, i);
+      if (!hasReference(slab, at) || !endsBehind(slab, referenceAt(at), limit)) continue;
+      const reference = this.#values.move(slab.bytes, referenceAt(at));
+      if (reference === undefined) continue;
+      writePayload(slab, at, reference, true);
+      moved++;
+    }
+    return moved;
   }
 
   /** After a flush failed: the path and the root's checksum are of pages that will be written again. */

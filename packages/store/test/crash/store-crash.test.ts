@@ -9,9 +9,10 @@ import {
   type MemoryDisk,
   type SeededRandom,
 } from "@authledger/io";
-import { LedgerError } from "@authledger/types";
+import { fromHex, LedgerError } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
+import { compactStore } from "../../src/index.js";
 import {
   applied,
   expectEqual,
@@ -80,6 +81,52 @@ async function record(
   return snapshots;
 }
 
+/** The same of a compaction with writes beside it, after most of a table was deleted. */
+async function recordCompaction(
+  base: MemoryDisk,
+  random: SeededRandom,
+): Promise<{ readonly snapshots: Snapshot[]; readonly shrunk: number }> {
+  const snapshots: Snapshot[] = [];
+  const states = [new Model()];
+  let floor = 0;
+  const look = (operation: DiskOperation): undefined => {
+    if (operation.kind === "read" || operation.kind === "open") return;
+    const what = `${operation.kind} ${operation.number} at ${operation.position}`;
+    snapshots.push({ disk: base.fork(), what, states, floor });
+  };
+  const faulty = new FaultyDisk(base, () => undefined);
+  const store = await openStore(faulty, random, PAGE);
+  const table = store.table(1, "a");
+  const model = new Model();
+  const change = (times: number, deletes: number): void => {
+    for (let i = 0; i < times; i++) {
+      randomChange(table, model, random, { space: 900, pageBytes: PAGE, deletes });
+    }
+  };
+  const flush = async (): Promise<void> => {
+    states.push(model.copy());
+    const index = states.length - 1;
+    await store.flush(applied(index));
+    floor = index;
+  };
+  change(1_500, 5);
+  await flush();
+  for (const key of random.shuffle([...model.entries.keys()])) {
+    if (!random.chance(0.9)) continue;
+    table.delete(fromHex(key));
+    model.entries.delete(key);
+  }
+  await flush();
+  faulty.plan = look;
+  const { before, after } = await compactStore(
+    store,
+    { fillThreshold: 0.4 },
+    { flush, yield: async () => change(random.int(3), 50), isStopped: () => false },
+  );
+  await store.close();
+  return { snapshots, shrunk: before.bytes - after.bytes };
+}
+
 /** Opens a crashed image and compares; returns the state it stands on. */
 async function reopen(snapshot: Snapshot, disk: MemoryDisk, random: SeededRandom): Promise<number> {
   const store = await openStore(disk, random, PAGE);
@@ -100,6 +147,22 @@ describe("crashes of the page store", () => {
       for (const snapshot of snapshots) {
         for (const options of CRASHES) {
           await reopen(snapshot, snapshot.disk.crash(random, options), random);
+        }
+      }
+    }
+  }, 120_000);
+
+  test("a crash in a compaction, at every write, cut and sync: both slots are whole and no row is lost", async () => {
+    const random = testRandom("store crashes of compaction");
+    for (let round = 0; round < testRounds(1); round++) {
+      const base = await newDisk();
+      const { snapshots, shrunk } = await recordCompaction(base, random);
+      expect(shrunk).toBeGreaterThan(0);
+      expect(snapshots.some(({ what }) => what.startsWith("truncate"))).toBe(true);
+      for (const snapshot of snapshots) {
+        for (const options of CRASHES) {
+          const disk = snapshot.disk.crash(random, options);
+          await reopen(snapshot, disk, random);
         }
       }
     }
