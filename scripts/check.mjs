@@ -24,6 +24,7 @@ const stages = [
   { name: "format and lint", command: [bin("biome"), "ci", "--colors=off", "."] },
   { name: "types of the packages", command: [bin("tsc"), "-b"] },
   { name: "types of the tests", command: [bin("tsc"), "-p", "tsconfig.test.json"] },
+  { name: "types of the fuzzer", command: [bin("tsc"), "-p", "fuzz"] },
   {
     name: "layers",
     command: [bin("depcruise"), "packages", "--config", ".dependency-cruiser.mjs"],
@@ -39,6 +40,7 @@ const stages = [
     ],
     count: countTests,
   },
+  { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "60"] },
 ];
 
 const results = stages.map(run);

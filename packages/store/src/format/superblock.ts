@@ -131,9 +131,19 @@ export function decodeSuperblock(
   }
   const format = view.getUint32(SUPERBLOCK.offsetOf("format"), true);
   if (format > STORE_FORMAT) return { kind: "newer", format };
-  const value = SUPERBLOCK.read(bytes);
+  const value = readFields(bytes);
+  if (value === undefined) return damaged("a number in it is too large");
   const why = implausible(value, page, pageBytes);
   return why === undefined ? { kind: "valid", value } : damaged(why);
+}
+
+/** undefined for numbers that nobody writes, whose checksum is right all the same: the other copies may be good. */
+function readFields(bytes: Uint8Array): Superblock | undefined {
+  try {
+    return SUPERBLOCK.read(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Is this a size that pages may have? */

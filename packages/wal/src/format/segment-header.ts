@@ -104,7 +104,8 @@ export function decodeSegmentHeader(block: Uint8Array, seq: number): HeaderReadi
 }
 
 function checked(block: Uint8Array, seq: number): HeaderReading {
-  const all = SEGMENT_HEADER.read(block);
+  const all = readFields(block);
+  if (all === undefined) return { kind: "invalid", why: "a number in its header is too large" };
   if (all.format !== LOG_FORMAT) return { kind: "invalid", why: `format ${all.format}` };
   if (all.seq !== seq) return { kind: "invalid", why: `its header is of segment ${all.seq}` };
   const size = all.segmentBytes;
@@ -115,6 +116,15 @@ function checked(block: Uint8Array, seq: number): HeaderReading {
   const { firstLsn, prevCrc, prevSeq, prevLsn, durableLsn } = all;
   const header = { seq, firstLsn, prevCrc, segmentBytes: size, prevSeq, prevLsn, durableLsn };
   return { kind: "valid", header: { ...header, uuid: all.uuid.slice(), salt: all.salt.slice() } };
+}
+
+/** undefined for numbers that nobody writes, though the crc is right. */
+function readFields(block: Uint8Array): LayoutValue<typeof FIELDS> | undefined {
+  try {
+    return SEGMENT_HEADER.read(block);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The salt as it enters the seed of each batch's crc: both halves count. */

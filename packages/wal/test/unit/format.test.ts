@@ -1,5 +1,6 @@
 /** Records, batches and headers: what is written is read, where the documentation says it is. */
 import { readFileSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import { type AnyLayout, groupId, layoutTable, nodeId, vaultId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import {
@@ -184,6 +185,16 @@ describe("a segment header", () => {
   test("is read as it was written, under its own number only", () => {
     expect(decodeSegmentHeader(encodeSegmentHeader(header), 9)).toEqual({ kind: "valid", header });
     expect(decodeSegmentHeader(encodeSegmentHeader(header), 10).kind).toBe("invalid");
+  });
+
+  // Found by the fuzzer beside the same case of the page store.
+  test("with a number too large to be meant is refused, though its crc is right", () => {
+    const block = encodeSegmentHeader(header);
+    const view = new DataView(block.buffer);
+    view.setBigUint64(SEGMENT_HEADER.offsetOf("prevLsn"), 2n ** 60n, true);
+    const at = SEGMENT_HEADER.offsetOf("crc");
+    view.setUint32(at, crc32(block.subarray(0, at)), true);
+    expect(decodeSegmentHeader(block, 9)).toMatchObject({ kind: "invalid" });
   });
 
   test("is refused with any byte changed, or cut", () => {

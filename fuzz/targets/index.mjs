@@ -1,0 +1,25 @@
+// @ts-check
+/** Every decoder that meets bytes from outside. */
+import { logTargets } from "./log.mjs";
+import { messageTargets } from "./messages.mjs";
+import { pageTargets } from "./pages.mjs";
+import { proofTargets } from "./proofs.mjs";
+import { textTargets } from "./texts.mjs";
+
+/**
+ * @typedef {object} Target
+ * @property {string} name
+ * @property {number} maxBytes
+ * @property {() => Uint8Array[] | Promise<Uint8Array[]>} seeds inputs that are right
+ * @property {(input: Uint8Array) => boolean | Promise<boolean>} run true: accepted, false: refused with a typed error
+ * @property {readonly Uint8Array[]} [words] pieces that inputs are made of
+ */
+
+/** @type {readonly Target[]} */
+export const targets = [
+  ...proofTargets,
+  ...messageTargets,
+  ...textTargets,
+  ...pageTargets,
+  ...logTargets,
+];
