@@ -1,12 +1,12 @@
 /**
- * Writes the generated documents: docs/errors.md from the error table, docs/invariants.md from the headers of
+ * Writes the generated documents: docs/errors.md and the SDK's error classes from the error table, docs/invariants.md from the headers of
  * the modules, and the layer graph inside docs/ARCHITECTURE.md. With `--check` it writes nothing and fails when
  * one of them is not what it would write.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { errorsDocument } from "./docs/errors.mjs";
+import { errorClasses, errorsDocument } from "./docs/errors.mjs";
 import { invariantsDocument } from "./docs/invariants.mjs";
 import { layerGraph } from "./docs/layers.mjs";
 import { read, root } from "./docs/sources.mjs";
@@ -16,6 +16,7 @@ const GRAPH =
 
 const documents = [
   { path: "docs/errors.md", text: await errorsDocument() },
+  { path: "packages/sdk/src/gen/errors.ts", text: await errorClasses() },
   { path: "docs/invariants.md", text: invariantsDocument() },
   { path: "docs/ARCHITECTURE.md", text: withGraph(read("docs/ARCHITECTURE.md")) },
 ];

@@ -119,7 +119,7 @@ describe("packages", () => {
   it("would be found without them", () => {
     expect(rules.readmeProblems("x", "# x\n")).toHaveLength(4);
     const door =
-      'export { a } from "./a.js";\nexport * as b from "./b.js";\nexport * from "./c.js";\nexport const d = 1;';
+      'export { a } from "./a.js";\nexport * as b from "./b.js";\nexport * from "./gen/e.js";\nexport * from "./c.js";\nexport const d = 1;';
     expect(rules.unnamedExports(door)).toHaveLength(2);
   });
 });

@@ -1,5 +1,13 @@
 /** The client library of Authledger, with verification. */
 export {
+  type ErrorCode,
+  type ErrorDetails,
+  LedgerError,
+  type RetryAdvice,
+  type SetCondition,
+  type Tuple,
+} from "@authledger/types";
+export {
   AdminClient,
   type AdminListOptions,
   type CreatedVault,
@@ -43,6 +51,7 @@ export {
   type ConsistencyToken,
   linearizable,
 } from "./consistency.js";
+export * from "./gen/errors.js";
 export {
   createTuple,
   deleteEntity,

@@ -134,7 +134,7 @@ describe("writes", () => {
     const second = outcomes[1]!;
     if (second.kind !== "refused") throw new Error("the second one is refused");
     expect(second.error.code).toBe("PRECONDITION_FAILED");
-    expect(second.error.details).toEqual({ operation: "0" });
+    expect(second.error.details).toEqual({ operation: 0 });
   });
 
   it("do not believe a server that answers another number of transactions, or none", async () => {

@@ -46,6 +46,7 @@ export {
 } from "./bytes.js";
 export type { Consistency, ReadPoint } from "./consistency.js";
 export { type EntityKeyParts, splitEntityKey, validateEntityKey } from "./entity-key.js";
+export { ERROR_DETAILS } from "./error-details.js";
 export {
   ERROR_TABLE,
   type ErrorCode,
@@ -69,7 +70,12 @@ export {
   type LayoutValue,
   layoutTable,
 } from "./layout.js";
-export { type ErrorDetails, LedgerError, type LedgerErrorOptions } from "./ledger-error.js";
+export {
+  type ErrorDetails,
+  LedgerError,
+  type LedgerErrorOptions,
+  type RetryAdvice,
+} from "./ledger-error.js";
 export * as limits from "./limits.js";
 export { validateFreeText, validateLabel, validateName } from "./names.js";
 export {

@@ -7,6 +7,15 @@ import { ERROR_TABLE, type ErrorCode, type ErrorRow } from "./error-table.js";
 /** Facts that a program may want to read without parsing text. */
 export type ErrorDetails = Readonly<Record<string, string | number | bigint | boolean>>;
 
+/** May the same request be sent again, and not before when? */
+export type RetryAdvice =
+  /** No: it would fail again. */
+  | { readonly kind: "never" }
+  /** Yes: nothing happened. */
+  | { readonly kind: "safe"; readonly afterMs: number }
+  /** Only under the same idempotency key, or when it only reads: it may have happened. */
+  | { readonly kind: "with-key"; readonly afterMs: number };
+
 export interface LedgerErrorOptions {
   readonly details?: ErrorDetails;
   readonly cause?: unknown;
@@ -36,6 +45,12 @@ export class LedgerError extends Error {
   /** The row of the table: status codes, retry advice, summary and action. */
   get row(): ErrorRow {
     return ERROR_TABLE[this.code];
+  }
+
+  /** @example if (error.retry.kind === "safe") await sleep(error.retry.afterMs); */
+  get retry(): RetryAdvice {
+    const { retry: kind } = this.row;
+    return kind === "never" ? { kind } : { kind, afterMs: this.retryAfterMs ?? 0 };
   }
 
   /** Message and action in one line, for logs and people. */

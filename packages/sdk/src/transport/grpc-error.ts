@@ -3,7 +3,13 @@
  * arrive with code and facts; whatever else a transport says is given the code that fits.
  */
 import { decodeErrorDetails, type errors, STATUS_DETAILS_KEY } from "@authledger/proto";
-import { type ErrorCode, type ErrorDetails, isErrorCode, LedgerError } from "@authledger/types";
+import {
+  ERROR_DETAILS,
+  type ErrorCode,
+  type ErrorDetails,
+  isErrorCode,
+  LedgerError,
+} from "@authledger/types";
 import { type ServiceError, status } from "@grpc/grpc-js";
 
 /** Why an endpoint could not be used, for programs. */
@@ -106,10 +112,20 @@ function typedError(
   const isKnown = isErrorCode(code);
   const known: ErrorCode = isKnown ? code : (BY_STATUS[cause?.code ?? -1] ?? "INTERNAL");
   return new LedgerError(known, message, {
-    details: { ...context, ...facts, ...(!isKnown && { serverCode: code }) },
+    details: { ...factsOf(known, context), ...facts, ...(!isKnown && { serverCode: code }) },
     ...(retryAfterMs > 0n && { retryAfterMs: Number(retryAfterMs) }),
     ...(cause !== undefined && { cause }),
   });
+}
+
+/** Facts travel as text; those that the table knows as numbers become numbers again. */
+function factsOf(code: ErrorCode, context: Readonly<Record<string, string>>): ErrorDetails {
+  const kinds = ERROR_DETAILS[code] ?? {};
+  const facts = Object.entries(context).map(([name, text]) => {
+    const isNumber = kinds[name] === "number" && /^\d{1,16}$/.test(text);
+    return [name, isNumber && Number.isSafeInteger(Number(text)) ? Number(text) : text];
+  });
+  return Object.fromEntries(facts) as ErrorDetails;
 }
 
 const PATTERNS: readonly (readonly [RegExp, TransportCause, string])[] = [

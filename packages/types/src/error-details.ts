@@ -1,0 +1,51 @@
+/**
+ * Facts that errors of a code carry in their `details`, where the code promises some. The SDK's error classes are
+ * generated from this table: over gRPC facts are text, and the SDK turns those that are numbers back into numbers.
+ *
+ * Every fact may be missing: an older server does not know it, or another part of the ledger reports the code.
+ */
+import type { ErrorCode } from "./error-table.js";
+
+/** What a fact is. Numbers are whole and at most 2^53 - 1. */
+type FactKind = "number" | "text";
+
+type Facts = Readonly<Record<string, FactKind>>;
+
+const LIMIT: Facts = { field: "text", limit: "number", actual: "number" };
+const FIELD: Facts = { field: "text" };
+const FORK: Facts = { reason: "text", trusted: "text", received: "text" };
+
+/** The facts by code; codes that promise none are left out. */
+export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
+  STORE_KEY_INVALID: { limit: "number", actual: "number" },
+  CODEC_DECODE: { field: "text", offset: "number" },
+  DEADLINE_EXCEEDED: { endpoint: "text", deadlineMs: "number" },
+  INVALID_ARGUMENT: FIELD,
+  INVALID_TUPLE: FIELD,
+  LIMIT_EXCEEDED: LIMIT,
+  SLUG_REQUIRED: FIELD,
+  NAME_INVALID: FIELD,
+  ORGANIZATION_NOT_FOUND: { organization: "text" },
+  VAULT_NOT_FOUND: { organization: "text", vault: "text" },
+  BLOCK_NOT_FOUND: { height: "number", newest: "number" },
+  HEIGHT_UNAVAILABLE: { height: "number", oldest: "number", newest: "number" },
+  HEIGHT_NOT_REACHED: { height: "number", oldest: "number", newest: "number" },
+  PRECONDITION_FAILED: {
+    operation: "number",
+    key: "text",
+    condition: "text",
+    version: "number",
+    digest: "text",
+  },
+  IDEMPOTENCY_KEY_REUSED: { key: "text" },
+  RECORD_TOO_LARGE: { limit: "number", actual: "number" },
+  TOKEN_INVALID: FIELD,
+  TOKEN_OTHER_VAULT: FIELD,
+  PAGE_TOKEN_INVALID: FIELD,
+  SYSTEM_CLOCK: { behindMs: "number" },
+  PROOF_INVALID: FORK,
+  PROOF_INSUFFICIENT: { reason: "text" },
+  PROOF_STALE: { reason: "text" },
+  EQUIVOCATION: FORK,
+  TRUST_ANCHOR_MISSING: { vault: "text" },
+};
