@@ -10,15 +10,21 @@ import { describeMachine } from "./lib/machine.mjs";
 import { printReport } from "./lib/report.mjs";
 import * as workspace from "./lib/workspace.mjs";
 
-/** The packages that each benchmark needs built; `cli` is the whole node. */
+/**
+ * The packages that each benchmark needs built (`cli` is the whole node), and whether it runs the peers.
+ *
+ * @type {ReadonlyMap<string, { readonly packages: readonly string[], readonly withPeers?: boolean }>}
+ */
 const BENCHMARKS = new Map([
-  ["player", ["proto", "types"]],
-  ["check", ["cli"]],
-  ["import", ["cli"]],
-  ["restart", ["cli"]],
-  ["memory", ["cli"]],
-  ["proofs", ["cli"]],
-  ["sdk", ["cli"]],
+  ["player", { packages: ["proto", "types"] }],
+  ["check", { packages: ["cli"] }],
+  ["import", { packages: ["cli"] }],
+  ["restart", { packages: ["cli"] }],
+  ["memory", { packages: ["cli"] }],
+  ["proofs", { packages: ["cli"] }],
+  ["sdk", { packages: ["cli"] }],
+  ["roots", { packages: ["state"], withPeers: true }],
+  ["store", { packages: ["store", "wal"], withPeers: true }],
 ]);
 
 try {
@@ -36,13 +42,15 @@ try {
 async function main([name = "", ...args]) {
   if (name === "test") return test(args);
   if (name === "types") return types();
-  const packages = BENCHMARKS.get(name);
-  if (packages === undefined) {
+  const benchmark = BENCHMARKS.get(name);
+  if (benchmark === undefined) {
     console.error(`usage: node bench/run.mjs ${[...BENCHMARKS.keys(), "test", "types"].join("|")}`);
     return 2;
   }
+  const { packages, withPeers = false } = benchmark;
   prepare(packages);
-  const machine = describeMachine();
+  if (withPeers) workspace.installDependencies(workspace.peersRoot);
+  const machine = describeMachine({ withPeers });
   const { run } = await import(`./${name}.mjs`);
   /** @type {import("./lib/report.mjs").Report} */
   const report = await run(args);
@@ -62,7 +70,8 @@ function test(args) {
 }
 
 function types() {
-  prepare(["proof", "proto", "types"]);
+  prepare(["engine", "proto"]);
+  workspace.installDependencies(workspace.peersRoot);
   const compiler = join("node_modules", ".bin", "tsc");
   return workspace.exitCodeOf(compiler, ["-p", "bench"], workspace.repositoryRoot);
 }

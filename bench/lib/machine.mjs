@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import { join } from "node:path";
-import { benchRoot, repositoryRoot } from "./workspace.mjs";
+import { benchRoot, peersRoot, repositoryRoot } from "./workspace.mjs";
 
 /**
  * @typedef {{
@@ -13,8 +13,11 @@ import { benchRoot, repositoryRoot } from "./workspace.mjs";
  * }} Machine
  */
 
-/** @returns {Machine} */
-export function describeMachine() {
+/**
+ * @param {{ withPeers?: boolean }} [options]
+ * @returns {Machine}
+ */
+export function describeMachine({ withPeers = false } = {}) {
   const cpus = os.cpus();
   return {
     cpu: cpus[0]?.model ?? "unknown",
@@ -25,7 +28,9 @@ export function describeMachine() {
     commit: commit(),
     date: new Date().toISOString(),
     loadAverage: os.loadavg()[0] ?? 0,
-    packages: { ...installed(benchRoot), "@grpc/grpc-js of the node": grpcOfTheNode() },
+    packages: withPeers
+      ? installed(peersRoot)
+      : { ...installed(benchRoot), "@grpc/grpc-js of the node": grpcOfTheNode() },
   };
 }
 

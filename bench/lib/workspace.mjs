@@ -7,16 +7,26 @@ import { fileURLToPath } from "node:url";
 
 export const benchRoot = fileURLToPath(new URL("..", import.meta.url));
 export const repositoryRoot = fileURLToPath(new URL("../..", import.meta.url));
+/** The databases and tries that the product is measured against. */
+export const peersRoot = fileURLToPath(new URL("../peers", import.meta.url));
+
+/**
+ * better-sqlite3 looks for a binary on a site that is not a package registry; it is compiled instead, by node-gyp
+ * with the headers of this Node. The others carry their binaries.
+ */
+const NATIVE_FROM_SOURCE = { npm_config_build_from_source: "better-sqlite3" };
 
 /**
  * Installs the dependencies of the benchmarks, exactly those of their lock file, when they are not there yet.
  * They are outside the workspace, so that nobody who builds the product has to fetch its peers.
+ *
+ * @param {string} [directory]
  */
-export function installDependencies() {
+export function installDependencies(directory = benchRoot) {
   const manifest = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));
-  const stampFile = join(benchRoot, "node_modules", ".bench-stamp");
+  const stampFile = join(directory, "node_modules", ".bench-stamp");
   const stamp = createHash("sha256")
-    .update(readFileSync(join(benchRoot, "pnpm-lock.yaml")))
+    .update(readFileSync(join(directory, "pnpm-lock.yaml")))
     .update(`${manifest.packageManager} abi${process.versions.modules} ${process.arch}`)
     .digest("hex");
   if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
@@ -24,7 +34,7 @@ export function installDependencies() {
   run(
     "npx",
     ["--yes", "--prefer-offline", manifest.packageManager, "install", ...options],
-    benchRoot,
+    directory,
   );
   writeFileSync(stampFile, stamp);
 }
@@ -48,7 +58,8 @@ export function buildPackages(names) {
  * @param {string} cwd
  */
 export function exitCodeOf(command, args, cwd) {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
+  const env = { ...process.env, ...NATIVE_FROM_SOURCE };
+  const { status, error } = spawnSync(command, args, { cwd, env, stdio: ["ignore", 2, 2] });
   if (error !== undefined) throw error;
   return status ?? 1;
 }
