@@ -16,6 +16,7 @@ import * as workspace from "./lib/workspace.mjs";
  * @type {ReadonlyMap<string, { readonly packages: readonly string[], readonly withPeers?: boolean }>}
  */
 const BENCHMARKS = new Map([
+  ["node", { packages: ["cli"] }],
   ["player", { packages: ["proto", "types"] }],
   ["check", { packages: ["cli"] }],
   ["import", { packages: ["cli"] }],
