@@ -62,14 +62,16 @@ class Rejected extends Error {
 
 export class BlockExecutor {
   readonly #source: RecordSource;
-  readonly #height: bigint;
+  /** Of what the block changes. */
+  readonly #version: bigint;
   readonly #timeMs: bigint;
   readonly #slots = new Map<string, Slot>();
   #journal: Undo[] = [];
 
-  constructor(source: RecordSource, height: number, timeMs: number) {
+  /** `version`: the block's height, in a restored vault that of its incarnation (`versionAt`). */
+  constructor(source: RecordSource, version: number, timeMs: number) {
     this.#source = source;
-    this.#height = BigInt(height);
+    this.#version = BigInt(version);
     this.#timeMs = BigInt(timeMs);
   }
 
@@ -161,7 +163,7 @@ export class BlockExecutor {
 
   #put(slot: Slot, content: Omit<StoredRecord, "version">): OperationStatus {
     const isUpdate = slot.now !== undefined && this.#isLive(slot.now);
-    this.#write(slot, { version: this.#height, ...content });
+    this.#write(slot, { version: this.#version, ...content });
     return isUpdate ? "updated" : "created";
   }
 

@@ -59,6 +59,7 @@ export {
   decodeLimits,
   encodeDescriptor,
   encodeLimits,
+  type Predecessor,
   type VaultLimits,
 } from "./note/genesis-records.js";
 export {

@@ -23,7 +23,14 @@ import {
   treeRoot,
   writeRecord,
 } from "@authledger/proof";
-import { assert, ByteWriter, compareBytes, HASH_BYTES, type Hasher } from "@authledger/types";
+import {
+  assert,
+  ByteWriter,
+  compareBytes,
+  HASH_BYTES,
+  type Hasher,
+  versionAt,
+} from "@authledger/types";
 import type { NoncedValue } from "./entry.js";
 import type { OpenVault } from "./open-vault.js";
 import { readU48, type Tables, transactionKey } from "./tables.js";
@@ -72,7 +79,8 @@ export class BlockBuilder {
         return vault.record(key, path);
       },
     };
-    this.#executor = new BlockExecutor(source, this.height, place.timeMs);
+    const version = versionAt(vault.row.origin, this.height);
+    this.#executor = new BlockExecutor(source, version, place.timeMs);
   }
 
   get transactionCount(): number {

@@ -9,21 +9,15 @@
  */
 import {
   type CanonicalTransaction,
-  commitToValue,
   decodeTransaction,
-  entityKey,
   type FailedCondition,
   Kind,
-  keyId,
-  type LedgerKey,
-  tupleKey,
 } from "@authledger/proof";
-import type { AppliedState, PageStore } from "@authledger/store";
+import type { AppliedState, PageStore, Pin } from "@authledger/store";
 import {
   assert,
   ByteReader,
   ByteWriter,
-  equalBytes,
   type Hasher,
   LedgerError,
   type OperationStatus,
@@ -37,13 +31,13 @@ import {
   decodeEntry,
   type EntryItem,
   type InitItem,
-  type NoncedValue,
   type SealedTransaction,
   type TransactionItem,
 } from "./entry.js";
 import { Idempotency } from "./idempotency.js";
 import { OpenVault } from "./open-vault.js";
 import { encodeOutcomes, type Outcome, type Refusal } from "./outcome.js";
+import { valuesOf } from "./sealed-values.js";
 import {
   decodeEntity,
   type OrganizationEntity,
@@ -56,12 +50,10 @@ import { openTables, type Tables } from "./tables.js";
 import { checkTransaction } from "./transaction-limits.js";
 import {
   BRANCH_CACHE_DEFAULTS,
-  BranchCache,
+  type BranchCache,
   type BranchCacheOptions,
 } from "./trie/branch-cache.js";
-import { LeafRange } from "./trie/leaf-range.js";
-import { NodePool } from "./trie/node-pool.js";
-import { TrieUpdater } from "./trie/trie-updater.js";
+import { openTrie } from "./trie/open-trie.js";
 import type { TrieDeps } from "./trie/vault-trie.js";
 import { VaultRows } from "./vault-rows.js";
 
@@ -74,12 +66,14 @@ const ENTRY_WORK = 4;
 /** Rows of branches written in one step: about 5 ms. */
 const SETTLE_ROWS = 16_384;
 
-const CLUSTER_KEY: Uint8Array = new TextEncoder().encode("cluster");
+export const CLUSTER_KEY: Uint8Array = new TextEncoder().encode("cluster");
 
 /** Who the cluster is, from its init entry. */
 export interface ClusterIdentity {
   readonly id: string;
   readonly origin: string;
+  /** How often the group was restored from a snapshot; absent for never. */
+  readonly incarnation?: number;
 }
 
 export interface AppliedBlock {
@@ -123,16 +117,8 @@ export class GroupState {
     this.tables = openTables(store);
     this.rows = new VaultRows(this.tables);
     this.#idempotency = new Idempotency(this.tables.idempotency, this.tables.idempotencyAge);
-    this.#cache = new BranchCache(this.tables.branch, new NodePool(hasher), options);
-    const leaves = new LeafRange(this.tables.leaf);
-    this.#trie = {
-      leafTable: this.tables.leaf,
-      bucketTable: this.tables.bucket,
-      cache: this.#cache,
-      updater: new TrieUpdater(this.#cache, leaves, hasher),
-      leaves,
-      hasher,
-    };
+    this.#trie = openTrie(this.tables, hasher, options);
+    this.#cache = this.#trie.cache;
     this.#applied = store.applied;
     const cluster = this.tables.meta.get(CLUSTER_KEY);
     if (cluster !== undefined) this.#cluster = unpack(cluster) as ClusterIdentity;
@@ -149,6 +135,11 @@ export class GroupState {
    */
   get work(): number {
     return this.#work;
+  }
+
+  /** How often the group was restored from a snapshot. */
+  get incarnation(): number {
+    return this.#cluster?.incarnation ?? 0;
   }
 
   /** Absent before the group's init entry. */
@@ -243,6 +234,12 @@ export class GroupState {
     return this.#applied;
   }
 
+  /** A view of everything applied so far, rows of tries included (INV-STATE-3), that has no age limit. */
+  pinForExport(): Pin {
+    for (const { trie } of this.#vaults.values()) trie.writeAll();
+    return this.#store.pin("export");
+  }
+
   #finish(
     index: number,
     term: number,
@@ -330,28 +327,10 @@ export class GroupState {
     sealed: SealedTransaction,
     transaction: CanonicalTransaction,
   ): readonly OperationStatus[] {
-    const values = this.#valuesOf(sealed, transaction);
+    const values = valuesOf(this.#hasher, sealed, transaction);
     const result = builder.run(transaction, sealed.canonical, values);
     if (result.kind === "accepted") return result.statuses;
     throw preconditionFailed(result.failure);
-  }
-
-  /** The values beside a transaction by the keys they belong to, checked against its digests. */
-  #valuesOf(
-    sealed: SealedTransaction,
-    transaction: CanonicalTransaction,
-  ): ReadonlyMap<string, NoncedValue> {
-    const values = new Map<string, NoncedValue>();
-    let next = 0;
-    for (const op of transaction.ops) {
-      if (!("value" in op) || op.value === undefined) continue;
-      const nonced = sealed.values[next++];
-      assert(nonced !== undefined, "the entry carries every value that it commits to");
-      const { length, digest } = commitToValue(this.#hasher, nonced.nonce, nonced.value);
-      assert(length === op.value.length && equalBytes(digest, op.value.digest), "values match");
-      values.set(keyId(keyOfValue(op)), nonced);
-    }
-    return values;
   }
 
   #noteClient(vault: number, { clientId, sequence }: CanonicalTransaction): void {
@@ -439,25 +418,9 @@ export class GroupState {
   /** The vault's row is written: its genesis cannot be refused any more, and nothing in it asks for anything. */
   #runGenesis(batch: Batch, vault: number, genesis: SealedTransaction): void {
     const transaction = decodeTransaction(genesis.canonical);
-    const values = this.#valuesOf(genesis, transaction);
+    const values = valuesOf(this.#hasher, genesis, transaction);
     const { kind } = this.#builder(batch, vault).run(transaction, genesis.canonical, values);
     assert(kind === "accepted", "a genesis sets records and has no conditions", { vault });
-  }
-}
-
-/** The key whose value an operation sets. */
-function keyOfValue(op: CanonicalTransaction["ops"][number]): LedgerKey {
-  switch (op.op) {
-    case "create_tuple":
-      return tupleKey(op.tuple);
-    case "set_entity":
-      return entityKey(op.key);
-    case "set_record": {
-      const { partition, group, item } = op;
-      return { kind: Kind.ledgerRecord, partition, group, item };
-    }
-    default:
-      throw new LedgerError("INTERNAL", `operation ${op.op} has no value`);
   }
 }
 

@@ -31,6 +31,15 @@ export {
   type TupleFilter,
   type TuplePage,
 } from "./reader.js";
+export { type Frame, FrameReader } from "./snapshot/frames.js";
+export { SnapshotExport } from "./snapshot/snapshot-export.js";
+export {
+  firstIndexOf,
+  type RestoreAuthority,
+  type RestoredVault,
+  SnapshotInstall,
+  type SnapshotProgress,
+} from "./snapshot/snapshot-install.js";
 export {
   encodeOrganizationEntity,
   encodeVaultEntity,

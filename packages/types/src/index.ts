@@ -84,7 +84,14 @@ export {
   type SetCondition,
   type TransactionRequest,
 } from "./operation.js";
-export { validateOrigin, vaultOrigin } from "./origin.js";
+export {
+  INCARNATION_MAX,
+  incarnationOf,
+  incarnationOrigin,
+  validateOrigin,
+  vaultOrigin,
+  versionAt,
+} from "./origin.js";
 export {
   extractSequence,
   extractTimestamp,

@@ -31,3 +31,30 @@ export function validateOrigin(origin: string, field = "origin"): void {
 export function vaultOrigin(clusterOrigin: string, organization: bigint, vault: bigint): string {
   return `${clusterOrigin}/${organization}/${vault}`;
 }
+
+/** A restored vault goes on as `<origin>/i<n>`: its versions, n x 2^48 + height, stay exact below 2^53. */
+export const INCARNATION_MAX = 31;
+/** Versions of one incarnation; heights are 48 bits. */
+const VERSIONS_PER_INCARNATION: number = 2 ** 48;
+/** Slugs are decimal, so no vault that was not restored ends like this. */
+const INCARNATION = /\/i([1-9][0-9]?)$/;
+
+/**
+ * Which incarnation of a vault an origin names; 0 for one that was never restored (commitment.md, "Signing rules", 5).
+ * @example incarnationOf("ledger.example/1/2/i3") // 3
+ */
+export function incarnationOf(origin: string): number {
+  const n = Number(INCARNATION.exec(origin)?.[1] ?? 0);
+  return n <= INCARNATION_MAX ? n : 0;
+}
+
+/** The name under which a vault goes on after a restore. */
+export function incarnationOrigin(origin: string, incarnation: number): string {
+  const base = incarnationOf(origin) === 0 ? origin : origin.replace(INCARNATION, "");
+  return `${base}/i${incarnation}`;
+}
+
+/** The version of what the block of this height changes. */
+export function versionAt(origin: string, height: number): number {
+  return incarnationOf(origin) * VERSIONS_PER_INCARNATION + height;
+}

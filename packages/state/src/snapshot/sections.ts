@@ -1,0 +1,158 @@
+/**
+ * What the sections of a snapshot hold, as values (docs/format/snapshot.md). Texts are JSON, everything that is
+ * hashed is in its canonical bytes.
+ */
+import { HEADER_BYTES, NONCE_BYTES } from "@authledger/proof";
+import {
+  ByteReader,
+  ByteWriter,
+  decodeUtf8,
+  fromHex,
+  LedgerError,
+  toHex,
+  utf8,
+} from "@authledger/types";
+
+/** The first section. */
+export interface GroupSection {
+  readonly cluster_id: string;
+  readonly cluster_origin: string;
+  /** How often the group was restored before. */
+  readonly incarnation: number;
+  /** The log entry after which the snapshot was taken. */
+  readonly applied_index: number;
+  readonly applied_term: number;
+  readonly leader_time_ms: number;
+  readonly organizations: number;
+  readonly vaults: number;
+  /** Records of all vaults: for progress, not checked. */
+  readonly records: number;
+}
+
+/** A row of an organization or a vault: slugs as decimal text, all else as it is stored. */
+export type RowFields = Readonly<Record<string, unknown>>;
+
+export interface VaultSection {
+  readonly row: RowFields;
+  readonly salt: Uint8Array;
+  /** Rows only: what was in the vault is deleted. */
+  readonly isEmpty: boolean;
+}
+
+export interface BlockSection {
+  readonly header: Uint8Array;
+  /** Canonical transactions in order; none where they are not retained. */
+  readonly transactions: readonly Uint8Array[];
+}
+
+export interface RecordSection {
+  readonly record: Uint8Array;
+  /** nonce || value, where the record commits to one and it lies with this direction. */
+  readonly stored: Uint8Array | undefined;
+}
+
+export interface VaultEndSection {
+  readonly blocks: number;
+  readonly records: number;
+  readonly clients: number;
+  /** Root of the history over all blocks, hex. */
+  readonly root: string;
+}
+
+export function encodeJson(value: object): Uint8Array {
+  return utf8(JSON.stringify(value));
+}
+
+/** @throws LedgerError CODEC_DECODE */
+export function decodeJson<T>(bytes: Uint8Array): T {
+  try {
+    const value: unknown = JSON.parse(decodeUtf8(bytes) ?? "");
+    if (typeof value === "object" && value !== null) return value as T;
+  } catch {
+    // Reported below.
+  }
+  throw new LedgerError("CODEC_DECODE", "a section is not a JSON object");
+}
+
+export function encodeVault({ row, salt, isEmpty }: VaultSection): Uint8Array {
+  return encodeJson({ row, salt: toHex(salt), empty: isEmpty });
+}
+
+/** @throws LedgerError CODEC_DECODE */
+export function decodeVault(bytes: Uint8Array): VaultSection {
+  const { row, salt, empty } = decodeJson<{ row: RowFields; salt: string; empty: boolean }>(bytes);
+  const known = fromHex(String(salt));
+  if (known.length !== 32 || typeof row !== "object" || row === null) {
+    throw new LedgerError("CODEC_DECODE", "a vault has a row and a salt of 32 bytes");
+  }
+  return { row, salt: known, isEmpty: empty };
+}
+
+/** `header || u32 n || n x lp32 transaction`; n = 0 where they are not retained. */
+export function writeBlock(out: ByteWriter, { header, transactions }: BlockSection): void {
+  out.bytes(header).u32(transactions.length);
+  for (const transaction of transactions) out.lp32(transaction);
+}
+
+/** @throws LedgerError CODEC_DECODE */
+export function* readBlocks(payload: Uint8Array): Generator<BlockSection> {
+  const input = new ByteReader(payload, "blocks");
+  while (input.remaining > 0) {
+    const header = input.bytes(HEADER_BYTES, "header");
+    const count = input.u32("transactions");
+    const transactions: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) transactions.push(input.lp32("transaction"));
+    yield { header, transactions };
+  }
+}
+
+/** `lp32 record || u8 has_stored || [nonce16 || lp32 value]` */
+export function writeRecordSection(out: ByteWriter, { record, stored }: RecordSection): void {
+  out.lp32(record).u8(stored === undefined ? 0 : 1);
+  if (stored === undefined) return;
+  out.bytes(stored.subarray(0, NONCE_BYTES)).lp32(stored.subarray(NONCE_BYTES));
+}
+
+/** @throws LedgerError CODEC_DECODE */
+export function* readRecords(payload: Uint8Array): Generator<RecordSection> {
+  const input = new ByteReader(payload, "records");
+  while (input.remaining > 0) {
+    const record = input.lp32("record");
+    yield { record, stored: input.u8("has_stored") === 0 ? undefined : readStored(input) };
+  }
+}
+
+function readStored(input: ByteReader): Uint8Array {
+  const nonce = input.bytes(NONCE_BYTES, "nonce");
+  const value = input.lp32("value");
+  const stored = new Uint8Array(NONCE_BYTES + value.length);
+  stored.set(nonce);
+  stored.set(value, NONCE_BYTES);
+  return stored;
+}
+
+/** `u8 bucket || u32 leaves || root32`, ascending; empty ones are left out. */
+export function* readBuckets(
+  payload: Uint8Array,
+): Generator<{ readonly bucket: number; readonly count: number; readonly root: Uint8Array }> {
+  const input = new ByteReader(payload, "buckets");
+  while (input.remaining > 0) {
+    const bucket = input.u8("bucket");
+    yield { bucket, count: input.u32("leaves"), root: input.bytes(32, "root") };
+  }
+}
+
+/** `lp16 client id || lp32 row` */
+export function* readClients(
+  payload: Uint8Array,
+): Generator<{ readonly id: string; readonly row: Uint8Array }> {
+  const input = new ByteReader(payload, "clients");
+  while (input.remaining > 0) {
+    yield { id: input.lp16("client id"), row: input.lp32("client row") };
+  }
+}
+
+/** A new buffer for sections. */
+export function sectionBuffer(): ByteWriter {
+  return new ByteWriter(80 * 1024);
+}
