@@ -31,6 +31,8 @@ export {
   type TupleFilter,
   type TuplePage,
 } from "./reader.js";
+export type { ScrubArea, ScrubCounts, ScrubDifference } from "./scrub/difference.js";
+export { Scrub, type ScrubDeps, type ScrubPause } from "./scrub/scrub.js";
 export { type Frame, FrameReader } from "./snapshot/frames.js";
 export { SnapshotExport } from "./snapshot/snapshot-export.js";
 export {

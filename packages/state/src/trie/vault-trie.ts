@@ -97,17 +97,21 @@ export class VaultTrie implements TrieSource {
    * many rows it was. Blocks may be applied between two buckets.
    */
   *writeRows(): Generator<number> {
-    const { cache, bucketTable } = this.#deps;
-    const row = new Uint8Array(4 + HASH_BYTES);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      if (this.#dirty[bucket] === 0) continue;
-      this.#dirty[bucket] = 0;
-      writeU32(row, 0, this.#counts[bucket]!);
-      row.set(this.#root(bucket), 4);
-      bucketTable.put(bucketKey(this.#vault, bucket), row);
-      const node = this.#nodes[bucket]!;
-      yield node === NO_NODE ? 1 : 1 + cache.write(node);
+      if (this.#dirty[bucket] !== 0) yield this.writeBucket(bucket);
     }
+  }
+
+  /** Writes the rows of one bucket when it has changed; returns how many it were. */
+  writeBucket(bucket: number): number {
+    if (this.#dirty[bucket] === 0) return 0;
+    this.#dirty[bucket] = 0;
+    const row = new Uint8Array(4 + HASH_BYTES);
+    writeU32(row, 0, this.#counts[bucket]!);
+    row.set(this.#root(bucket), 4);
+    this.#deps.bucketTable.put(bucketKey(this.#vault, bucket), row);
+    const node = this.#nodes[bucket]!;
+    return node === NO_NODE ? 1 : 1 + this.#deps.cache.write(node);
   }
 
   /** Writes all rows at once. */
