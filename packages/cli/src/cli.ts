@@ -3,20 +3,25 @@ import { ExitCode } from "@authledger/types";
 import { Command, CommanderError } from "commander";
 import { addBlockCommands } from "./commands/block.js";
 import { addCheckCommand } from "./commands/check.js";
+import { addContextCommands } from "./commands/context.js";
 import { addDebugCommands } from "./commands/debug.js";
 import { addDevCommand } from "./commands/dev.js";
 import { addEntityCommands } from "./commands/entity.js";
+import { addHelpCommand } from "./commands/help.js";
 import { addImportCommand } from "./commands/import.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
 import { addQuickstartCommand } from "./commands/quickstart.js";
 import { addStartCommand } from "./commands/start.js";
+import { addStatusCommand } from "./commands/status.js";
 import { addListCommand, addTupleCommands } from "./commands/tuple.js";
 import { addVaultCommands } from "./commands/vault.js";
 import { addVersionCommand } from "./commands/version.js";
+import { addHelpTexts } from "./help/texts.js";
 import type { CliIo } from "./run/cli-io.js";
 import { CommandFrame } from "./run/command.js";
 import { describeError, exitCodeOf } from "./run/errors.js";
+import { lookOfArguments } from "./run/look.js";
 import { ENDPOINT_DEFAULT, usage } from "./run/settings.js";
 
 /** Runs one command. @returns the exit code of the process (docs/errors.md) */
@@ -28,10 +33,11 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
     await program.parseAsync([...args], { from: "user" });
     return frame.outcome.exitCode;
   } catch (thrown) {
-    const error = thrown instanceof CommanderError ? usageError(thrown) : thrown;
+    const error = thrown instanceof CommanderError ? usageError(thrown, program, args) : thrown;
     if (error === undefined) return ExitCode.OK;
     if (thrown instanceof CommanderError) frame.outcome.command = commandOf(program, args);
-    io.err(await describeError(error, frame.outcome));
+    const look = frame.outcome.look ?? lookOfArguments(args, io);
+    io.err(await describeError(error, { ...frame.outcome, look, env: io.env }));
     return exitCodeOf(error);
   } finally {
     await Promise.all(pending);
@@ -39,10 +45,20 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
 }
 
 /** Undefined when help or version was asked for. */
-function usageError({ exitCode, message }: CommanderError): Error | undefined {
+function usageError(
+  { exitCode, message }: CommanderError,
+  program: Command,
+  args: readonly string[],
+): Error | undefined {
   if (exitCode === 0) return undefined;
   const text = message.replace(/^error: /, "").replaceAll("\n", " ");
-  return usage(text === "(outputHelp)" ? "no command given" : text);
+  if (text !== "(outputHelp)") return usage(text);
+  const name = commandOf(program, args);
+  const below = name
+    .split(" ")
+    .reduce((at, one) => at.commands.find((c) => c.name() === one) ?? at, program);
+  const names = below.commands.map((command) => command.name()).join(", ");
+  return usage(name === "" ? "no command given" : `"${name}" needs one of: ${names}`);
 }
 
 /** The command that the arguments name, as far as they do. */
@@ -58,13 +74,50 @@ function commandOf(program: Command, args: readonly string[]): string {
   return names.join(" ");
 }
 
-function createProgram(frame: CommandFrame, out: (text: string) => void): Command {
-  const program = new Command("authledger")
-    .description("An authorization ledger that proves its answers.")
+/** The whole command line; also for those who want to know what commands there are. */
+export function createProgram(frame: CommandFrame, out: (text: string) => void): Command {
+  const program = new Command("authledger").description(
+    "An authorization ledger that proves its answers.",
+  );
+  addGlobalOptions(program);
+  program
+    .showSuggestionAfterError(true)
+    .helpCommand(false)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: out, writeErr: () => undefined, outputError: () => undefined });
+  addQuickstartCommand(program, frame);
+  addDevCommand(program, frame);
+  addStartCommand(program, frame);
+  addContextCommands(program, frame);
+  addCheckCommand(program, frame);
+  addListCommand(program, frame);
+  addTupleCommands(program, frame);
+  addEntityCommands(program, frame);
+  addImportCommand(program, frame);
+  addProofCommands(program, frame);
+  addBlockCommands(program, frame);
+  addStatusCommand(program, frame);
+  addOrgCommands(program, frame);
+  addVaultCommands(program, frame);
+  addDebugCommands(program, frame);
+  addHelpCommand(program, frame);
+  addVersionCommand(program, frame);
+  addHelpTexts(program);
+  return program;
+}
+
+function addGlobalOptions(program: Command): void {
+  program
     .option("-e, --endpoint <host:port,...>", `nodes to ask (default ${ENDPOINT_DEFAULT})`)
     .option("--org <slug>", "organization (AUTHLEDGER_ORG)")
     .option("--vault <slug>", "vault (AUTHLEDGER_VAULT)")
-    .option("-o, --output <format>", "table, json, yaml or name (default table)")
+    .option("--context <name>", "take what is not given from this context (AUTHLEDGER_CONTEXT)")
+    .option("-o, --output <format>", "table, wide, json, yaml or name (default table)")
+    .option(
+      "--field <path>",
+      "print this part of the result only, such as height or groups[0].pages",
+    )
     .option("--timeout <time>", "for a call with its retries, such as 250ms, 5s or 2m (default 5s)")
     .option("--request-id <id>", "names the calls in logs and errors")
     .option("--verify", "compute answers from their proofs, against the pinned root")
@@ -74,25 +127,8 @@ function createProgram(frame: CommandFrame, out: (text: string) => void): Comman
       "take the anchor from the node at first contact; implies --verify",
     )
     .option("--pins <directory>", "where pinned roots are kept")
+    .option("--color <when>", "auto, always or never (default auto; NO_COLOR is heeded)")
+    .option("--log-format <format>", "of what is no data: text or json (default text)")
     .option("-q, --quiet", "print data and errors only")
-    .option("-v, --verbose", "print more about errors");
-  program
-    .showSuggestionAfterError(true)
-    .exitOverride()
-    .configureOutput({ writeOut: out, writeErr: () => undefined, outputError: () => undefined });
-  addStartCommand(program, frame);
-  addDevCommand(program, frame);
-  addQuickstartCommand(program, frame);
-  addOrgCommands(program, frame);
-  addVaultCommands(program, frame);
-  addTupleCommands(program, frame);
-  addEntityCommands(program, frame);
-  addCheckCommand(program, frame);
-  addListCommand(program, frame);
-  addBlockCommands(program, frame);
-  addProofCommands(program, frame);
-  addImportCommand(program, frame);
-  addDebugCommands(program, frame);
-  addVersionCommand(program, frame);
-  return program;
+    .option("-v, --verbose", "print more about errors, and what was asked how");
 }

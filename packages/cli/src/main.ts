@@ -1,9 +1,11 @@
 /** The process around the command line. */
 import { once } from "node:events";
 import process from "node:process";
+import { createInterface } from "node:readline/promises";
 import type { Writable } from "node:stream";
 import { ExitCode } from "@authledger/types";
 import { runCli } from "./cli.js";
+import type { Terminal } from "./run/cli-io.js";
 
 const abort = new AbortController();
 // A second signal finds no handler, and ends the process at once.
@@ -28,10 +30,32 @@ const exitCode = await runCli(process.argv.slice(2), {
   input: process.stdin,
   env: process.env,
   isErrTerminal: process.stderr.isTTY === true && process.env["TERM"] !== "dumb",
+  terminal: terminalOf(process.stdout),
+  ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
   signal: abort.signal,
 });
 await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
 process.exit(exitCode);
+
+function terminalOf(stream: typeof process.stdout): Terminal | undefined {
+  if (!stream.isTTY || process.env["TERM"] === "dumb") return undefined;
+  return {
+    size: () => ({ columns: stream.columns || 80, rows: stream.rows || 24 }),
+    onResize: (listener) => {
+      stream.on("resize", listener);
+      return () => void stream.removeListener("resize", listener);
+    },
+  };
+}
+
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question(question, { signal: abort.signal });
+  } finally {
+    lines.close();
+  }
+}
 
 async function write(stream: Writable, data: string | Uint8Array): Promise<void> {
   if (!stream.write(data)) await once(stream, "drain");

@@ -158,6 +158,10 @@ function streamMetrics(registry: Registry, meters: RpcMeters): void {
   }
 }
 
+function fileBytes(pages: number, { store }: EngineStats): number {
+  return pages * store.pageBytes;
+}
+
 /** A gauge for each figure of the engine that an operator watches. */
 function engineMetrics(registry: Registry, stats: () => EngineStats): void {
   const gauges: readonly [string, string, (s: EngineStats) => number][] = [
@@ -169,6 +173,8 @@ function engineMetrics(registry: Registry, stats: () => EngineStats): void {
     ["store_dirty_bytes", "Pages that only memory holds.", (s) => s.store.dirtyBytes],
     ["store_file_pages", "Pages of the store's file.", (s) => s.store.filePages],
     ["store_free_pages", "Free pages of the store's file.", (s) => s.store.freePages],
+    ["store_file_bytes", "Size of the store's file.", (s) => fileBytes(s.store.filePages, s)],
+    ["store_free_bytes", "Free pages in it.", (s) => fileBytes(s.store.freePages, s)],
     ["store_cache_misses", "Pages read from the file.", (s) => s.store.misses],
     ["store_flushes", "Flushes since the start.", (s) => s.store.flushes],
     ["wal_bytes", "Size of the log.", (s) => s.wal.logBytes],

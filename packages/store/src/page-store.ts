@@ -84,6 +84,7 @@ export interface StoreStats {
   readonly misses: number;
   readonly evictions: number;
   readonly dirtyBytes: number;
+  readonly pageBytes: number;
   readonly filePages: number;
   readonly freePages: number;
   /** Those that the next write may take; the others wait for flushes and pins. */
@@ -344,6 +345,7 @@ export class PageStore {
       misses: cache.misses,
       evictions: cache.evictions,
       dirtyBytes: this.dirtyBytes,
+      pageBytes: this.#pager.pageBytes,
       filePages: space.highWater,
       freePages: space.readyPages + space.pendingPages + space.heldPages,
       readyPages: space.readyPages,

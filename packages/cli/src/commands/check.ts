@@ -6,6 +6,7 @@ import type { Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant } from "../run/command.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
+import { watchable } from "../run/watch.js";
 
 export function addCheckCommand(program: Command, frame: CommandFrame): void {
   const check = program
@@ -14,7 +15,7 @@ export function addCheckCommand(program: Command, frame: CommandFrame): void {
     .description("is this tuple stored?")
     .option("--exit-code", "exit with 1 when the answer is denied")
     .addHelpText("after", "\nWith --verify the answer is computed from its proof, here.");
-  frame.handle(withConsistency(check), runCheck);
+  frame.handle(watchable(withConsistency(check)), runCheck);
 }
 
 async function runCheck(run: Run, tuple = ""): Promise<number> {

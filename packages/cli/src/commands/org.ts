@@ -3,6 +3,7 @@ import type { Organization } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import type { CommandFrame, Run } from "../run/command.js";
+import { watchable } from "../run/watch.js";
 
 export function addOrgCommands(program: Command, frame: CommandFrame): void {
   const org = program.command("org").description("organizations: who owns vaults");
@@ -22,10 +23,14 @@ export function addOrgCommands(program: Command, frame: CommandFrame): void {
       return undefined;
     },
   );
-  frame.handle(org.command("list").description("list all organizations"), async (run) => {
-    await run.print.many(all(run));
-    return undefined;
-  });
+  frame.handle(
+    watchable(org.command("list").description("list all organizations")),
+    async (run) => {
+      const count = await run.print.many(all(run));
+      if (count === 0) run.say("no organizations yet: authledger org create NAME");
+      return undefined;
+    },
+  );
 }
 
 async function* all(run: Run): AsyncGenerator<Thing, void, undefined> {

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
+import { howToReach, keepDevContext } from "../dev/dev-context.js";
 import { type DevLedger, openDevLedger, remember } from "../dev/dev-ledger.js";
 import { formatCount } from "../output/progress.js";
 import { type Imported, importSystemFolders } from "../quickstart/posix-import.js";
@@ -35,7 +36,8 @@ async function runQuickstart(run: Run): Promise<undefined> {
     const stopping = interrupted(run.io.signal);
     const imported = await Promise.race([ledger.node.failed, stopping, tour(run, ledger, limit)]);
     if (run.flags["once"] === true) return undefined;
-    run.say(commandsOf(ledger, imported));
+    const context = await keepDevContext(run.io.env, "quickstart", ledger);
+    run.say(commandsOf(howToReach(context, ledger.envFile), imported));
     await Promise.race([ledger.node.failed, aborted(run.io.signal)]);
   } finally {
     await ledger.node.stop();
@@ -72,7 +74,7 @@ async function tour(run: Run, ledger: DevLedger, limit: number): Promise<Importe
   step("verdict", [
     "verified: the node's answers are what its proofs say, and they end in one signed head",
   ]);
-  if (run.settings.format !== "table") await printVerdict(run, ledger, imported, proven);
+  if (!isTour(run)) await printVerdict(run, ledger, imported, proven);
   return imported;
 }
 
@@ -85,6 +87,11 @@ async function importOnce(run: Run, ledger: DevLedger, limit: number): Promise<I
   return imported;
 }
 
+/** The steps themselves are what is wanted, not their verdict as fields. */
+function isTour({ settings }: Run): boolean {
+  return settings.format === "table" && settings.field === undefined;
+}
+
 /** Numbered steps for people: data when a table is wanted, else notes beside the data. */
 function stepsOf(run: Run): (title: string, lines: readonly string[]) => void {
   let number = 0;
@@ -95,7 +102,7 @@ function stepsOf(run: Run): (title: string, lines: readonly string[]) => void {
       `${number}. ${title.padEnd(8)} ${first}`,
       ...rest.map((line) => `${" ".repeat(12)}${line}`),
     ].join("\n");
-    if (run.settings.format === "table") void run.io.out(`${text}\n`);
+    if (isTour(run)) void run.io.out(`${text}\n`);
     else run.say(text);
   };
 }
@@ -158,10 +165,9 @@ async function printVerdict(
   });
 }
 
-function commandsOf({ envFile }: DevLedger, { owner, parent }: Imported): string {
+function commandsOf(reach: string, { owner, parent }: Imported): string {
   return `
-Go on in another shell:
-  . '${envFile}'
+Go on ${reach}
   bin/authledger check '${owner}' --verify
   bin/authledger list --subject '${parent}' --relation parent --verify
   bin/authledger tuple write 'doc:readme#viewer@user:alice'

@@ -13,6 +13,7 @@ import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/com
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { expiryOf } from "../run/expiry.js";
 import { wholeOf } from "../run/settings.js";
+import { watchable } from "../run/watch.js";
 
 export function addTupleCommands(program: Command, frame: CommandFrame): void {
   const tuple = program.command("tuple").description("single tuples: resource#relation@subject");
@@ -59,9 +60,10 @@ export function addListCommand(program: Command, frame: CommandFrame): void {
     .option("--relation <name>")
     .option("--subject <type:id>")
     .option("--limit <rows>", "stop after so many rows");
-  frame.handle(withConsistency(list), async (run) => {
+  frame.handle(watchable(withConsistency(list)), async (run) => {
     requireTenant(run);
-    await run.print.many(rows(run));
+    const count = await run.print.many(rows(run));
+    if (count === 0) run.say("no such tuples");
     return undefined;
   });
 }

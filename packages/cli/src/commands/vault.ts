@@ -3,6 +3,7 @@ import type { Vault } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireOrganization, requireTenant } from "../run/command.js";
+import { watchable } from "../run/watch.js";
 
 export function addVaultCommands(program: Command, frame: CommandFrame): void {
   const vault = program.command("vault").description("vaults: each a ledger of its own");
@@ -16,13 +17,15 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
       return undefined;
     },
   );
-  frame.handle(vault.command("get").description("show --vault"), async (run) => {
+  frame.handle(watchable(vault.command("get").description("show --vault")), async (run) => {
     const { admin } = await run.client();
     await run.print.one(thingOf(await admin.getVault(requireTenant(run), run.call)));
     return undefined;
   });
-  frame.handle(vault.command("list").description("list the vaults of --org"), async (run) => {
-    await run.print.many(all(run));
+  const list = vault.command("list").description("list the vaults of --org");
+  frame.handle(watchable(list), async (run) => {
+    const count = await run.print.many(all(run));
+    if (count === 0) run.say("no vaults yet: authledger vault create NAME");
     return undefined;
   });
   const anchor = vault
@@ -39,7 +42,8 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
 
 /** The text itself, unless another output is wanted: it is what a file must hold. */
 async function printAnchor(run: Run, text: string): Promise<void> {
-  if (run.settings.format === "table") return run.io.out(`${text}\n`);
+  const { format, field } = run.settings;
+  if (format === "table" && field === undefined) return run.io.out(`${text}\n`);
   const { origin, salt, genesis } = JSON.parse(text) as Record<string, string>;
   return run.print.one({ name: origin ?? "", fields: { origin, salt, genesis, anchor: text } });
 }

@@ -1,49 +1,72 @@
 /** Tables for people. Text that came from elsewhere cannot steer the terminal: control characters are escaped. */
 import type { JsonValue } from "./json-value.js";
+import { PLAIN, type Style, styleCell } from "./style.js";
 
 const CELL_CHARACTERS_MAX = 200;
 /** Controls, line separators, and the marks that reorder a line of text. */
 const UNPRINTABLE = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
 
+export interface TableOptions {
+  readonly style: Style;
+  /** Long cells are shown whole. */
+  readonly isWhole: boolean;
+}
+
 /** One thing: a line for each field. */
-export function formatFields(fields: Readonly<Record<string, JsonValue>>): string {
-  const rows = Object.entries(fields).map(([name, value]) => [name, cellOf(value)]);
-  return formatRows(rows);
+export function formatFields(
+  fields: Readonly<Record<string, JsonValue>>,
+  options: TableOptions = PLAIN_TABLE,
+): string {
+  const rows = Object.entries(fields).map(([name, value]) => [name, cellOf(value, options)]);
+  return formatRows(rows, ([name = "", value = ""], [, text = ""]) => [
+    options.style("dim", name),
+    styleCell(options.style, value, text),
+  ]);
 }
 
 /** Many things under a header. */
 export function formatTable(
   columns: readonly string[],
   things: readonly Readonly<Record<string, JsonValue>>[],
-  hasHeader: boolean,
+  options: TableOptions & { readonly hasHeader: boolean },
 ): string {
-  const head = hasHeader ? [columns.map((name) => name.toUpperCase().replaceAll("_", " "))] : [];
-  const rows = things.map((thing) => columns.map((name) => cellOf(thing[name] ?? null)));
-  return formatRows([...head, ...rows]);
+  const { hasHeader, style } = options;
+  const names = columns.map((name) => name.toUpperCase().replaceAll("_", " "));
+  const rows = things.map((thing) => columns.map((name) => cellOf(thing[name] ?? null, options)));
+  const all = hasHeader ? [names, ...rows] : rows;
+  return formatRows(all, (cells, texts) =>
+    texts === names
+      ? cells.map((cell) => style("bold", cell))
+      : cells.map((cell, i) => styleCell(style, cell, texts[i] ?? "")),
+  );
 }
 
-function formatRows(rows: readonly (readonly string[])[]): string {
+const PLAIN_TABLE: TableOptions = { style: PLAIN, isWhole: false };
+
+/** Columns of equal width; colours are put on afterwards, since they have none. */
+function formatRows(
+  rows: readonly (readonly string[])[],
+  paint: (cells: readonly string[], texts: readonly string[]) => readonly string[],
+): string {
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => {
       widths[i] = Math.max(widths[i] ?? 0, cell.length);
     });
   }
-  const lines = rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join("  ")
-      .trimEnd(),
-  );
+  const lines = rows.map((row) => {
+    const last = row.length - 1;
+    const cells = row.map((cell, i) => (i === last ? cell : cell.padEnd(widths[i]!)));
+    return paint(cells, row).join("  ").trimEnd();
+  });
   return lines.map((line) => `${line}\n`).join("");
 }
 
-function cellOf(value: JsonValue): string {
+function cellOf(value: JsonValue, { isWhole }: TableOptions): string {
   if (value === null) return "-";
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-  const shown =
-    text.length > CELL_CHARACTERS_MAX ? `${text.slice(0, CELL_CHARACTERS_MAX)}...` : text;
-  return escapeControls(shown);
+  const isLong = text.length > CELL_CHARACTERS_MAX && !isWhole;
+  return escapeControls(isLong ? `${text.slice(0, CELL_CHARACTERS_MAX)}...` : text);
 }
 
 /** The text with every character that a terminal would obey written as \uXXXX. */

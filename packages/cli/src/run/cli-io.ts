@@ -10,6 +10,17 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Standard error is a terminal: progress may be drawn. */
   readonly isErrTerminal: boolean;
+  /** Standard output, when it is a terminal that can be drawn on. */
+  readonly terminal?: Terminal | undefined;
+  /** Asks the person, where there is one: standard input and standard error are terminals. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined;
   /** Aborts on Ctrl-C. */
   readonly signal: AbortSignal;
+}
+
+export interface Terminal {
+  /** The window as it is now. */
+  size(): { readonly columns: number; readonly rows: number };
+  /** Calls back when the window has changed. @returns a function that ends it */
+  onResize(listener: () => void): () => void;
 }

@@ -8,8 +8,13 @@
  */
 import { UnreachableError } from "@authledger/sdk";
 import { AssertionError, ExitCode, LedgerError } from "@authledger/types";
+import type { JsonValue } from "../output/json-value.js";
+import { PLAIN } from "../output/style.js";
 import { escapeControls } from "../output/table.js";
-import { diagnose } from "./probe.js";
+import type { CliIo } from "./cli-io.js";
+import type { Look } from "./look.js";
+import { jsonNote } from "./notes.js";
+import { diagnose, diagnoseAnswer } from "./probe.js";
 import type { Settings } from "./settings.js";
 
 /** What was being done. */
@@ -18,6 +23,9 @@ export interface ErrorContext {
   readonly command: string;
   /** Absent when the command line itself is wrong. */
   readonly settings?: Settings | undefined;
+  readonly look?: Look | undefined;
+  /** Proxies are found in it. */
+  readonly env?: CliIo["env"] | undefined;
 }
 
 const TEXT_CHARACTERS_MAX = 1_000;
@@ -29,35 +37,81 @@ export function exitCodeOf(thrown: unknown): number {
   return ExitCode[LedgerError.from(thrown).row.exit];
 }
 
+/** An error with everything that is known about it. */
+interface ErrorReport {
+  readonly code: string;
+  readonly message: string;
+  /** Lines under the first: where, and why. */
+  readonly about: readonly string[];
+  readonly advice: string;
+  /** For programs. */
+  readonly facts: Readonly<Record<string, JsonValue>>;
+}
+
 /** The whole message, with its line feeds. */
 export async function describeError(thrown: unknown, context: ErrorContext): Promise<string> {
   const error = LedgerError.from(thrown);
-  const lines =
-    error instanceof UnreachableError ? await unreachable(error, context) : other(error, context);
-  if (context.settings?.isVerbose === true) lines.push(...stackOf(thrown));
-  return lines.map((line) => `${escapeControls(line)}\n`).join("");
+  const report =
+    error instanceof UnreachableError
+      ? await unreachable(error, context)
+      : await other(error, context);
+  const stack = context.settings?.isVerbose === true ? stackOf(thrown) : [];
+  if (context.look?.logFormat === "json") return errorLine(error, report, stack);
+  const [first = "", ...rest] = [
+    `error[${report.code}]: ${report.message}`,
+    ...report.about.map((line) => `  ${line}`),
+    lastLine(error, report.advice),
+    ...stack,
+  ].map(escapeControls);
+  const label = `error[${report.code}]`;
+  const head = (context.look?.err ?? PLAIN)("red", label) + first.slice(label.length);
+  return [head, ...rest].map((line) => `${line}\n`).join("");
 }
 
-async function unreachable(error: UnreachableError, { command }: ErrorContext): Promise<string[]> {
-  const found = await Promise.all(error.endpoints.map(diagnose));
+/** The same as one line of JSON. */
+function errorLine(error: LedgerError, report: ErrorReport, stack: readonly string[]): string {
+  const id = error.details["requestId"];
+  return jsonNote("error", {
+    code: report.code,
+    msg: report.message,
+    exit_code: exitCodeOf(error),
+    about: report.about,
+    try: report.advice,
+    docs: docsOf(error),
+    ...(id !== undefined && { request_id: String(id) }),
+    ...report.facts,
+    ...(stack.length > 0 && { stack }),
+  });
+}
+
+async function unreachable(error: UnreachableError, context: ErrorContext): Promise<ErrorReport> {
+  const env = context.env ?? {};
+  const found = await Promise.all(error.endpoints.map((one) => diagnose(one, env)));
   const width = Math.max(...found.map(({ endpoint }) => endpoint.length));
   const count = `${found.length} endpoint${found.length === 1 ? "" : "s"}`;
   const advice = [...new Set(found.map((one) => one.advice))].slice(0, 2).join("; ");
-  return [
-    `error[${error.code}]: cannot reach any of ${count} for "${command}"`,
-    ...found.map(({ endpoint, cause }) => `  ${endpoint.padEnd(width)}  ${cause}`),
-    lastLine(error, advice),
-  ];
+  return {
+    code: error.code,
+    message: `cannot reach any of ${count} for "${context.command}"`,
+    about: found.map(({ endpoint, cause }) => `${endpoint.padEnd(width)}  ${cause}`),
+    advice,
+    facts: { endpoints: found.map(({ endpoint, cause }) => ({ endpoint, cause })) },
+  };
 }
 
-function other(error: LedgerError, context: ErrorContext): string[] {
-  const message = error.message.slice(0, TEXT_CHARACTERS_MAX);
-  return [
-    `error[${error.code}]: ${message}`,
-    `  in: ${placeOf(error, context)}`,
-    `  cause: ${error.row.summary}${factsOf(error)}`,
-    lastLine(error, adviceOf(error, context)),
-  ];
+async function other(error: LedgerError, context: ErrorContext): Promise<ErrorReport> {
+  const facts = factsOf(error);
+  const found = await diagnoseAnswer(error, context.settings?.endpoints ?? []);
+  return {
+    code: error.code,
+    message: error.message.slice(0, TEXT_CHARACTERS_MAX),
+    about: [
+      `in: ${placeOf(error, context)}`,
+      `cause: ${found?.cause ?? error.row.summary}${facts.length === 0 ? "" : ` (${facts.map(([name, value]) => `${name}=${value}`).join(", ")})`}`,
+    ],
+    advice: found?.advice ?? adviceOf(error, context),
+    facts: { details: Object.fromEntries(facts) },
+  };
 }
 
 function adviceOf({ code, row }: LedgerError, { command }: ErrorContext): string {
@@ -76,18 +130,20 @@ function placeOf({ details }: LedgerError, { command, settings }: ErrorContext):
   return parts.join(", ");
 }
 
-function factsOf({ details }: LedgerError): string {
-  const facts = Object.entries(details)
+function factsOf({ details }: LedgerError): [string, string][] {
+  return Object.entries(details)
     .filter(([name]) => !HIDDEN_FACTS.has(name))
-    .map(([name, value]) => `${name}=${String(value).slice(0, 200)}`);
-  return facts.length === 0 ? "" : ` (${facts.join(", ")})`;
+    .map(([name, value]) => [name, String(value).slice(0, 200)]);
 }
 
-function lastLine({ code, details }: LedgerError, advice: string): string {
-  const anchor = code.toLowerCase().replaceAll("_", "-");
-  const id = details["requestId"];
-  const docs = `docs: errors#${anchor}`;
-  return `  try: ${advice}     ${docs}${id === undefined ? "" : `   id: ${String(id)}`}`;
+function lastLine(error: LedgerError, advice: string): string {
+  const id = error.details["requestId"];
+  return `  try: ${advice}     docs: ${docsOf(error)}${id === undefined ? "" : `   id: ${String(id)}`}`;
+}
+
+/** Where docs/errors.md explains the error. */
+function docsOf({ code }: LedgerError): string {
+  return `errors#${code.toLowerCase().replaceAll("_", "-")}`;
 }
 
 function stackOf(thrown: unknown): string[] {

@@ -1,4 +1,4 @@
-/** What a command is told by flags and environment: flag > environment > default. */
+/** What a command is told: flag > environment > context > default. */
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -10,8 +10,16 @@ import {
   type VerifyOptions,
 } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
+import {
+  type Context,
+  type ContextFile,
+  type ContextKey,
+  NO_CONTEXTS,
+} from "../contexts/context-file.js";
 import { OUTPUT_FORMATS, type OutputFormat } from "../output/printer.js";
 import type { CliIo } from "./cli-io.js";
+import { anchorSource, type Sourced, type SourceInput, sourceOf } from "./sources.js";
+import { suggestion } from "./suggestion.js";
 
 export const ENDPOINT_DEFAULT = "127.0.0.1:7400";
 
@@ -29,12 +37,20 @@ export interface GlobalFlags {
   readonly pins?: string;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
+  readonly field?: string;
+  readonly context?: string;
+  readonly color?: string;
+  readonly logFormat?: string;
 }
 
 export interface Settings {
   readonly endpoints: readonly string[];
   readonly tenant: Partial<Tenant>;
   readonly format: OutputFormat;
+  /** The format was asked for, not taken by default. */
+  readonly isFormatGiven: boolean;
+  /** Path of the one field that is wanted. */
+  readonly field: string | undefined;
   readonly deadlineMs: number | undefined;
   readonly requestId: string | undefined;
   readonly isVerifying: boolean;
@@ -44,26 +60,96 @@ export interface Settings {
   readonly pins: string;
   readonly isQuiet: boolean;
   readonly isVerbose: boolean;
+  /** Name of the context that is in effect. */
+  readonly context: string | undefined;
+  /** Where everything that a context can hold comes from. */
+  readonly sources: Readonly<Record<ContextKey | "context", Sourced>>;
 }
 
-/** @throws LedgerError USAGE */
-export function settingsOf(flags: GlobalFlags, env: CliIo["env"]): Settings {
-  const anchorFile = flags.anchor ?? env["AUTHLEDGER_ANCHOR"];
-  const organization = flags.org ?? env["AUTHLEDGER_ORG"];
-  const vault = flags.vault ?? env["AUTHLEDGER_VAULT"];
-  const endpoint = flags.endpoint ?? env["AUTHLEDGER_ENDPOINT"] ?? ENDPOINT_DEFAULT;
+/**
+ * @param contexts what the file of contexts holds
+ * @throws LedgerError USAGE, CONTEXT_NOT_FOUND
+ */
+export function settingsOf(
+  flags: GlobalFlags,
+  env: CliIo["env"],
+  contexts: ContextFile = NO_CONTEXTS,
+): Settings {
+  const chosen = contextSource(flags, env, contexts);
+  const sources = { context: chosen, ...sourcesOf(flags, env, namedContext(chosen, contexts)) };
+  const { organization, vault } = sources;
+  const format = flags.output ?? (env["AUTHLEDGER_OUTPUT"] || undefined);
   return {
-    endpoints: endpoint.split(",").map((one) => one.trim()),
-    tenant: { ...(organization && { organization }), ...(vault && { vault }) },
-    format: formatOf(flags.output ?? env["AUTHLEDGER_OUTPUT"] ?? "table"),
-    deadlineMs: flags.timeout === undefined ? undefined : millisecondsOf(flags.timeout),
+    endpoints: (sources.endpoint.value ?? ENDPOINT_DEFAULT).split(",").map((one) => one.trim()),
+    tenant: {
+      ...(organization.value && { organization: organization.value }),
+      ...(vault.value && { vault: vault.value }),
+    },
+    format: formatOf(format ?? "table"),
+    isFormatGiven: format !== undefined,
+    field: flags.field,
+    deadlineMs: flags.timeout === undefined ? undefined : millisecondsOf(flags.timeout, "timeout"),
     requestId: flags.requestId,
     isVerifying: flags.verify ?? (flags.anchor !== undefined || flags.trustOnFirstUse === true),
-    anchorFile,
+    anchorFile: sources.anchor.value,
     trustOnFirstUse: flags.trustOnFirstUse ?? false,
-    pins: flags.pins ?? env["AUTHLEDGER_PINS"] ?? join(stateHome(env), "authledger", "pins"),
+    pins: sources.pins.value ?? pinsDefault(env),
     isQuiet: flags.quiet ?? false,
     isVerbose: flags.verbose ?? false,
+    context: chosen.value,
+    sources,
+  };
+}
+
+function contextSource(flags: GlobalFlags, env: CliIo["env"], { current }: ContextFile): Sourced {
+  const variable = env["AUTHLEDGER_CONTEXT"] || undefined;
+  if (flags.context !== undefined) {
+    return { value: flags.context, source: "flag", sourceName: "--context" };
+  }
+  if (variable !== undefined) {
+    return { value: variable, source: "environment", sourceName: "AUTHLEDGER_CONTEXT" };
+  }
+  const sourceName = current === undefined ? "default" : "context use";
+  return { value: current, source: "default", sourceName };
+}
+
+function namedContext({ value }: Sourced, { contexts }: ContextFile): SourceInput["context"] {
+  if (value === undefined) return undefined;
+  const values = contexts.get(value);
+  if (values !== undefined) return { name: value, values };
+  const hint = suggestion(value, [...contexts.keys()]);
+  const message = `there is no context "${value.slice(0, 80)}"${hint}`;
+  throw new LedgerError("CONTEXT_NOT_FOUND", message, { details: { context: value } });
+}
+
+function sourcesOf(
+  flags: GlobalFlags,
+  env: CliIo["env"],
+  context: SourceInput["context"],
+): Readonly<Record<ContextKey, Sourced>> {
+  const input: SourceInput = {
+    flags: contextFlags(flags),
+    env,
+    context,
+    defaults: { endpoint: ENDPOINT_DEFAULT, pins: pinsDefault(env) },
+  };
+  return {
+    endpoint: sourceOf("endpoint", input),
+    organization: sourceOf("organization", input),
+    vault: sourceOf("vault", input),
+    anchor: anchorSource(input),
+    pins: sourceOf("pins", input),
+  };
+}
+
+/** The flags that a context can stand in for. */
+export function contextFlags({ endpoint, org, vault, anchor, pins }: GlobalFlags): Context {
+  return {
+    ...(endpoint !== undefined && { endpoint }),
+    ...(org !== undefined && { organization: org }),
+    ...(vault !== undefined && { vault }),
+    ...(anchor !== undefined && { anchor }),
+    ...(pins !== undefined && { pins }),
   };
 }
 
@@ -98,9 +184,9 @@ export function wholeOf(text: string, flag: string): number {
 }
 
 /** `250ms`, `5s`, `2m` or milliseconds. @throws LedgerError USAGE */
-function millisecondsOf(text: string): number {
+export function millisecondsOf(text: string, flag: string): number {
   const match = /^([0-9]{1,9})(ms|s|m)?$/.exec(text);
-  if (match === null) throw usage(`--timeout "${text}" is not a time such as 250ms, 5s or 2m`);
+  if (match === null) throw usage(`--${flag} "${text}" is not a time such as 250ms, 5s or 2m`);
   const unit = { ms: 1, s: 1_000, m: 60_000 }[match[2] ?? "ms"] ?? 1;
   return Number(match[1]) * unit;
 }
@@ -123,9 +209,11 @@ export async function readText(path: string): Promise<string> {
 function formatOf(text: string): OutputFormat {
   const found = OUTPUT_FORMATS.find((format) => format === text);
   if (found !== undefined) return found;
-  throw usage(`-o "${text}" is not one of ${OUTPUT_FORMATS.join(", ")}`);
+  const hint = suggestion(text, OUTPUT_FORMATS);
+  throw usage(`-o "${text}" is not one of ${OUTPUT_FORMATS.join(", ")}${hint}`);
 }
 
-function stateHome(env: CliIo["env"]): string {
-  return env["XDG_STATE_HOME"] ?? join(env["HOME"] ?? homedir(), ".local", "state");
+function pinsDefault(env: CliIo["env"]): string {
+  const home = env["XDG_STATE_HOME"] || join(env["HOME"] || homedir(), ".local", "state");
+  return join(home, "authledger", "pins");
 }

@@ -9,6 +9,14 @@ const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const READY = /^listening grpc=(\S+) http=(\S+) pid=([0-9]+)$/m;
 const READY_MS_MAX = 30_000;
 
+/** Contexts, pins and caches of the person who runs the tests are none of theirs. */
+const HOMELESS = {
+  HOME: "/nowhere",
+  XDG_CONFIG_HOME: "/dev/null/config",
+  XDG_STATE_HOME: "/dev/null/state",
+  XDG_CACHE_HOME: "/dev/null/cache",
+};
+
 export interface Ended {
   /** Exit code, or the signal's name. */
   readonly end: number | string;
@@ -48,7 +56,7 @@ export async function cliHere(args: readonly string[], options: CliOptions = {})
     input: (async function* () {
       yield bytes;
     })(),
-    env: { HOME: "/nowhere", ...options.env },
+    env: { ...HOMELESS, ...options.env },
     isErrTerminal: false,
     signal: new AbortController().signal,
   });
@@ -99,7 +107,7 @@ export function launch(
 ): { child: ChildProcess; ended: Promise<Ended>; output: { out: string; err: string } } {
   if (!existsSync(MAIN)) throw new Error("build first: npm run build");
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nowhere", ...env },
+    env: { PATH: process.env["PATH"] ?? "", ...HOMELESS, ...env },
     stdio: "pipe",
   });
   const output = { out: "", err: "" };
