@@ -24,6 +24,7 @@ const BENCHMARKS = new Map([
   ["memory", { packages: ["cli"] }],
   ["proofs", { packages: ["cli"] }],
   ["sdk", { packages: ["cli"] }],
+  ["vaults", { packages: ["cli"] }],
   ["roots", { packages: ["state"], withPeers: true }],
   ["store", { packages: ["store", "wal"], withPeers: true }],
 ]);

@@ -39,19 +39,27 @@ export async function startNode(directory, { cache } = {}) {
  * @returns {Promise<VaultName>}
  */
 export async function createVault(node) {
-  const service = admin.AdminServiceService;
+  const organization = await createOrganization(node);
+  const answer = await callOnce(node, vaultRequest(organization, "bench"));
+  const { vault } = admin.CreateVaultResponse.decode(answer);
+  return { organization, vault: vault?.slug ?? 0n };
+}
+
+/** Its slug. @param {{ host: string, port: number }} node */
+export async function createOrganization(node) {
   const { organization } = admin.CreateOrganizationResponse.decode(
     await callOnce(node, {
-      path: service.createOrganization.path,
+      path: admin.AdminServiceService.createOrganization.path,
       message: admin.CreateOrganizationRequest.encode({ name: "bench" }).finish(),
     }),
   );
-  const slug = organization?.slug ?? 0n;
-  const { vault } = admin.CreateVaultResponse.decode(
-    await callOnce(node, {
-      path: service.createVault.path,
-      message: admin.CreateVaultRequest.encode({ organization: slug, name: "bench" }).finish(),
-    }),
-  );
-  return { organization: slug, vault: vault?.slug ?? 0n };
+  return organization?.slug ?? 0n;
+}
+
+/** @param {bigint} organization @param {string} name */
+export function vaultRequest(organization, name) {
+  return {
+    path: admin.AdminServiceService.createVault.path,
+    message: admin.CreateVaultRequest.encode({ organization, name }).finish(),
+  };
 }
