@@ -17,6 +17,7 @@ import {
   validateOrigin,
 } from "@authledger/types";
 import { Wal, type WalStats } from "@authledger/wal";
+import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Flusher } from "./flusher.js";
 import { GroupOfOne } from "./group-of-one.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
@@ -65,6 +66,7 @@ export interface EngineStats {
   readonly appliedIndex: number;
   readonly flushedIndex: number;
   readonly branchBytes: number;
+  readonly expiry: ExpiryStats;
 }
 
 export class Engine implements EnginePort {
@@ -80,6 +82,7 @@ export class Engine implements EnginePort {
   readonly #flusher: Flusher;
   readonly #reads: Reads;
   readonly #writes: Writes;
+  readonly #expirer: Expirer;
   #stopTicking: () => void = () => undefined;
   #nextSigned = 0;
   #failure: LedgerError | undefined;
@@ -125,7 +128,15 @@ export class Engine implements EnginePort {
     this.#reads = new Reads({ state, signer: this.#signer, clock, hasher });
     const nowMs = (): number => clock.nowMs();
     const { proposer, signer } = { proposer: this.#proposer, signer: this.#signer };
-    this.#writes = new Writes({ state, proposer, signer, hasher, random, nowMs });
+    const writes = new Writes({ state, proposer, signer, hasher, random, nowMs });
+    this.#writes = writes;
+    this.#expirer = new Expirer({
+      state,
+      clock,
+      timers,
+      propose: (vault, transaction) => writes.proposeOwn(vault, GC_ACTOR, transaction),
+      onFatal: (error) => this.#die(error),
+    });
   }
 
   /**
@@ -215,6 +226,7 @@ export class Engine implements EnginePort {
       await this.#writes.initialize(id, origin);
     }
     this.#tick();
+    this.#expirer.start();
   }
 
   get identity(): NodeDirectory["identity"] {
@@ -240,6 +252,7 @@ export class Engine implements EnginePort {
       appliedIndex: this.#state.applied.index,
       flushedIndex: this.#flusher.flushedIndex,
       branchBytes: this.#state.branchBytes,
+      expiry: this.#expirer.stats(),
     };
   }
 
@@ -284,6 +297,7 @@ export class Engine implements EnginePort {
 
   async #close(): Promise<void> {
     this.#stopTicking();
+    await this.#expirer.stop();
     await this.#proposer.idle();
     if (this.#failure === undefined) {
       await this.#group.idle();
@@ -373,6 +387,7 @@ export class Engine implements EnginePort {
     this.#failure = error;
     this.#flusher.stop();
     this.#proposer.stop(stoppedBy(error));
+    void this.#expirer.stop();
     this.#deps.onFatal(error);
   }
 }

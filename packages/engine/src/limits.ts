@@ -36,3 +36,10 @@ export const SIGN_ROUND_MAX = 1_000;
 export const CHECKPOINTS_KEPT_MAX = 4_096;
 /** Entries read from the log at once when it is replayed. */
 export const REPLAY_BYTES: number = 16 * MiB;
+/** How often is looked for what has expired: it is collected within a second of its time, unless much is due at once. */
+export const EXPIRY_INTERVAL_MS = 500;
+/** Rows of the expiry index that one round looks at: some 10 ms. */
+export const EXPIRY_ROWS_MAX = 10_000;
+/** Operations and vaults of one round: four full entries, and vaults whose opening takes some 10 ms together. */
+export const EXPIRY_OPERATIONS_MAX = 4_000;
+export const EXPIRY_VAULTS_MAX = 100;

@@ -31,6 +31,7 @@ import {
   type Hasher,
   LedgerError,
   limits,
+  type Operation,
   SnowflakeGenerator,
   type TransactionRequest,
   vaultOrigin,
@@ -62,10 +63,22 @@ export interface WriteDeps {
 }
 
 const SALT_BYTES = 32;
+const NO_HASH = new Uint8Array(32);
+/** What only clients have. */
+const OWN = { clientId: "", idempotencyKey: "", reason: "" } as const;
 
 interface Decided {
   readonly outcome: Outcome;
   readonly index: number;
+}
+
+/** A transaction of the ledger's own. */
+export interface OwnTransaction {
+  readonly operationsMax: number;
+  /** Called when its turn comes. @throws LedgerError to propose nothing */
+  readonly operationsAt: (timeMs: number) => readonly Operation[];
+  /** Not before everything proposed so far is applied. */
+  readonly needsCurrentState: boolean;
 }
 
 export class Writes {
@@ -135,6 +148,28 @@ export class Writes {
     return { vault: vaultInfo(state, row), genesisHeader };
   }
 
+  /** Proposes a transaction of the ledger's own, as the expirer's; its operations are made when its turn comes. */
+  async proposeOwn(
+    vault: number,
+    actor: string,
+    { operationsMax: operations, operationsAt, needsCurrentState }: OwnTransaction,
+  ): Promise<Outcome> {
+    const make = (timeMs: number): EntryItem => ({
+      kind: "transaction",
+      vault,
+      idempotencyKey: "",
+      payloadHash: NO_HASH,
+      transaction: this.#sealer.seal(
+        this.#deps.state.vault(vault)!,
+        { operations: operationsAt(timeMs), ...OWN },
+        { sequence: 0, actor, timeMs },
+      ),
+    });
+    const bytes = operations * limits.ENTITY_KEY_BYTES_MAX;
+    const { outcome } = await this.#submit({ operations, bytes, make, needsCurrentState });
+    return outcome;
+  }
+
   /** The first entry of a cluster: its name and the system vault. */
   async initialize(clusterId: string, clusterOrigin: string): Promise<void> {
     const salt = this.#deps.random.bytes(SALT_BYTES);
@@ -173,7 +208,7 @@ export class Writes {
     deadlineAtMs: number | undefined,
   ): Promise<Decided> {
     const { hasher, state } = this.#deps;
-    const hash = request.idempotencyKey === "" ? new Uint8Array(32) : payloadHash(hasher, request);
+    const hash = request.idempotencyKey === "" ? NO_HASH : payloadHash(hasher, request);
     const make = (timeMs: number): EntryItem => ({
       kind: "transaction",
       vault: vaultId,
@@ -329,9 +364,7 @@ function systemRequest(key: string, value: Uint8Array): TransactionRequest {
   const condition = { kind: "must_not_exist" } as const;
   return {
     operations: [{ op: "set_entity", key, value, expiresAtMs: 0, condition }],
-    clientId: "",
-    idempotencyKey: "",
-    reason: "",
+    ...OWN,
   };
 }
 

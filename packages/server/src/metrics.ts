@@ -180,6 +180,11 @@ function engineMetrics(registry: Registry, stats: () => EngineStats): void {
     ["wal_bytes", "Size of the log.", (s) => s.wal.logBytes],
     ["wal_sync_p99_ms", "99th percentile of the last syncs.", (s) => s.wal.syncs.p99Ms],
     ["branch_bytes", "Memory of trie branches.", (s) => s.branchBytes],
+    ["expiry_records", "Tuples and entities with an expiry.", (s) => s.expiry.records],
+    ["expiry_due", "Expired records that the last round left for the next.", (s) => s.expiry.due],
+    ["expiry_lag_ms", "How long the first expired record has waited.", (s) => s.expiry.lagMs],
+    ["expiry_expired", "Records collected since the start.", (s) => s.expiry.expired],
+    ["expiry_refused", "Rounds that a client's write got ahead of.", (s) => s.expiry.refused],
   ];
   for (const [name, help, read] of gauges) {
     new Gauge({

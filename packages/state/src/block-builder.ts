@@ -33,6 +33,7 @@ import {
 } from "@authledger/types";
 import type { NoncedValue } from "./entry.js";
 import type { OpenVault } from "./open-vault.js";
+import { updateIndexes } from "./record-indexes.js";
 import { readU48, type Tables, transactionKey } from "./tables.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 
@@ -171,7 +172,11 @@ export class BlockBuilder {
       deltas[i] = (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
     });
     const writeLeaves = (from: number, to: number): void => {
-      for (let i = from; i < to; i++) this.#writeLeaf(changes[i]!);
+      for (let i = from; i < to; i++) {
+        const change = changes[i]!;
+        this.#writeLeaf(change);
+        updateIndexes(this.#tables, this.vault.id, change.path, change);
+      }
     };
     this.vault.trie.update(this.height, { count, paths, deltas, writeLeaves });
   }

@@ -14,17 +14,10 @@ import {
   Kind,
 } from "@authledger/proof";
 import type { AppliedState, PageStore, Pin } from "@authledger/store";
-import {
-  assert,
-  ByteReader,
-  ByteWriter,
-  type Hasher,
-  LedgerError,
-  type OperationStatus,
-  toHex,
-} from "@authledger/types";
+import { assert, type Hasher, LedgerError, type OperationStatus, toHex } from "@authledger/types";
 import { pack, unpack } from "msgpackr";
 import { BlockBuilder, type BlockPlace } from "./block-builder.js";
+import { type ClientState, clientKey, decodeClientRow, encodeClientRow } from "./client-row.js";
 import { nextDigest } from "./digest.js";
 import {
   type CreateVaultItem,
@@ -174,8 +167,13 @@ export class GroupState {
 
   /** The last sequence of a client in a vault, 0 before the first. */
   lastSequence(vault: number, clientId: string): number {
+    return this.clientState(vault, clientId)?.sequence ?? 0;
+  }
+
+  /** What a client did last in a vault; undefined before its first transaction. */
+  clientState(vault: number, clientId: string): ClientState | undefined {
     const row = this.tables.client.get(clientKey(vault, clientId));
-    return row === undefined ? 0 : new ByteReader(row, "client row").safeU64("sequence");
+    return row && decodeClientRow(row);
   }
 
   /**
@@ -312,7 +310,7 @@ export class GroupState {
       index: builder.transactionCount - 1,
       statuses,
     };
-    this.#noteClient(vault, transaction);
+    this.#noteClient(vault, transaction.clientId, remembered);
     if (key !== "") {
       const { clientId } = transaction;
       this.#idempotency.remember(vault, clientId, key, payloadHash, timeMs, remembered);
@@ -333,10 +331,9 @@ export class GroupState {
     throw preconditionFailed(result.failure);
   }
 
-  #noteClient(vault: number, { clientId, sequence }: CanonicalTransaction): void {
+  #noteClient(vault: number, clientId: string, last: ClientState): void {
     if (clientId === "") return;
-    const row = new ByteWriter(8).u64(sequence);
-    this.tables.client.put(clientKey(vault, clientId), row.view());
+    this.tables.client.put(clientKey(vault, clientId), encodeClientRow(last));
   }
 
   /** Rows of organizations follow from the system vault's entities. */
@@ -422,10 +419,6 @@ export class GroupState {
     const { kind } = this.#builder(batch, vault).run(transaction, genesis.canonical, values);
     assert(kind === "accepted", "a genesis sets records and has no conditions", { vault });
   }
-}
-
-function clientKey(vault: number, clientId: string): Uint8Array {
-  return new ByteWriter(140).u32(vault).utf8(clientId).finish();
 }
 
 const REFUSALS: ReadonlySet<string> = new Set([

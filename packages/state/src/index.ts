@@ -1,4 +1,5 @@
 /** The state machine: log entries to rows, tries, blocks and answers. Signs nothing, knows no log. */
+export type { ClientState } from "./client-row.js";
 export {
   APPLY_VERSION,
   type CreateVaultItem,
@@ -31,6 +32,7 @@ export {
   type TupleFilter,
   type TuplePage,
 } from "./reader.js";
+export { type DuePage, type DueRecord, firstExpiry, scanDue } from "./record-indexes.js";
 export type { ScrubArea, ScrubCounts, ScrubDifference } from "./scrub/difference.js";
 export { Scrub, type ScrubDeps, type ScrubPause } from "./scrub/scrub.js";
 export { type Frame, FrameReader } from "./snapshot/frames.js";

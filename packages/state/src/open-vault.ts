@@ -137,11 +137,15 @@ export class OpenVault {
    * @throws LedgerError PATH_COLLISION when another key has its path
    */
   record(key: LedgerKey, path: Uint8Array = this.paths.path(key)): LedgerRecord | undefined {
-    const row = this.#tables.leaf.get(this.rowKey(path));
-    if (row === undefined) return undefined;
-    const record = decodeRecord(recordOfRow(row).slice());
-    if (equalKeys(record.key, key)) return record;
+    const record = this.recordAt(path);
+    if (record === undefined || equalKeys(record.key, key)) return record;
     throw pathCollision();
+  }
+
+  /** The record whose leaf is at a path, expired or not. */
+  recordAt(path: Uint8Array): LedgerRecord | undefined {
+    const row = this.#tables.leaf.get(this.rowKey(path));
+    return row && decodeRecord(recordOfRow(row).slice());
   }
 
   /**

@@ -18,9 +18,11 @@
  * | 11 | header | u32 vault, u48 height | header, 244 bytes |
  * | 12 | transaction | u32 vault, u48 height, u32 index | canonical bytes (LVT1) |
  * | 13 | history | u32 vault, u8 level, u48 index | hash of a complete subtree of the history tree |
- * | 14 | client | u32 vault, client id | u64 last sequence |
+ * | 14 | client | u32 vault, client id | client-row.ts |
  * | 15 | idempotency | u32 vault, lp16 client id, key | idempotency.ts |
  * | 16 | idempotency_age | u32 vault, u48 time, u48 height, u32 index | key of the idempotency row |
+ * | 19 | expiry | u48 expires_at, u32 vault, path48 | none |
+ * | 20 | entity | u32 vault, key | none |
  */
 import type { PageStore, Table } from "@authledger/store";
 
@@ -41,6 +43,8 @@ export interface Tables {
   readonly client: Table;
   readonly idempotency: Table;
   readonly idempotencyAge: Table;
+  readonly expiry: Table;
+  readonly entity: Table;
 }
 
 /** Opens or creates all tables. */
@@ -62,6 +66,8 @@ export function openTables(store: PageStore): Tables {
     client: store.table(14, "client"),
     idempotency: store.table(15, "idempotency"),
     idempotencyAge: store.table(16, "idempotency_age"),
+    expiry: store.table(19, "expiry"),
+    entity: store.table(20, "entity"),
   };
 }
 

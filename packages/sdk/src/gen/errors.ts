@@ -328,6 +328,57 @@ export class StoreFencedError extends LedgerError {
 }
 
 /**
+ * A snapshot does not hold what it says; nothing was installed.
+ * Send again? no: it would fail again. See docs/errors.md#snapshot-corrupt
+ */
+export class SnapshotCorruptError extends LedgerError {
+  declare readonly code: "SNAPSHOT_CORRUPT";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("SNAPSHOT_CORRUPT", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is SnapshotCorruptError {
+    return hasCode(thrown, "SNAPSHOT_CORRUPT");
+  }
+}
+
+/**
+ * A snapshot is restored into a new data directory, and this one holds something.
+ * Send again? no: it would fail again. See docs/errors.md#data-dir-not-empty
+ */
+export class DataDirNotEmptyError extends LedgerError {
+  declare readonly code: "DATA_DIR_NOT_EMPTY";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("DATA_DIR_NOT_EMPTY", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is DataDirNotEmptyError {
+    return hasCode(thrown, "DATA_DIR_NOT_EMPTY");
+  }
+}
+
+/**
+ * The node ended an export: nobody took its parts, or it kept too many old pages from reuse.
+ * Send again? yes: nothing happened. See docs/errors.md#export-ended
+ */
+export class ExportEndedError extends LedgerError {
+  declare readonly code: "EXPORT_ENDED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("EXPORT_ENDED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ExportEndedError {
+    return hasCode(thrown, "EXPORT_ENDED");
+  }
+}
+
+/**
  * An invariant of the storage layer is broken.
  * Send again? no: it would fail again. See docs/errors.md#store-internal
  */

@@ -35,6 +35,7 @@ import {
   toHex,
 } from "@authledger/types";
 import { OpenVault } from "../open-vault.js";
+import { updateIndexes } from "../record-indexes.js";
 import { type Tables, u32Key } from "../tables.js";
 import type { TrieDeps } from "../trie/vault-trie.js";
 import type { VaultRow } from "../vault-rows.js";
@@ -54,6 +55,7 @@ import { TwinCheck } from "./twin-check.js";
 /** A record on its way into the tables. */
 interface Leaf extends RecordSection {
   readonly path: Uint8Array;
+  readonly after: LedgerRecord;
 }
 
 const NO_HASH = new Uint8Array(HASH_BYTES);
@@ -209,7 +211,7 @@ export class VaultRestore {
     this.#twins.add(record, section.record);
     this.#lastPath.set(path);
     this.#records++;
-    return { ...section, path };
+    return { ...section, path, after: record };
   }
 
   /** A tuple's condition lies with its authoritative direction. */
@@ -236,7 +238,7 @@ export class VaultRestore {
     this.vault.trie.update(0, { count: leaves.length, paths, deltas, writeLeaves });
   }
 
-  #writeLeaf({ path, record, stored }: Leaf): void {
+  #writeLeaf({ path, record, stored, after }: Leaf): void {
     const { leaf, value } = this.#tables;
     const { vault } = this;
     this.#row.clear();
@@ -245,6 +247,7 @@ export class VaultRestore {
     vault.leaves.leafInto(path, this.#recordHash, row, 0);
     leaf.put(vault.rowKey(path), row);
     if (stored !== undefined) value.put(vault.rowKey(path), stored);
+    updateIndexes(this.#tables, vault.id, path, { key: after.key, before: undefined, after });
   }
 
   /** Names the first bucket below `end` that is not as the header's state has it. */
