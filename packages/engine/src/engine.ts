@@ -17,6 +17,8 @@ import {
   validateOrigin,
 } from "@authledger/types";
 import { Wal, type WalStats } from "@authledger/wal";
+import { BlockFeed } from "./block-feed.js";
+import { BlockReads } from "./block-reads.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Flusher } from "./flusher.js";
 import { GroupOfOne } from "./group-of-one.js";
@@ -81,6 +83,8 @@ export class Engine implements EnginePort {
   readonly #signer: Signer;
   readonly #flusher: Flusher;
   readonly #reads: Reads;
+  readonly #blocks: BlockReads;
+  readonly #feed: BlockFeed;
   readonly #writes: Writes;
   readonly #expirer: Expirer;
   #stopTicking: () => void = () => undefined;
@@ -127,6 +131,9 @@ export class Engine implements EnginePort {
     open.onFatal = (error) => this.#die(error);
     this.#reads = new Reads({ state, signer: this.#signer, clock, hasher });
     const nowMs = (): number => clock.nowMs();
+    this.#blocks = new BlockReads({ state, hasher, nowMs });
+    this.#feed = new BlockFeed(state.applied.index, timers);
+    open.feed = this.#feed;
     const { proposer, signer } = { proposer: this.#proposer, signer: this.#signer };
     const writes = new Writes({ state, proposer, signer, hasher, random, nowMs });
     this.#writes = writes;
@@ -209,6 +216,7 @@ export class Engine implements EnginePort {
       wal,
       state,
       yield: () => deps.timers.yield(),
+      onBlocks: (index, blocks) => open.feed?.note(index, blocks),
       onApplied: () => open.afterApply(),
       room: () => open.room(),
       onSettled: () => open.proposer?.settled(),
@@ -298,6 +306,7 @@ export class Engine implements EnginePort {
   async #close(): Promise<void> {
     this.#stopTicking();
     await this.#expirer.stop();
+    this.#feed.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
     await this.#proposer.idle();
     if (this.#failure === undefined) {
       await this.#group.idle();
@@ -319,6 +328,9 @@ export class Engine implements EnginePort {
     list_tuples: (request) => this.#reads.listTuples(request),
     get_tip: (request) => this.#reads.getTip(request),
     get_block: (request) => this.#reads.getBlock(request),
+    get_block_range: (request) => this.#blocks.range(request),
+    list_changes: (request) => this.#blocks.changes(request),
+    wait_blocks: (request) => this.#feed.wait(request),
     get_checkpoint: (request) => this.#reads.getCheckpoint(request),
     get_consistency_proof: (request) => this.#reads.getConsistencyProof(request),
     get_trust_anchor: ({ vault }) => ({ anchor: this.#writes.trustAnchor(vault) }),
@@ -388,6 +400,7 @@ export class Engine implements EnginePort {
     this.#flusher.stop();
     this.#proposer.stop(stoppedBy(error));
     void this.#expirer.stop();
+    this.#feed.stop(stoppedBy(error));
     this.#deps.onFatal(error);
   }
 }

@@ -6,7 +6,7 @@
  *   INV-GROUP-2  A write is answered only after its entry is applied.
  *   INV-GROUP-3  After an entry could not be applied none is any more, and everybody who waits is told.
  */
-import type { GroupState } from "@authledger/state";
+import type { AppliedBlock, GroupState } from "@authledger/state";
 import { type GroupId, LedgerError, type NodeId } from "@authledger/types";
 import type { GroupLog, Wal } from "@authledger/wal";
 import { REPLAY_BYTES } from "./limits.js";
@@ -18,6 +18,8 @@ export interface GroupDeps {
   readonly state: GroupState;
   /** Lets everything else that is ready run first. */
   readonly yield: () => Promise<void>;
+  /** Told the blocks of each entry that was applied since the group is open. */
+  readonly onBlocks: (index: number, blocks: readonly AppliedBlock[]) => void;
   /** Told after each entry that was applied. */
   readonly onApplied: () => void;
   /** Waits until the page store can take what a long log holds. */
@@ -122,8 +124,9 @@ export class GroupOfOne {
 
   #applyNext(): void {
     const { index, entry } = this.#committed[0]!;
-    const { outcomes } = this.#deps.state.apply(index, this.#term, entry.payload);
+    const { outcomes, blocks } = this.#deps.state.apply(index, this.#term, entry.payload);
     this.#committed.shift();
+    this.#deps.onBlocks(index, blocks);
     for (const [i, outcome] of outcomes.entries()) entry.proposals[i]!.done(outcome, index);
     this.#deps.onSettled();
     this.#deps.onApplied();

@@ -1,4 +1,5 @@
 /** The turn loop of a node: proposer, log, apply, reads, flush, signer. */
+export type { Change, ChangeFilter, ChangePosition } from "@authledger/state";
 export { checkDataDirectory, type DataDirectoryReport } from "./check-data-directory.js";
 export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
 export { openNodeEngine } from "./node-engine.js";
@@ -10,10 +11,12 @@ export type {
   EnginePort,
   EngineReply,
   EngineRequest,
+  HistoryPoint,
   NodeInfo,
   OrganizationInfo,
   OrganizationStatus,
   ProveOptions,
+  StoredBlock,
   StoredEntity,
   StoredTuple,
   TransactionInclusion,

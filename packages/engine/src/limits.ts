@@ -43,3 +43,7 @@ export const EXPIRY_ROWS_MAX = 10_000;
 /** Operations and vaults of one round: four full entries, and vaults whose opening takes some 10 ms together. */
 export const EXPIRY_OPERATIONS_MAX = 4_000;
 export const EXPIRY_VAULTS_MAX = 100;
+/** Blocks of which a waiter learns one by one; 2 MiB. One that was away for longer looks at all vaults. */
+export const FEED_MOVES_MAX = 32_768;
+/** The front has one. */
+export const FEED_WAITERS_MAX = 64;

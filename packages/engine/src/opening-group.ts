@@ -1,11 +1,13 @@
 /** Ties together what is needed while the log is replayed, before the engine exists. */
 import type { LedgerError } from "@authledger/types";
+import type { BlockFeed } from "./block-feed.js";
 import type { Flusher } from "./flusher.js";
 import type { Proposer } from "./proposer.js";
 
 export class OpeningGroup {
   flusher: Flusher | undefined;
   proposer: Proposer | undefined;
+  feed: BlockFeed | undefined;
   onFatal: (error: LedgerError) => void;
   failure: LedgerError | undefined;
 

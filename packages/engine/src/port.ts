@@ -7,6 +7,7 @@
  * the front gets from `resolve_vault` and may keep, because ids are never used again. Failures arrive as
  * LedgerErrors; expected outcomes of single transactions are values.
  */
+import type { ChangeFilter, ChangePage, ChangePosition } from "@authledger/state";
 import type {
   Consistency,
   ErrorCode,
@@ -134,6 +135,23 @@ export interface NodeInfo {
   readonly vaults: number;
 }
 
+/** A block of a vault's history. */
+export interface StoredBlock {
+  readonly header: Uint8Array;
+  readonly blockHash: Uint8Array;
+  /** Canonical bytes in order; none where they were not asked for. */
+  readonly transactions: readonly Uint8Array[];
+}
+
+/** How far a vault's history goes. */
+export interface HistoryPoint {
+  /** Newest height + 1. */
+  readonly size: number;
+  /** The node's time. */
+  readonly timeMs: number;
+  readonly at: AnswerPoint;
+}
+
 /** Every call that crosses the port: its request and its reply. */
 export interface EngineCalls {
   resolve_vault: {
@@ -200,6 +218,44 @@ export interface EngineCalls {
       readonly transactions: readonly Uint8Array[];
       readonly at: AnswerPoint;
       readonly proof?: AnswerProof;
+    };
+  };
+  /** Blocks from a height on; without one none, and where the history ends. */
+  get_block_range: {
+    request: {
+      readonly vault: number;
+      readonly from?: number;
+      readonly limit: number;
+      readonly transactions: boolean;
+      /** Of all blocks together; one block is given whatever its size. */
+      readonly bytesMax: number;
+    };
+    reply: HistoryPoint & {
+      readonly blocks: readonly StoredBlock[];
+      readonly next: number;
+    };
+  };
+  /** Changes from a position on, of blocks below `end`; without a position none. */
+  list_changes: {
+    request: {
+      readonly vault: number;
+      readonly from?: ChangePosition;
+      readonly end?: number;
+      readonly filter: ChangeFilter;
+      readonly limit: number;
+    };
+    reply: HistoryPoint & ChangePage;
+  };
+  /** Waits until any vault has a new block, or for `waitMs`; without `after` it only tells the index. */
+  wait_blocks: {
+    request: { readonly after?: number; readonly waitMs: number };
+    reply: {
+      /** `after` of the next call. */
+      readonly index: number;
+      /** Vaults that have moved. */
+      readonly vaults: readonly number[];
+      /** False when others may have moved too. */
+      readonly isComplete: boolean;
     };
   };
   get_checkpoint: {

@@ -7,6 +7,7 @@ import type { EnginePort } from "@authledger/engine";
 import { admin, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
+import { BlockService } from "./block-service.js";
 import type { FrameDeps } from "./call-frame.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { addFramedService } from "./framed-service.js";
@@ -89,11 +90,13 @@ function addServices(
     handlers: new WriteService(services).handlers,
   };
   const reads = new ReadService(services);
+  const blocks = new BlockService(services);
   const readService = {
     name: "ReadService",
     definition: read.ReadServiceService,
-    requests: reads.requests,
-    handlers: reads.handlers,
+    requests: { ...reads.requests, ...blocks.requests },
+    handlers: { ...reads.handlers, ...blocks.handlers },
+    streams: blocks.streams,
   };
   const adminService = {
     name: "AdminService",

@@ -9,6 +9,7 @@ import {
   validateResource,
   validateSubject,
 } from "@authledger/types";
+import type { BlockMethod } from "./block-service.js";
 import { type Decoders, strict } from "./call-frame.js";
 import {
   checkCount,
@@ -53,7 +54,7 @@ export class ReadService {
     this.#deps = deps;
   }
 
-  readonly requests: Decoders<read.ReadServiceService> = {
+  readonly requests: Omit<Decoders<read.ReadServiceService>, BlockMethod> = {
     read: strict(read.ReadRequest),
     batchRead: strict(read.BatchReadRequest),
     check: this.#checks.decode,

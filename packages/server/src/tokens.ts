@@ -57,7 +57,7 @@ export class PageTokens {
   }
 
   /** The position; undefined for the empty token of a first page. @throws LedgerError PAGE_TOKEN_INVALID */
-  decode(query: string, token: Uint8Array): Uint8Array | undefined {
+  decode(query: string, token: Uint8Array, field = "page_token"): Uint8Array | undefined {
     if (token.length === 0) return undefined;
     const position = token.slice(1, -MAC_BYTES);
     const mac = token.slice(-MAC_BYTES);
@@ -66,9 +66,8 @@ export class PageTokens {
       token.length > 1 + MAC_BYTES &&
       timingSafeEqual(mac, this.#mac(query, position));
     if (isOurs) return position;
-    throw new LedgerError("PAGE_TOKEN_INVALID", "the page token is not one of this query", {
-      details: { field: "page_token" },
-    });
+    const message = `the ${field.replace("_", " ")} is not one of this query`;
+    throw new LedgerError("PAGE_TOKEN_INVALID", message, { details: { field } });
   }
 
   #mac(query: string, position: Uint8Array): Buffer {

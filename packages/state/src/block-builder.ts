@@ -35,6 +35,7 @@ import type { NoncedValue } from "./entry.js";
 import type { OpenVault } from "./open-vault.js";
 import { updateIndexes } from "./record-indexes.js";
 import { readU48, type Tables, transactionKey } from "./tables.js";
+import { encodeTransactionRow, type TransactionRow } from "./transaction-row.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 
 /** Where a block stands in the log. */
@@ -59,7 +60,7 @@ export class BlockBuilder {
   readonly #tables: Tables;
   readonly #hasher: Hasher;
   readonly #executor: BlockExecutor;
-  readonly #transactions: Uint8Array[] = [];
+  readonly #transactions: TransactionRow[] = [];
   /** Values of the keys that accepted transactions wrote last. */
   readonly #values = new Map<string, NoncedValue>();
   /** Paths of the keys that were read, by identity. */
@@ -99,7 +100,7 @@ export class BlockBuilder {
     });
     const result = this.#executor.run(transaction);
     if (result.kind === "accepted") {
-      this.#transactions.push(canonical.slice());
+      this.#transactions.push({ statuses: result.statuses, canonical: canonical.slice() });
       for (const [key, value] of values) this.#values.set(key, value);
     }
     return result;
@@ -182,14 +183,15 @@ export class BlockBuilder {
   }
 
   #writeTransactions(): void {
-    this.#transactions.forEach((canonical, i) => {
-      this.#tables.transaction.put(transactionKey(this.vault.id, this.height, i), canonical);
+    this.#transactions.forEach((row, i) => {
+      const key = transactionKey(this.vault.id, this.height, i);
+      this.#tables.transaction.put(key, encodeTransactionRow(row));
     });
   }
 
   #header(changes: readonly PathChange[]): Uint8Array {
     const { vault } = this;
-    const hashes = this.#transactions.map((canonical) => leafHash(this.#hasher, canonical));
+    const hashes = this.#transactions.map(({ canonical }) => leafHash(this.#hasher, canonical));
     const { trie } = vault;
     return encodeHeader({
       bothDirections: true,

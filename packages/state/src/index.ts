@@ -1,4 +1,14 @@
 /** The state machine: log entries to rows, tries, blocks and answers. Signs nothing, knows no log. */
+
+export {
+  type Change,
+  type ChangeFilter,
+  type ChangeKind,
+  type ChangePage,
+  type ChangePosition,
+  type ChangeTarget,
+  listChanges,
+} from "./changes.js";
 export type { ClientState } from "./client-row.js";
 export {
   APPLY_VERSION,

@@ -17,9 +17,10 @@ import {
   tupleKey,
   tupleOfKey,
 } from "@authledger/proof";
-import { compareBytes, type Tuple } from "@authledger/types";
+import { compareBytes, LedgerError, type Tuple } from "@authledger/types";
 import type { OpenVault } from "./open-vault.js";
-import { type Tables, transactionKey } from "./tables.js";
+import { readU32, readU48, type Tables, transactionKey } from "./tables.js";
+import { canonicalOfRow } from "./transaction-row.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 
 /** Rows that one page of a list looks at, at most: a filter that matches little must not stop the engine. */
@@ -153,7 +154,27 @@ function matching(
   };
 }
 
-/** The canonical transactions of a block. */
+/**
+ * A stored transaction of an existing block, as a view.
+ * @throws LedgerError HEIGHT_UNAVAILABLE when retention has removed it
+ */
+export function transactionRow(
+  vault: OpenVault,
+  tables: Tables,
+  height: number,
+  index: number,
+): Uint8Array {
+  const key = transactionKey(vault.id, height, index);
+  const row = tables.transaction.get(key);
+  if (row !== undefined) return row;
+  const cursor = tables.transaction.cursor();
+  const isMore = cursor.seek(key) && readU32(cursor.key) === vault.id;
+  const oldest = isMore ? readU48(cursor.key, 4) : vault.size;
+  const message = `the transactions of block ${height} have been removed by retention; those from height ${oldest} on are there`;
+  throw new LedgerError("HEIGHT_UNAVAILABLE", message, { details: { height, oldest } });
+}
+
+/** The canonical transactions of a block. @throws LedgerError HEIGHT_UNAVAILABLE */
 export function blockTransactions(
   vault: OpenVault,
   tables: Tables,
@@ -161,6 +182,6 @@ export function blockTransactions(
   count: number,
 ): Uint8Array[] {
   return Array.from({ length: count }, (_, i) =>
-    tables.transaction.get(transactionKey(vault.id, height, i))!.slice(),
+    canonicalOfRow(transactionRow(vault, tables, height, i)).slice(),
   );
 }

@@ -16,7 +16,7 @@
  * | 9 | branch | branch-row.ts | branch-row.ts |
  * | 10 | bucket | u32 vault, u8 bucket | u32 leaves, root32 |
  * | 11 | header | u32 vault, u48 height | header, 244 bytes |
- * | 12 | transaction | u32 vault, u48 height, u32 index | canonical bytes (LVT1) |
+ * | 12 | transaction | u32 vault, u48 height, u32 index | transaction-row.ts |
  * | 13 | history | u32 vault, u8 level, u48 index | hash of a complete subtree of the history tree |
  * | 14 | client | u32 vault, client id | client-row.ts |
  * | 15 | idempotency | u32 vault, lp16 client id, key | idempotency.ts |

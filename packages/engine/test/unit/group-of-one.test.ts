@@ -74,6 +74,7 @@ async function openGroup(): Promise<Scene> {
     state: new NotingState(seen) as unknown as GroupState,
     yield: settle,
     room: async () => undefined,
+    onBlocks: () => undefined,
     onApplied: () => scene.onApplied(),
     onSettled: () => seen.push("settled"),
     onFatal: (error) => fatal.push(error),

@@ -127,6 +127,21 @@ export class FakeEngine implements EnginePort {
         ...(prove && { proof: FAKE_PROOF }),
       };
     },
+    get_block_range: ({ vault, from = 0 }) => ({
+      blocks: [],
+      next: from,
+      size: this.#at(vault).height + 1,
+      timeMs: 0,
+      at: this.#at(vault),
+    }),
+    list_changes: ({ vault, from }) => ({
+      changes: [],
+      next: from ?? { height: 0, index: 0, operation: 0 },
+      size: this.#at(vault).height + 1,
+      timeMs: 0,
+      at: this.#at(vault),
+    }),
+    wait_blocks: ({ after = 0 }) => ({ index: after, vaults: [], isComplete: true }),
     get_checkpoint: ({ vault, trustedSize }) => ({
       checkpoint: "a note\n",
       consistencyProof: trustedSize === 0 ? [] : [new Uint8Array([5])],

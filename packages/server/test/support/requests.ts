@@ -33,6 +33,11 @@ export const GOOD_CALLS: readonly GoodCall[] = [
     request: (t) => ({ ...t, fromSize: 1n, toSize: 2n }),
   },
   {
+    method: ["read", "getBlockRange"],
+    request: (t) => ({ ...t, fromHeight: 0n, limit: 0, transactions: false }),
+  },
+  { method: ["read", "listChanges"], request: (t) => ({ ...t, ...PAGE, fromHeight: 0n }) },
+  {
     method: ["write", "write"],
     request: (t) => ({ ...t, transaction: transaction([createTuple()]), prove: false }),
   },

@@ -10,6 +10,7 @@ import {
 } from "@authledger/proof";
 import { equalBytes, type Hasher, LedgerError } from "@authledger/types";
 import { heightKey, historyKey, type Tables, u32Key } from "../tables.js";
+import { canonicalOfRow } from "../transaction-row.js";
 import type { VaultRow } from "../vault-rows.js";
 import type { Finding, ScrubCounts } from "./difference.js";
 import { rowsUnder, type ScrubView } from "./scrub-view.js";
@@ -134,7 +135,7 @@ export class HistoryScrubber {
       view(tables.transaction),
       heightKey(this.#vault.id, height),
     )) {
-      hashes.push(leafHash(hasher, value));
+      hashes.push(leafHash(hasher, canonicalOfRow(value)));
       counts.transactions++;
       yield;
     }

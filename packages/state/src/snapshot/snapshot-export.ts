@@ -22,6 +22,7 @@ import {
   transactionKey,
   u32Key,
 } from "../tables.js";
+import { canonicalOfRow } from "../transaction-row.js";
 import { leafKeyBuffer, recordOfRow } from "../trie/leaf-row.js";
 import { FRAME_BYTES, FrameType, FrameWriter, SNAPSHOT_MAGIC } from "./frames.js";
 import {
@@ -181,7 +182,7 @@ function bodiesOf(cursor: Cursor, vault: number, height: number, count: number):
   for (; ok && bodies.length < count; ok = cursor.next()) {
     const { key } = cursor;
     if (readU32(key) !== vault || readU48(key, 4) !== height) break;
-    bodies.push(cursor.value.slice());
+    bodies.push(canonicalOfRow(cursor.value).slice());
   }
   assert(bodies.length === 0 || bodies.length === count, "a block's transactions stay together", {
     vault,

@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -19,6 +21,128 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Consistency, Entity, Proof, Prove, Relationship, Tuple } from "./common.js";
+
+export const ChangeKind = {
+  CHANGE_KIND_UNSPECIFIED: 0,
+  CHANGE_KIND_CREATED: 1,
+  /** CHANGE_KIND_REPLACED - Was there, with another content. */
+  CHANGE_KIND_REPLACED: 2,
+  CHANGE_KIND_DELETED: 3,
+  /** CHANGE_KIND_EXPIRED - Collected after its expiry. */
+  CHANGE_KIND_EXPIRED: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ChangeKind = typeof ChangeKind[keyof typeof ChangeKind];
+
+export namespace ChangeKind {
+  export type CHANGE_KIND_UNSPECIFIED = typeof ChangeKind.CHANGE_KIND_UNSPECIFIED;
+  export type CHANGE_KIND_CREATED = typeof ChangeKind.CHANGE_KIND_CREATED;
+  export type CHANGE_KIND_REPLACED = typeof ChangeKind.CHANGE_KIND_REPLACED;
+  export type CHANGE_KIND_DELETED = typeof ChangeKind.CHANGE_KIND_DELETED;
+  export type CHANGE_KIND_EXPIRED = typeof ChangeKind.CHANGE_KIND_EXPIRED;
+  export type UNRECOGNIZED = typeof ChangeKind.UNRECOGNIZED;
+}
+
+export function changeKindFromJSON(object: any): ChangeKind {
+  switch (object) {
+    case 0:
+    case "CHANGE_KIND_UNSPECIFIED":
+      return ChangeKind.CHANGE_KIND_UNSPECIFIED;
+    case 1:
+    case "CHANGE_KIND_CREATED":
+      return ChangeKind.CHANGE_KIND_CREATED;
+    case 2:
+    case "CHANGE_KIND_REPLACED":
+      return ChangeKind.CHANGE_KIND_REPLACED;
+    case 3:
+    case "CHANGE_KIND_DELETED":
+      return ChangeKind.CHANGE_KIND_DELETED;
+    case 4:
+    case "CHANGE_KIND_EXPIRED":
+      return ChangeKind.CHANGE_KIND_EXPIRED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return ChangeKind.UNRECOGNIZED;
+  }
+}
+
+export function changeKindToJSON(object: ChangeKind): string {
+  switch (object) {
+    case ChangeKind.CHANGE_KIND_UNSPECIFIED:
+      return "CHANGE_KIND_UNSPECIFIED";
+    case ChangeKind.CHANGE_KIND_CREATED:
+      return "CHANGE_KIND_CREATED";
+    case ChangeKind.CHANGE_KIND_REPLACED:
+      return "CHANGE_KIND_REPLACED";
+    case ChangeKind.CHANGE_KIND_DELETED:
+      return "CHANGE_KIND_DELETED";
+    case ChangeKind.CHANGE_KIND_EXPIRED:
+      return "CHANGE_KIND_EXPIRED";
+    case ChangeKind.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export const WatchState = {
+  WATCH_STATE_UNSPECIFIED: 0,
+  /** WATCH_STATE_HISTORY - Gives what was there before the watch began. */
+  WATCH_STATE_HISTORY: 1,
+  /** WATCH_STATE_LIVE - Gives what comes, as it comes. */
+  WATCH_STATE_LIVE: 2,
+  /** WATCH_STATE_LAGGING - Was live, and its client did not take what came in time. Nothing is lost: it catches up and is live again. */
+  WATCH_STATE_LAGGING: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type WatchState = typeof WatchState[keyof typeof WatchState];
+
+export namespace WatchState {
+  export type WATCH_STATE_UNSPECIFIED = typeof WatchState.WATCH_STATE_UNSPECIFIED;
+  export type WATCH_STATE_HISTORY = typeof WatchState.WATCH_STATE_HISTORY;
+  export type WATCH_STATE_LIVE = typeof WatchState.WATCH_STATE_LIVE;
+  export type WATCH_STATE_LAGGING = typeof WatchState.WATCH_STATE_LAGGING;
+  export type UNRECOGNIZED = typeof WatchState.UNRECOGNIZED;
+}
+
+export function watchStateFromJSON(object: any): WatchState {
+  switch (object) {
+    case 0:
+    case "WATCH_STATE_UNSPECIFIED":
+      return WatchState.WATCH_STATE_UNSPECIFIED;
+    case 1:
+    case "WATCH_STATE_HISTORY":
+      return WatchState.WATCH_STATE_HISTORY;
+    case 2:
+    case "WATCH_STATE_LIVE":
+      return WatchState.WATCH_STATE_LIVE;
+    case 3:
+    case "WATCH_STATE_LAGGING":
+      return WatchState.WATCH_STATE_LAGGING;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return WatchState.UNRECOGNIZED;
+  }
+}
+
+export function watchStateToJSON(object: WatchState): string {
+  switch (object) {
+    case WatchState.WATCH_STATE_UNSPECIFIED:
+      return "WATCH_STATE_UNSPECIFIED";
+    case WatchState.WATCH_STATE_HISTORY:
+      return "WATCH_STATE_HISTORY";
+    case WatchState.WATCH_STATE_LIVE:
+      return "WATCH_STATE_LIVE";
+    case WatchState.WATCH_STATE_LAGGING:
+      return "WATCH_STATE_LAGGING";
+    case WatchState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
 
 export interface ReadRequest {
   organization: bigint;
@@ -189,6 +313,167 @@ export interface GetConsistencyProofRequest {
 
 export interface GetConsistencyProofResponse {
   proof: Uint8Array[];
+}
+
+export interface Block {
+  /** 244 bytes. */
+  header: Uint8Array;
+  /** SHA-256(0x00 || header). */
+  blockHash: Uint8Array;
+  /** Canonical bytes (LVT1) in order; none unless they were asked for. */
+  transactions: Uint8Array[];
+}
+
+export interface GetBlockRangeRequest {
+  organization: bigint;
+  vault: bigint;
+  fromHeight: bigint;
+  /** At most 1,000; 0 = 100. Fewer are given where they would take more than 4 MiB. */
+  limit: number;
+  transactions: boolean;
+}
+
+export interface GetBlockRangeResponse {
+  blocks: Block[];
+  /** Where the next range begins; tip_height + 1 when nothing is left. */
+  nextHeight: bigint;
+  tipHeight: bigint;
+  token: Uint8Array;
+}
+
+/**
+ * Which changes are wanted. Fields of tuples select tuples, the prefix selects entities, both select both; an empty
+ * filter selects everything.
+ */
+export interface ChangeFilter {
+  /** `document` of `document:budget`. */
+  resourceType?: string | undefined;
+  resource?: string | undefined;
+  relation?: string | undefined;
+  subject?:
+    | string
+    | undefined;
+  /** `group` of `group:eng#member`. */
+  subjectType?: string | undefined;
+  entityKeyPrefix?: string | undefined;
+}
+
+export interface Change {
+  kind: ChangeKind;
+  target?: { $case: "tuple"; value: Change_TupleChange } | { $case: "entity"; value: Change_EntityChange } | {
+    $case: "record";
+    value: Change_RecordChange;
+  } | undefined;
+  height: bigint;
+  /** Of the transaction in its block, and of the operation in its transaction. */
+  transactionIndex: number;
+  operationIndex: number;
+  /** The block's time. */
+  timeMs: bigint;
+  transactionId: Uint8Array;
+  actor: string;
+  reason: string;
+}
+
+export interface Change_TupleChange {
+  tuple?:
+    | Tuple
+    | undefined;
+  /** 0 = never. Of an expired tuple: when it expired. */
+  expiresAtMs: bigint;
+}
+
+export interface Change_EntityChange {
+  key: string;
+  expiresAtMs: bigint;
+  /** Length and digest of the new value, as they are committed; absent where there is none. */
+  valueLength: number;
+  valueDigest: Uint8Array;
+}
+
+/** A record of the ledger itself, such as its policy. */
+export interface Change_RecordChange {
+  partition: string;
+  group: string;
+  item: string;
+}
+
+export interface ListChangesRequest {
+  organization: bigint;
+  vault: bigint;
+  filter?:
+    | ChangeFilter
+    | undefined;
+  /** The first block that is looked at. */
+  fromHeight: bigint;
+  /** The last one; absent = the newest. */
+  toHeight?:
+    | bigint
+    | undefined;
+  /** At most 1,000; 0 = 100. A page may have fewer changes, or none, and not be the last. */
+  pageSize: number;
+  pageToken: Uint8Array;
+}
+
+export interface ListChangesResponse {
+  changes: Change[];
+  /** Empty on the last page. */
+  nextPageToken: Uint8Array;
+  /** Every change below this height has been given. */
+  nextHeight: bigint;
+  tipHeight: bigint;
+  token: Uint8Array;
+}
+
+/** Where a watch is. Comes with every message, and alone as a heartbeat. */
+export interface WatchProgress {
+  state: WatchState;
+  /** Everything below this height has been given: a watch that begins here misses nothing. */
+  nextHeight: bigint;
+  tipHeight: bigint;
+  /** The node's time. */
+  timeMs: bigint;
+}
+
+export interface WatchBlocksRequest {
+  organization: bigint;
+  vault: bigint;
+  /** The first block that is wanted; absent = the next one to come. */
+  fromHeight?: bigint | undefined;
+  transactions: boolean;
+  /** 1,000 to 60,000; 0 = 5,000. */
+  heartbeatMs: number;
+}
+
+export interface WatchBlocksResponse {
+  /** In order and without a gap. */
+  blocks: Block[];
+  progress?: WatchProgress | undefined;
+}
+
+export interface WatchChangesRequest {
+  organization: bigint;
+  vault: bigint;
+  filter?: ChangeFilter | undefined;
+  start?:
+    | //
+    /** The first block that is looked at. */
+    { $case: "fromHeight"; value: bigint }
+    | //
+    /** resume_token of an earlier watch with this filter. */
+    { $case: "resumeToken"; value: Uint8Array }
+    | undefined;
+  /** 1,000 to 60,000; 0 = 5,000. */
+  heartbeatMs: number;
+}
+
+export interface WatchChangesResponse {
+  changes: Change[];
+  progress?:
+    | WatchProgress
+    | undefined;
+  /** A watch that begins with it goes on behind the last change of this message. */
+  resumeToken: Uint8Array;
 }
 
 function createBaseReadRequest(): ReadRequest {
@@ -2688,6 +2973,2203 @@ export const GetConsistencyProofResponse: MessageFns<GetConsistencyProofResponse
   },
 };
 
+function createBaseBlock(): Block {
+  return { header: new Uint8Array(0), blockHash: new Uint8Array(0), transactions: [] };
+}
+
+export const Block: MessageFns<Block> = {
+  encode(message: Block, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header.length !== 0) {
+      writer.uint32(10).bytes(message.header);
+    }
+    if (message.blockHash.length !== 0) {
+      writer.uint32(18).bytes(message.blockHash);
+    }
+    for (const v of message.transactions) {
+      writer.uint32(26).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Block {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBlock();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.blockHash = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.transactions.push(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Block {
+    return {
+      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
+      blockHash: isSet(object.blockHash)
+        ? bytesFromBase64(object.blockHash)
+        : isSet(object.block_hash)
+        ? bytesFromBase64(object.block_hash)
+        : new Uint8Array(0),
+      transactions: globalThis.Array.isArray(object?.transactions)
+        ? object.transactions.map((e: any) => bytesFromBase64(e))
+        : [],
+    };
+  },
+
+  toJSON(message: Block): unknown {
+    const obj: any = {};
+    if (message.header.length !== 0) {
+      obj.header = base64FromBytes(message.header);
+    }
+    if (message.blockHash.length !== 0) {
+      obj.blockHash = base64FromBytes(message.blockHash);
+    }
+    if (message.transactions?.length) {
+      obj.transactions = message.transactions.map((e) => base64FromBytes(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Block>, I>>(base?: I): Block {
+    return Block.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Block>, I>>(object: I): Block {
+    const message = createBaseBlock();
+    message.header = object.header ?? new Uint8Array(0);
+    message.blockHash = object.blockHash ?? new Uint8Array(0);
+    message.transactions = object.transactions?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGetBlockRangeRequest(): GetBlockRangeRequest {
+  return { organization: 0n, vault: 0n, fromHeight: 0n, limit: 0, transactions: false };
+}
+
+export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
+  encode(message: GetBlockRangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.fromHeight !== 0n) {
+      if (BigInt.asUintN(64, message.fromHeight) !== message.fromHeight) {
+        throw new globalThis.Error("value provided for field message.fromHeight of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.fromHeight);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(32).uint32(message.limit);
+    }
+    if (message.transactions !== false) {
+      writer.uint32(40).bool(message.transactions);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBlockRangeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBlockRangeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fromHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.transactions = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetBlockRangeRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      fromHeight: isSet(object.fromHeight)
+        ? BigInt(object.fromHeight)
+        : isSet(object.from_height)
+        ? BigInt(object.from_height)
+        : 0n,
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+      transactions: isSet(object.transactions) ? globalThis.Boolean(object.transactions) : false,
+    };
+  },
+
+  toJSON(message: GetBlockRangeRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.fromHeight !== 0n) {
+      obj.fromHeight = message.fromHeight.toString();
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    if (message.transactions !== false) {
+      obj.transactions = message.transactions;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetBlockRangeRequest>, I>>(base?: I): GetBlockRangeRequest {
+    return GetBlockRangeRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetBlockRangeRequest>, I>>(object: I): GetBlockRangeRequest {
+    const message = createBaseGetBlockRangeRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.fromHeight = (object.fromHeight !== undefined && object.fromHeight !== null)
+      ? BigInt(object.fromHeight)
+      : 0n;
+    message.limit = object.limit ?? 0;
+    message.transactions = object.transactions ?? false;
+    return message;
+  },
+};
+
+function createBaseGetBlockRangeResponse(): GetBlockRangeResponse {
+  return { blocks: [], nextHeight: 0n, tipHeight: 0n, token: new Uint8Array(0) };
+}
+
+export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
+  encode(message: GetBlockRangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.blocks) {
+      Block.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextHeight !== 0n) {
+      if (BigInt.asUintN(64, message.nextHeight) !== message.nextHeight) {
+        throw new globalThis.Error("value provided for field message.nextHeight of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.nextHeight);
+    }
+    if (message.tipHeight !== 0n) {
+      if (BigInt.asUintN(64, message.tipHeight) !== message.tipHeight) {
+        throw new globalThis.Error("value provided for field message.tipHeight of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.tipHeight);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(34).bytes(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBlockRangeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBlockRangeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.blocks.push(Block.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.nextHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tipHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetBlockRangeResponse {
+    return {
+      blocks: globalThis.Array.isArray(object?.blocks) ? object.blocks.map((e: any) => Block.fromJSON(e)) : [],
+      nextHeight: isSet(object.nextHeight)
+        ? BigInt(object.nextHeight)
+        : isSet(object.next_height)
+        ? BigInt(object.next_height)
+        : 0n,
+      tipHeight: isSet(object.tipHeight)
+        ? BigInt(object.tipHeight)
+        : isSet(object.tip_height)
+        ? BigInt(object.tip_height)
+        : 0n,
+      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: GetBlockRangeResponse): unknown {
+    const obj: any = {};
+    if (message.blocks?.length) {
+      obj.blocks = message.blocks.map((e) => Block.toJSON(e));
+    }
+    if (message.nextHeight !== 0n) {
+      obj.nextHeight = message.nextHeight.toString();
+    }
+    if (message.tipHeight !== 0n) {
+      obj.tipHeight = message.tipHeight.toString();
+    }
+    if (message.token.length !== 0) {
+      obj.token = base64FromBytes(message.token);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetBlockRangeResponse>, I>>(base?: I): GetBlockRangeResponse {
+    return GetBlockRangeResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetBlockRangeResponse>, I>>(object: I): GetBlockRangeResponse {
+    const message = createBaseGetBlockRangeResponse();
+    message.blocks = object.blocks?.map((e) => Block.fromPartial(e)) || [];
+    message.nextHeight = (object.nextHeight !== undefined && object.nextHeight !== null)
+      ? BigInt(object.nextHeight)
+      : 0n;
+    message.tipHeight = (object.tipHeight !== undefined && object.tipHeight !== null) ? BigInt(object.tipHeight) : 0n;
+    message.token = object.token ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseChangeFilter(): ChangeFilter {
+  return {
+    resourceType: undefined,
+    resource: undefined,
+    relation: undefined,
+    subject: undefined,
+    subjectType: undefined,
+    entityKeyPrefix: undefined,
+  };
+}
+
+export const ChangeFilter: MessageFns<ChangeFilter> = {
+  encode(message: ChangeFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resourceType !== undefined) {
+      writer.uint32(10).string(message.resourceType);
+    }
+    if (message.resource !== undefined) {
+      writer.uint32(18).string(message.resource);
+    }
+    if (message.relation !== undefined) {
+      writer.uint32(26).string(message.relation);
+    }
+    if (message.subject !== undefined) {
+      writer.uint32(34).string(message.subject);
+    }
+    if (message.subjectType !== undefined) {
+      writer.uint32(42).string(message.subjectType);
+    }
+    if (message.entityKeyPrefix !== undefined) {
+      writer.uint32(50).string(message.entityKeyPrefix);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeFilter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resourceType = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.relation = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.subjectType = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.entityKeyPrefix = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ChangeFilter {
+    return {
+      resourceType: isSet(object.resourceType)
+        ? globalThis.String(object.resourceType)
+        : isSet(object.resource_type)
+        ? globalThis.String(object.resource_type)
+        : undefined,
+      resource: isSet(object.resource) ? globalThis.String(object.resource) : undefined,
+      relation: isSet(object.relation) ? globalThis.String(object.relation) : undefined,
+      subject: isSet(object.subject) ? globalThis.String(object.subject) : undefined,
+      subjectType: isSet(object.subjectType)
+        ? globalThis.String(object.subjectType)
+        : isSet(object.subject_type)
+        ? globalThis.String(object.subject_type)
+        : undefined,
+      entityKeyPrefix: isSet(object.entityKeyPrefix)
+        ? globalThis.String(object.entityKeyPrefix)
+        : isSet(object.entity_key_prefix)
+        ? globalThis.String(object.entity_key_prefix)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ChangeFilter): unknown {
+    const obj: any = {};
+    if (message.resourceType !== undefined) {
+      obj.resourceType = message.resourceType;
+    }
+    if (message.resource !== undefined) {
+      obj.resource = message.resource;
+    }
+    if (message.relation !== undefined) {
+      obj.relation = message.relation;
+    }
+    if (message.subject !== undefined) {
+      obj.subject = message.subject;
+    }
+    if (message.subjectType !== undefined) {
+      obj.subjectType = message.subjectType;
+    }
+    if (message.entityKeyPrefix !== undefined) {
+      obj.entityKeyPrefix = message.entityKeyPrefix;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ChangeFilter>, I>>(base?: I): ChangeFilter {
+    return ChangeFilter.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ChangeFilter>, I>>(object: I): ChangeFilter {
+    const message = createBaseChangeFilter();
+    message.resourceType = object.resourceType ?? undefined;
+    message.resource = object.resource ?? undefined;
+    message.relation = object.relation ?? undefined;
+    message.subject = object.subject ?? undefined;
+    message.subjectType = object.subjectType ?? undefined;
+    message.entityKeyPrefix = object.entityKeyPrefix ?? undefined;
+    return message;
+  },
+};
+
+function createBaseChange(): Change {
+  return {
+    kind: 0,
+    target: undefined,
+    height: 0n,
+    transactionIndex: 0,
+    operationIndex: 0,
+    timeMs: 0n,
+    transactionId: new Uint8Array(0),
+    actor: "",
+    reason: "",
+  };
+}
+
+export const Change: MessageFns<Change> = {
+  encode(message: Change, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    switch (message.target?.$case) {
+      case "tuple":
+        Change_TupleChange.encode(message.target.value, writer.uint32(18).fork()).join();
+        break;
+      case "entity":
+        Change_EntityChange.encode(message.target.value, writer.uint32(26).fork()).join();
+        break;
+      case "record":
+        Change_RecordChange.encode(message.target.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    if (message.height !== 0n) {
+      if (BigInt.asUintN(64, message.height) !== message.height) {
+        throw new globalThis.Error("value provided for field message.height of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.height);
+    }
+    if (message.transactionIndex !== 0) {
+      writer.uint32(48).uint32(message.transactionIndex);
+    }
+    if (message.operationIndex !== 0) {
+      writer.uint32(56).uint32(message.operationIndex);
+    }
+    if (message.timeMs !== 0n) {
+      if (BigInt.asUintN(64, message.timeMs) !== message.timeMs) {
+        throw new globalThis.Error("value provided for field message.timeMs of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.timeMs);
+    }
+    if (message.transactionId.length !== 0) {
+      writer.uint32(74).bytes(message.transactionId);
+    }
+    if (message.actor !== "") {
+      writer.uint32(82).string(message.actor);
+    }
+    if (message.reason !== "") {
+      writer.uint32(90).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Change {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.target = { $case: "tuple", value: Change_TupleChange.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.target = { $case: "entity", value: Change_EntityChange.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.target = { $case: "record", value: Change_RecordChange.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.height = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.transactionIndex = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.operationIndex = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.timeMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.transactionId = reader.bytes();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Change {
+    return {
+      kind: isSet(object.kind) ? changeKindFromJSON(object.kind) : 0,
+      target: isSet(object.tuple)
+        ? { $case: "tuple", value: Change_TupleChange.fromJSON(object.tuple) }
+        : isSet(object.entity)
+        ? { $case: "entity", value: Change_EntityChange.fromJSON(object.entity) }
+        : isSet(object.record)
+        ? { $case: "record", value: Change_RecordChange.fromJSON(object.record) }
+        : undefined,
+      height: isSet(object.height) ? BigInt(object.height) : 0n,
+      transactionIndex: isSet(object.transactionIndex)
+        ? globalThis.Number(object.transactionIndex)
+        : isSet(object.transaction_index)
+        ? globalThis.Number(object.transaction_index)
+        : 0,
+      operationIndex: isSet(object.operationIndex)
+        ? globalThis.Number(object.operationIndex)
+        : isSet(object.operation_index)
+        ? globalThis.Number(object.operation_index)
+        : 0,
+      timeMs: isSet(object.timeMs) ? BigInt(object.timeMs) : isSet(object.time_ms) ? BigInt(object.time_ms) : 0n,
+      transactionId: isSet(object.transactionId)
+        ? bytesFromBase64(object.transactionId)
+        : isSet(object.transaction_id)
+        ? bytesFromBase64(object.transaction_id)
+        : new Uint8Array(0),
+      actor: isSet(object.actor) ? globalThis.String(object.actor) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Change): unknown {
+    const obj: any = {};
+    if (message.kind !== 0) {
+      obj.kind = changeKindToJSON(message.kind);
+    }
+    if (message.target?.$case === "tuple") {
+      obj.tuple = Change_TupleChange.toJSON(message.target.value);
+    } else if (message.target?.$case === "entity") {
+      obj.entity = Change_EntityChange.toJSON(message.target.value);
+    } else if (message.target?.$case === "record") {
+      obj.record = Change_RecordChange.toJSON(message.target.value);
+    }
+    if (message.height !== 0n) {
+      obj.height = message.height.toString();
+    }
+    if (message.transactionIndex !== 0) {
+      obj.transactionIndex = Math.round(message.transactionIndex);
+    }
+    if (message.operationIndex !== 0) {
+      obj.operationIndex = Math.round(message.operationIndex);
+    }
+    if (message.timeMs !== 0n) {
+      obj.timeMs = message.timeMs.toString();
+    }
+    if (message.transactionId.length !== 0) {
+      obj.transactionId = base64FromBytes(message.transactionId);
+    }
+    if (message.actor !== "") {
+      obj.actor = message.actor;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Change>, I>>(base?: I): Change {
+    return Change.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Change>, I>>(object: I): Change {
+    const message = createBaseChange();
+    message.kind = object.kind ?? 0;
+    switch (object.target?.$case) {
+      case "tuple": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "tuple", value: Change_TupleChange.fromPartial(object.target.value) };
+        }
+        break;
+      }
+      case "entity": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "entity", value: Change_EntityChange.fromPartial(object.target.value) };
+        }
+        break;
+      }
+      case "record": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "record", value: Change_RecordChange.fromPartial(object.target.value) };
+        }
+        break;
+      }
+    }
+    message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : 0n;
+    message.transactionIndex = object.transactionIndex ?? 0;
+    message.operationIndex = object.operationIndex ?? 0;
+    message.timeMs = (object.timeMs !== undefined && object.timeMs !== null) ? BigInt(object.timeMs) : 0n;
+    message.transactionId = object.transactionId ?? new Uint8Array(0);
+    message.actor = object.actor ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseChange_TupleChange(): Change_TupleChange {
+  return { tuple: undefined, expiresAtMs: 0n };
+}
+
+export const Change_TupleChange: MessageFns<Change_TupleChange> = {
+  encode(message: Change_TupleChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tuple !== undefined) {
+      Tuple.encode(message.tuple, writer.uint32(10).fork()).join();
+    }
+    if (message.expiresAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.expiresAtMs) !== message.expiresAtMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.expiresAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Change_TupleChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChange_TupleChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tuple = Tuple.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.expiresAtMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Change_TupleChange {
+    return {
+      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
+      expiresAtMs: isSet(object.expiresAtMs)
+        ? BigInt(object.expiresAtMs)
+        : isSet(object.expires_at_ms)
+        ? BigInt(object.expires_at_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: Change_TupleChange): unknown {
+    const obj: any = {};
+    if (message.tuple !== undefined) {
+      obj.tuple = Tuple.toJSON(message.tuple);
+    }
+    if (message.expiresAtMs !== 0n) {
+      obj.expiresAtMs = message.expiresAtMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Change_TupleChange>, I>>(base?: I): Change_TupleChange {
+    return Change_TupleChange.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Change_TupleChange>, I>>(object: I): Change_TupleChange {
+    const message = createBaseChange_TupleChange();
+    message.tuple = (object.tuple !== undefined && object.tuple !== null) ? Tuple.fromPartial(object.tuple) : undefined;
+    message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
+      ? BigInt(object.expiresAtMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseChange_EntityChange(): Change_EntityChange {
+  return { key: "", expiresAtMs: 0n, valueLength: 0, valueDigest: new Uint8Array(0) };
+}
+
+export const Change_EntityChange: MessageFns<Change_EntityChange> = {
+  encode(message: Change_EntityChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.expiresAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.expiresAtMs) !== message.expiresAtMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.expiresAtMs);
+    }
+    if (message.valueLength !== 0) {
+      writer.uint32(24).uint32(message.valueLength);
+    }
+    if (message.valueDigest.length !== 0) {
+      writer.uint32(34).bytes(message.valueDigest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Change_EntityChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChange_EntityChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.expiresAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.valueLength = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.valueDigest = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Change_EntityChange {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      expiresAtMs: isSet(object.expiresAtMs)
+        ? BigInt(object.expiresAtMs)
+        : isSet(object.expires_at_ms)
+        ? BigInt(object.expires_at_ms)
+        : 0n,
+      valueLength: isSet(object.valueLength)
+        ? globalThis.Number(object.valueLength)
+        : isSet(object.value_length)
+        ? globalThis.Number(object.value_length)
+        : 0,
+      valueDigest: isSet(object.valueDigest)
+        ? bytesFromBase64(object.valueDigest)
+        : isSet(object.value_digest)
+        ? bytesFromBase64(object.value_digest)
+        : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: Change_EntityChange): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.expiresAtMs !== 0n) {
+      obj.expiresAtMs = message.expiresAtMs.toString();
+    }
+    if (message.valueLength !== 0) {
+      obj.valueLength = Math.round(message.valueLength);
+    }
+    if (message.valueDigest.length !== 0) {
+      obj.valueDigest = base64FromBytes(message.valueDigest);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Change_EntityChange>, I>>(base?: I): Change_EntityChange {
+    return Change_EntityChange.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Change_EntityChange>, I>>(object: I): Change_EntityChange {
+    const message = createBaseChange_EntityChange();
+    message.key = object.key ?? "";
+    message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
+      ? BigInt(object.expiresAtMs)
+      : 0n;
+    message.valueLength = object.valueLength ?? 0;
+    message.valueDigest = object.valueDigest ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseChange_RecordChange(): Change_RecordChange {
+  return { partition: "", group: "", item: "" };
+}
+
+export const Change_RecordChange: MessageFns<Change_RecordChange> = {
+  encode(message: Change_RecordChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== "") {
+      writer.uint32(10).string(message.partition);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.item !== "") {
+      writer.uint32(26).string(message.item);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Change_RecordChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChange_RecordChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.partition = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.item = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Change_RecordChange {
+    return {
+      partition: isSet(object.partition) ? globalThis.String(object.partition) : "",
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      item: isSet(object.item) ? globalThis.String(object.item) : "",
+    };
+  },
+
+  toJSON(message: Change_RecordChange): unknown {
+    const obj: any = {};
+    if (message.partition !== "") {
+      obj.partition = message.partition;
+    }
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.item !== "") {
+      obj.item = message.item;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Change_RecordChange>, I>>(base?: I): Change_RecordChange {
+    return Change_RecordChange.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Change_RecordChange>, I>>(object: I): Change_RecordChange {
+    const message = createBaseChange_RecordChange();
+    message.partition = object.partition ?? "";
+    message.group = object.group ?? "";
+    message.item = object.item ?? "";
+    return message;
+  },
+};
+
+function createBaseListChangesRequest(): ListChangesRequest {
+  return {
+    organization: 0n,
+    vault: 0n,
+    filter: undefined,
+    fromHeight: 0n,
+    toHeight: undefined,
+    pageSize: 0,
+    pageToken: new Uint8Array(0),
+  };
+}
+
+export const ListChangesRequest: MessageFns<ListChangesRequest> = {
+  encode(message: ListChangesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.filter !== undefined) {
+      ChangeFilter.encode(message.filter, writer.uint32(26).fork()).join();
+    }
+    if (message.fromHeight !== 0n) {
+      if (BigInt.asUintN(64, message.fromHeight) !== message.fromHeight) {
+        throw new globalThis.Error("value provided for field message.fromHeight of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.fromHeight);
+    }
+    if (message.toHeight !== undefined) {
+      if (BigInt.asUintN(64, message.toHeight) !== message.toHeight) {
+        throw new globalThis.Error("value provided for field message.toHeight of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.toHeight);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(48).uint32(message.pageSize);
+    }
+    if (message.pageToken.length !== 0) {
+      writer.uint32(58).bytes(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListChangesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListChangesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = ChangeFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.fromHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.toHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.pageToken = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListChangesRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      filter: isSet(object.filter) ? ChangeFilter.fromJSON(object.filter) : undefined,
+      fromHeight: isSet(object.fromHeight)
+        ? BigInt(object.fromHeight)
+        : isSet(object.from_height)
+        ? BigInt(object.from_height)
+        : 0n,
+      toHeight: isSet(object.toHeight)
+        ? BigInt(object.toHeight)
+        : isSet(object.to_height)
+        ? BigInt(object.to_height)
+        : undefined,
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? bytesFromBase64(object.pageToken)
+        : isSet(object.page_token)
+        ? bytesFromBase64(object.page_token)
+        : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: ListChangesRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.filter !== undefined) {
+      obj.filter = ChangeFilter.toJSON(message.filter);
+    }
+    if (message.fromHeight !== 0n) {
+      obj.fromHeight = message.fromHeight.toString();
+    }
+    if (message.toHeight !== undefined) {
+      obj.toHeight = message.toHeight.toString();
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken.length !== 0) {
+      obj.pageToken = base64FromBytes(message.pageToken);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListChangesRequest>, I>>(base?: I): ListChangesRequest {
+    return ListChangesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListChangesRequest>, I>>(object: I): ListChangesRequest {
+    const message = createBaseListChangesRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? ChangeFilter.fromPartial(object.filter)
+      : undefined;
+    message.fromHeight = (object.fromHeight !== undefined && object.fromHeight !== null)
+      ? BigInt(object.fromHeight)
+      : 0n;
+    message.toHeight = (object.toHeight !== undefined && object.toHeight !== null)
+      ? BigInt(object.toHeight)
+      : undefined;
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListChangesResponse(): ListChangesResponse {
+  return { changes: [], nextPageToken: new Uint8Array(0), nextHeight: 0n, tipHeight: 0n, token: new Uint8Array(0) };
+}
+
+export const ListChangesResponse: MessageFns<ListChangesResponse> = {
+  encode(message: ListChangesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.changes) {
+      Change.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken.length !== 0) {
+      writer.uint32(18).bytes(message.nextPageToken);
+    }
+    if (message.nextHeight !== 0n) {
+      if (BigInt.asUintN(64, message.nextHeight) !== message.nextHeight) {
+        throw new globalThis.Error("value provided for field message.nextHeight of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.nextHeight);
+    }
+    if (message.tipHeight !== 0n) {
+      if (BigInt.asUintN(64, message.tipHeight) !== message.tipHeight) {
+        throw new globalThis.Error("value provided for field message.tipHeight of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.tipHeight);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(42).bytes(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListChangesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListChangesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.changes.push(Change.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nextHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.tipHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListChangesResponse {
+    return {
+      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => Change.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? bytesFromBase64(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? bytesFromBase64(object.next_page_token)
+        : new Uint8Array(0),
+      nextHeight: isSet(object.nextHeight)
+        ? BigInt(object.nextHeight)
+        : isSet(object.next_height)
+        ? BigInt(object.next_height)
+        : 0n,
+      tipHeight: isSet(object.tipHeight)
+        ? BigInt(object.tipHeight)
+        : isSet(object.tip_height)
+        ? BigInt(object.tip_height)
+        : 0n,
+      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: ListChangesResponse): unknown {
+    const obj: any = {};
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => Change.toJSON(e));
+    }
+    if (message.nextPageToken.length !== 0) {
+      obj.nextPageToken = base64FromBytes(message.nextPageToken);
+    }
+    if (message.nextHeight !== 0n) {
+      obj.nextHeight = message.nextHeight.toString();
+    }
+    if (message.tipHeight !== 0n) {
+      obj.tipHeight = message.tipHeight.toString();
+    }
+    if (message.token.length !== 0) {
+      obj.token = base64FromBytes(message.token);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListChangesResponse>, I>>(base?: I): ListChangesResponse {
+    return ListChangesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListChangesResponse>, I>>(object: I): ListChangesResponse {
+    const message = createBaseListChangesResponse();
+    message.changes = object.changes?.map((e) => Change.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? new Uint8Array(0);
+    message.nextHeight = (object.nextHeight !== undefined && object.nextHeight !== null)
+      ? BigInt(object.nextHeight)
+      : 0n;
+    message.tipHeight = (object.tipHeight !== undefined && object.tipHeight !== null) ? BigInt(object.tipHeight) : 0n;
+    message.token = object.token ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseWatchProgress(): WatchProgress {
+  return { state: 0, nextHeight: 0n, tipHeight: 0n, timeMs: 0n };
+}
+
+export const WatchProgress: MessageFns<WatchProgress> = {
+  encode(message: WatchProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.nextHeight !== 0n) {
+      if (BigInt.asUintN(64, message.nextHeight) !== message.nextHeight) {
+        throw new globalThis.Error("value provided for field message.nextHeight of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.nextHeight);
+    }
+    if (message.tipHeight !== 0n) {
+      if (BigInt.asUintN(64, message.tipHeight) !== message.tipHeight) {
+        throw new globalThis.Error("value provided for field message.tipHeight of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.tipHeight);
+    }
+    if (message.timeMs !== 0n) {
+      if (BigInt.asUintN(64, message.timeMs) !== message.timeMs) {
+        throw new globalThis.Error("value provided for field message.timeMs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.timeMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.nextHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tipHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.timeMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchProgress {
+    return {
+      state: isSet(object.state) ? watchStateFromJSON(object.state) : 0,
+      nextHeight: isSet(object.nextHeight)
+        ? BigInt(object.nextHeight)
+        : isSet(object.next_height)
+        ? BigInt(object.next_height)
+        : 0n,
+      tipHeight: isSet(object.tipHeight)
+        ? BigInt(object.tipHeight)
+        : isSet(object.tip_height)
+        ? BigInt(object.tip_height)
+        : 0n,
+      timeMs: isSet(object.timeMs) ? BigInt(object.timeMs) : isSet(object.time_ms) ? BigInt(object.time_ms) : 0n,
+    };
+  },
+
+  toJSON(message: WatchProgress): unknown {
+    const obj: any = {};
+    if (message.state !== 0) {
+      obj.state = watchStateToJSON(message.state);
+    }
+    if (message.nextHeight !== 0n) {
+      obj.nextHeight = message.nextHeight.toString();
+    }
+    if (message.tipHeight !== 0n) {
+      obj.tipHeight = message.tipHeight.toString();
+    }
+    if (message.timeMs !== 0n) {
+      obj.timeMs = message.timeMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WatchProgress>, I>>(base?: I): WatchProgress {
+    return WatchProgress.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchProgress>, I>>(object: I): WatchProgress {
+    const message = createBaseWatchProgress();
+    message.state = object.state ?? 0;
+    message.nextHeight = (object.nextHeight !== undefined && object.nextHeight !== null)
+      ? BigInt(object.nextHeight)
+      : 0n;
+    message.tipHeight = (object.tipHeight !== undefined && object.tipHeight !== null) ? BigInt(object.tipHeight) : 0n;
+    message.timeMs = (object.timeMs !== undefined && object.timeMs !== null) ? BigInt(object.timeMs) : 0n;
+    return message;
+  },
+};
+
+function createBaseWatchBlocksRequest(): WatchBlocksRequest {
+  return { organization: 0n, vault: 0n, fromHeight: undefined, transactions: false, heartbeatMs: 0 };
+}
+
+export const WatchBlocksRequest: MessageFns<WatchBlocksRequest> = {
+  encode(message: WatchBlocksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.fromHeight !== undefined) {
+      if (BigInt.asUintN(64, message.fromHeight) !== message.fromHeight) {
+        throw new globalThis.Error("value provided for field message.fromHeight of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.fromHeight);
+    }
+    if (message.transactions !== false) {
+      writer.uint32(32).bool(message.transactions);
+    }
+    if (message.heartbeatMs !== 0) {
+      writer.uint32(40).uint32(message.heartbeatMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchBlocksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchBlocksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fromHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.transactions = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.heartbeatMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchBlocksRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      fromHeight: isSet(object.fromHeight)
+        ? BigInt(object.fromHeight)
+        : isSet(object.from_height)
+        ? BigInt(object.from_height)
+        : undefined,
+      transactions: isSet(object.transactions) ? globalThis.Boolean(object.transactions) : false,
+      heartbeatMs: isSet(object.heartbeatMs)
+        ? globalThis.Number(object.heartbeatMs)
+        : isSet(object.heartbeat_ms)
+        ? globalThis.Number(object.heartbeat_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: WatchBlocksRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.fromHeight !== undefined) {
+      obj.fromHeight = message.fromHeight.toString();
+    }
+    if (message.transactions !== false) {
+      obj.transactions = message.transactions;
+    }
+    if (message.heartbeatMs !== 0) {
+      obj.heartbeatMs = Math.round(message.heartbeatMs);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WatchBlocksRequest>, I>>(base?: I): WatchBlocksRequest {
+    return WatchBlocksRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchBlocksRequest>, I>>(object: I): WatchBlocksRequest {
+    const message = createBaseWatchBlocksRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.fromHeight = (object.fromHeight !== undefined && object.fromHeight !== null)
+      ? BigInt(object.fromHeight)
+      : undefined;
+    message.transactions = object.transactions ?? false;
+    message.heartbeatMs = object.heartbeatMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseWatchBlocksResponse(): WatchBlocksResponse {
+  return { blocks: [], progress: undefined };
+}
+
+export const WatchBlocksResponse: MessageFns<WatchBlocksResponse> = {
+  encode(message: WatchBlocksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.blocks) {
+      Block.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.progress !== undefined) {
+      WatchProgress.encode(message.progress, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchBlocksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchBlocksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.blocks.push(Block.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.progress = WatchProgress.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchBlocksResponse {
+    return {
+      blocks: globalThis.Array.isArray(object?.blocks) ? object.blocks.map((e: any) => Block.fromJSON(e)) : [],
+      progress: isSet(object.progress) ? WatchProgress.fromJSON(object.progress) : undefined,
+    };
+  },
+
+  toJSON(message: WatchBlocksResponse): unknown {
+    const obj: any = {};
+    if (message.blocks?.length) {
+      obj.blocks = message.blocks.map((e) => Block.toJSON(e));
+    }
+    if (message.progress !== undefined) {
+      obj.progress = WatchProgress.toJSON(message.progress);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WatchBlocksResponse>, I>>(base?: I): WatchBlocksResponse {
+    return WatchBlocksResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchBlocksResponse>, I>>(object: I): WatchBlocksResponse {
+    const message = createBaseWatchBlocksResponse();
+    message.blocks = object.blocks?.map((e) => Block.fromPartial(e)) || [];
+    message.progress = (object.progress !== undefined && object.progress !== null)
+      ? WatchProgress.fromPartial(object.progress)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWatchChangesRequest(): WatchChangesRequest {
+  return { organization: 0n, vault: 0n, filter: undefined, start: undefined, heartbeatMs: 0 };
+}
+
+export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
+  encode(message: WatchChangesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.filter !== undefined) {
+      ChangeFilter.encode(message.filter, writer.uint32(26).fork()).join();
+    }
+    switch (message.start?.$case) {
+      case "fromHeight":
+        if (BigInt.asUintN(64, message.start.value) !== message.start.value) {
+          throw new globalThis.Error("value provided for field message.start.value of type uint64 too large");
+        }
+        writer.uint32(32).uint64(message.start.value);
+        break;
+      case "resumeToken":
+        writer.uint32(42).bytes(message.start.value);
+        break;
+    }
+    if (message.heartbeatMs !== 0) {
+      writer.uint32(48).uint32(message.heartbeatMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchChangesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchChangesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = ChangeFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.start = { $case: "fromHeight", value: reader.uint64() as bigint };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.start = { $case: "resumeToken", value: reader.bytes() };
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.heartbeatMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchChangesRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      filter: isSet(object.filter) ? ChangeFilter.fromJSON(object.filter) : undefined,
+      start: isSet(object.fromHeight)
+        ? { $case: "fromHeight", value: BigInt(object.fromHeight) }
+        : isSet(object.from_height)
+        ? { $case: "fromHeight", value: BigInt(object.from_height) }
+        : isSet(object.resumeToken)
+        ? { $case: "resumeToken", value: bytesFromBase64(object.resumeToken) }
+        : isSet(object.resume_token)
+        ? { $case: "resumeToken", value: bytesFromBase64(object.resume_token) }
+        : undefined,
+      heartbeatMs: isSet(object.heartbeatMs)
+        ? globalThis.Number(object.heartbeatMs)
+        : isSet(object.heartbeat_ms)
+        ? globalThis.Number(object.heartbeat_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: WatchChangesRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.filter !== undefined) {
+      obj.filter = ChangeFilter.toJSON(message.filter);
+    }
+    if (message.start?.$case === "fromHeight") {
+      obj.fromHeight = message.start.value.toString();
+    } else if (message.start?.$case === "resumeToken") {
+      obj.resumeToken = base64FromBytes(message.start.value);
+    }
+    if (message.heartbeatMs !== 0) {
+      obj.heartbeatMs = Math.round(message.heartbeatMs);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WatchChangesRequest>, I>>(base?: I): WatchChangesRequest {
+    return WatchChangesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchChangesRequest>, I>>(object: I): WatchChangesRequest {
+    const message = createBaseWatchChangesRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? ChangeFilter.fromPartial(object.filter)
+      : undefined;
+    switch (object.start?.$case) {
+      case "fromHeight": {
+        if (object.start?.value !== undefined && object.start?.value !== null) {
+          message.start = { $case: "fromHeight", value: BigInt(object.start.value) };
+        }
+        break;
+      }
+      case "resumeToken": {
+        if (object.start?.value !== undefined && object.start?.value !== null) {
+          message.start = { $case: "resumeToken", value: object.start.value };
+        }
+        break;
+      }
+    }
+    message.heartbeatMs = object.heartbeatMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseWatchChangesResponse(): WatchChangesResponse {
+  return { changes: [], progress: undefined, resumeToken: new Uint8Array(0) };
+}
+
+export const WatchChangesResponse: MessageFns<WatchChangesResponse> = {
+  encode(message: WatchChangesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.changes) {
+      Change.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.progress !== undefined) {
+      WatchProgress.encode(message.progress, writer.uint32(18).fork()).join();
+    }
+    if (message.resumeToken.length !== 0) {
+      writer.uint32(26).bytes(message.resumeToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchChangesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchChangesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.changes.push(Change.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.progress = WatchProgress.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.resumeToken = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchChangesResponse {
+    return {
+      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => Change.fromJSON(e)) : [],
+      progress: isSet(object.progress) ? WatchProgress.fromJSON(object.progress) : undefined,
+      resumeToken: isSet(object.resumeToken)
+        ? bytesFromBase64(object.resumeToken)
+        : isSet(object.resume_token)
+        ? bytesFromBase64(object.resume_token)
+        : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: WatchChangesResponse): unknown {
+    const obj: any = {};
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => Change.toJSON(e));
+    }
+    if (message.progress !== undefined) {
+      obj.progress = WatchProgress.toJSON(message.progress);
+    }
+    if (message.resumeToken.length !== 0) {
+      obj.resumeToken = base64FromBytes(message.resumeToken);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WatchChangesResponse>, I>>(base?: I): WatchChangesResponse {
+    return WatchChangesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchChangesResponse>, I>>(object: I): WatchChangesResponse {
+    const message = createBaseWatchChangesResponse();
+    message.changes = object.changes?.map((e) => Change.fromPartial(e)) || [];
+    message.progress = (object.progress !== undefined && object.progress !== null)
+      ? WatchProgress.fromPartial(object.progress)
+      : undefined;
+    message.resumeToken = object.resumeToken ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 /**
  * Questions. Every answer names its height and carries a consistency token; with `prove` it also carries what
  * is needed to check it without trusting the server.
@@ -2789,6 +5271,48 @@ export const ReadServiceService = {
       Buffer.from(GetConsistencyProofResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetConsistencyProofResponse => GetConsistencyProofResponse.decode(value),
   },
+  /** Up to 1,000 consecutive blocks. */
+  getBlockRange: {
+    path: "/authledger.v1.ReadService/GetBlockRange" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetBlockRangeRequest): Buffer => Buffer.from(GetBlockRangeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetBlockRangeRequest => GetBlockRangeRequest.decode(value),
+    responseSerialize: (value: GetBlockRangeResponse): Buffer =>
+      Buffer.from(GetBlockRangeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetBlockRangeResponse => GetBlockRangeResponse.decode(value),
+  },
+  /** What the blocks of a range changed. */
+  listChanges: {
+    path: "/authledger.v1.ReadService/ListChanges" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListChangesRequest): Buffer => Buffer.from(ListChangesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListChangesRequest => ListChangesRequest.decode(value),
+    responseSerialize: (value: ListChangesResponse): Buffer => Buffer.from(ListChangesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListChangesResponse => ListChangesResponse.decode(value),
+  },
+  /** Blocks from any height on: first those that are there, then new ones as they come. Never ends by itself. */
+  watchBlocks: {
+    path: "/authledger.v1.ReadService/WatchBlocks" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchBlocksRequest): Buffer => Buffer.from(WatchBlocksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchBlocksRequest => WatchBlocksRequest.decode(value),
+    responseSerialize: (value: WatchBlocksResponse): Buffer => Buffer.from(WatchBlocksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchBlocksResponse => WatchBlocksResponse.decode(value),
+  },
+  /** Changes from any height on, as WatchBlocks gives blocks. */
+  watchChanges: {
+    path: "/authledger.v1.ReadService/WatchChanges" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchChangesRequest): Buffer => Buffer.from(WatchChangesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchChangesRequest => WatchChangesRequest.decode(value),
+    responseSerialize: (value: WatchChangesResponse): Buffer =>
+      Buffer.from(WatchChangesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchChangesResponse => WatchChangesResponse.decode(value),
+  },
 } as const;
 
 export interface ReadServiceServer extends UntypedServiceImplementation {
@@ -2810,6 +5334,14 @@ export interface ReadServiceServer extends UntypedServiceImplementation {
   getCheckpoint: handleUnaryCall<GetCheckpointRequest, GetCheckpointResponse>;
   /** Shows that one history only appended to another. */
   getConsistencyProof: handleUnaryCall<GetConsistencyProofRequest, GetConsistencyProofResponse>;
+  /** Up to 1,000 consecutive blocks. */
+  getBlockRange: handleUnaryCall<GetBlockRangeRequest, GetBlockRangeResponse>;
+  /** What the blocks of a range changed. */
+  listChanges: handleUnaryCall<ListChangesRequest, ListChangesResponse>;
+  /** Blocks from any height on: first those that are there, then new ones as they come. Never ends by itself. */
+  watchBlocks: handleServerStreamingCall<WatchBlocksRequest, WatchBlocksResponse>;
+  /** Changes from any height on, as WatchBlocks gives blocks. */
+  watchChanges: handleServerStreamingCall<WatchChangesRequest, WatchChangesResponse>;
 }
 
 export interface ReadServiceClient extends Client {
@@ -2954,6 +5486,55 @@ export interface ReadServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetConsistencyProofResponse) => void,
   ): ClientUnaryCall;
+  /** Up to 1,000 consecutive blocks. */
+  getBlockRange(
+    request: GetBlockRangeRequest,
+    callback: (error: ServiceError | null, response: GetBlockRangeResponse) => void,
+  ): ClientUnaryCall;
+  getBlockRange(
+    request: GetBlockRangeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetBlockRangeResponse) => void,
+  ): ClientUnaryCall;
+  getBlockRange(
+    request: GetBlockRangeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetBlockRangeResponse) => void,
+  ): ClientUnaryCall;
+  /** What the blocks of a range changed. */
+  listChanges(
+    request: ListChangesRequest,
+    callback: (error: ServiceError | null, response: ListChangesResponse) => void,
+  ): ClientUnaryCall;
+  listChanges(
+    request: ListChangesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListChangesResponse) => void,
+  ): ClientUnaryCall;
+  listChanges(
+    request: ListChangesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListChangesResponse) => void,
+  ): ClientUnaryCall;
+  /** Blocks from any height on: first those that are there, then new ones as they come. Never ends by itself. */
+  watchBlocks(request: WatchBlocksRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchBlocksResponse>;
+  watchBlocks(
+    request: WatchBlocksRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchBlocksResponse>;
+  /** Changes from any height on, as WatchBlocks gives blocks. */
+  watchChanges(
+    request: WatchChangesRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchChangesResponse>;
+  watchChanges(
+    request: WatchChangesRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchChangesResponse>;
 }
 
 export const ReadServiceClient = makeGenericClientConstructor(

@@ -1,0 +1,96 @@
+/**
+ * Tells who waits which vaults have new blocks. One waiter follows all vaults, so thousands of idle watches cost
+ * the engine nothing; the front hands on what concerns each of them.
+ *
+ *   INV-FEED-1  A waiter that asks behind the index of its last reply learns of every vault that has moved since,
+ *               or that it may have missed some.
+ */
+import type { Timers } from "@authledger/io";
+import type { AppliedBlock } from "@authledger/state";
+import { LedgerError } from "@authledger/types";
+import { FEED_MOVES_MAX, FEED_WAITERS_MAX } from "./limits.js";
+import type { EngineReply, EngineRequest } from "./port.js";
+
+interface Move {
+  readonly index: number;
+  readonly vault: number;
+}
+
+interface Waiter {
+  readonly after: number;
+  readonly cancel: () => void;
+  readonly resolve: (reply: EngineReply<"wait_blocks">) => void;
+  readonly reject: (error: LedgerError) => void;
+}
+
+export class BlockFeed {
+  readonly #timers: Timers;
+  /** The newest moves in the order of their entries. */
+  #moves: Move[] = [];
+  /** Moves up to here are forgotten. */
+  #forgotten: number;
+  #index: number;
+  readonly #waiters = new Set<Waiter>();
+  #failure: LedgerError | undefined;
+
+  /** @param index the last entry that is applied */
+  constructor(index: number, timers: Timers) {
+    this.#index = index;
+    this.#forgotten = index;
+    this.#timers = timers;
+  }
+
+  /** After each applied entry. */
+  note(index: number, blocks: readonly AppliedBlock[]): void {
+    this.#index = index;
+    if (blocks.length === 0) return;
+    for (const { vault } of blocks) this.#moves.push({ index, vault });
+    if (this.#moves.length > 2 * FEED_MOVES_MAX) {
+      const dropped = this.#moves.splice(0, this.#moves.length - FEED_MOVES_MAX);
+      this.#forgotten = dropped.at(-1)!.index;
+    }
+    for (const waiter of [...this.#waiters]) this.#settle(waiter);
+  }
+
+  /** Who waits is told why nothing comes any more. */
+  stop(error: LedgerError): void {
+    this.#failure = error;
+    for (const waiter of this.#waiters) {
+      waiter.cancel();
+      waiter.reject(error);
+    }
+    this.#waiters.clear();
+  }
+
+  /** @throws LedgerError OVERLOADED */
+  wait({
+    after,
+    waitMs,
+  }: EngineRequest<"wait_blocks">):
+    | EngineReply<"wait_blocks">
+    | Promise<EngineReply<"wait_blocks">> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (after === undefined || after < this.#index) return this.#reply(after ?? this.#index);
+    if (this.#waiters.size >= FEED_WAITERS_MAX) {
+      throw new LedgerError("OVERLOADED", `${this.#waiters.size} wait for blocks already`);
+    }
+    return new Promise((resolve, reject) => {
+      const cancel = this.#timers.after(waitMs, () => this.#settle(waiter));
+      const waiter: Waiter = { after, cancel, resolve, reject };
+      this.#waiters.add(waiter);
+    });
+  }
+
+  #settle(waiter: Waiter): void {
+    waiter.cancel();
+    this.#waiters.delete(waiter);
+    waiter.resolve(this.#reply(waiter.after));
+  }
+
+  #reply(after: number): EngineReply<"wait_blocks"> {
+    let first = this.#moves.length;
+    while (first > 0 && this.#moves[first - 1]!.index > after) first--;
+    const vaults = [...new Set(this.#moves.slice(first).map(({ vault }) => vault))];
+    return { index: this.#index, vaults, isComplete: after >= this.#forgotten };
+  }
+}

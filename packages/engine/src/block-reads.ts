@@ -1,0 +1,88 @@
+/**
+ * Reads of the history: ranges of blocks, and what they changed. All of them are bounded in rows, bytes and work,
+ * and say where to go on.
+ */
+import { blockHash, decodeHeader } from "@authledger/proof";
+import { blockTransactions, type GroupState, listChanges, type OpenVault } from "@authledger/state";
+import { type Hasher, LedgerError } from "@authledger/types";
+import type { EngineReply, EngineRequest, StoredBlock } from "./port.js";
+
+/** Header and hash of a block with their framing. */
+const BLOCK_BYTES = 320;
+/** Framing of a transaction in a message. */
+const TRANSACTION_BYTES = 8;
+
+export interface BlockReadDeps {
+  readonly state: GroupState;
+  readonly hasher: Hasher;
+  readonly nowMs: () => number;
+}
+
+export class BlockReads {
+  readonly #deps: BlockReadDeps;
+
+  constructor(deps: BlockReadDeps) {
+    this.#deps = deps;
+  }
+
+  /** At least one block, where there is one, and as many as fit. */
+  range(request: EngineRequest<"get_block_range">): EngineReply<"get_block_range"> {
+    const vault = this.#vault(request.vault);
+    const { from = vault.size, limit, transactions: isWhole, bytesMax } = request;
+    requireHeight(vault, from);
+    const blocks: StoredBlock[] = [];
+    let bytes = 0;
+    for (let height = from; height < vault.size && blocks.length < limit; height++) {
+      const block = this.#block(vault, height, isWhole);
+      bytes += BLOCK_BYTES;
+      for (const { length } of block.transactions) bytes += TRANSACTION_BYTES + length;
+      if (bytes > bytesMax && blocks.length > 0) break;
+      blocks.push(block);
+    }
+    return { blocks, next: from + blocks.length, ...this.#position(vault) };
+  }
+
+  /** Changes of blocks from a position on, below the height `end`. */
+  changes(request: EngineRequest<"list_changes">): EngineReply<"list_changes"> {
+    const vault = this.#vault(request.vault);
+    const { from = { height: vault.size, index: 0, operation: 0 }, filter, limit } = request;
+    requireHeight(vault, from.height);
+    const { tables } = this.#deps.state;
+    const end = Math.min(request.end ?? vault.size, vault.size);
+    const page = listChanges(vault, tables, filter, { from, end, limit });
+    return { ...page, ...this.#position(vault) };
+  }
+
+  #vault(id: number): OpenVault {
+    const vault = this.#deps.state.vault(id);
+    if (vault !== undefined) return vault;
+    throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+  }
+
+  #block(vault: OpenVault, height: number, isWhole: boolean): StoredBlock {
+    const { state, hasher } = this.#deps;
+    const header = vault.header(height)!;
+    const { transactionCount } = decodeHeader(header);
+    const transactions = isWhole
+      ? blockTransactions(vault, state.tables, height, transactionCount)
+      : [];
+    return { header, blockHash: blockHash(hasher, header), transactions };
+  }
+
+  #position(vault: OpenVault): Pick<EngineReply<"get_block_range">, "size" | "timeMs" | "at"> {
+    const { index } = this.#deps.state.applied;
+    return {
+      size: vault.size,
+      timeMs: this.#deps.nowMs(),
+      at: { height: vault.size - 1, index },
+    };
+  }
+}
+
+/** The height behind the newest one is where the next block will be. */
+function requireHeight(vault: OpenVault, height: number): void {
+  if (height <= vault.size) return;
+  const newest = vault.size - 1;
+  const message = `there is no block ${height} yet; the newest is ${newest}`;
+  throw new LedgerError("HEIGHT_NOT_REACHED", message, { details: { height, newest } });
+}
