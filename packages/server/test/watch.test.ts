@@ -153,7 +153,7 @@ describe("a watch of blocks", () => {
     }
     // Large blocks, so that the windows on the way are full soon.
     const reason = "r".repeat(1_000);
-    const operations = range(1, 150).map((i) => ({
+    const operations = range(1, 60).map((i) => ({
       operation: {
         $case: "createRelationship",
         value: {
@@ -209,7 +209,7 @@ describe("a watch of changes", () => {
       );
     const first = begin({ start: { $case: "fromHeight", value: 0n } });
     const { changes, progress, resumeToken } = (await first.next()).value!;
-    expect(changes.map(({ kind, height }) => [kind, height])).toEqual([
+    expect(changes.map(({ kind, height }: read.Change) => [kind, height])).toEqual([
       [read.ChangeKind.CHANGE_KIND_CREATED, 1n],
     ]);
     expect(progress).toMatchObject({ nextHeight: 7n, tipHeight: 6n, state: WATCH_STATE_LIVE });
@@ -217,7 +217,7 @@ describe("a watch of changes", () => {
     await scene.write("doc:1", { remove: true });
     const resumed = begin({ start: { $case: "resumeToken", value: resumeToken } });
     const next = (await resumed.next()).value!;
-    expect(next.changes.map(({ kind, height }) => [kind, height])).toEqual([
+    expect(next.changes.map(({ kind, height }: read.Change) => [kind, height])).toEqual([
       [read.ChangeKind.CHANGE_KIND_DELETED, 7n],
     ]);
     await resumed.return(undefined);
