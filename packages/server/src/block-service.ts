@@ -13,7 +13,7 @@ import {
 import { numberOf, pageSizeOf } from "./convert-request.js";
 import { tokenOf } from "./convert-response.js";
 import { follow, heartbeatOf } from "./follow.js";
-import type { ServiceDeps } from "./read-service.js";
+import type { BlockMethod, ServiceDeps } from "./read-service.js";
 import { type StreamContext, type StreamMethod, watch } from "./streaming.js";
 import type { Handler } from "./unary.js";
 import type { VaultName } from "./vault-directory.js";
@@ -25,9 +25,6 @@ const RANGE_BYTES_MAX = limits.ENTRY_BYTES_MAX;
 const WATCH_BLOCKS_MAX = 100;
 const WATCH_CHANGES_MAX = 200;
 const WATCH_BYTES_MAX = 128 * 1024;
-
-/** The methods of ReadService that are answered here. */
-export type BlockMethod = "getBlockRange" | "listChanges" | "watchBlocks" | "watchChanges";
 
 interface BlockHandlers {
   readonly [name: string]: Handler<never, unknown>;

@@ -9,7 +9,6 @@ import {
   validateResource,
   validateSubject,
 } from "@authledger/types";
-import type { BlockMethod } from "./block-service.js";
 import { type Decoders, strict } from "./call-frame.js";
 import {
   checkCount,
@@ -33,6 +32,9 @@ import { isPlain, type PreparedCheck, PreparedChecks } from "./prepared-checks.j
 import type { PageTokens } from "./tokens.js";
 import type { Handler } from "./unary.js";
 import type { VaultDirectory, VaultName } from "./vault-directory.js";
+
+/** Methods of the service that block-service.ts answers. */
+export type BlockMethod = "getBlockRange" | "listChanges" | "watchBlocks" | "watchChanges";
 
 export interface ServiceDeps {
   readonly engine: EnginePort;
