@@ -8,6 +8,8 @@ import { repositoryRoot } from "./workspace.mjs";
 const READY = /^listening grpc=(\S+):(\d+) http=\S+ pid=(\d+)/m;
 /** A node that replays a long log may take this long; the benchmarks judge the time themselves. */
 const READY_MS_MAX = 120_000;
+/** Flags of Node for the node under test, so that what a benchmark says can be explained: --cpu-prof and the like. */
+const NODE_FLAGS = (process.env["BENCH_NODE_FLAGS"] ?? "").split(" ").filter(Boolean);
 
 /** @typedef {import("./requests.mjs").VaultName} VaultName */
 /**
@@ -21,6 +23,7 @@ const READY_MS_MAX = 120_000;
  */
 export async function startNode(directory, { cache } = {}) {
   const args = [
+    ...NODE_FLAGS,
     ...[join(repositoryRoot, "packages", "cli", "dist", "main.js"), "start", "--data", directory],
     ...["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"],
     ...(cache === undefined ? [] : ["--cache", cache]),

@@ -15,8 +15,8 @@ export const FLUSH_DIRTY_BYTES: number = 192 * MiB;
 /** ... but never more than this part of the cache. */
 export const FLUSH_DIRTY_CACHE_PART = 0.75;
 /**
- * ... or when doing it again after a crash would take so much work (leaves changed, and 4 for each entry), 1 to 2 s:
- * a node that dies just before a flush ends has this and what came while the flush ran to apply again.
+ * ... or when doing it again after a crash would take so much work (leaves changed, 8 for each block and 4 for each
+ * entry), 1 to 2 s: a node that dies just before a flush ends has this and what came while the flush ran to apply again.
  */
 export const FLUSH_WORK = 40_000;
 /** ... or after so long, or so much log. */

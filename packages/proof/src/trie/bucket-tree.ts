@@ -13,6 +13,9 @@ import { Tag } from "../tags.js";
 export const BUCKETS = 256;
 export const BUCKET_LEVELS = 8;
 
+/** The nodes over 256 empty buckets, by who hashed them: 511 hashes that every small vault would begin with. */
+const emptyNodes = new WeakMap<Hasher, Uint8Array>();
+
 export class BucketTree {
   readonly #hasher: Hasher;
   readonly #nodes = new Uint8Array(2 * BUCKETS * HASH_BYTES);
@@ -23,8 +26,15 @@ export class BucketTree {
   /** All buckets empty. */
   constructor(hasher: Hasher) {
     this.#hasher = hasher;
+    const known = emptyNodes.get(hasher);
+    if (known !== undefined) {
+      this.#nodes.set(known);
+      return;
+    }
     const empty = new Uint8Array(HASH_BYTES);
     for (let bucket = 0; bucket < BUCKETS; bucket++) this.set(bucket, 0, empty);
+    this.#settle();
+    emptyNodes.set(hasher, this.#nodes.slice());
   }
 
   /** Notes a bucket's leaf count and root; `top` settles the rest. */
