@@ -7,7 +7,10 @@ export default defineConfig({
   // Packages resolve to their sources, so that a test needs no build and a stack trace names the line
   // that was written.
   resolve: {
-    alias: [{ find: /^@authledger\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` }],
+    alias: [
+      { find: /^@authledger\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` },
+      { find: /^@authledger\/sdk\/fake$/, replacement: `${packages}/sdk/src/fake/index.ts` },
+    ],
   },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],

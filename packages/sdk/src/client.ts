@@ -33,6 +33,7 @@ import { writeBatch } from "./calls/writes.js";
 import { CoalescedCalls } from "./coalescing/coalesced-calls.js";
 import type { CallOptions, ClientOptions } from "./options.js";
 import { Session } from "./session.js";
+import type { Surroundings } from "./transport/connection.js";
 
 /** Made by `createClient`. Every call rejects with a LedgerError, and with nothing else. */
 export class LedgerClient implements AsyncDisposable {
@@ -41,8 +42,9 @@ export class LedgerClient implements AsyncDisposable {
   readonly #session: Session;
   readonly #coalesced: CoalescedCalls;
 
-  constructor(options: ClientOptions) {
-    this.#session = new Session(options);
+  /** @param surroundings the way to the ledger and the time, for a fake; default: the network and the clock */
+  constructor(options: ClientOptions, surroundings?: Surroundings) {
+    this.#session = new Session(options, surroundings);
     this.#coalesced = new CoalescedCalls(this.#session);
     this.admin = new AdminClient(this.#session);
   }

@@ -8,18 +8,26 @@ import {
   type VaultName,
   vaultNameOf,
 } from "./options.js";
-import { type Repeat, Transport, type UnaryMethod } from "./transport/transport.js";
+import type { Connection, Repeat, Surroundings, UnaryMethod } from "./transport/connection.js";
+import { Transport } from "./transport/transport.js";
 import { nodeCrypto } from "./verify/node-crypto.js";
 import { VaultVerifier } from "./verify/verify.js";
 
+const NETWORK: Surroundings = {
+  connect: (options) => new Transport(options),
+  nowMs: () => Date.now(),
+};
+
 export class Session {
   readonly options: ClientOptions;
-  #transport: Transport | undefined;
+  readonly #surroundings: Surroundings;
+  #connection: Connection | undefined;
   #verifier: VaultVerifier | undefined;
   #isClosed = false;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, surroundings: Surroundings = NETWORK) {
     this.options = options;
+    this.#surroundings = surroundings;
   }
 
   /** @throws LedgerError (by rejection), of wrong options too */
@@ -57,14 +65,14 @@ export class Session {
 
   close(): void {
     this.#isClosed = true;
-    this.#transport?.close();
+    this.#connection?.close();
   }
 
   /** @throws LedgerError INVALID_ARGUMENT */
-  #open(): Transport {
-    this.#transport ??= new Transport(this.options);
-    if (this.#isClosed) this.#transport.close();
-    return this.#transport;
+  #open(): Connection {
+    this.#connection ??= this.#surroundings.connect(this.options);
+    if (this.#isClosed) this.#connection.close();
+    return this.#connection;
   }
 
   #createVerifier(verify: NonNullable<ClientOptions["verify"]>): VaultVerifier {
@@ -79,6 +87,7 @@ export class Session {
         return proof.map((hash) => new Uint8Array(hash));
       },
     };
-    return new VaultVerifier(verify, { name, calls, crypto: nodeCrypto, nowMs: Date.now });
+    const { nowMs } = this.#surroundings;
+    return new VaultVerifier(verify, { name, calls, crypto: nodeCrypto, nowMs });
   }
 }

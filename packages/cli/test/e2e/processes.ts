@@ -74,10 +74,11 @@ export function cli(args: readonly string[], options: CliOptions = {}): Promise<
 export async function startNode(
   data: string,
   more: readonly string[] = [],
+  start: typeof run = launch,
 ): Promise<NodeUnderTest> {
   const any = "127.0.0.1:0";
   const args = ["start", "--data", data, "--listen", any, "--http", any, ...more];
-  const { child, ended, output } = launch(args);
+  const { child, ended, output } = start(args);
   child.stdin!.end();
   const ready = new Promise<RegExpExecArray>((resolve) => {
     child.stdout!.on("data", () => {
@@ -100,11 +101,28 @@ export async function startNode(
   return { grpc, http, pid: Number(pid), child, end, ended };
 }
 
-/** Starts a command whose end is not waited for. */
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly output: { out: string; err: string };
+}
+
+/** Starts a command whose end is not waited for; it ends with the test. */
 export function launch(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): { child: ChildProcess; ended: Promise<Ended>; output: { out: string; err: string } } {
+): Running {
+  const running = run(args, env);
+  const { child, ended } = running;
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await ended.catch(() => undefined);
+  });
+  return running;
+}
+
+/** The same, and who starts it ends it: for what many tests share. */
+export function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
   if (!existsSync(MAIN)) throw new Error("build first: npm run build");
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { PATH: process.env["PATH"] ?? "", ...HOMELESS, ...env },
@@ -121,10 +139,6 @@ export function launch(
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve({ end: code ?? signal ?? "", ...output }));
-  });
-  onTestFinished(async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-    await ended.catch(() => undefined);
   });
   return { child, ended, output };
 }

@@ -119,7 +119,7 @@ function typedError(
 }
 
 /** Facts travel as text; those that the table knows as numbers become numbers again. */
-function factsOf(code: ErrorCode, context: Readonly<Record<string, string>>): ErrorDetails {
+export function factsOf(code: ErrorCode, context: Readonly<Record<string, string>>): ErrorDetails {
   const kinds = ERROR_DETAILS[code] ?? {};
   const facts = Object.entries(context).map(([name, text]) => {
     const isNumber = kinds[name] === "number" && /^\d{1,16}$/.test(text);

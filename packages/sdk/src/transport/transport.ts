@@ -25,17 +25,8 @@ import {
   endpointsOf,
   requestIdOf,
 } from "../options.js";
+import type { Connection, Repeat, UnaryMethod } from "./connection.js";
 import { type EndpointFailure, type Failure, failureOf, UnreachableError } from "./grpc-error.js";
-
-/** A method of a generated service definition. */
-export interface UnaryMethod<Req, Res> {
-  readonly path: string;
-  readonly requestSerialize: (request: Req) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => Res;
-}
-
-/** May the request be sent a second time when it may have happened? Reads and keyed writes may. */
-export type Repeat = "repeatable" | "once";
 
 const REQUEST_ID_KEY = "x-request-id";
 /** Wait for a connection while other endpoints are left to try, in milliseconds. */
@@ -114,7 +105,7 @@ interface Running<Req, Res> {
   readonly tried: Set<Endpoint>;
 }
 
-export class Transport {
+export class Transport implements Connection {
   readonly #endpoints: readonly Endpoint[];
   readonly #options: ClientOptions;
   readonly #attemptsMax: number;
@@ -155,7 +146,6 @@ export class Transport {
     }
   }
 
-  /** The error of a call whose time is up while the request that it travels in goes on. */
   overdue(call: string, deadlineMs: number): LedgerError {
     const endpoint = this.#next();
     if (endpoint.isReady)

@@ -1,0 +1,118 @@
+/** AdminService of a fake ledger. */
+import { admin } from "@authledger/proto";
+import { ByteReader, ByteWriter, validateName } from "@authledger/types";
+import { pageSizeOf } from "./requests.js";
+import {
+  CLUSTER_ORIGIN,
+  type FakeOrganization,
+  type FakeState,
+  type OpenVault,
+  requireSlug,
+} from "./state.js";
+import { decodePageToken, encodePageToken } from "./tokens.js";
+
+export class FakeAdmin {
+  readonly #state: FakeState;
+
+  constructor(state: FakeState) {
+    this.#state = state;
+  }
+
+  createOrganization({ name }: admin.CreateOrganizationRequest): admin.CreateOrganizationResponse {
+    validateName(name, "name");
+    return { organization: organizationMessage(this.#state.createOrganization(name)) };
+  }
+
+  getOrganization({ organization }: admin.GetOrganizationRequest): admin.GetOrganizationResponse {
+    requireSlug(organization, "organization");
+    return { organization: organizationMessage(this.#state.organization(organization)) };
+  }
+
+  listOrganizations(request: admin.ListOrganizationsRequest): admin.ListOrganizationsResponse {
+    const all = this.#state.organizations();
+    const { page, nextPageToken } = pageOf(all, ({ slug }) => slug, "organizations", request);
+    return { organizations: page.map(organizationMessage), nextPageToken };
+  }
+
+  createVault({ organization, name }: admin.CreateVaultRequest): admin.CreateVaultResponse {
+    requireSlug(organization, "organization");
+    validateName(name, "name");
+    const open = this.#state.createVault(organization, name);
+    return { vault: vaultMessage(open), genesisHeader: open.commitment.header(0) };
+  }
+
+  getVault(request: admin.GetVaultRequest): admin.GetVaultResponse {
+    return { vault: vaultMessage(this.#state.vault(request)) };
+  }
+
+  listVaults(request: admin.ListVaultsRequest): admin.ListVaultsResponse {
+    const { organization } = request;
+    requireSlug(organization, "organization");
+    this.#state.organization(organization);
+    const query = `vaults of ${organization}`;
+    const all = this.#state.vaults(organization);
+    const slugOf = ({ vault }: OpenVault): bigint => vault.identity.slug;
+    const { page, nextPageToken } = pageOf(all, slugOf, query, request);
+    return { vaults: page.map(vaultMessage), nextPageToken };
+  }
+
+  getTrustAnchor(request: admin.GetTrustAnchorRequest): admin.GetTrustAnchorResponse {
+    return { anchor: this.#state.anchor(request) };
+  }
+
+  getNodeInfo(): admin.GetNodeInfoResponse {
+    const { index, startedAtMs } = this.#state;
+    const at = BigInt(index);
+    return {
+      nodeId: 1n,
+      clusterId: "fake",
+      clusterOrigin: CLUSTER_ORIGIN,
+      formatVersion: 1,
+      role: "leader",
+      term: 1n,
+      lastIndex: at,
+      appliedIndex: at,
+      flushedIndex: at,
+      organizations: BigInt(this.#state.organizations().length + 1),
+      vaults: BigInt(this.#state.vaults().length + 1),
+      httpAddress: "",
+      version: "fake",
+      startedAtMs: BigInt(startedAtMs),
+    };
+  }
+}
+
+/** A page of what is in the order of its slugs. */
+function pageOf<T>(
+  all: readonly T[],
+  slugOf: (one: T) => bigint,
+  query: string,
+  { pageSize, pageToken }: { readonly pageSize: number; readonly pageToken: Uint8Array },
+): { page: T[]; nextPageToken: Uint8Array } {
+  const limit = pageSizeOf(pageSize);
+  const position = decodePageToken(query, pageToken);
+  const after = position && new ByteReader(position, "page token").u64("slug");
+  const rest = all.filter((one) => after === undefined || slugOf(one) > after);
+  const page = rest.slice(0, limit);
+  if (rest.length <= limit) return { page, nextPageToken: new Uint8Array(0) };
+  const last = new ByteWriter(8).u64(slugOf(page.at(-1)!)).finish();
+  return { page, nextPageToken: encodePageToken(query, last) };
+}
+
+function organizationMessage({ slug, name, createdAtMs }: FakeOrganization): admin.Organization {
+  const status = admin.OrganizationStatus.ORGANIZATION_STATUS_ACTIVE;
+  return { slug, name, status, createdAtMs: BigInt(createdAtMs) };
+}
+
+function vaultMessage({ vault }: OpenVault): admin.Vault {
+  const { organization, slug, name, origin, createdAtMs } = vault.identity;
+  return {
+    organization,
+    slug,
+    name,
+    status: admin.VaultStatus.VAULT_STATUS_ACTIVE,
+    createdAtMs: BigInt(createdAtMs),
+    origin,
+    height: BigInt(vault.size - 1),
+  };
+}

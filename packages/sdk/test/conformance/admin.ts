@@ -1,0 +1,67 @@
+/** Organizations, vaults and the node. */
+import { expect } from "vitest";
+import { type Behaviour, collected, expectRefusal } from "./behaviour.js";
+
+export const admin: readonly Behaviour[] = [
+  {
+    title: "an organization is found by the slug that it was given",
+    run: async ({ client }) => {
+      const { admin: ledger } = client();
+      const made = await ledger.createOrganization("acme");
+      expect(made).toMatchObject({ name: "acme", status: "active" });
+      expect(await ledger.getOrganization(made.slug)).toEqual(made);
+      expect(await ledger.getOrganization(String(made.slug))).toEqual(made);
+      const again = await ledger.createOrganization("acme");
+      expect(again.slug > made.slug).toBe(true);
+      const all = await collected(ledger.listOrganizations({ pageSize: 1 }));
+      const slugs = all.map(({ slug }) => slug);
+      expect(slugs).toContain(made.slug);
+      expect(slugs).toEqual([...slugs].sort((a, b) => (a < b ? -1 : 1)));
+    },
+  },
+  {
+    title: "a vault begins at height 0 with its genesis, and is listed in its organization alone",
+    run: async ({ client }) => {
+      const { admin: ledger } = client();
+      const { slug: organization } = await ledger.createOrganization("acme");
+      const first = await ledger.createVault({ organization, name: "main" });
+      const second = await ledger.createVault({ organization, name: "main" });
+      const { genesisHeader, ...vault } = first;
+      expect(genesisHeader).toHaveLength(244);
+      expect(vault).toMatchObject({ organization, name: "main", status: "active", height: 0n });
+      expect(vault.origin).toContain(`/${organization}/${vault.slug}`);
+      expect(await ledger.getVault({ organization, vault: vault.slug })).toEqual(vault);
+      const listed = await collected(ledger.listVaults(organization, { pageSize: 1 }));
+      expect(listed.map(({ slug }) => slug)).toEqual([first.slug, second.slug]);
+    },
+  },
+  {
+    title: "names and slugs that are none, or not there, are refused",
+    run: async ({ client, tenant }) => {
+      const { admin: ledger } = client();
+      await expectRefusal(ledger.createOrganization("a b"), "NAME_INVALID", { field: "name" });
+      await expectRefusal(ledger.createVault({ ...tenant, name: "" }), "NAME_INVALID");
+      await expectRefusal(
+        ledger.createVault({ organization: 12n, name: "a" }),
+        "ORGANIZATION_NOT_FOUND",
+      );
+      await expectRefusal(ledger.getOrganization(12n), "ORGANIZATION_NOT_FOUND", {
+        organization: "12",
+      });
+      await expectRefusal(ledger.getVault({ ...tenant, vault: 12n }), "VAULT_NOT_FOUND");
+      await expectRefusal(ledger.getTrustAnchor({ ...tenant, vault: 12n }), "VAULT_NOT_FOUND");
+      await expectRefusal(collected(ledger.listVaults(12n)), "ORGANIZATION_NOT_FOUND");
+      await expectRefusal(ledger.getOrganization("0"), "SLUG_REQUIRED");
+    },
+  },
+  {
+    title: "the node tells who it is and how far it has come",
+    run: async ({ client }) => {
+      const info = await client().admin.getNodeInfo();
+      expect(info.role).toBe("leader");
+      expect(info.organizations).toBeGreaterThan(1n);
+      expect(info.appliedIndex).toBeGreaterThan(0n);
+      expect(info.clusterOrigin.length).toBeGreaterThan(0);
+    },
+  },
+];

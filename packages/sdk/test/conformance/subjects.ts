@@ -1,0 +1,44 @@
+/** What the suite runs on: the fake, and a node wherever it runs. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { createFakeLedger } from "../../src/fake/index.js";
+import { createClient } from "../../src/index.js";
+import type { Ledger, Subject } from "./behaviour.js";
+
+export const fake: Subject = {
+  name: "the fake",
+  ledger: async () => {
+    const ledger = createFakeLedger();
+    return {
+      tenant: ledger.tenant as Ledger["tenant"],
+      client: (options) => ledger.client(options),
+      nowMs: () => ledger.clock.nowMs(),
+      later: async (ms) => ledger.clock.advance(ms),
+    };
+  },
+};
+
+/** A node that is running. */
+export function nodeSubject(name: string, endpoint: () => string): Subject {
+  return {
+    name,
+    ledger: async () => {
+      const endpoints = endpoint();
+      const { admin, close } = opened(endpoints);
+      const { slug: organization } = await admin.createOrganization("conformance");
+      const { slug: vault } = await admin.createVault({ organization, name: "main" });
+      close();
+      const tenant = { organization, vault };
+      return {
+        tenant,
+        client: (options) => createClient({ endpoints, tenant, ...options }),
+        nowMs: () => Date.now(),
+        later: (ms) => sleep(ms + 10).then(() => undefined),
+      };
+    },
+  };
+}
+
+function opened(endpoints: string) {
+  const client = createClient({ endpoints });
+  return { admin: client.admin, close: () => client.close() };
+}

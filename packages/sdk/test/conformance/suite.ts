@@ -1,0 +1,56 @@
+/** The suite: every behaviour on a subject, and every public method of the client in it. */
+import { describe, expect, it, onTestFinished } from "vitest";
+import { AdminClient, type ClientOptions, LedgerClient } from "../../src/index.js";
+import { admin } from "./admin.js";
+import type { Behaviour, Ledger, Subject } from "./behaviour.js";
+import { history } from "./history.js";
+import { reads } from "./reads.js";
+import { writes } from "./writes.js";
+
+const PARTS: Readonly<Record<string, readonly Behaviour[]>> = { writes, reads, history, admin };
+
+/** Runs everything on a subject. */
+export function conformance(subject: Subject): void {
+  const called = new Set<string>();
+  describe(subject.name, () => {
+    for (const [part, behaviours] of Object.entries(PARTS)) {
+      describe(part, () => {
+        it.each(behaviours.map((one) => [one.title, one] as const))("%s", async (_, behaviour) => {
+          await behaviour.run(watched(await subject.ledger(), called));
+        });
+      });
+    }
+    it("and every public method of the client was called", () => {
+      const methods = [LedgerClient, AdminClient].flatMap(({ prototype }) => methodsOf(prototype));
+      expect(methods.filter((name) => !called.has(name))).toEqual([]);
+    });
+  });
+}
+
+function methodsOf(prototype: object): string[] {
+  return Object.getOwnPropertyNames(prototype).filter((name) => name !== "constructor");
+}
+
+/** Notes the methods that are called; clients are closed when the behaviour ends. */
+function watched(ledger: Ledger, called: Set<string>): Ledger {
+  const client = (options?: Partial<ClientOptions>): LedgerClient => {
+    const made = ledger.client(options);
+    onTestFinished(() => made.close());
+    return noting(made, called);
+  };
+  return { ...ledger, client };
+}
+
+function noting<T extends object>(target: T, called: Set<string>): T {
+  return new Proxy(target, {
+    get: (_, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value === "object" && value !== null) return noting(value, called);
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]): unknown => {
+        called.add(String(name));
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+}
