@@ -18,8 +18,8 @@ import {
   utf8,
 } from "@authledger/types";
 
-/** The version of the directory's layout that this code writes. */
-export const DATA_FORMAT_VERSION = 1;
+/** The version of the data in the directory that this code reads and writes: its layout, its tables and entries. */
+export const DATA_FORMAT_VERSION = 2;
 const SEED_BYTES = 32;
 const INCARNATION_BYTES = 16;
 
@@ -93,6 +93,12 @@ function parseIdentity(path: string, bytes: Uint8Array): NodeIdentity {
   if (file.format_version > DATA_FORMAT_VERSION) {
     const message = `${path} is of format ${file.format_version}, this version knows ${DATA_FORMAT_VERSION}`;
     throw new LedgerError("FORMAT_NEWER", message, {
+      details: { format: file.format_version, file: path },
+    });
+  }
+  if (file.format_version < DATA_FORMAT_VERSION) {
+    const message = `${path} is of format ${file.format_version}, this version reads ${DATA_FORMAT_VERSION} only: start it with the version that wrote it`;
+    throw new LedgerError("DATA_DIR_INVALID", message, {
       details: { format: file.format_version, file: path },
     });
   }

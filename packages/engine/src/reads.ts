@@ -94,11 +94,10 @@ export class Reads {
     request: EngineRequest<"read_entities">,
   ): Promise<EngineReply<"read_entities">> {
     const vault = this.#vault(request.vault, request.consistency);
-    const { tables } = this.#deps.state;
     const readAt = (timeMs: number): ProvableAnswer<EngineReply<"read_entities">> => {
       let bytes = 0;
       const entities = request.keys.map((key, i) => {
-        const entity = readEntity(vault, tables, key, timeMs);
+        const entity = readEntity(vault, key, timeMs);
         if (entity !== undefined) bytes += key.length + entity.value.length + ROW_BYTES;
         if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge("keys", { keysThatFit: i });
         return entity;
@@ -132,7 +131,7 @@ export class Reads {
     const filter = { resource, relation, subject };
     const listAt = (timeMs: number): ProvableAnswer<EngineReply<"list_tuples">> => {
       const page = { limit, from, timeMs };
-      const { tuples, next } = listTuples(vault, this.#deps.state.tables, filter, page);
+      const { tuples, next } = listTuples(vault, filter, page);
       const found = tuples.map(({ tuple }) => tuple);
       return {
         reply: { tuples, at: this.#point(vault), ...(next && { next }) },

@@ -33,6 +33,7 @@ import {
 } from "@authledger/types";
 import type { NoncedValue } from "./entry.js";
 import type { OpenVault } from "./open-vault.js";
+import { keepLeaf } from "./past/history-rows.js";
 import { updateIndexes } from "./record-indexes.js";
 import { readU48, type Tables, transactionKey } from "./tables.js";
 import { encodeTransactionRow, type TransactionRow } from "./transaction-row.js";
@@ -124,6 +125,8 @@ export class BlockBuilder {
   #writeLeaf({ key, path, before, after }: PathChange): void {
     const { leaf, value } = this.#tables;
     const { vault } = this;
+    // Nobody asks for a state before genesis.
+    if (before !== undefined && this.height > 0) this.#keep(key, path, before);
     if (after === undefined) {
       leaf.delete(vault.rowKey(path));
       if (before?.value !== undefined && key.kind !== Kind.tupleBySubject) {
@@ -134,6 +137,16 @@ export class BlockBuilder {
     const replaced = leaf.put(vault.rowKey(path), this.#leafRow(key, path, after));
     assert(replaced === (before !== undefined), "both directions of a tuple agree (INV-EXEC-3)");
     this.#writeValue(key, path, before?.value !== undefined, after.value !== undefined);
+  }
+
+  /** Keeps what the block replaces or removes, for readers of older heights. */
+  #keep(key: LedgerKey, path: Uint8Array, before: StoredRecord): void {
+    const { vault, height } = this;
+    this.#row.clear();
+    writeRecord(this.#row, key, before);
+    const hasValue = before.value !== undefined && key.kind !== Kind.tupleBySubject;
+    const value = hasValue ? this.#tables.value.get(vault.rowKey(path))?.slice() : undefined;
+    keepLeaf(this.#tables, { vault: vault.id, path, height }, this.#row.view(), value);
   }
 
   /** Leaf hash and record, in a buffer that the next call reuses. */

@@ -31,6 +31,8 @@ export {
 } from "./group-state.js";
 export type { OpenVault, VaultTip } from "./open-vault.js";
 export type { AppliedTransaction, Outcome, Refusal } from "./outcome.js";
+export { RETENTION_BLOCKS_DEFAULT, type Retention } from "./past/retention.js";
+export { VaultAt } from "./past/vault-at.js";
 export {
   blockTransactions,
   hasTuple,
@@ -54,6 +56,7 @@ export {
   SnapshotInstall,
   type SnapshotProgress,
 } from "./snapshot/snapshot-install.js";
+export type { LeafCursor, StateView } from "./state-view.js";
 export {
   encodeOrganizationEntity,
   encodeVaultEntity,

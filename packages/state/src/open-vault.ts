@@ -19,12 +19,15 @@ import {
   vaultRef,
 } from "@authledger/proof";
 import { assert, HASH_BYTES, type Hasher, LedgerError } from "@authledger/types";
-import { heightKey, historyKey, readU32, type Tables, u32Key } from "./tables.js";
+import { oldestBlock } from "./past/retention.js";
+import { VaultAt } from "./past/vault-at.js";
+import { isLiveAt, pathCollision } from "./record-fields.js";
+import type { LeafCursor, StateView } from "./state-view.js";
+import { heightKey, historyKey, type Tables, u32Key } from "./tables.js";
+import { CurrentLeaves } from "./trie/current-leaves.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 import { type TrieDeps, VaultTrie } from "./trie/vault-trie.js";
 import type { VaultRow } from "./vault-rows.js";
-
-const VERSION_BYTES = 8;
 
 /** The newest block of a vault. */
 export interface VaultTip {
@@ -33,7 +36,7 @@ export interface VaultTip {
   readonly blockHash: Uint8Array;
 }
 
-export class OpenVault {
+export class OpenVault implements StateView {
   readonly row: VaultRow;
   readonly vaultRef: Uint8Array;
   readonly paths: PathHasher;
@@ -69,6 +72,16 @@ export class OpenVault {
   /** Blocks of the vault: newest height + 1. */
   get size(): number {
     return this.#tip === undefined ? 0 : this.#tip.header.height + 1;
+  }
+
+  /** Of the newest block. */
+  get height(): number {
+    return this.size - 1;
+  }
+
+  /** The oldest block that is kept: its transactions, and the state after it and before it. */
+  get oldest(): number {
+    return oldestBlock(this.#tables, this.id) ?? this.size;
   }
 
   /** The newest block; there is one from the vault's creation on. */
@@ -133,6 +146,37 @@ export class OpenVault {
   }
 
   /**
+   * The vault as of a block, for reads and proofs. Good until the next `await`.
+   * @throws LedgerError HEIGHT_NOT_REACHED above the newest block, HEIGHT_UNAVAILABLE below the oldest one that is kept
+   */
+  at(height: number): VaultAt {
+    this.requireKept(height);
+    return new VaultAt(this, this.#tables, this.#hasher, this.header(height)!);
+  }
+
+  /**
+   * The vault before a block, for the proof of that block. Good until the next `await`.
+   * @throws LedgerError as `at`, about the block itself
+   */
+  before(height: number): VaultAt {
+    assert(height > 0, "there is nothing before genesis", { vault: this.id });
+    this.requireKept(height);
+    return new VaultAt(this, this.#tables, this.#hasher, this.header(height - 1)!);
+  }
+
+  /** @throws LedgerError HEIGHT_NOT_REACHED, HEIGHT_UNAVAILABLE unless the block is kept */
+  requireKept(height: number): void {
+    const { height: newest, oldest } = this;
+    if (height > newest) {
+      const message = `there is no block ${height} yet; the newest is ${newest}`;
+      throw new LedgerError("HEIGHT_NOT_REACHED", message, { details: { height, newest } });
+    }
+    if (height >= oldest) return;
+    const message = `block ${height} is not kept any more: heights ${oldest} to ${newest} can be read`;
+    throw new LedgerError("HEIGHT_UNAVAILABLE", message, { details: { height, oldest, newest } });
+  }
+
+  /**
    * The record under a key, expired or not.
    * @throws LedgerError PATH_COLLISION when another key has its path
    */
@@ -150,24 +194,23 @@ export class OpenVault {
 
   /**
    * Is there a record under a key that is not expired at `timeMs`? All that a check asks, so only key and expiry of
-   * the record are looked at, where they lie: K || u64 version || u64 expires_at_ms (commitment.md, "State").
+   * the record are looked at, where they lie.
    *
    * @param key canonical bytes of the key
    * @throws LedgerError PATH_COLLISION when another key has its path
    */
   hasLive(key: Uint8Array, path: Uint8Array, timeMs: number): boolean {
     const row = this.#tables.leaf.get(this.rowKey(path));
-    if (row === undefined) return false;
-    for (let i = 0; i < key.length; i++) {
-      if (row[HASH_BYTES + i] !== key[i]) throw pathCollision();
-    }
-    const at = HASH_BYTES + key.length + VERSION_BYTES;
-    // Above 2^53 the sum is rounded, and later than any clock all the same.
-    const expiresAtMs = readU32(row, at) * 2 ** 32 + readU32(row, at + 4);
-    return expiresAtMs === 0 || expiresAtMs > timeMs;
+    return row !== undefined && isLiveAt(row, HASH_BYTES, key, timeMs);
   }
-}
 
-function pathCollision(): LedgerError {
-  return new LedgerError("PATH_COLLISION", "another key has the same 384-bit path");
+  /** `nonce16 || value` of the record under a path, a view. */
+  value(path: Uint8Array): Uint8Array | undefined {
+    return this.#tables.value.get(this.rowKey(path));
+  }
+
+  /** The leaves in the order of their paths. */
+  leafCursor(): LeafCursor {
+    return new CurrentLeaves(this.#tables.leaf, this.id);
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Questions about a vault's current state: tuples, entities, lists. Reads take no pin: they run between two
+ * Questions about a state of a vault, the newest or an older one: tuples, entities, lists. Reads take no pin: they run between two
  * batches without awaiting.
  *
  * Expiry: a record with 0 < expires_at_ms <= time is absent for readers, collected or not.
@@ -17,11 +17,11 @@ import {
   tupleKey,
   tupleOfKey,
 } from "@authledger/proof";
-import { compareBytes, LedgerError, type Tuple } from "@authledger/types";
+import { assert, compareBytes, type Tuple } from "@authledger/types";
 import type { OpenVault } from "./open-vault.js";
-import { readU32, readU48, type Tables, transactionKey } from "./tables.js";
+import type { StateView } from "./state-view.js";
+import { type Tables, transactionKey } from "./tables.js";
 import { canonicalOfRow } from "./transaction-row.js";
-import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 
 /** Rows that one page of a list looks at, at most: a filter that matches little must not stop the engine. */
 export const LIST_SCAN_MAX = 20_000;
@@ -54,22 +54,17 @@ export interface TuplePage {
 }
 
 /** Is the tuple stored and not expired? */
-export function hasTuple(vault: OpenVault, tuple: Tuple, timeMs: number): boolean {
-  const record = vault.record(tupleKey(tuple));
+export function hasTuple(state: StateView, tuple: Tuple, timeMs: number): boolean {
+  const record = state.record(tupleKey(tuple));
   return record !== undefined && isLive(record, timeMs);
 }
 
-export function readEntity(
-  vault: OpenVault,
-  tables: Tables,
-  key: string,
-  timeMs: number,
-): ReadEntity | undefined {
-  const path = vault.paths.path(entityKey(key));
-  const record = vault.record(entityKey(key), path);
+export function readEntity(state: StateView, key: string, timeMs: number): ReadEntity | undefined {
+  const path = state.paths.path(entityKey(key));
+  const record = state.record(entityKey(key), path);
   if (record === undefined || !isLive(record, timeMs)) return undefined;
-  const stored = tables.value.get(vault.rowKey(path));
-  if (stored === undefined) return undefined;
+  const stored = state.value(path);
+  assert(stored !== undefined, "an entity has a value", { vault: state.id });
   return {
     key,
     nonce: stored.slice(0, NONCE_BYTES),
@@ -99,45 +94,44 @@ export function rangeOf({ resource, relation, subject }: TupleFilter): ListRange
 
 /** Tuples in the order of their paths, from the path `from` on. */
 export function listTuples(
-  vault: OpenVault,
-  tables: Tables,
+  state: StateView,
   filter: TupleFilter,
   page: { readonly limit: number; readonly from?: Uint8Array | undefined; readonly timeMs: number },
 ): TuplePage {
   const range = rangeOf(filter);
   const tuples: ListedTuple[] = [];
-  const start = leafKeyBuffer(vault.id);
-  const prefixBytes = prefixOf(vault, range, start);
-  const end = start.slice(0, PATH_AT + prefixBytes);
-  if (page.from !== undefined) start.set(page.from, PATH_AT);
-  const cursor = tables.leaf.cursor();
+  const { prefix, bytes } = prefixOf(state, range);
+  const cursor = state.leafCursor();
   let looked = 0;
-  for (let ok = cursor.seek(start); ok; ok = cursor.next()) {
-    const { key } = cursor;
-    if (compareBytes(key.subarray(0, end.length), end) !== 0) break;
+  for (let ok = cursor.seek(page.from ?? prefix); ok; ok = cursor.next()) {
+    const { path } = cursor;
+    if (compareBytes(path.subarray(0, bytes), prefix.subarray(0, bytes)) !== 0) break;
     if (tuples.length >= page.limit || looked++ >= LIST_SCAN_MAX) {
-      return { tuples, next: key.slice(PATH_AT, PATH_AT + PATH_BYTES) };
+      return { tuples, next: path.slice() };
     }
-    const tuple = matching(cursor.value, range, filter, page.timeMs);
+    const { record } = cursor;
+    const tuple = record && matching(record, range, filter, page.timeMs);
     if (tuple !== undefined) tuples.push(tuple);
   }
   return { tuples, next: undefined };
 }
 
-/** Writes the range's prefix into a leaf key; the number of bytes that all its paths share. */
-function prefixOf(vault: OpenVault, range: ListRange, key: Uint8Array): number {
-  if (range.partition === undefined) return 0;
-  key.set(vault.paths.listPrefix(range.kind, range.partition, range.group), PATH_AT);
-  return (range.group === undefined ? PARTITION_BITS : GROUP_BITS) / 8;
+/** The first path of a range, and how many of its bytes all paths of the range share. */
+function prefixOf(
+  { paths }: StateView,
+  { kind, partition, group }: ListRange,
+): { readonly prefix: Uint8Array; readonly bytes: number } {
+  if (partition === undefined) return { prefix: new Uint8Array(PATH_BYTES), bytes: 0 };
+  const bits = group === undefined ? PARTITION_BITS : GROUP_BITS;
+  return { prefix: paths.listPrefix(kind, partition, group), bytes: bits / 8 };
 }
 
 function matching(
-  row: Uint8Array,
+  bytes: Uint8Array,
   range: ListRange,
   filter: TupleFilter,
   timeMs: number,
 ): ListedTuple | undefined {
-  const bytes = recordOfRow(row);
   if (bytes[0] !== range.kind) return undefined;
   const record: LedgerRecord = decodeRecord(bytes);
   if (!isLive(record, timeMs)) return undefined;
@@ -164,14 +158,10 @@ export function transactionRow(
   height: number,
   index: number,
 ): Uint8Array {
-  const key = transactionKey(vault.id, height, index);
-  const row = tables.transaction.get(key);
-  if (row !== undefined) return row;
-  const cursor = tables.transaction.cursor();
-  const isMore = cursor.seek(key) && readU32(cursor.key) === vault.id;
-  const oldest = isMore ? readU48(cursor.key, 4) : vault.size;
-  const message = `the transactions of block ${height} have been removed by retention; those from height ${oldest} on are there`;
-  throw new LedgerError("HEIGHT_UNAVAILABLE", message, { details: { height, oldest } });
+  const row = tables.transaction.get(transactionKey(vault.id, height, index));
+  if (row === undefined) vault.requireKept(height);
+  assert(row !== undefined, "a block that is kept has its transactions", { height, index });
+  return row;
 }
 
 /** The canonical transactions of a block. @throws LedgerError HEIGHT_UNAVAILABLE */

@@ -21,8 +21,11 @@
  * | 14 | client | u32 vault, client id | client-row.ts |
  * | 15 | idempotency | u32 vault, lp16 client id, key | idempotency.ts |
  * | 16 | idempotency_age | u32 vault, u48 time, u48 height, u32 index | key of the idempotency row |
+ * | 17 | leaf_hist | past/history-rows.ts | the record before the block |
+ * | 18 | bucket_hist | past/history-rows.ts | u32 leaves, root32 |
  * | 19 | expiry | u48 expires_at, u32 vault, path48 | none |
  * | 20 | entity | u32 vault, key | none |
+ * | 25 | value_hist | past/history-rows.ts | nonce16, value |
  */
 import type { PageStore, Table } from "@authledger/store";
 
@@ -43,8 +46,11 @@ export interface Tables {
   readonly client: Table;
   readonly idempotency: Table;
   readonly idempotencyAge: Table;
+  readonly leafHist: Table;
+  readonly bucketHist: Table;
   readonly expiry: Table;
   readonly entity: Table;
+  readonly valueHist: Table;
 }
 
 /** Opens or creates all tables. */
@@ -66,8 +72,11 @@ export function openTables(store: PageStore): Tables {
     client: store.table(14, "client"),
     idempotency: store.table(15, "idempotency"),
     idempotencyAge: store.table(16, "idempotency_age"),
+    leafHist: store.table(17, "leaf_hist"),
+    bucketHist: store.table(18, "bucket_hist"),
     expiry: store.table(19, "expiry"),
     entity: store.table(20, "entity"),
+    valueHist: store.table(25, "value_hist"),
   };
 }
 

@@ -35,6 +35,7 @@ export class TestTrie {
     this.#deps = {
       leafTable: tables.leaf,
       bucketTable: tables.bucket,
+      bucketHistTable: tables.bucketHist,
       cache: this.cache,
       updater: new TrieUpdater(this.cache, leaves, hasher),
       leaves,

@@ -132,13 +132,14 @@ describe("an open fails", () => {
   });
 
   test.each([
-    ["FORMAT_NEWER", '{"format_version": 2}'],
+    ["FORMAT_NEWER", '{"format_version": 3}'],
+    ["DATA_DIR_INVALID", '{"format_version": 1, "node_id": "1", "incarnation": "00"}'],
     ["DATA_DIR_INVALID", ""],
     ["DATA_DIR_INVALID", "null"],
     ["DATA_DIR_INVALID", "{}"],
     ["DATA_DIR_INVALID", '{"format_version": 0, "node_id": "1", "incarnation": "00"}'],
-    ["DATA_DIR_INVALID", '{"format_version": 1, "node_id": "x", "incarnation": "00"}'],
-    ["DATA_DIR_INVALID", '{"format_version": 1, "node_id": "1", "incarnation": "00"}'],
+    ["DATA_DIR_INVALID", '{"format_version": 2, "node_id": "x", "incarnation": "00"}'],
+    ["DATA_DIR_INVALID", '{"format_version": 2, "node_id": "1", "incarnation": "00"}'],
   ])("with %s for a node.json of %j, and changes nothing", async (code, text) => {
     const { disk } = await usedDisk();
     const before = await content(disk, STORE_FILE);

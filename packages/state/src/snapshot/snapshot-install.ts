@@ -295,7 +295,7 @@ export class SnapshotInstall {
     { organization, slug }: { readonly organization: bigint; readonly slug: bigint },
   ): { readonly key: string; readonly value: Uint8Array } | undefined {
     const key = vaultEntityKey(organization, slug);
-    const found = readEntity(system.vault, this.#tables, key, 0);
+    const found = readEntity(system.vault, key, 0);
     if (found === undefined) return undefined;
     const entity = decodeEntity<VaultEntity>(found.value);
     const row = this.#rows.vaultBySlug(this.#rows.organizationBySlug(organization)!.id, slug)!;

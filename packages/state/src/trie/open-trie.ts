@@ -13,6 +13,7 @@ export function openTrie(tables: Tables, hasher: Hasher, options: BranchCacheOpt
   return {
     leafTable: tables.leaf,
     bucketTable: tables.bucket,
+    bucketHistTable: tables.bucketHist,
     cache,
     updater: new TrieUpdater(cache, leaves, hasher),
     leaves,

@@ -8,6 +8,7 @@
  * leaf rows.
  */
 import {
+  type BranchNode,
   BUCKETS,
   BucketTree,
   bitAt,
@@ -20,6 +21,7 @@ import {
 } from "@authledger/proof";
 import type { Table } from "@authledger/store";
 import { assert, HASH_BYTES, type Hasher } from "@authledger/types";
+import { keepBucket } from "../past/history-rows.js";
 import { bucketKey, readU32, writeU32 } from "../tables.js";
 import type { BranchCache } from "./branch-cache.js";
 import type { LeafRange } from "./leaf-range.js";
@@ -31,10 +33,18 @@ import { SMALL_LEAVES_MAX, type TrieChanges, type TrieUpdater } from "./trie-upd
 export interface TrieDeps {
   readonly leafTable: Table;
   readonly bucketTable: Table;
+  readonly bucketHistTable: Table;
   readonly cache: BranchCache;
   readonly updater: TrieUpdater;
   readonly leaves: LeafRange;
   readonly hasher: Hasher;
+}
+
+/** A branch that is as it was at an older height. */
+export interface UnchangedBranch {
+  readonly node: BranchNode;
+  readonly hash: Uint8Array;
+  readonly count: number;
 }
 
 export class VaultTrie implements TrieSource {
@@ -83,6 +93,8 @@ export class VaultTrie implements TrieSource {
       let to = from + 1;
       while (to < changes.count && changes.paths[to * PATH_BYTES] === bucket) to++;
       const before = { count: this.#counts[bucket]!, node: this.#nodes[bucket]! };
+      // Nobody asks for a state before genesis.
+      if (height > 0) this.#keepBucket(bucket, height);
       const after = updater.update(this.#vault, height, changes, from, to, before);
       this.#set(bucket, after.count, updater.hash);
       this.#nodes[bucket] = after.node;
@@ -90,6 +102,11 @@ export class VaultTrie implements TrieSource {
       from = to;
     }
     if (cache.isOverDirty) this.writeAll();
+  }
+
+  #keepBucket(bucket: number, height: number): void {
+    const then = { count: this.#counts[bucket]!, root: this.#root(bucket) };
+    keepBucket(this.#deps.bucketHistTable, this.#vault, bucket, height, then);
   }
 
   /**
@@ -158,7 +175,34 @@ export class VaultTrie implements TrieSource {
     return this.#branch(this.#nodes[bucket]!);
   }
 
-  #branch(node: number): TrieNode {
+  /** A bucket's root as it is now (a view). */
+  bucketRoot(bucket: number): Uint8Array {
+    return this.#root(bucket);
+  }
+
+  /** The topmost branches of a bucket below which no block above `height` changed anything, in the order of paths. */
+  *unchangedBranches(bucket: number, height: number): Generator<UnchangedBranch> {
+    if (this.#counts[bucket]! <= SMALL_LEAVES_MAX) return;
+    this.bucket(bucket);
+    yield* this.#unchanged(this.#nodes[bucket]!, height);
+  }
+
+  *#unchanged(node: number, height: number): Generator<UnchangedBranch> {
+    const { cache } = this.#deps;
+    const { pool } = cache;
+    if (pool.height(node) <= height) {
+      const hash = new Uint8Array(HASH_BYTES);
+      pool.hashInto(node, hash);
+      yield { node: this.#branch(node), hash, count: pool.count(node) };
+      return;
+    }
+    for (let side = 0; side < 2; side++) {
+      if (pool.sideCount(node, side) <= SMALL_LEAVES_MAX) continue;
+      yield* this.#unchanged(cache.loadChild(node, side), height);
+    }
+  }
+
+  #branch(node: number): BranchNode {
     const { pool } = this.#deps.cache;
     return {
       kind: "branch",

@@ -92,13 +92,13 @@ describe("a list of tuples", () => {
       const { timeMs } = made.leader;
       for (const filter of [...filters(random), ...filters(random)]) {
         const whole = expected(vault, all, filter);
-        const page = listTuples(vault, made.state.tables, filter, { limit: 1_000, timeMs });
+        const page = listTuples(vault, filter, { limit: 1_000, timeMs });
         expect(page).toEqual({ tuples: whole, next: undefined });
         const limit = 1 + random.int(7);
         const pages: ListedTuple[] = [];
         let from: Uint8Array | undefined;
         do {
-          const next = listTuples(vault, made.state.tables, filter, { limit, from, timeMs });
+          const next = listTuples(vault, filter, { limit, from, timeMs });
           expect(next.tuples.length).toBeLessThanOrEqual(limit);
           pages.push(...next.tuples);
           from = next.next;
@@ -128,14 +128,14 @@ describe("a list of tuples", () => {
     const vault = made.state.vault(1)!;
     const { timeMs } = made.leader;
     const whole = expected(vault, all, {});
-    const first = listTuples(vault, made.state.tables, {}, { limit: 5, timeMs });
+    const first = listTuples(vault, {}, { limit: 5, timeMs });
     const [gone, kept] = [whole[5]!, whole.slice(6)];
     made.write(1, [
       { op: "delete_tuple", tuple: whole[0]!.tuple },
       { op: "delete_tuple", tuple: gone.tuple },
     ]);
     const { next: from } = first;
-    const rest = listTuples(vault, made.state.tables, {}, { limit: 1_000, from, timeMs });
+    const rest = listTuples(vault, {}, { limit: 1_000, from, timeMs });
     expect([first.tuples, rest.tuples]).toEqual([whole.slice(0, 5), kept]);
   });
 
@@ -154,19 +154,14 @@ describe("a list of tuples", () => {
     }
     const vault = made.state.vault(1)!;
     const { timeMs } = made.leader;
-    const page = listTuples(vault, made.state.tables, { relation: "owner" }, { limit: 1, timeMs });
+    const page = listTuples(vault, { relation: "owner" }, { limit: 1, timeMs });
     expect(page.tuples).toEqual([]);
     const cursor = made.state.tables.leaf.cursor();
     cursor.seek(u32Key(1));
     for (let looked = 0; looked < LIST_SCAN_MAX; looked++) cursor.next();
     expect(page.next).toEqual(cursor.key.slice(4));
     const { next: from } = page;
-    const rest = listTuples(
-      vault,
-      made.state.tables,
-      { relation: "owner" },
-      { limit: 1, from, timeMs },
-    );
+    const rest = listTuples(vault, { relation: "owner" }, { limit: 1, from, timeMs });
     expect(rest).toEqual({ tuples: [], next: undefined });
   });
 });

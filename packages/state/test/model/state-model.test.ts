@@ -249,7 +249,7 @@ function expectReads({ state, naive, leader, random }: History, id: number): voi
     const answer = proven.get(tupleKey(tuple));
     expect(answer.kind === "present" && isLive(answer.record, timeMs)).toBe(expected);
     const list = proven.list({ kind: 1, partition: tuple.resource, group: tuple.relation });
-    const listed = listTuples(vault, state.tables, filterOf(tuple), { limit: 1_000, timeMs });
+    const listed = listTuples(vault, filterOf(tuple), { limit: 1_000, timeMs });
     expect(list.kind).toBe("complete");
     if (list.kind === "complete") {
       const provenLive = list.records.filter(({ record }) => isLive(record, timeMs));
@@ -257,20 +257,15 @@ function expectReads({ state, naive, leader, random }: History, id: number): voi
         listed.tuples.map(({ tuple: { subject } }) => subject),
       );
     }
-    const bySubject = listTuples(
-      vault,
-      state.tables,
-      { subject: tuple.subject },
-      { limit: 1_000, timeMs },
-    );
+    const bySubject = listTuples(vault, { subject: tuple.subject }, { limit: 1_000, timeMs });
     expect(bySubject.tuples.length).toBe(
       tuples.filter(({ key }) => key.item === tuple.subject).length,
     );
     const key = `user:e${random.int(22)}`;
     const entity = live.find((entry) => keyId(entry.key) === keyId(entityKey(key)));
-    expect(readEntity(vault, state.tables, key, timeMs) !== undefined).toBe(entity !== undefined);
+    expect(readEntity(vault, key, timeMs) !== undefined).toBe(entity !== undefined);
   }
-  const all = listTuples(vault, state.tables, {}, { limit: 1_000, timeMs });
+  const all = listTuples(vault, {}, { limit: 1_000, timeMs });
   expect(all.tuples.length).toBe(tuples.length);
 }
 

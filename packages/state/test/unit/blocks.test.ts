@@ -216,7 +216,7 @@ describe("rows", () => {
     expect(step({ op: "delete_tuple", tuple: TUPLE })).toBe(1);
     expect(step({ op: "delete_entity", key: "user:ann", condition: { kind: "none" } })).toBe(0);
     const text = (key: string) => {
-      const { value } = readEntity(made.state.vault(1)!, made.state.tables, key, 0) ?? {};
+      const { value } = readEntity(made.state.vault(1)!, key, 0) ?? {};
       return value && new TextDecoder().decode(value);
     };
     expect(text("user:ann")).toBeUndefined();
@@ -243,7 +243,7 @@ describe("rows", () => {
     made.write(1, [create(expiresAtMs)]);
     const vault = state.vault(1)!;
     const seen = () => hasTuple(vault, TUPLE, leader.timeMs);
-    const listed = () => listTuples(vault, state.tables, {}, { limit: 9, timeMs: leader.timeMs });
+    const listed = () => listTuples(vault, {}, { limit: 9, timeMs: leader.timeMs });
     expect(listed().tuples).toEqual([{ tuple: TUPLE, version: 1, expiresAtMs }]);
     leader.timeMs = expiresAtMs - 1;
     expect([seen(), listed().tuples.length]).toEqual([true, 1]);

@@ -24,7 +24,7 @@ test("the example of the README is this one, and says what is so", async () => {
   vault.tip.header.stateRoot;
   const tuple = { resource: "document:d1", relation: "viewer", subject: "user:ann" };
   hasTuple(vault, tuple, timeMs);
-  listTuples(vault, state.tables, { subject: "user:ann" }, { limit: 100, timeMs }).tuples;
+  listTuples(vault, { subject: "user:ann" }, { limit: 100, timeMs }).tuples;
 
   await store.flush(state.prepareFlush());
   // It ends here.
@@ -32,7 +32,7 @@ test("the example of the README is this one, and says what is so", async () => {
   expect(blocks).toEqual([{ vault: 0, height: 0, blockHash: vault.tip.blockHash }]);
   expect(hasTuple(vault, tuple, timeMs)).toBe(false);
   expect(store.applied).toEqual(state.applied);
-  const page = listTuples(vault, state.tables, { subject: "user:ann" }, { limit: 100, timeMs });
+  const page = listTuples(vault, { subject: "user:ann" }, { limit: 100, timeMs });
   expect(page.tuples).toEqual([]);
   const source = squeezed(readFileSync(new URL(import.meta.url), "utf8"));
   for (const line of exampleLines()) expect(source).toContain(line);

@@ -244,7 +244,7 @@ describe("beside others in an entry", () => {
       canonical(0),
       canonical(3),
     ]);
-    expect(readEntity(vault, state.tables, "user:lost", leader.timeMs)).toBeUndefined();
+    expect(readEntity(vault, "user:lost", leader.timeMs)).toBeUndefined();
   });
 
   test("an organization or vault that an earlier item made is there for a later one", async () => {

@@ -32,7 +32,7 @@ describe("organizations and vaults", () => {
     });
     expect(state.rows.vaultBySlug(1, 2n)).toMatchObject({ id: 2, organizationSlug: 7n, slug: 2n });
     expect(state.rows.vaultBySlug(0, 2n)).toBeUndefined();
-    const entity = readEntity(state.vault(0)!, state.tables, vaultEntityKey(7n, 2n), leader.timeMs);
+    const entity = readEntity(state.vault(0)!, vaultEntityKey(7n, 2n), leader.timeMs);
     expect(JSON.parse(new TextDecoder().decode(entity!.value))).toMatchObject({
       name: "v",
       origin: "test.example/7/2",
