@@ -9,7 +9,6 @@ export {
 } from "@authledger/types";
 export {
   AdminClient,
-  type AdminListOptions,
   type CreatedVault,
   type NodeInfo,
   type Organization,
@@ -17,7 +16,9 @@ export {
   type Vault,
   type VaultStatus,
 } from "./calls/admin-client.js";
+export { AdminList, type AdminListOptions } from "./calls/admin-list.js";
 export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
+export { PagedList } from "./calls/paged-list.js";
 export { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
 export type {
   Answer,

@@ -1,14 +1,8 @@
 /** Organizations, vaults and the node. Creating one is not repeatable: it is sent again only if it never left. */
 import { admin } from "@authledger/proto";
-import {
-  type CallOptions,
-  pageSizeOf,
-  type Slug,
-  slugOf,
-  type Tenant,
-  vaultNameOf,
-} from "../options.js";
+import { type CallOptions, type Slug, slugOf, type Tenant, vaultNameOf } from "../options.js";
 import type { Session } from "../session.js";
+import { AdminList, type AdminListOptions } from "./admin-list.js";
 import { malformed, plain } from "./convert.js";
 
 const SERVICE = admin.AdminServiceService;
@@ -43,11 +37,6 @@ export interface CreatedVault extends Vault {
 
 export type NodeInfo = admin.GetNodeInfoResponse;
 
-export interface AdminListOptions extends CallOptions {
-  /** Rows of one page, 1 to 1,000. Default 1,000. */
-  readonly pageSize?: number | undefined;
-}
-
 export class AdminClient {
   readonly #session: Session;
 
@@ -72,17 +61,11 @@ export class AdminClient {
   }
 
   /** All of them, in the order of their slugs. */
-  async *listOrganizations(
-    options: AdminListOptions = {},
-  ): AsyncGenerator<Organization, void, undefined> {
-    const pageSize = pageSizeOf(options.pageSize);
-    let pageToken: Uint8Array = new Uint8Array(0);
-    do {
-      const request = { pageSize, pageToken };
-      const page = await this.#session.call(SERVICE.listOrganizations, request, options);
-      yield* page.organizations.map(organizationOf);
-      pageToken = page.nextPageToken;
-    } while (pageToken.length > 0);
+  listOrganizations(options: AdminListOptions = {}): AdminList<Organization> {
+    return new AdminList(options, async (page) => {
+      const response = await this.#session.call(SERVICE.listOrganizations, page, options);
+      return { rows: response.organizations.map(organizationOf), next: response.nextPageToken };
+    });
   }
 
   async createVault(
@@ -101,19 +84,12 @@ export class AdminClient {
   }
 
   /** All vaults of an organization, in the order of their slugs. */
-  async *listVaults(
-    organization: Slug,
-    options: AdminListOptions = {},
-  ): AsyncGenerator<Vault, void, undefined> {
-    const pageSize = pageSizeOf(options.pageSize);
-    const slug = slugOf(organization, "organization");
-    let pageToken: Uint8Array = new Uint8Array(0);
-    do {
-      const request = { organization: slug, pageSize, pageToken };
-      const page = await this.#session.call(SERVICE.listVaults, request, options);
-      yield* page.vaults.map(vaultOf);
-      pageToken = page.nextPageToken;
-    } while (pageToken.length > 0);
+  listVaults(organization: Slug, options: AdminListOptions = {}): AdminList<Vault> {
+    return new AdminList(options, async (page) => {
+      const request = { organization: slugOf(organization, "organization"), ...page };
+      const response = await this.#session.call(SERVICE.listVaults, request, options);
+      return { rows: response.vaults.map(vaultOf), next: response.nextPageToken };
+    });
   }
 
   /** What a client must hold to verify answers of the vault, as text: take it over a channel that you trust. */

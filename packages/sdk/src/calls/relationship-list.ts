@@ -5,20 +5,16 @@
  *              of one state.
  */
 import { read } from "@authledger/proto";
-import { LedgerError } from "@authledger/types";
 import { atLeast } from "../consistency.js";
 import { pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
 import { checkProvable, PageChain, provenPage } from "../verify/proven-values.js";
 import { malformed, relationshipOf } from "./convert.js";
+import { PagedList } from "./paged-list.js";
 import { Proving } from "./proving.js";
 import type { ReadOptions, Relationship, RelationshipFilter, RelationshipPage } from "./values.js";
 
 const { listRelationships: LIST } = read.ReadServiceService;
-/** How often `collect` begins a verified list again that changed while it was read. */
-const RESTARTS_MAX = 5;
-/** Rows that `collect` gathers by default. */
-const COLLECT_ROWS_MAX = 1_000_000;
 
 export interface ListOptions extends ReadOptions {
   /** Rows of one page, 1 to 1,000. Default 1,000. */
@@ -26,27 +22,19 @@ export interface ListOptions extends ReadOptions {
 }
 
 /** @example for await (const { tuple } of client.list({ resource: "document:budget" })) show(tuple); */
-export class RelationshipList implements AsyncIterable<Relationship> {
+export class RelationshipList extends PagedList<Relationship, RelationshipPage> {
   readonly #session: Session;
   readonly #filter: RelationshipFilter;
   readonly #options: ListOptions;
 
   constructor(session: Session, filter: RelationshipFilter, options: ListOptions) {
+    super();
     this.#session = session;
     this.#filter = filter;
     this.#options = options;
   }
 
-  /**
-   * Row by row, from the start each time.
-   * @throws LedgerError PROOF_STALE with reason "list-moved" when a verified list changed between two pages
-   */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Relationship, void, undefined> {
-    for await (const { relationships } of this.pages()) yield* relationships;
-  }
-
-  /** Page by page; each page has the deadline of a call of its own. */
-  async *pages(): AsyncGenerator<RelationshipPage, void, undefined> {
+  override async *pages(): AsyncGenerator<RelationshipPage, void, undefined> {
     const chain = new PageChain();
     let pageToken: Uint8Array = new Uint8Array(0);
     let options: ListOptions = this.#options;
@@ -64,31 +52,8 @@ export class RelationshipList implements AsyncIterable<Relationship> {
     } while (pageToken.length > 0);
   }
 
-  /**
-   * The whole list; a verified one is begun again when the vault changed meanwhile.
-   * @throws LedgerError LIMIT_EXCEEDED when there are more than `rowsMax` rows (1,000,000)
-   */
-  async collect(rowsMax: number = COLLECT_ROWS_MAX): Promise<readonly Relationship[]> {
-    for (let restarts = 0; ; restarts++) {
-      try {
-        return await this.#collect(rowsMax);
-      } catch (error) {
-        const isMoved = error instanceof LedgerError && error.details["reason"] === "list-moved";
-        if (!isMoved || restarts === RESTARTS_MAX) throw error;
-      }
-    }
-  }
-
-  async #collect(rowsMax: number): Promise<readonly Relationship[]> {
-    const rows: Relationship[] = [];
-    for await (const row of this) {
-      if (rows.length === rowsMax) {
-        const message = `the list has more than ${rowsMax} rows`;
-        throw new LedgerError("LIMIT_EXCEEDED", message, { details: { limit: rowsMax } });
-      }
-      rows.push(row);
-    }
-    return rows;
+  protected override rowsOf({ relationships }: RelationshipPage): readonly Relationship[] {
+    return relationships;
   }
 
   async #page(

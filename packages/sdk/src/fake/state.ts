@@ -1,5 +1,5 @@
 /** What a fake ledger holds: organizations, vaults, and what it remembers of requests. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import {
   blockHash,
   encodeDescriptor,
@@ -12,6 +12,7 @@ import {
   LedgerError,
   limits,
   type OperationStatus,
+  SNOWFLAKE_EPOCH_MS,
   SnowflakeGenerator,
   vaultOrigin,
 } from "@authledger/types";
@@ -24,6 +25,9 @@ import { FakeSigner } from "./signer.js";
 import { FakeVault } from "./vault.js";
 
 export const CLUSTER_ORIGIN = "fake.authledger.local";
+
+/** A quarter of a second's slugs: their generator runs ahead of its clock by 10 s at most. */
+const FIRST_SLUG_MAX = 2 ** 30;
 
 export interface FakeOrganization {
   readonly slug: bigint;
@@ -62,7 +66,9 @@ export class FakeState {
   constructor(clock: FakeClock) {
     this.clock = clock;
     this.startedAtMs = clock.nowMs();
-    this.#slugs = new SnowflakeGenerator(clock.nowMs);
+    // Slugs do not mind a test that goes to another time, and those of two ledgers differ.
+    const first = BigInt(randomInt(FIRST_SLUG_MAX));
+    this.#slugs = new SnowflakeGenerator(() => SNOWFLAKE_EPOCH_MS, first);
   }
 
   /** The place of the newest entry. */

@@ -33,6 +33,10 @@ export const admin: readonly Behaviour[] = [
       expect(await ledger.getVault({ organization, vault: vault.slug })).toEqual(vault);
       const listed = await collected(ledger.listVaults(organization, { pageSize: 1 }));
       expect(listed.map(({ slug }) => slug)).toEqual([first.slug, second.slug]);
+      expect(await ledger.listVaults(organization).toArray({ limit: 1 })).toEqual(
+        listed.slice(0, 1),
+      );
+      expect(await collected(ledger.listVaults(organization).pages())).toEqual([listed]);
     },
   },
   {

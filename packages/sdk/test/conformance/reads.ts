@@ -172,6 +172,35 @@ export const reads: readonly Behaviour[] = [
     },
   },
   {
+    title:
+      "the first rows of a list are taken without the rest, and a list ends when it is given up",
+    run: async ({ client }) => {
+      const ledger = client();
+      const tuples = Array.from({ length: 9 }, (_, i) =>
+        createTuple(`doc:budget#viewer@user:${i}`),
+      );
+      await ledger.write(tuples);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const list = ledger.list({ resource: "doc:budget" }, { pageSize: 2, signal });
+      const whole = await list.toArray();
+      expect(whole).toEqual(await list.collect());
+      for (const limit of [0, 1, 4, 9, 10]) {
+        expect(await list.toArray({ limit })).toEqual(whole.slice(0, limit));
+      }
+      await expectRefusal(list.toArray({ limit: -1 }), "INVALID_ARGUMENT", { field: "limit" });
+      const seen: unknown[] = [];
+      const reading = (async () => {
+        for await (const row of list) {
+          seen.push(row);
+          if (seen.length === 3) controller.abort();
+        }
+      })();
+      await expectRefusal(reading, "CANCELLED");
+      expect(seen).toEqual(whole.slice(0, 4));
+    },
+  },
+  {
     title: "reads of wrong names and counts are refused before anything is asked",
     run: async ({ client }) => {
       const ledger = client();
