@@ -8,22 +8,22 @@ import type { Clock, Disk, Random, Timers } from "@authledger/io";
 import { joinPath } from "@authledger/io";
 import { GroupState } from "@authledger/state";
 import { DataLock, PageStore, type StoreStats } from "@authledger/store";
-import {
-  type GroupId,
-  groupId,
-  type Hasher,
-  LedgerError,
-  toHex,
-  validateOrigin,
-} from "@authledger/types";
+import { type Hasher, LedgerError, toHex, validateOrigin } from "@authledger/types";
 import { Wal, type WalStats } from "@authledger/wal";
 import { BlockFeed } from "./block-feed.js";
 import { BlockReads } from "./block-reads.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
+import { Exports } from "./exports.js";
 import { Flusher } from "./flusher.js";
+import { GROUP } from "./group-id.js";
 import { GroupOfOne } from "./group-of-one.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
-import { DATA_FORMAT_VERSION, type NodeDirectory, openNodeDirectory } from "./node-directory.js";
+import {
+  DATA_FORMAT_VERSION,
+  type NodeDirectory,
+  openNodeDirectory,
+  replicaName,
+} from "./node-directory.js";
 import { OpeningGroup } from "./opening-group.js";
 import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
 import { Proposer } from "./proposer.js";
@@ -32,9 +32,6 @@ import { Signer } from "./signer.js";
 import { stoppedBy } from "./stopped.js";
 import { findOrganization, findVault, organizationInfo, vaultInfo } from "./vault-lookup.js";
 import { Writes } from "./writes.js";
-
-/** The first group; there is one until organizations are spread over several. */
-const GROUP: GroupId = groupId(1);
 
 export interface EngineOptions {
   /** The data directory; created when missing. */
@@ -87,6 +84,7 @@ export class Engine implements EnginePort {
   readonly #feed: BlockFeed;
   readonly #writes: Writes;
   readonly #expirer: Expirer;
+  readonly #exports: Exports;
   #stopTicking: () => void = () => undefined;
   #nextSigned = 0;
   #failure: LedgerError | undefined;
@@ -117,7 +115,7 @@ export class Engine implements EnginePort {
       const done = timers.yield().then(run);
       done.catch((error: unknown) => this.#die(LedgerError.from(error)));
     };
-    const name = `replica-1.${toHex(node.identity.incarnation).slice(0, 16)}`;
+    const name = replicaName(node.identity);
     const onRefused = (error: LedgerError): void => this.#die(error);
     this.#signer = new Signer(GROUP, name, node.secrets, { wal, clock, hasher, soon, onRefused });
     this.#proposer = new Proposer({
@@ -130,6 +128,7 @@ export class Engine implements EnginePort {
     open.proposer = this.#proposer;
     open.onFatal = (error) => this.#die(error);
     this.#reads = new Reads({ state, signer: this.#signer, clock, hasher });
+    this.#exports = new Exports({ state, flusher: this.#flusher, clock, hasher, timers });
     const nowMs = (): number => clock.nowMs();
     this.#blocks = new BlockReads({ state, hasher, nowMs });
     this.#feed = new BlockFeed(state.applied.index, timers);
@@ -307,6 +306,7 @@ export class Engine implements EnginePort {
     this.#stopTicking();
     await this.#expirer.stop();
     this.#feed.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
+    this.#exports.endAll();
     await this.#proposer.idle();
     if (this.#failure === undefined) {
       await this.#group.idle();
@@ -354,6 +354,9 @@ export class Engine implements EnginePort {
       return next === undefined ? { vaults } : { vaults, next };
     },
     get_node_info: () => this.#nodeInfo(),
+    export_begin: () => this.#exports.begin(),
+    export_next: ({ export: id }) => this.#exports.next(id),
+    export_end: ({ export: id }) => this.#exports.end(id),
   };
 
   #nodeInfo(): NodeInfo {
@@ -378,6 +381,7 @@ export class Engine implements EnginePort {
     this.#stopTicking = this.#deps.timers.after(SIGN_INTERVAL_MS, () => {
       if (this.#failure !== undefined || this.#closing !== undefined) return;
       this.#flusher.tick();
+      this.#exports.tick();
       this.#signMoved();
       this.#tick();
     });

@@ -2,7 +2,7 @@
 export type { Change, ChangeFilter, ChangePosition } from "@authledger/state";
 export { checkDataDirectory, type DataDirectoryReport } from "./check-data-directory.js";
 export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
-export { openNodeEngine } from "./node-engine.js";
+export { openNodeEngine, restoreNodeDirectory } from "./node-engine.js";
 export type {
   AnswerPoint,
   AnswerProof,
@@ -24,3 +24,10 @@ export type {
   VaultInfo,
   VaultStatus,
 } from "./port.js";
+export {
+  type RestoreDeps,
+  type RestoreObserver,
+  type RestoreOptions,
+  restoreDirectory,
+} from "./restore-directory.js";
+export { directorySnapshot, snapshotChunks } from "./snapshot-chunks.js";

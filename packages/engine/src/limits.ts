@@ -47,3 +47,7 @@ export const EXPIRY_VAULTS_MAX = 100;
 export const FEED_MOVES_MAX = 32_768;
 /** The front has one. */
 export const FEED_WAITERS_MAX = 64;
+/** One part of a snapshot: about 5 ms of reading. */
+export const EXPORT_CHUNK_BYTES: number = 256 * 1024;
+/** An export whose parts nobody takes for so long ends, so that its pages can be used again. */
+export const EXPORT_IDLE_MS = 60_000;

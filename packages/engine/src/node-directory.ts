@@ -20,10 +20,12 @@ import {
 
 /** The version of the data in the directory that this code reads and writes: its layout, its tables and entries. */
 export const DATA_FORMAT_VERSION = 2;
+/** Lies in a directory whose restore is not finished: it is nobody's yet. */
+export const RESTORING_FILE = "RESTORING";
 const SEED_BYTES = 32;
 const INCARNATION_BYTES = 16;
 
-interface NodeIdentity {
+export interface NodeIdentity {
   readonly nodeId: NodeId;
   /** Random for each disk's life: an empty disk is a new node. 16 bytes. */
   readonly incarnation: Uint8Array;
@@ -56,36 +58,64 @@ export async function openNodeDirectory(
   deps: { readonly disk: Disk; readonly random: Random },
 ): Promise<NodeDirectory> {
   const { disk, random } = deps;
+  await disk.makeDirectory(directory);
+  const path = joinPath(directory, "node.json");
+  if (await disk.exists(joinPath(directory, RESTORING_FILE))) throw unfinished(directory);
+  const known = (await disk.exists(path)) ? await readNodeIdentity(directory, disk) : undefined;
+  const secrets = await openSecrets(directory, disk, known === undefined ? random : undefined);
+  if (known !== undefined) return { identity: known, secrets };
+  const identity = newIdentity(random);
+  await writeIdentity(directory, identity, disk);
+  return { identity, secrets };
+}
+
+/** Reads the secrets; made first when there is a `random` to make them from. */
+export async function openSecrets(
+  directory: string,
+  disk: Disk,
+  random: Random | undefined,
+): Promise<NodeSecrets> {
   const keys = joinPath(directory, "keys");
   await disk.makeDirectory(keys);
-  const path = joinPath(directory, "node.json");
-  const known = (await disk.exists(path)) ? await readNodeIdentity(directory, disk) : undefined;
-  const source = known === undefined ? random : undefined;
   const secret = (name: string): Promise<Uint8Array> =>
-    openSecret(joinPath(keys, name), disk, source);
-  const secrets = {
+    openSecret(joinPath(keys, name), disk, random);
+  return {
     logSeed: await secret("log.seed"),
     replicaSeed: await secret("replica.seed"),
     pageTokenKey: await secret("page-token.key"),
   };
-  return { identity: known ?? (await createIdentity(path, disk, random)), secrets };
+}
+
+/** A name that no other directory has. */
+export function newIdentity(random: Random): NodeIdentity {
+  const id = new DataView(random.bytes(8).buffer).getBigUint64(0) >> 1n;
+  return { nodeId: nodeId(id), incarnation: random.bytes(INCARNATION_BYTES) };
+}
+
+/** From now on the directory is this node's. */
+export async function writeIdentity(
+  directory: string,
+  identity: NodeIdentity,
+  disk: Disk,
+): Promise<void> {
+  const file: NodeFile = {
+    format_version: DATA_FORMAT_VERSION,
+    node_id: String(identity.nodeId),
+    incarnation: toHex(identity.incarnation),
+  };
+  const bytes = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
+  await replaceFile(disk, joinPath(directory, "node.json"), bytes);
+}
+
+/** The name under which a node's only replica cosigns. */
+export function replicaName({ incarnation }: NodeIdentity): string {
+  return `replica-1.${toHex(incarnation).slice(0, 16)}`;
 }
 
 /** Who a directory says it is, changing nothing. @throws LedgerError FORMAT_NEWER, DATA_DIR_INVALID */
 export async function readNodeIdentity(directory: string, disk: Disk): Promise<NodeIdentity> {
   const path = joinPath(directory, "node.json");
   return parseIdentity(path, await readFile(disk, path));
-}
-
-async function createIdentity(path: string, disk: Disk, random: Random): Promise<NodeIdentity> {
-  const file: NodeFile = {
-    format_version: DATA_FORMAT_VERSION,
-    node_id: String(new DataView(random.bytes(8).buffer).getBigUint64(0) >> 1n),
-    incarnation: toHex(random.bytes(INCARNATION_BYTES)),
-  };
-  const bytes = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
-  await replaceFile(disk, path, bytes);
-  return parseIdentity(path, bytes);
 }
 
 function parseIdentity(path: string, bytes: Uint8Array): NodeIdentity {
@@ -140,4 +170,9 @@ async function openSecret(
   throw new LedgerError("DATA_DIR_INVALID", `${path} has ${seed.length} bytes, not ${SEED_BYTES}`, {
     details: { file: path },
   });
+}
+
+function unfinished(directory: string): LedgerError {
+  const message = `a restore into ${directory} was not finished: run "authledger import --snapshot" again`;
+  return new LedgerError("DATA_DIR_INVALID", message, { details: { directory } });
 }

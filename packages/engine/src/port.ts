@@ -303,6 +303,18 @@ export interface EngineCalls {
     reply: { readonly vaults: readonly VaultInfo[]; readonly next?: bigint };
   };
   get_node_info: { request: Record<string, never>; reply: NodeInfo };
+  /** A snapshot of the group begins; its parts are pulled, and nothing is made before it is asked for. */
+  export_begin: {
+    request: Record<string, never>;
+    reply: { readonly export: number };
+  };
+  export_next: {
+    request: { readonly export: number };
+    /** At most EXPORT_CHUNK_BYTES; absent at the end. */
+    reply: { readonly chunk?: Uint8Array };
+  };
+  /** Gives the view up that the export reads from; at any time, and a second time is nothing. */
+  export_end: { request: { readonly export: number }; reply: Record<string, never> };
 }
 
 export type EngineCall = keyof EngineCalls;

@@ -53,6 +53,7 @@ import type {
   ProveOptions,
 } from "./port.js";
 import type { SignedHead, Signer } from "./signer.js";
+import { requireOwnToken } from "./vault-lookup.js";
 
 const EMPTY = new Uint8Array(0);
 /** Proven answers that wait for their signature, together: clients choose how many ask at once. */
@@ -215,6 +216,7 @@ export class Reads {
     if (point.vault !== id) {
       throw new LedgerError("TOKEN_OTHER_VAULT", "the consistency token is of another vault");
     }
+    requireOwnToken(this.#deps.state, point);
     const { index } = this.#deps.state.applied;
     if (point.index > index || point.height >= vault.size) {
       const message = `this node has applied ${index}, the token asks for ${point.index}`;

@@ -62,28 +62,6 @@ export class Sealer {
     return { canonical, values };
   }
 
-  /** A transaction of records by the system itself, such as a genesis. */
-  sealRecords(
-    records: readonly { readonly group: string; readonly value: Uint8Array }[],
-    timeMs: number,
-  ): SealedTransaction {
-    const values: NoncedValue[] = [];
-    const ops = records.map(({ group, value }): CanonicalOp => {
-      const commitment = this.#commit(value, values);
-      return { op: "set_record", partition: "ledger", group, item: "", value: commitment };
-    });
-    const canonical = encodeTransaction({
-      id: new Uint8Array(ID_BYTES),
-      clientId: "",
-      sequence: 0,
-      actor: "system",
-      reason: "",
-      timestampMs: timeMs,
-      ops,
-    });
-    return { canonical, values };
-  }
-
   #canonical(
     vault: OpenVault,
     op: Operation,

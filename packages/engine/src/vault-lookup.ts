@@ -1,5 +1,10 @@
 /** Organizations and vaults by their slugs, and what is told of them outside. */
-import type { GroupState, OrganizationRow, VaultRow } from "@authledger/state";
+import {
+  firstIndexOf,
+  type GroupState,
+  type OrganizationRow,
+  type VaultRow,
+} from "@authledger/state";
 import { LedgerError } from "@authledger/types";
 import type { OrganizationInfo, VaultInfo } from "./port.js";
 
@@ -21,6 +26,14 @@ export function findVault(state: GroupState, organization: bigint, slug: bigint)
   throw new LedgerError("VAULT_NOT_FOUND", message, {
     details: { organization: String(organization), vault: String(slug) },
   });
+}
+
+/** Every token of this incarnation has an index behind its first. @throws LedgerError TOKEN_BEFORE_RESTORE */
+export function requireOwnToken(state: GroupState, { index }: { readonly index: number }): void {
+  const { incarnation } = state;
+  if (incarnation === 0 || index > firstIndexOf(incarnation)) return;
+  const message = `the consistency token is from before the restore that began incarnation ${incarnation}`;
+  throw new LedgerError("TOKEN_BEFORE_RESTORE", message, { details: { incarnation } });
 }
 
 /** @throws LedgerError ORGANIZATION_NOT_ACTIVE */

@@ -3,9 +3,6 @@ import type { Random } from "@authledger/io";
 import {
   blockHash,
   decodePolicy,
-  encodeDescriptor,
-  encodeLimits,
-  encodePolicy,
   formatTrustAnchor,
   inclusionProof,
   leafHash,
@@ -45,6 +42,7 @@ import type {
 import type { Proposer } from "./proposer.js";
 import { payloadHash, Sealer } from "./sealer.js";
 import { deferred, type Signer } from "./signer.js";
+import { SystemSealer } from "./system-sealer.js";
 import {
   checkWritable,
   findOrganization,
@@ -84,6 +82,7 @@ export interface OwnTransaction {
 export class Writes {
   readonly #deps: WriteDeps;
   readonly #sealer: Sealer;
+  readonly #system: SystemSealer;
   readonly #slugs: SnowflakeGenerator;
   /** Last sequence of each (vault, client) that was stamped and may not have been applied. */
   readonly #sequences = new Map<string, number>();
@@ -91,6 +90,7 @@ export class Writes {
   constructor(deps: WriteDeps) {
     this.#deps = deps;
     this.#sealer = new Sealer(deps.state, deps.hasher, deps.random);
+    this.#system = new SystemSealer(deps.hasher, deps.random);
     this.#slugs = new SnowflakeGenerator(deps.nowMs, newestSlug(deps.state));
   }
 
@@ -272,15 +272,7 @@ export class Writes {
   }
 
   #genesis(origin: string, timeMs: number): SealedTransaction {
-    const policy = this.#deps.signer.firstPolicy(origin);
-    return this.#sealer.sealRecords(
-      [
-        { group: "genesis", value: encodeDescriptor(origin) },
-        { group: "policy", value: encodePolicy(policy) },
-        { group: "limits", value: encodeLimits(limits.TRANSACTION_OPERATIONS_MAX) },
-      ],
-      timeMs,
-    );
+    return this.#system.genesis(origin, this.#deps.signer.firstPolicy(origin), timeMs);
   }
 
   #vaultItem(

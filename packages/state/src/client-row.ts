@@ -18,14 +18,14 @@ export interface ClientState {
 
 const HEIGHT_AT = 8;
 const ID_AT = 14;
-const ROW_BYTES = 30;
+export const CLIENT_ROW_BYTES = 30;
 
 export function clientKey(vault: number, clientId: string): Uint8Array {
   return new ByteWriter(140).u32(vault).utf8(clientId).finish();
 }
 
 export function encodeClientRow({ sequence, height, transactionId }: ClientState): Uint8Array {
-  const row = new Uint8Array(ROW_BYTES);
+  const row = new Uint8Array(CLIENT_ROW_BYTES);
   new DataView(row.buffer).setBigUint64(0, BigInt(sequence));
   writeU48(row, HEIGHT_AT, height);
   row.set(transactionId, ID_AT);

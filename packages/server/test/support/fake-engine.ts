@@ -91,7 +91,24 @@ export class FakeEngine implements EnginePort {
     return this.calls.filter((made) => made.call === call).map((made) => made.request) as never;
   }
 
+  /** Parts of the next export; `exportEnds` counts those that were ended. */
+  exportParts: readonly Uint8Array[] = [];
+  exportEnds = 0;
+  #exported = 0;
+
   readonly #handlers: Handlers = {
+    export_begin: () => {
+      this.#exported = 0;
+      return { export: 1 };
+    },
+    export_next: () => {
+      const chunk = this.exportParts[this.#exported++];
+      return chunk === undefined ? {} : { chunk };
+    },
+    export_end: () => {
+      this.exportEnds++;
+      return {};
+    },
     resolve_vault: ({ organization, vault }) => ({ vault: this.#find(organization, vault) }),
     write: ({ vault, transactions, prove }) => {
       const outcomes = transactions.map((made) => this.#apply(this.#vaults[vault]!, made, prove));

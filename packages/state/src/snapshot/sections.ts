@@ -12,6 +12,7 @@ import {
   toHex,
   utf8,
 } from "@authledger/types";
+import { CLIENT_ROW_BYTES } from "../client-row.js";
 
 /** The first section. */
 export interface GroupSection {
@@ -142,13 +143,13 @@ export function* readBuckets(
   }
 }
 
-/** `lp16 client id || lp32 row` */
+/** `lp16 client id || row` */
 export function* readClients(
   payload: Uint8Array,
 ): Generator<{ readonly id: string; readonly row: Uint8Array }> {
   const input = new ByteReader(payload, "clients");
   while (input.remaining > 0) {
-    yield { id: input.lp16("client id"), row: input.lp32("client row") };
+    yield { id: input.lp16("client id"), row: input.bytes(CLIENT_ROW_BYTES, "client row") };
   }
 }
 

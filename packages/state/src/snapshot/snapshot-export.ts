@@ -149,7 +149,7 @@ export class SnapshotExport {
     let ok = cursor.seek(u32Key(vault));
     for (; ok && readU32(cursor.key) === vault; ok = cursor.next()) {
       const id = cursor.key.subarray(CLIENT_AT);
-      out.u16(id.length).bytes(id).lp32(cursor.value);
+      out.u16(id.length).bytes(id).bytes(cursor.value);
       counted.clients++;
       if (out.length >= FRAME_BYTES) yield this.#take(FrameType.clients, out);
     }

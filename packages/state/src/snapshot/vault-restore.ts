@@ -34,9 +34,10 @@ import {
   LedgerError,
   toHex,
 } from "@authledger/types";
+import { clientKey, decodeClientRow, encodeClientRow } from "../client-row.js";
 import { OpenVault } from "../open-vault.js";
 import { updateIndexes } from "../record-indexes.js";
-import { type Tables, u32Key } from "../tables.js";
+import type { Tables } from "../tables.js";
 import type { TrieDeps } from "../trie/vault-trie.js";
 import type { VaultRow } from "../vault-rows.js";
 import { corruptAt, type Frame, FrameType, type SnapshotPlace } from "./frames.js";
@@ -150,8 +151,9 @@ export class VaultRestore {
   clientsSection(frame: Frame): void {
     this.#read(frame, () => {
       for (const { id, row } of readClients(frame.payload)) {
-        const key = new ByteWriter(140).bytes(u32Key(this.vault.id)).utf8(id).finish();
-        this.#tables.client.put(key, row);
+        // Its last write is now part of what block 0 holds.
+        const restored = encodeClientRow({ ...decodeClientRow(row), height: 0 });
+        this.#tables.client.put(clientKey(this.vault.id, id), restored);
         this.#clients++;
       }
     });
