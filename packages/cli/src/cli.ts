@@ -3,6 +3,7 @@ import { ExitCode } from "@authledger/types";
 import { Command, CommanderError } from "commander";
 import { addBlockCommands } from "./commands/block.js";
 import { addCheckCommand } from "./commands/check.js";
+import { addCompletionCommands } from "./commands/completion.js";
 import { addContextCommands } from "./commands/context.js";
 import { addDebugCommands } from "./commands/debug.js";
 import { addDevCommand } from "./commands/dev.js";
@@ -102,6 +103,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addVaultCommands(program, frame);
   addDebugCommands(program, frame);
   addHelpCommand(program, frame);
+  addCompletionCommands(program, frame);
   addVersionCommand(program, frame);
   addHelpTexts(program);
   return program;

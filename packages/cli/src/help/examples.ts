@@ -58,5 +58,9 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "context show": ["authledger context show", "authledger context show prod -o json"],
   "context delete": ["authledger context delete prod"],
   version: ["authledger version", "authledger version --client --field version"],
+  completion: [
+    "authledger completion bash > ~/.local/share/bash-completion/completions/authledger",
+    "authledger completion fish",
+  ],
   help: ["authledger help check", "authledger help exit-codes"],
 };

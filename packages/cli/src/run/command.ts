@@ -104,7 +104,7 @@ export class CommandFrame {
 
 /** Commands that take nothing from contexts. */
 const LOCAL_COMMANDS = new Set(
-  "start dev quickstart debug compact completion cheat help schema".split(" "),
+  "start dev quickstart debug compact completion __complete cheat help schema".split(" "),
 );
 
 /** The clients of one command. Those that are told nothing more are one and the same. */
