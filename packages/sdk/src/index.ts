@@ -18,8 +18,8 @@ export {
 } from "./calls/admin-client.js";
 export { AdminList, type AdminListOptions } from "./calls/admin-list.js";
 export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
-export { PagedList } from "./calls/paged-list.js";
 export { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
+export { RowList } from "./calls/row-list.js";
 export type {
   Answer,
   BatchCheckAnswer,

@@ -1,7 +1,7 @@
 /** Lists of organizations and vaults. */
 import { type CallOptions, pageSizeOf } from "../options.js";
 import { malformed } from "./convert.js";
-import { PagedList } from "./paged-list.js";
+import { RowList } from "./row-list.js";
 
 export interface AdminListOptions extends CallOptions {
   /** Rows of one page, 1 to 1,000. Default 1,000. */
@@ -21,7 +21,7 @@ interface PageAnswer<Row> {
 }
 
 /** @example const vaults = await client.admin.listVaults(organization).toArray(); */
-export class AdminList<Row> extends PagedList<Row, readonly Row[]> {
+export class AdminList<Row> extends RowList<Row, readonly Row[]> {
   readonly #options: AdminListOptions;
   readonly #ask: (page: PageRequest) => Promise<PageAnswer<Row>>;
 

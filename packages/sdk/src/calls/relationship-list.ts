@@ -10,8 +10,8 @@ import { pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
 import { checkProvable, PageChain, provenPage } from "../verify/proven-values.js";
 import { malformed, relationshipOf } from "./convert.js";
-import { PagedList } from "./paged-list.js";
 import { Proving } from "./proving.js";
+import { RowList } from "./row-list.js";
 import type { ReadOptions, Relationship, RelationshipFilter, RelationshipPage } from "./values.js";
 
 const { listRelationships: LIST } = read.ReadServiceService;
@@ -22,7 +22,7 @@ export interface ListOptions extends ReadOptions {
 }
 
 /** @example for await (const { tuple } of client.list({ resource: "document:budget" })) show(tuple); */
-export class RelationshipList extends PagedList<Relationship, RelationshipPage> {
+export class RelationshipList extends RowList<Relationship, RelationshipPage> {
   readonly #session: Session;
   readonly #filter: RelationshipFilter;
   readonly #options: ListOptions;

@@ -7,7 +7,7 @@ const RESTARTS_MAX = 5;
 const COLLECT_ROWS_MAX = 1_000_000;
 
 /** @example for await (const row of list) if (isEnough(row)) break; // nothing more is fetched */
-export abstract class PagedList<Row, Page> implements AsyncIterable<Row> {
+export abstract class RowList<Row, Page> implements AsyncIterable<Row> {
   /**
    * Page by page, from the start each time; each page has the deadline of a call of its own. The signal of the options
    * ends the list at once.
