@@ -13,6 +13,7 @@ import { addImportCommand } from "./commands/import.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
 import { addQuickstartCommand } from "./commands/quickstart.js";
+import { addResourceCommands } from "./commands/resource.js";
 import { addStartCommand } from "./commands/start.js";
 import { addStatusCommand } from "./commands/status.js";
 import { addListCommand, addTupleCommands } from "./commands/tuple.js";
@@ -95,6 +96,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addListCommand(program, frame);
   addTupleCommands(program, frame);
   addEntityCommands(program, frame);
+  addResourceCommands(program, frame);
   addImportCommand(program, frame);
   addProofCommands(program, frame);
   addBlockCommands(program, frame);

@@ -18,6 +18,7 @@ import { Flusher } from "./flusher.js";
 import { GROUP } from "./group-id.js";
 import { GroupOfOne } from "./group-of-one.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
+import { type ListingDeps, Listings } from "./listings.js";
 import {
   DATA_FORMAT_VERSION,
   type NodeDirectory,
@@ -80,6 +81,7 @@ export class Engine implements EnginePort {
   readonly #signer: Signer;
   readonly #flusher: Flusher;
   readonly #reads: Reads;
+  readonly #listings: Listings;
   readonly #blocks: BlockReads;
   readonly #feed: BlockFeed;
   readonly #writes: Writes;
@@ -128,6 +130,8 @@ export class Engine implements EnginePort {
     open.proposer = this.#proposer;
     open.onFatal = (error) => this.#die(error);
     this.#reads = new Reads({ state, signer: this.#signer, clock, hasher });
+    const see: ListingDeps["see"] = (vault, consistency) => this.#reads.see(vault, consistency);
+    this.#listings = new Listings({ state, see });
     this.#exports = new Exports({ state, flusher: this.#flusher, clock, hasher, timers });
     const nowMs = (): number => clock.nowMs();
     this.#blocks = new BlockReads({ state, hasher, nowMs });
@@ -326,6 +330,9 @@ export class Engine implements EnginePort {
     read_entities: (request) => this.#reads.readEntities(request),
     check: (request) => this.#reads.check(request),
     list_tuples: (request) => this.#reads.listTuples(request),
+    list_entities: (request) => this.#listings.entities(request),
+    list_resources: (request) => this.#listings.resources(request),
+    get_client_state: (request) => this.#listings.clientState(request),
     get_tip: (request) => this.#reads.getTip(request),
     get_block: (request) => this.#reads.getBlock(request),
     get_block_range: (request) => this.#blocks.range(request),

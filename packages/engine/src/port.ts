@@ -7,7 +7,7 @@
  * the front gets from `resolve_vault` and may keep, because ids are never used again. Failures arrive as
  * LedgerErrors; expected outcomes of single transactions are values.
  */
-import type { ChangeFilter, ChangePage, ChangePosition } from "@authledger/state";
+import type { ChangeFilter, ChangePage, ChangePosition, ClientState } from "@authledger/state";
 import type {
   Consistency,
   ErrorCode,
@@ -38,9 +38,12 @@ export interface AnswerProof {
   readonly pageTo: Uint8Array;
 }
 
-interface VaultRead {
+interface VaultQuestion {
   readonly vault: number;
   readonly consistency: Consistency;
+}
+
+interface VaultRead extends VaultQuestion {
   readonly prove?: ProveOptions;
 }
 
@@ -200,6 +203,40 @@ export interface EngineCalls {
       readonly next?: Uint8Array;
       readonly at: AnswerPoint;
       readonly proof?: AnswerProof;
+    };
+  };
+  list_entities: {
+    request: VaultQuestion & {
+      readonly prefix: string;
+      /** Also those that have expired and are not collected yet. */
+      readonly includeExpired: boolean;
+      readonly limit: number;
+      readonly after?: Uint8Array;
+    };
+    reply: {
+      readonly entities: readonly StoredEntity[];
+      readonly next?: Uint8Array;
+      readonly at: AnswerPoint;
+    };
+  };
+  list_resources: {
+    request: VaultQuestion & {
+      readonly type: string;
+      readonly limit: number;
+      readonly after?: Uint8Array;
+    };
+    reply: {
+      readonly resources: readonly string[];
+      readonly next?: Uint8Array;
+      readonly at: AnswerPoint;
+    };
+  };
+  get_client_state: {
+    request: VaultQuestion & { readonly clientId: string };
+    reply: {
+      /** Absent before the client's first transaction. */
+      readonly last?: ClientState;
+      readonly at: AnswerPoint;
     };
   };
   get_tip: {

@@ -44,6 +44,7 @@ import {
   ROW_BYTES,
   rowBytes,
 } from "./answer-size.js";
+import type { Seen } from "./listings.js";
 import type {
   AnswerPoint,
   AnswerProof,
@@ -200,6 +201,12 @@ export class Reads {
     }
     const { hasher } = this.#deps;
     return { proof: consistencyProof(hasher, vault.historyNode, fromSize, toSize) };
+  }
+
+  /** What a plain read of a vault sees, for the reads of other modules. */
+  see(id: number, consistency: Consistency): Seen {
+    const vault = this.#vault(id, consistency);
+    return { view: vault, timeMs: this.#timeMs(vault), at: this.#point(vault) };
   }
 
   #open(id: number): OpenVault {

@@ -11,6 +11,14 @@ import {
   getConsistencyProof,
   getTip,
 } from "./calls/history.js";
+import {
+  type ClientState,
+  clientState,
+  type EntityListOptions,
+  listEntities,
+  listResources,
+} from "./calls/listings.js";
+import type { PagedList, UnprovenListOptions, UnprovenOptions } from "./calls/paged-list.js";
 import { batchCheck, batchRead } from "./calls/reads.js";
 import { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
 import type {
@@ -20,6 +28,7 @@ import type {
   Block,
   CheckAnswer,
   Checkpoint,
+  Entity,
   ReadAnswer,
   ReadOptions,
   RelationshipFilter,
@@ -94,6 +103,24 @@ export class LedgerClient implements AsyncDisposable {
   /** Tuples by any combination of resource, relation and subject; verified lists need a resource or a subject. */
   list(filter: RelationshipFilter, options: ListOptions = {}): RelationshipList {
     return new RelationshipList(this.#session, filter, options);
+  }
+
+  /**
+   * Entities whose keys begin with a prefix, in the order of their keys; an empty prefix for all. Without a proof.
+   * @example for await (const { key } of client.listEntities("config:")) show(key);
+   */
+  listEntities(prefix = "", options: EntityListOptions = {}): PagedList<Entity> {
+    return listEntities(this.#session, prefix, options);
+  }
+
+  /** Resources of a type that at least one tuple is about, in no order that means anything. Without a proof. */
+  listResources(type: string, options: UnprovenListOptions = {}): PagedList<string> {
+    return listResources(this.#session, type, options);
+  }
+
+  /** What a client did last in the vault: to go on where it was after it lost its own state. Without a proof. */
+  clientState(clientId: string, options: UnprovenOptions = {}): Promise<ClientState> {
+    return this.#run(() => clientState(this.#session, clientId, options));
   }
 
   /** The newest block. */

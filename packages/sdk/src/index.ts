@@ -18,6 +18,13 @@ export {
 } from "./calls/admin-client.js";
 export { AdminList, type AdminListOptions } from "./calls/admin-list.js";
 export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
+export type { ClientState, EntityListOptions } from "./calls/listings.js";
+export {
+  type ListPage,
+  PagedList,
+  type UnprovenListOptions,
+  type UnprovenOptions,
+} from "./calls/paged-list.js";
 export { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
 export { RowList } from "./calls/row-list.js";
 export type {

@@ -1,5 +1,5 @@
 /** What calls send and what they make of the answers, without verification. */
-import { admin, type write } from "@authledger/proto";
+import { admin, type common, type write } from "@authledger/proto";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import {
@@ -275,6 +275,79 @@ describe("reads", () => {
     expect([head.checkpoint, head.isVerified]).toEqual(["size 6", false]);
     const proof = await client.getConsistencyProof({ fromSize: 1n, toSize: 2n });
     expect(proof).toEqual([Uint8Array.of(1, 2)]);
+  });
+});
+
+describe("lists without proofs", () => {
+  it("fetch page after page of entities and resources, each behind the one before", async () => {
+    const asked: unknown[] = [];
+    const value = new Uint8Array([1]);
+    const entity = (key: string): common.Entity => ({
+      key,
+      value,
+      version: 3n,
+      expiresAtMs: 0n,
+      nonce: NONE,
+    });
+    const client = await clientOf({
+      read: {
+        listEntities: ({ pageToken, prefix, includeExpired, consistency }) => {
+          asked.push([prefix, includeExpired, consistency?.requirement?.$case]);
+          const isFirst = pageToken.length === 0;
+          const entities = isFirst ? [entity("b:1")] : [entity("b:2"), entity("b:3")];
+          const token = new Uint8Array([7]);
+          return { entities, nextPageToken: isFirst ? value : NONE, height: 4n, token };
+        },
+        listResources: ({ pageToken, type }) => ({
+          resources: pageToken.length === 0 ? [] : [`${type}:a`],
+          nextPageToken: pageToken.length === 0 ? value : NONE,
+          height: 4n,
+          token: value,
+        }),
+      },
+    });
+    const keys: string[] = [];
+    for await (const { key } of client.listEntities("b:", { includeExpired: true })) keys.push(key);
+    expect(keys).toEqual(["b:1", "b:2", "b:3"]);
+    expect(asked).toEqual([
+      ["b:", true, "linearizable"],
+      ["b:", true, "atLeast"],
+    ]);
+    // An empty page is not the end.
+    expect(await client.listResources("doc").collect()).toEqual(["doc:a"]);
+    const tooMany = rejectedBy(client.listEntities("b:").collect(2));
+    expect((await tooMany).code).toBe("LIMIT_EXCEEDED");
+  });
+
+  it("and the state of a client are not given out by a client that verifies, unless it is told to (INV-SDK-8)", async () => {
+    const { endpoint } = await fakeLedger({
+      read: {
+        getClientState: ({ clientId }) => ({
+          lastSequence: clientId === "app" ? 5n : 0n,
+          lastHeight: 2n,
+          lastTransactionId: clientId === "app" ? new Uint8Array(16) : NONE,
+          height: 4n,
+          token: NONE,
+        }),
+      },
+    });
+    const options = { endpoints: endpoint, tenant: { organization: 7n, vault: 9n } };
+    const trusting = createClient(options);
+    const verifying = createClient({ ...options, verify: { trustOnFirstUse: true } });
+    onTestFinished(() => {
+      for (const client of [trusting, verifying]) client.close();
+    });
+    expect(await trusting.clientState("app")).toMatchObject({ lastSequence: 5n, lastHeight: 2n });
+    expect((await trusting.clientState("new")).lastTransactionId).toBeUndefined();
+    for (const refused of [
+      verifying.clientState("app"),
+      verifying.listEntities().collect(),
+      verifying.listResources("doc").collect(),
+    ]) {
+      expect(await rejectedBy(refused)).toMatchObject({ details: { field: "unproven" } });
+    }
+    const told = await verifying.clientState("app", { unproven: true });
+    expect(told.lastSequence).toBe(5n);
   });
 });
 

@@ -10,28 +10,21 @@ import {
   validateRelation,
   validateResource,
   validateSubject,
+  validateType,
 } from "@authledger/types";
-
-const TYPE = /^[a-z][a-z0-9_-]{0,62}$/;
 
 /** @throws LedgerError INVALID_ARGUMENT, INVALID_TUPLE, LIMIT_EXCEEDED naming the field */
 export function changeFilterOf(message: read.ChangeFilter | undefined): ChangeFilter {
   if (message === undefined) return {};
   const { resourceType, resource, relation, subject, subjectType } = message;
-  requireType(resourceType, "resource_type");
-  requireType(subjectType, "subject_type");
+  if (resourceType !== undefined) validateType(resourceType, "resource_type");
+  if (subjectType !== undefined) validateType(subjectType, "subject_type");
   if (resource !== undefined) validateResource(resource);
   if (relation !== undefined) validateRelation(relation);
   if (subject !== undefined) validateSubject(subject);
   const { entityKeyPrefix: entityPrefix } = message;
   if (entityPrefix !== undefined) requirePrefix(entityPrefix);
   return { resourceType, resource, relation, subject, subjectType, entityPrefix };
-}
-
-function requireType(type: string | undefined, field: string): void {
-  if (type === undefined || TYPE.test(type)) return;
-  const message = `${field} "${type.slice(0, 64)}" is not a type such as "document"`;
-  throw new LedgerError("INVALID_TUPLE", message, { details: { field } });
 }
 
 function requirePrefix(prefix: string): void {

@@ -212,6 +212,7 @@ function checkValue(value: Uint8Array, field: string): void {
   atMost(value.length, limits.VALUE_BYTES_MAX, field);
 }
 
-function missing(field: string): LedgerError {
+/** INVALID_ARGUMENT: a field that is needed is not there. */
+export function missing(field: string): LedgerError {
   return new LedgerError("INVALID_ARGUMENT", `${field} is missing`, { details: { field } });
 }

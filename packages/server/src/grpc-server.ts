@@ -11,6 +11,7 @@ import { BlockService } from "./block-service.js";
 import type { FrameDeps } from "./call-frame.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { addFramedService } from "./framed-service.js";
+import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
 import { ReadService } from "./read-service.js";
 import { addReflection, Health } from "./standard-services.js";
@@ -91,11 +92,12 @@ function addServices(
   };
   const reads = new ReadService(services);
   const blocks = new BlockService(services);
+  const listings = new ListingService(services);
   const readService = {
     name: "ReadService",
     definition: read.ReadServiceService,
-    requests: { ...reads.requests, ...blocks.requests },
-    handlers: { ...reads.handlers, ...blocks.handlers },
+    requests: { ...reads.requests, ...blocks.requests, ...listings.requests },
+    handlers: { ...reads.handlers, ...blocks.handlers, ...listings.handlers },
     streams: blocks.streams,
   };
   const adminService = {

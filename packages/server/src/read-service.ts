@@ -35,6 +35,8 @@ import type { VaultDirectory, VaultName } from "./vault-directory.js";
 
 /** Methods of the service that block-service.ts answers. */
 export type BlockMethod = "getBlockRange" | "listChanges" | "watchBlocks" | "watchChanges";
+/** Methods of the service that listing-service.ts answers. */
+export type ListingMethod = "listEntities" | "listResources" | "getClientState";
 
 export interface ServiceDeps {
   readonly engine: EnginePort;
@@ -56,7 +58,7 @@ export class ReadService {
     this.#deps = deps;
   }
 
-  readonly requests: Omit<Decoders<read.ReadServiceService>, BlockMethod> = {
+  readonly requests: Omit<Decoders<read.ReadServiceService>, BlockMethod | ListingMethod> = {
     read: strict(read.ReadRequest),
     batchRead: strict(read.BatchReadRequest),
     check: this.#checks.decode,

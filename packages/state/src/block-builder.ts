@@ -185,11 +185,12 @@ export class BlockBuilder {
       paths.set(path, i * PATH_BYTES);
       deltas[i] = (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
     });
+    const place = { vault: this.vault.id, height: this.height };
     const writeLeaves = (from: number, to: number): void => {
       for (let i = from; i < to; i++) {
         const change = changes[i]!;
         this.#writeLeaf(change);
-        updateIndexes(this.#tables, this.vault.id, change.path, change);
+        updateIndexes(this.#tables, place, change.path, change);
       }
     };
     this.vault.trie.update(this.height, { count, paths, deltas, writeLeaves });

@@ -10,6 +10,7 @@ export {
   listChanges,
 } from "./changes.js";
 export type { ClientState } from "./client-row.js";
+export { type EntityPage, type EntityQuery, listEntities } from "./entity-list.js";
 export {
   APPLY_VERSION,
   type CreateVaultItem,
@@ -45,6 +46,7 @@ export {
   type TuplePage,
 } from "./reader.js";
 export { type DuePage, type DueRecord, firstExpiry, scanDue } from "./record-indexes.js";
+export { listResources, type ResourcePage, type ResourceQuery } from "./resource-list.js";
 export type { ScrubArea, ScrubCounts, ScrubDifference } from "./scrub/difference.js";
 export { Scrub, type ScrubDeps, type ScrubPause } from "./scrub/scrub.js";
 export { type Frame, FrameReader } from "./snapshot/frames.js";

@@ -2,11 +2,13 @@
  * Rows that follow from records, written in the same batch as their leaves.
  *
  *     expiry   u48 expires_at || u32 vault || path48     what expires, the earliest first
- *     entity   u32 vault || key                          entities in the order of their keys
+ *     entity   u32 vault || key                          entities in the order of their keys; of one that is gone the
+ *                                                        value is u48 height of the block that removed it
  *
  *   INV-INDEX-1  There is an expiry row exactly for each entity, and for each tuple by resource, that has an expiry of
  *                at most 2^48 - 1 (the year 10889); a tuple's twin goes with it.
- *   INV-INDEX-2  There is an entity row exactly for each entity.
+ *   INV-INDEX-2  There is an entity row without a value exactly for each entity, and one with a height for each that a
+ *                kept block removed: lists of older heights find it. The row goes with the block.
  *
  * Other records pay nothing: a tuple without an expiry touches neither table.
  */
@@ -17,13 +19,14 @@ import { readU32, readU48, type Tables, writeU32, writeU48 } from "./tables.js";
 const EXPIRY_KEY_BYTES = 10 + PATH_BYTES;
 const VAULT_AT = 6;
 const PATH_AT = 10;
+const HEIGHT_BYTES = 6;
 const U48_MAX = 2n ** 48n - 1n;
 const NO_VALUE = new Uint8Array(0);
 
 /** Brings the rows of a record from what it was to what it is. */
 export function updateIndexes(
   tables: Pick<Tables, "expiry" | "entity">,
-  vault: number,
+  { vault, height }: { readonly vault: number; readonly height: number },
   path: Uint8Array,
   { key, before, after }: NetChange,
 ): void {
@@ -36,8 +39,24 @@ export function updateIndexes(
   }
   if (key.kind !== Kind.entity || (before === undefined) === (after === undefined)) return;
   const row = entityRowKey(vault, key.partition + key.item);
-  if (after === undefined) tables.entity.delete(row);
-  else tables.entity.put(row, NO_VALUE);
+  tables.entity.put(row, after === undefined ? u48(height) : NO_VALUE);
+}
+
+/** A block is not kept any more: forgets an entity that it removed. */
+export function forgetRemovedEntity(
+  { entity }: Pick<Tables, "entity">,
+  { vault, height }: { readonly vault: number; readonly height: number },
+  key: string,
+): void {
+  const row = entityRowKey(vault, key);
+  const removedBy = entity.get(row);
+  if (removedBy?.length === HEIGHT_BYTES && readU48(removedBy, 0) === height) entity.delete(row);
+}
+
+function u48(value: number): Uint8Array {
+  const bytes = new Uint8Array(HEIGHT_BYTES);
+  writeU48(bytes, 0, value);
+  return bytes;
 }
 
 function isIndexed(expiresAtMs: bigint): boolean {

@@ -107,4 +107,5 @@ export {
   validateResource,
   validateSubject,
   validateTuple,
+  validateType,
 } from "./tuple.js";

@@ -43,6 +43,12 @@ export function validateResource(resource: string): void {
   checkLength(resource, RESOURCE_BYTES_MAX, "resource");
 }
 
+/** Checks a type by itself, such as `document`. @throws LedgerError INVALID_TUPLE naming the field */
+export function validateType(type: string, field = "type"): void {
+  if (type.includes(":")) throw refuse(field, type, `holds ":", which ends a type`);
+  afterType(`${type}:id`, field);
+}
+
 export function validateRelation(relation: string, field = "relation"): void {
   if (relation.length === 0) throw refuse(field, relation, "is empty");
   if (!isLetter(relation.charCodeAt(0)))

@@ -1,4 +1,4 @@
-/** `authledger entity set|get|delete`. */
+/** `authledger entity set|get|list|delete`. */
 import { readFile } from "node:fs/promises";
 import { deleteEntity, type Entity, setEntity } from "@authledger/sdk";
 import { decodeUtf8, LedgerError, type SetCondition } from "@authledger/types";
@@ -7,7 +7,9 @@ import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { expiryOf } from "../run/expiry.js";
+import { firstOf, withoutProof } from "../run/rows.js";
 import { usage, wholeOf } from "../run/settings.js";
+import { watchable } from "../run/watch.js";
 
 export function addEntityCommands(program: Command, frame: CommandFrame): void {
   const entity = program.command("entity").description("keys with values");
@@ -25,6 +27,13 @@ export function addEntityCommands(program: Command, frame: CommandFrame): void {
     .description("show the value of a key")
     .option("--raw", "write the bytes of the value and nothing else");
   frame.handle(withConsistency(get), getValue);
+  const list = entity
+    .command("list")
+    .description("list entities in the order of their keys, without a proof")
+    .option("--prefix <text>", "only keys that begin with it")
+    .option("--include-expired", "also what has expired and is not collected yet")
+    .option("--limit <rows>", "stop after so many rows");
+  frame.handle(watchable(withConsistency(withoutProof(list))), listEntities);
   const remove = entity.command("delete").argument("<key>").description("remove a key");
   frame.handle(withConditions(remove), async (run, key = "") =>
     change(run, key, deleteEntity(key, conditionOf(run))),
@@ -102,6 +111,22 @@ async function getValue(run: Run, key = ""): Promise<undefined> {
   const thing = thingOf(entity);
   const fields = { ...thing.fields, height, token, verified: verified?.kind };
   await run.print.one({ ...thing, fields });
+  return undefined;
+}
+
+async function listEntities(run: Run): Promise<undefined> {
+  requireTenant(run);
+  const client = await run.client();
+  const options = {
+    ...run.call,
+    consistency: consistencyOf(run),
+    includeExpired: run.flags["includeExpired"] === true,
+    unproven: run.flags["unproven"] === true,
+  };
+  const prefix = textFlag(run, "prefix") ?? "";
+  await run.print.many(
+    firstOf(run, (page) => client.listEntities(prefix, { ...options, ...page }), thingOf),
+  );
   return undefined;
 }
 

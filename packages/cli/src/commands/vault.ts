@@ -1,8 +1,10 @@
-/** `authledger vault create|get|list|anchor`. */
+/** `authledger vault create|get|list|client|anchor`. */
 import type { Vault } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireOrganization, requireTenant } from "../run/command.js";
+import { consistencyOf, withConsistency } from "../run/consistency.js";
+import { withoutProof } from "../run/rows.js";
 import { watchable } from "../run/watch.js";
 
 export function addVaultCommands(program: Command, frame: CommandFrame): void {
@@ -28,6 +30,11 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
     if (count === 0) run.say("no vaults yet: authledger vault create NAME");
     return undefined;
   });
+  const client = vault
+    .command("client")
+    .argument("<id>")
+    .description("show what a client did last in --vault: sequence, block and transaction");
+  frame.handle(watchable(withConsistency(withoutProof(client))), showClient);
   const anchor = vault
     .command("anchor")
     .description("print the trust anchor of --vault, which --anchor FILE takes")
@@ -38,6 +45,29 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
     await printAnchor(run, text);
     return undefined;
   });
+}
+
+async function showClient(run: Run, id = ""): Promise<undefined> {
+  requireTenant(run);
+  const client = await run.client();
+  const unproven = run.flags["unproven"] === true;
+  const options = { ...run.call, consistency: consistencyOf(run), unproven };
+  const { lastSequence, lastHeight, lastTransactionId, height, token } = await client.clientState(
+    id,
+    options,
+  );
+  await run.print.one({
+    name: id,
+    fields: {
+      client: id,
+      last_sequence: lastSequence,
+      last_height: lastTransactionId === undefined ? null : lastHeight,
+      last_transaction: lastTransactionId ?? null,
+      height,
+      token,
+    },
+  });
+  return undefined;
 }
 
 /** The text itself, unless another output is wanted: it is what a file must hold. */

@@ -80,6 +80,25 @@ describe("commands", () => {
     expect(gone.err).toMatch(/^error\[ENTITY_NOT_FOUND\]/);
   });
 
+  it("list entities by prefix and resources by type, and tell what a client did last", async () => {
+    const { run, json } = await setUp();
+    await run("entity set config:b 2");
+    await run("entity set config:a 1");
+    await run("entity set other x");
+    await run(`tuple write ${TUPLE} doc:other#viewer@user:bob`);
+    expect((await run("entity list --prefix config: -o name")).out).toBe("config:a\nconfig:b\n");
+    expect((await run("entity list --limit 1 -o name")).out).toBe("config:a\n");
+    expect((await run("entity list")).out).toMatch(/key +value +version/i);
+    const names = (await run("resource list --type doc -o name")).out.trim().split("\n");
+    expect(names.sort()).toEqual(["doc:other", "doc:readme"]);
+    expect((await run("resource list")).end).toBe(2);
+    const none = { client: "nobody", last_sequence: "0", last_height: null };
+    expect(await json("vault client nobody")).toMatchObject(none);
+    const refused = await run("entity list --verify");
+    expect(refused.err).toMatch(/^error\[INVALID_ARGUMENT\].*no proof/);
+    expect((await run("entity list --verify --unproven -o name")).end).toBe(0);
+  });
+
   it("show organizations, vaults, blocks and versions in every format", async () => {
     const { run, json, env } = await setUp();
     await run(`tuple write ${TUPLE}`);

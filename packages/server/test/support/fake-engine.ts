@@ -125,6 +125,34 @@ export class FakeEngine implements EnginePort {
       ...(prove && { proof: FAKE_PROOF }),
     }),
     list_tuples: (request) => this.#list(request),
+    list_entities: ({ vault, prefix, limit, after }) => {
+      const from = after === undefined ? "" : new TextDecoder().decode(after);
+      const keys = [...this.#vaults[vault]!.entities.keys()].sort();
+      const found = keys.filter((key) => key.startsWith(prefix) && key >= from);
+      const entities = found.slice(0, limit).map((key) => this.#vaults[vault]!.entities.get(key)!);
+      const next = found[limit];
+      return { entities, at: this.#at(vault), ...(next !== undefined && { next: utf8(next) }) };
+    },
+    list_resources: ({ vault, type, limit, after }) => {
+      const from = after === undefined ? "" : new TextDecoder().decode(after);
+      const all = [...this.#vaults[vault]!.tuples.values()].map(({ tuple }) => tuple.resource);
+      const found = [...new Set(all)]
+        .sort()
+        .filter((name) => name.startsWith(`${type}:`) && name >= from);
+      const next = found[limit];
+      const at = this.#at(vault);
+      return {
+        resources: found.slice(0, limit),
+        at,
+        ...(next !== undefined && { next: utf8(next) }),
+      };
+    },
+    get_client_state: ({ vault, clientId }) => ({
+      at: this.#at(vault),
+      ...(clientId === "app" && {
+        last: { sequence: 3, height: 2, transactionId: new Uint8Array(16).fill(7) },
+      }),
+    }),
     get_tip: ({ vault }) => ({
       header: new Uint8Array([8]),
       blockHash: new Uint8Array([9]),

@@ -25,6 +25,12 @@ export const GOOD_CALLS: readonly GoodCall[] = [
   { method: ["read", "check"], request: (t) => ({ ...t, tuple: TUPLE }) },
   { method: ["read", "batchCheck"], request: (t) => ({ ...t, tuples: [TUPLE] }) },
   { method: ["read", "listRelationships"], request: (t) => ({ ...t, ...PAGE }) },
+  {
+    method: ["read", "listEntities"],
+    request: (t) => ({ ...t, ...PAGE, prefix: "a", includeExpired: false }),
+  },
+  { method: ["read", "listResources"], request: (t) => ({ ...t, ...PAGE, type: "doc" }) },
+  { method: ["read", "getClientState"], request: (t) => ({ ...t, clientId: "app" }) },
   { method: ["read", "getTip"], request: (t) => t },
   { method: ["read", "getBlock"], request: (t) => ({ ...t, height: 0n, transactions: true }) },
   { method: ["read", "getCheckpoint"], request: (t) => ({ ...t, trustedSize: 0n }) },

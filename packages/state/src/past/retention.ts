@@ -22,6 +22,7 @@ import {
   tupleKey,
   twinOf,
 } from "@authledger/proof";
+import { forgetRemovedEntity } from "../record-indexes.js";
 import { readU32, readU48, type Tables, transactionKey } from "../tables.js";
 import { canonicalOfRow } from "../transaction-row.js";
 import { bucketHistKey, leafHistKey } from "./history-rows.js";
@@ -66,6 +67,9 @@ export function removeBlock(tables: Tables, vault: PrunedVault, height: number):
         vault.paths.pathInto(key, path, 0);
         buckets[path[0]!] = 1;
         removeReplaced(tables, leafHistKey(vault.id, path, height), key);
+        if (key.kind === Kind.entity) {
+          forgetRemovedEntity(tables, { vault: vault.id, height }, key.partition + key.item);
+        }
       }
     }
     tables.transaction.delete(transactionKey(vault.id, height, index));

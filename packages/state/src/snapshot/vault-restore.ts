@@ -249,7 +249,8 @@ export class VaultRestore {
     vault.leaves.leafInto(path, this.#recordHash, row, 0);
     leaf.put(vault.rowKey(path), row);
     if (stored !== undefined) value.put(vault.rowKey(path), stored);
-    updateIndexes(this.#tables, vault.id, path, { key: after.key, before: undefined, after });
+    const place = { vault: vault.id, height: 0 };
+    updateIndexes(this.#tables, place, path, { key: after.key, before: undefined, after });
   }
 
   /** Names the first bucket below `end` that is not as the header's state has it. */

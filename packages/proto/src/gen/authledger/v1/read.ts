@@ -476,6 +476,65 @@ export interface WatchChangesResponse {
   resumeToken: Uint8Array;
 }
 
+export interface ListEntitiesRequest {
+  organization: bigint;
+  vault: bigint;
+  /** Empty = all entities. */
+  prefix: string;
+  /** Also entities that have expired and are not collected yet. */
+  includeExpired: boolean;
+  /** At most 1,000; 0 = 100. A page ends earlier where its values would not fit a message. */
+  pageSize: number;
+  pageToken: Uint8Array;
+  consistency?: Consistency | undefined;
+}
+
+export interface ListEntitiesResponse {
+  entities: Entity[];
+  /** Empty on the last page. */
+  nextPageToken: Uint8Array;
+  height: bigint;
+  token: Uint8Array;
+}
+
+export interface ListResourcesRequest {
+  organization: bigint;
+  vault: bigint;
+  /** The part of a resource before its colon, such as document. */
+  type: string;
+  /** At most 1,000; 0 = 100. */
+  pageSize: number;
+  pageToken: Uint8Array;
+  consistency?: Consistency | undefined;
+}
+
+export interface ListResourcesResponse {
+  resources: string[];
+  /** Empty on the last page. */
+  nextPageToken: Uint8Array;
+  height: bigint;
+  token: Uint8Array;
+}
+
+export interface GetClientStateRequest {
+  organization: bigint;
+  vault: bigint;
+  clientId: string;
+  /** About now: a past height is refused. */
+  consistency?: Consistency | undefined;
+}
+
+export interface GetClientStateResponse {
+  /** The server's number of the client's last transaction in this vault; 0 = there is none. */
+  lastSequence: bigint;
+  /** The block that holds it. */
+  lastHeight: bigint;
+  /** 16 bytes; empty when there is none. */
+  lastTransactionId: Uint8Array;
+  height: bigint;
+  token: Uint8Array;
+}
+
 function createBaseReadRequest(): ReadRequest {
   return { organization: 0n, vault: 0n, key: "", consistency: undefined, prove: undefined };
 }
@@ -5170,6 +5229,913 @@ export const WatchChangesResponse: MessageFns<WatchChangesResponse> = {
   },
 };
 
+function createBaseListEntitiesRequest(): ListEntitiesRequest {
+  return {
+    organization: 0n,
+    vault: 0n,
+    prefix: "",
+    includeExpired: false,
+    pageSize: 0,
+    pageToken: new Uint8Array(0),
+    consistency: undefined,
+  };
+}
+
+export const ListEntitiesRequest: MessageFns<ListEntitiesRequest> = {
+  encode(message: ListEntitiesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.prefix !== "") {
+      writer.uint32(26).string(message.prefix);
+    }
+    if (message.includeExpired !== false) {
+      writer.uint32(32).bool(message.includeExpired);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(40).uint32(message.pageSize);
+    }
+    if (message.pageToken.length !== 0) {
+      writer.uint32(50).bytes(message.pageToken);
+    }
+    if (message.consistency !== undefined) {
+      Consistency.encode(message.consistency, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListEntitiesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListEntitiesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.includeExpired = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.pageToken = reader.bytes();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.consistency = Consistency.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListEntitiesRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
+      includeExpired: isSet(object.includeExpired)
+        ? globalThis.Boolean(object.includeExpired)
+        : isSet(object.include_expired)
+        ? globalThis.Boolean(object.include_expired)
+        : false,
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? bytesFromBase64(object.pageToken)
+        : isSet(object.page_token)
+        ? bytesFromBase64(object.page_token)
+        : new Uint8Array(0),
+      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
+    };
+  },
+
+  toJSON(message: ListEntitiesRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.prefix !== "") {
+      obj.prefix = message.prefix;
+    }
+    if (message.includeExpired !== false) {
+      obj.includeExpired = message.includeExpired;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken.length !== 0) {
+      obj.pageToken = base64FromBytes(message.pageToken);
+    }
+    if (message.consistency !== undefined) {
+      obj.consistency = Consistency.toJSON(message.consistency);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListEntitiesRequest>, I>>(base?: I): ListEntitiesRequest {
+    return ListEntitiesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListEntitiesRequest>, I>>(object: I): ListEntitiesRequest {
+    const message = createBaseListEntitiesRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.prefix = object.prefix ?? "";
+    message.includeExpired = object.includeExpired ?? false;
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? new Uint8Array(0);
+    message.consistency = (object.consistency !== undefined && object.consistency !== null)
+      ? Consistency.fromPartial(object.consistency)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListEntitiesResponse(): ListEntitiesResponse {
+  return { entities: [], nextPageToken: new Uint8Array(0), height: 0n, token: new Uint8Array(0) };
+}
+
+export const ListEntitiesResponse: MessageFns<ListEntitiesResponse> = {
+  encode(message: ListEntitiesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entities) {
+      Entity.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken.length !== 0) {
+      writer.uint32(18).bytes(message.nextPageToken);
+    }
+    if (message.height !== 0n) {
+      if (BigInt.asUintN(64, message.height) !== message.height) {
+        throw new globalThis.Error("value provided for field message.height of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.height);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(34).bytes(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListEntitiesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListEntitiesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entities.push(Entity.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.height = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListEntitiesResponse {
+    return {
+      entities: globalThis.Array.isArray(object?.entities) ? object.entities.map((e: any) => Entity.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? bytesFromBase64(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? bytesFromBase64(object.next_page_token)
+        : new Uint8Array(0),
+      height: isSet(object.height) ? BigInt(object.height) : 0n,
+      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: ListEntitiesResponse): unknown {
+    const obj: any = {};
+    if (message.entities?.length) {
+      obj.entities = message.entities.map((e) => Entity.toJSON(e));
+    }
+    if (message.nextPageToken.length !== 0) {
+      obj.nextPageToken = base64FromBytes(message.nextPageToken);
+    }
+    if (message.height !== 0n) {
+      obj.height = message.height.toString();
+    }
+    if (message.token.length !== 0) {
+      obj.token = base64FromBytes(message.token);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListEntitiesResponse>, I>>(base?: I): ListEntitiesResponse {
+    return ListEntitiesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListEntitiesResponse>, I>>(object: I): ListEntitiesResponse {
+    const message = createBaseListEntitiesResponse();
+    message.entities = object.entities?.map((e) => Entity.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? new Uint8Array(0);
+    message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : 0n;
+    message.token = object.token ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListResourcesRequest(): ListResourcesRequest {
+  return { organization: 0n, vault: 0n, type: "", pageSize: 0, pageToken: new Uint8Array(0), consistency: undefined };
+}
+
+export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
+  encode(message: ListResourcesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.type !== "") {
+      writer.uint32(26).string(message.type);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(32).uint32(message.pageSize);
+    }
+    if (message.pageToken.length !== 0) {
+      writer.uint32(42).bytes(message.pageToken);
+    }
+    if (message.consistency !== undefined) {
+      Consistency.encode(message.consistency, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListResourcesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListResourcesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pageToken = reader.bytes();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.consistency = Consistency.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListResourcesRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      type: isSet(object.type) ? globalThis.String(object.type) : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? bytesFromBase64(object.pageToken)
+        : isSet(object.page_token)
+        ? bytesFromBase64(object.page_token)
+        : new Uint8Array(0),
+      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
+    };
+  },
+
+  toJSON(message: ListResourcesRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.type !== "") {
+      obj.type = message.type;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken.length !== 0) {
+      obj.pageToken = base64FromBytes(message.pageToken);
+    }
+    if (message.consistency !== undefined) {
+      obj.consistency = Consistency.toJSON(message.consistency);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListResourcesRequest>, I>>(base?: I): ListResourcesRequest {
+    return ListResourcesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListResourcesRequest>, I>>(object: I): ListResourcesRequest {
+    const message = createBaseListResourcesRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.type = object.type ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? new Uint8Array(0);
+    message.consistency = (object.consistency !== undefined && object.consistency !== null)
+      ? Consistency.fromPartial(object.consistency)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListResourcesResponse(): ListResourcesResponse {
+  return { resources: [], nextPageToken: new Uint8Array(0), height: 0n, token: new Uint8Array(0) };
+}
+
+export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
+  encode(message: ListResourcesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.resources) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.nextPageToken.length !== 0) {
+      writer.uint32(18).bytes(message.nextPageToken);
+    }
+    if (message.height !== 0n) {
+      if (BigInt.asUintN(64, message.height) !== message.height) {
+        throw new globalThis.Error("value provided for field message.height of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.height);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(34).bytes(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListResourcesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListResourcesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resources.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.height = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListResourcesResponse {
+    return {
+      resources: globalThis.Array.isArray(object?.resources)
+        ? object.resources.map((e: any) => globalThis.String(e))
+        : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? bytesFromBase64(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? bytesFromBase64(object.next_page_token)
+        : new Uint8Array(0),
+      height: isSet(object.height) ? BigInt(object.height) : 0n,
+      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: ListResourcesResponse): unknown {
+    const obj: any = {};
+    if (message.resources?.length) {
+      obj.resources = message.resources;
+    }
+    if (message.nextPageToken.length !== 0) {
+      obj.nextPageToken = base64FromBytes(message.nextPageToken);
+    }
+    if (message.height !== 0n) {
+      obj.height = message.height.toString();
+    }
+    if (message.token.length !== 0) {
+      obj.token = base64FromBytes(message.token);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListResourcesResponse>, I>>(base?: I): ListResourcesResponse {
+    return ListResourcesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListResourcesResponse>, I>>(object: I): ListResourcesResponse {
+    const message = createBaseListResourcesResponse();
+    message.resources = object.resources?.map((e) => e) || [];
+    message.nextPageToken = object.nextPageToken ?? new Uint8Array(0);
+    message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : 0n;
+    message.token = object.token ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseGetClientStateRequest(): GetClientStateRequest {
+  return { organization: 0n, vault: 0n, clientId: "", consistency: undefined };
+}
+
+export const GetClientStateRequest: MessageFns<GetClientStateRequest> = {
+  encode(message: GetClientStateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.clientId !== "") {
+      writer.uint32(26).string(message.clientId);
+    }
+    if (message.consistency !== undefined) {
+      Consistency.encode(message.consistency, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetClientStateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetClientStateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clientId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.consistency = Consistency.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetClientStateRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      clientId: isSet(object.clientId)
+        ? globalThis.String(object.clientId)
+        : isSet(object.client_id)
+        ? globalThis.String(object.client_id)
+        : "",
+      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
+    };
+  },
+
+  toJSON(message: GetClientStateRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.clientId !== "") {
+      obj.clientId = message.clientId;
+    }
+    if (message.consistency !== undefined) {
+      obj.consistency = Consistency.toJSON(message.consistency);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetClientStateRequest>, I>>(base?: I): GetClientStateRequest {
+    return GetClientStateRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetClientStateRequest>, I>>(object: I): GetClientStateRequest {
+    const message = createBaseGetClientStateRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.clientId = object.clientId ?? "";
+    message.consistency = (object.consistency !== undefined && object.consistency !== null)
+      ? Consistency.fromPartial(object.consistency)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseGetClientStateResponse(): GetClientStateResponse {
+  return {
+    lastSequence: 0n,
+    lastHeight: 0n,
+    lastTransactionId: new Uint8Array(0),
+    height: 0n,
+    token: new Uint8Array(0),
+  };
+}
+
+export const GetClientStateResponse: MessageFns<GetClientStateResponse> = {
+  encode(message: GetClientStateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.lastSequence !== 0n) {
+      if (BigInt.asUintN(64, message.lastSequence) !== message.lastSequence) {
+        throw new globalThis.Error("value provided for field message.lastSequence of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.lastSequence);
+    }
+    if (message.lastHeight !== 0n) {
+      if (BigInt.asUintN(64, message.lastHeight) !== message.lastHeight) {
+        throw new globalThis.Error("value provided for field message.lastHeight of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.lastHeight);
+    }
+    if (message.lastTransactionId.length !== 0) {
+      writer.uint32(26).bytes(message.lastTransactionId);
+    }
+    if (message.height !== 0n) {
+      if (BigInt.asUintN(64, message.height) !== message.height) {
+        throw new globalThis.Error("value provided for field message.height of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.height);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(42).bytes(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetClientStateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetClientStateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.lastSequence = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.lastHeight = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.lastTransactionId = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.height = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetClientStateResponse {
+    return {
+      lastSequence: isSet(object.lastSequence)
+        ? BigInt(object.lastSequence)
+        : isSet(object.last_sequence)
+        ? BigInt(object.last_sequence)
+        : 0n,
+      lastHeight: isSet(object.lastHeight)
+        ? BigInt(object.lastHeight)
+        : isSet(object.last_height)
+        ? BigInt(object.last_height)
+        : 0n,
+      lastTransactionId: isSet(object.lastTransactionId)
+        ? bytesFromBase64(object.lastTransactionId)
+        : isSet(object.last_transaction_id)
+        ? bytesFromBase64(object.last_transaction_id)
+        : new Uint8Array(0),
+      height: isSet(object.height) ? BigInt(object.height) : 0n,
+      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: GetClientStateResponse): unknown {
+    const obj: any = {};
+    if (message.lastSequence !== 0n) {
+      obj.lastSequence = message.lastSequence.toString();
+    }
+    if (message.lastHeight !== 0n) {
+      obj.lastHeight = message.lastHeight.toString();
+    }
+    if (message.lastTransactionId.length !== 0) {
+      obj.lastTransactionId = base64FromBytes(message.lastTransactionId);
+    }
+    if (message.height !== 0n) {
+      obj.height = message.height.toString();
+    }
+    if (message.token.length !== 0) {
+      obj.token = base64FromBytes(message.token);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetClientStateResponse>, I>>(base?: I): GetClientStateResponse {
+    return GetClientStateResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetClientStateResponse>, I>>(object: I): GetClientStateResponse {
+    const message = createBaseGetClientStateResponse();
+    message.lastSequence = (object.lastSequence !== undefined && object.lastSequence !== null)
+      ? BigInt(object.lastSequence)
+      : 0n;
+    message.lastHeight = (object.lastHeight !== undefined && object.lastHeight !== null)
+      ? BigInt(object.lastHeight)
+      : 0n;
+    message.lastTransactionId = object.lastTransactionId ?? new Uint8Array(0);
+    message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : 0n;
+    message.token = object.token ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 /**
  * Questions. Every answer names its height and carries a consistency token; with `prove` it also carries what
  * is needed to check it without trusting the server.
@@ -5227,6 +6193,47 @@ export const ReadServiceService = {
     responseSerialize: (value: ListRelationshipsResponse): Buffer =>
       Buffer.from(ListRelationshipsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListRelationshipsResponse => ListRelationshipsResponse.decode(value),
+  },
+  /**
+   * Entities whose keys begin with a prefix, in the order of their keys (UTF-8 bytes). Without a proof: a prefix is
+   * no subtree of the commitment. Prove what matters with Read or BatchRead.
+   */
+  listEntities: {
+    path: "/authledger.v1.ReadService/ListEntities" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListEntitiesRequest): Buffer => Buffer.from(ListEntitiesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListEntitiesRequest => ListEntitiesRequest.decode(value),
+    responseSerialize: (value: ListEntitiesResponse): Buffer =>
+      Buffer.from(ListEntitiesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListEntitiesResponse => ListEntitiesResponse.decode(value),
+  },
+  /**
+   * Resources of a type that at least one tuple is about, in the order of the commitment. Without a proof: a type is
+   * no subtree of the commitment. Walks over all resources and subjects of the vault, a bounded part for each page, so a
+   * page may be empty and not the last one.
+   */
+  listResources: {
+    path: "/authledger.v1.ReadService/ListResources" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListResourcesRequest): Buffer => Buffer.from(ListResourcesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListResourcesRequest => ListResourcesRequest.decode(value),
+    responseSerialize: (value: ListResourcesResponse): Buffer =>
+      Buffer.from(ListResourcesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListResourcesResponse => ListResourcesResponse.decode(value),
+  },
+  /** What a client did last in a vault, to go on after it lost its own state. */
+  getClientState: {
+    path: "/authledger.v1.ReadService/GetClientState" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetClientStateRequest): Buffer =>
+      Buffer.from(GetClientStateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetClientStateRequest => GetClientStateRequest.decode(value),
+    responseSerialize: (value: GetClientStateResponse): Buffer =>
+      Buffer.from(GetClientStateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetClientStateResponse => GetClientStateResponse.decode(value),
   },
   /** The newest block. */
   getTip: {
@@ -5326,6 +6333,19 @@ export interface ReadServiceServer extends UntypedServiceImplementation {
   batchCheck: handleUnaryCall<BatchCheckRequest, BatchCheckResponse>;
   /** Tuples by any combination of resource, relation and subject, in the order of the commitment. */
   listRelationships: handleUnaryCall<ListRelationshipsRequest, ListRelationshipsResponse>;
+  /**
+   * Entities whose keys begin with a prefix, in the order of their keys (UTF-8 bytes). Without a proof: a prefix is
+   * no subtree of the commitment. Prove what matters with Read or BatchRead.
+   */
+  listEntities: handleUnaryCall<ListEntitiesRequest, ListEntitiesResponse>;
+  /**
+   * Resources of a type that at least one tuple is about, in the order of the commitment. Without a proof: a type is
+   * no subtree of the commitment. Walks over all resources and subjects of the vault, a bounded part for each page, so a
+   * page may be empty and not the last one.
+   */
+  listResources: handleUnaryCall<ListResourcesRequest, ListResourcesResponse>;
+  /** What a client did last in a vault, to go on after it lost its own state. */
+  getClientState: handleUnaryCall<GetClientStateRequest, GetClientStateResponse>;
   /** The newest block. */
   getTip: handleUnaryCall<GetTipRequest, GetTipResponse>;
   /** A block by its height. */
@@ -5421,6 +6441,61 @@ export interface ReadServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListRelationshipsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Entities whose keys begin with a prefix, in the order of their keys (UTF-8 bytes). Without a proof: a prefix is
+   * no subtree of the commitment. Prove what matters with Read or BatchRead.
+   */
+  listEntities(
+    request: ListEntitiesRequest,
+    callback: (error: ServiceError | null, response: ListEntitiesResponse) => void,
+  ): ClientUnaryCall;
+  listEntities(
+    request: ListEntitiesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListEntitiesResponse) => void,
+  ): ClientUnaryCall;
+  listEntities(
+    request: ListEntitiesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListEntitiesResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Resources of a type that at least one tuple is about, in the order of the commitment. Without a proof: a type is
+   * no subtree of the commitment. Walks over all resources and subjects of the vault, a bounded part for each page, so a
+   * page may be empty and not the last one.
+   */
+  listResources(
+    request: ListResourcesRequest,
+    callback: (error: ServiceError | null, response: ListResourcesResponse) => void,
+  ): ClientUnaryCall;
+  listResources(
+    request: ListResourcesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListResourcesResponse) => void,
+  ): ClientUnaryCall;
+  listResources(
+    request: ListResourcesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListResourcesResponse) => void,
+  ): ClientUnaryCall;
+  /** What a client did last in a vault, to go on after it lost its own state. */
+  getClientState(
+    request: GetClientStateRequest,
+    callback: (error: ServiceError | null, response: GetClientStateResponse) => void,
+  ): ClientUnaryCall;
+  getClientState(
+    request: GetClientStateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetClientStateResponse) => void,
+  ): ClientUnaryCall;
+  getClientState(
+    request: GetClientStateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetClientStateResponse) => void,
   ): ClientUnaryCall;
   /** The newest block. */
   getTip(
