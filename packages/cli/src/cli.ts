@@ -1,7 +1,9 @@
 /** The command line as a function: arguments in, exit code out. */
 import { ExitCode } from "@authledger/types";
 import { Command, CommanderError } from "commander";
+import { addBenchCommand } from "./commands/bench.js";
 import { addBlockCommands } from "./commands/block.js";
+import { addCheatCommand } from "./commands/cheat.js";
 import { addCheckCommand } from "./commands/check.js";
 import { addCompletionCommands } from "./commands/completion.js";
 import { addContextCommands } from "./commands/context.js";
@@ -104,6 +106,8 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addOrgCommands(program, frame);
   addVaultCommands(program, frame);
   addDebugCommands(program, frame);
+  addBenchCommand(program, frame);
+  addCheatCommand(program, frame);
   addHelpCommand(program, frame);
   addCompletionCommands(program, frame);
   addVersionCommand(program, frame);

@@ -58,6 +58,12 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "context show": ["authledger context show", "authledger context show prod -o json"],
   "context delete": ["authledger context delete prod"],
   version: ["authledger version", "authledger version --client --field version"],
+  bench: [
+    "authledger bench",
+    "authledger bench --only check,batch_check --concurrency 64 --duration 10s --yes",
+    "authledger bench --dry-run",
+  ],
+  cheat: ["authledger cheat", "authledger cheat proof"],
   completion: [
     "authledger completion bash > ~/.local/share/bash-completion/completions/authledger",
     "authledger completion fish",
