@@ -48,7 +48,8 @@ async function inspect(directory: string): Promise<DataDirectoryReport> {
   return { directory, nodeId, log, stores, problems };
 }
 
-async function groupsOf(directory: string): Promise<string[]> {
+/** Groups that have a directory, ascending. */
+export async function groupsOf(directory: string): Promise<string[]> {
   const path = joinPath(directory, "groups");
   const names = existsSync(path) ? await readdir(path) : [];
   const groups = names.filter((name) => /^[1-9][0-9]*$/.test(name));

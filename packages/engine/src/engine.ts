@@ -20,6 +20,11 @@ import { GroupOfOne } from "./group-of-one.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
 import { type ListingDeps, Listings } from "./listings.js";
 import {
+  Maintenance,
+  type MaintenanceOptions,
+  type MaintenanceStats,
+} from "./maintenance/maintenance.js";
+import {
   DATA_FORMAT_VERSION,
   type NodeDirectory,
   openNodeDirectory,
@@ -34,7 +39,7 @@ import { stoppedBy } from "./stopped.js";
 import { findOrganization, findVault, organizationInfo, vaultInfo } from "./vault-lookup.js";
 import { Writes } from "./writes.js";
 
-export interface EngineOptions {
+export interface EngineOptions extends MaintenanceOptions {
   /** The data directory; created when missing. */
   readonly directory: string;
   /** Memory of the page cache, in bytes. Default 256 MiB. */
@@ -55,6 +60,8 @@ export interface EngineDeps {
   readonly lock: (directory: string) => Promise<{ release(): Promise<void> }>;
   /** The node cannot go on: the process must exit with the error's exit code. */
   readonly onFatal: (error: LedgerError) => void;
+  /** The scrubber found something; the node goes on (docs/operations.md). */
+  readonly onAlarm?: ((alarm: string) => void) | undefined;
 }
 
 /** Figures for metrics. */
@@ -67,6 +74,7 @@ export interface EngineStats {
   readonly flushedIndex: number;
   readonly branchBytes: number;
   readonly expiry: ExpiryStats;
+  readonly maintenance: MaintenanceStats;
 }
 
 export class Engine implements EnginePort {
@@ -87,12 +95,14 @@ export class Engine implements EnginePort {
   readonly #writes: Writes;
   readonly #expirer: Expirer;
   readonly #exports: Exports;
+  readonly #maintenance: Maintenance;
   #stopTicking: () => void = () => undefined;
   #nextSigned = 0;
   #failure: LedgerError | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: {
+    readonly options: EngineOptions;
     readonly deps: EngineDeps;
     readonly node: NodeDirectory;
     readonly lock: { release(): Promise<void> };
@@ -138,13 +148,26 @@ export class Engine implements EnginePort {
     this.#feed = new BlockFeed(state.applied.index, timers);
     open.feed = this.#feed;
     const { proposer, signer } = { proposer: this.#proposer, signer: this.#signer };
-    const writes = new Writes({ state, proposer, signer, hasher, random, nowMs });
+    this.#maintenance = new Maintenance(
+      {
+        ...{ store: parts.store, state, flusher: parts.flusher, clock, timers, hasher },
+        onAlarm: (alarm) => deps.onAlarm?.(alarm),
+        onFatal: (error) => this.#die(error),
+        failure: () => this.#failure,
+      },
+      parts.options,
+    );
+    const checkWritable = (vault: number): void => this.#maintenance.checkWritable(vault);
+    const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, checkWritable });
     this.#writes = writes;
     this.#expirer = new Expirer({
       state,
       clock,
       timers,
-      propose: (vault, transaction) => writes.proposeOwn(vault, GC_ACTOR, transaction),
+      propose: async (vault, transaction) => {
+        checkWritable(vault);
+        return writes.proposeOwn(vault, GC_ACTOR, transaction);
+      },
       onFatal: (error) => this.#die(error),
     });
   }
@@ -226,7 +249,7 @@ export class Engine implements EnginePort {
       onFatal: (error) => open.die(error),
     });
     if (open.failure !== undefined) throw open.failure;
-    return new Engine({ deps, node, lock, wal, store, state, open, flusher, group });
+    return new Engine({ options, deps, node, lock, wal, store, state, open, flusher, group });
   }
 
   /** Initializes a new cluster and starts the clockwork. */
@@ -264,6 +287,7 @@ export class Engine implements EnginePort {
       flushedIndex: this.#flusher.flushedIndex,
       branchBytes: this.#state.branchBytes,
       expiry: this.#expirer.stats(),
+      maintenance: this.#maintenance.stats,
     };
   }
 
@@ -311,6 +335,7 @@ export class Engine implements EnginePort {
     await this.#expirer.stop();
     this.#feed.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
     this.#exports.endAll();
+    await this.#maintenance.stop();
     await this.#proposer.idle();
     if (this.#failure === undefined) {
       await this.#group.idle();
@@ -351,9 +376,10 @@ export class Engine implements EnginePort {
       return next === undefined ? { organizations } : { organizations, next };
     },
     create_vault: (request) => this.#writes.createVault(request),
-    get_vault: ({ organization, vault }) => ({
-      vault: vaultInfo(this.#state, findVault(this.#state, organization, vault)),
-    }),
+    get_vault: ({ organization, vault }) => {
+      const row = findVault(this.#state, organization, vault);
+      return { vault: vaultInfo(this.#state, row), health: this.#maintenance.healthOf(row.id) };
+    },
     list_vaults: ({ organization, limit, after }) => {
       const { id } = findOrganization(this.#state, organization);
       const { rows, next } = this.#state.rows.vaults(id, after ?? 0n, limit);
@@ -364,6 +390,8 @@ export class Engine implements EnginePort {
     export_begin: () => this.#exports.begin(),
     export_next: ({ export: id }) => this.#exports.next(id),
     export_end: ({ export: id }) => this.#exports.end(id),
+    compact: (request) => this.#maintenance.compact(request),
+    check_integrity: (request) => this.#maintenance.checkIntegrity(request),
   };
 
   #nodeInfo(): NodeInfo {
@@ -380,6 +408,7 @@ export class Engine implements EnginePort {
       flushedIndex: this.#flusher.flushedIndex,
       organizations: this.#state.rows.organizationCount - 1,
       vaults: this.#state.rows.vaultCount - 1,
+      maintenance: this.#maintenance.info(),
     };
   }
 
@@ -390,6 +419,7 @@ export class Engine implements EnginePort {
       this.#flusher.tick();
       this.#exports.tick();
       this.#signMoved();
+      this.#maintenance.tick();
       this.#tick();
     });
   }

@@ -2,6 +2,11 @@
 export type { Change, ChangeFilter, ChangePosition } from "@authledger/state";
 export { checkDataDirectory, type DataDirectoryReport } from "./check-data-directory.js";
 export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
+export {
+  compactDataDirectory,
+  type OfflineCompaction,
+} from "./maintenance/compact-data-directory.js";
+export { COMPACTION_POLICY, FILL_THRESHOLD_DEFAULT } from "./maintenance/compactor.js";
 export { openNodeEngine, restoreNodeDirectory } from "./node-engine.js";
 export type {
   AnswerPoint,
@@ -12,6 +17,8 @@ export type {
   EngineReply,
   EngineRequest,
   HistoryPoint,
+  IntegrityDifference,
+  MaintenanceInfo,
   NodeInfo,
   OrganizationInfo,
   OrganizationStatus,
@@ -21,6 +28,7 @@ export type {
   StoredTuple,
   TransactionInclusion,
   TransactionOutcome,
+  VaultHealth,
   VaultInfo,
   VaultStatus,
 } from "./port.js";

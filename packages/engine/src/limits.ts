@@ -51,3 +51,9 @@ export const FEED_WAITERS_MAX = 64;
 export const EXPORT_CHUNK_BYTES: number = 256 * 1024;
 /** An export whose parts nobody takes for so long ends, so that its pages can be used again. */
 export const EXPORT_IDLE_MS = 60_000;
+/** Stretch of a scrub without letting others run; a part of a pass (a bucket, 1,000 blocks) is a few of them. */
+export const SCRUB_SLICE_MS = 3;
+/** Part of one processor that a scrub in the background takes: 1M tuples in about 40 minutes. */
+export const SCRUB_SHARE = 0.02;
+/** Differences that are kept and told; a damaged disk has millions. */
+export const SCRUB_DIFFERENCES_MAX = 100;

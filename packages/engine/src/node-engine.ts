@@ -21,8 +21,9 @@ const MACHINE = {
 export function openNodeEngine(
   options: EngineOptions,
   onFatal: (error: LedgerError) => void,
+  onAlarm?: (alarm: string) => void,
 ): Promise<Engine> {
-  return Engine.open(options, { ...MACHINE, onFatal });
+  return Engine.open(options, { ...MACHINE, onFatal, onAlarm });
 }
 
 /** Makes a data directory on this machine out of a snapshot. @throws LedgerError as `restoreDirectory` */

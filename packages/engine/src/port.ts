@@ -114,6 +114,9 @@ export interface OrganizationInfo {
   readonly createdAtMs: number;
 }
 
+/** Whether what is stored is what is committed (L-22): apart from the status, which somebody decides. */
+export type VaultHealth = "healthy" | "diverged";
+
 export interface VaultInfo {
   readonly organization: bigint;
   readonly slug: bigint;
@@ -122,6 +125,49 @@ export interface VaultInfo {
   readonly createdAtMs: number;
   readonly origin: string;
   readonly height: number;
+}
+
+/** The size of the store's file. */
+interface FileSize {
+  readonly pages: number;
+  readonly freePages: number;
+  readonly bytes: number;
+}
+
+/** What the node does for its own files, for node info. */
+export interface MaintenanceInfo {
+  readonly fileBytes: number;
+  readonly filePages: number;
+  readonly freePages: number;
+  readonly isCompacting: boolean;
+  /** Ended since the start. */
+  readonly compactions: number;
+  /** Of the one that runs, else of the last one. */
+  readonly pagesMoved: number;
+  readonly leavesJoined: number;
+  readonly isScrubbing: boolean;
+  /** Passes ended since the start. */
+  readonly scrubPasses: number;
+  /** 0 before the first. */
+  readonly lastScrubEndedAtMs: number;
+  readonly divergedVaults: number;
+  /** What the scrubber found since the start, in words; 100 at most. */
+  readonly alarms: readonly string[];
+}
+
+/** One thing that is not what follows from the records. */
+export interface IntegrityDifference {
+  readonly area: string;
+  readonly isOfVault: boolean;
+  readonly organization: bigint;
+  readonly vault: bigint;
+  readonly bucket: number | undefined;
+  /** Hex digits. */
+  readonly path: string | undefined;
+  readonly height: number | undefined;
+  readonly what: string;
+  /** All of it in one line. */
+  readonly text: string;
 }
 
 export interface NodeInfo {
@@ -136,6 +182,7 @@ export interface NodeInfo {
   readonly flushedIndex: number;
   readonly organizations: number;
   readonly vaults: number;
+  readonly maintenance: MaintenanceInfo;
 }
 
 /** A block of a vault's history. */
@@ -333,7 +380,7 @@ export interface EngineCalls {
   };
   get_vault: {
     request: { readonly organization: bigint; readonly vault: bigint };
-    reply: { readonly vault: VaultInfo };
+    reply: { readonly vault: VaultInfo; readonly health: VaultHealth };
   };
   list_vaults: {
     request: { readonly organization: bigint; readonly limit: number; readonly after?: bigint };
@@ -352,6 +399,46 @@ export interface EngineCalls {
   };
   /** Gives the view up that the export reads from; at any time, and a second time is nothing. */
   export_end: { request: { readonly export: number }; reply: Record<string, never> };
+  /** Makes the store's file smaller; answers when that has ended. */
+  compact: {
+    /** Leaves filled less are joined: 0 to 0.5. */
+    request: { readonly fillThreshold: number };
+    reply: {
+      readonly before: FileSize;
+      readonly after: FileSize;
+      readonly leavesVisited: number;
+      readonly leavesJoined: number;
+      readonly pagesMoved: number;
+      readonly valuesMoved: number;
+      readonly passes: number;
+    };
+  };
+  /** Recomputes everything; answers when that has ended, or after `waitMs` with how far it is. */
+  check_integrity: {
+    request: {
+      readonly waitMs: number;
+      /** Begin no pass: wait for the one that runs. */
+      readonly follow: boolean;
+    };
+    reply: {
+      readonly running: boolean;
+      readonly passes: number;
+      readonly startedAtMs: number;
+      readonly endedAtMs: number;
+      readonly pages: number;
+      readonly counts: {
+        readonly vaults: number;
+        readonly leaves: number;
+        readonly branches: number;
+        readonly blocks: number;
+        readonly transactions: number;
+        readonly indexRows: number;
+        readonly skipped: number;
+      };
+      readonly divergedVaults: number;
+      readonly differences: readonly IntegrityDifference[];
+    };
+  };
 }
 
 export type EngineCall = keyof EngineCalls;

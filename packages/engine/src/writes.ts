@@ -58,6 +58,8 @@ export interface WriteDeps {
   readonly hasher: Hasher;
   readonly random: Random;
   readonly nowMs: () => number;
+  /** @throws LedgerError when a vault must not be written, whatever its status */
+  readonly checkWritable: (vault: number) => void;
 }
 
 const SALT_BYTES = 32;
@@ -101,6 +103,7 @@ export class Writes {
     const vault = this.#deps.state.vault(request.vault);
     if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
     checkWritable(this.#deps.state, vault.row);
+    this.#deps.checkWritable(vault.id);
     const decided = await Promise.all(
       request.transactions.map((transaction) =>
         this.#propose(request.vault, transaction, request.actor, deadlineAtMs).then(

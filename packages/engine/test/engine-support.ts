@@ -61,6 +61,7 @@ export interface NodeOptions extends Partial<EngineOptions> {
   /** Where what is fatal goes, for opens that fail. */
   readonly fatal?: LedgerError[];
   readonly lock?: (directory: string) => Promise<{ release(): Promise<void> }>;
+  readonly onAlarm?: (alarm: string) => void;
 }
 
 /** An engine with what it was given, and what it has reported as fatal. */
@@ -74,7 +75,7 @@ export async function openNode(
   disk: Disk = new MemoryDisk(),
   options: NodeOptions = {},
 ): Promise<TestNode> {
-  const { seed = 1, time = new TestTime(), lock = noLock, fatal = [], ...rest } = options;
+  const { seed = 1, time = new TestTime(), lock = noLock, fatal = [], onAlarm, ...rest } = options;
   const engine = await Engine.open(
     { directory: DIRECTORY, cacheBytes: 1 << 22, logSegmentBytes: 256 * 1024, ...rest },
     {
@@ -85,6 +86,7 @@ export async function openNode(
       hasher: new NodeHasher(),
       lock,
       onFatal: (error) => fatal.push(error),
+      onAlarm,
     },
   );
   return { engine, time, fatal };

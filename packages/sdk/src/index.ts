@@ -9,12 +9,15 @@ export {
 } from "@authledger/types";
 export {
   AdminClient,
+  type CompactionReport,
   type CreatedVault,
+  type IntegrityReport,
   type NodeInfo,
   type Organization,
   type OrganizationStatus,
   type Vault,
   type VaultStatus,
+  type VaultWithHealth,
 } from "./calls/admin-client.js";
 export { AdminList, type AdminListOptions } from "./calls/admin-list.js";
 export type { BlockOptions, CheckpointOptions } from "./calls/history.js";

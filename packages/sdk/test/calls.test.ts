@@ -448,6 +448,9 @@ describe("lists", () => {
   });
 });
 
+const NO_COMPACTION = admin.CompactResponse.create();
+const NO_INTEGRITY = admin.CheckIntegrityResponse.create();
+
 describe("administration", () => {
   it("creates, gets and lists organizations and vaults, and tells of the node", async () => {
     const organization = (slug: bigint): admin.Organization => ({
@@ -477,9 +480,18 @@ describe("administration", () => {
           vault: { ...vault(1n), name },
           genesisHeader: Buffer.alloc(244),
         }),
-        getVault: ({ vault: slug }) => ({ vault: vault(slug) }),
+        getVault: ({ vault: slug }) => ({
+          vault: vault(slug),
+          health: admin.VaultHealth.VAULT_HEALTH_DIVERGED,
+        }),
         listVaults: () => ({ vaults: [vault(5n)], nextPageToken: NONE }),
         getTrustAnchor: () => ({ anchor: "anchor" }),
+        compact: ({ fillPercent }) => ({ ...NO_COMPACTION, leavesVisited: BigInt(fillPercent) }),
+        checkIntegrity: ({ waitMs, follow }) => ({
+          ...NO_INTEGRITY,
+          running: follow,
+          pages: BigInt(waitMs),
+        }),
       },
     });
     const { admin: calls } = client;
@@ -492,6 +504,12 @@ describe("administration", () => {
     expect([created.name, created.genesisHeader.length]).toEqual(["prod", 244]);
     const got = await calls.getVault({ organization: 7n, vault: 8n });
     expect(got).toMatchObject({ slug: 8n, height: 2n ** 60n, status: "unknown" });
+    expect(got.health).toBe("diverged");
+    expect(await calls.compact()).toMatchObject({ leavesVisited: 0n });
+    expect(await calls.compact({ fillPercent: 25 })).toMatchObject({ leavesVisited: 25n });
+    expect(await calls.checkIntegrity()).toMatchObject({ running: false, pages: 1_000n });
+    const followed = await calls.checkIntegrity({ waitMs: 5, follow: true });
+    expect(followed).toMatchObject({ running: true, pages: 5n });
     for await (const { slug } of calls.listVaults(7n)) slugs.push(slug);
     expect(slugs).toEqual([1n, 2n, 5n]);
     expect(await calls.getTrustAnchor({ organization: 7n, vault: 8n })).toBe("anchor");

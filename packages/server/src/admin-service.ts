@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter, validateName } from "@authledger/types";
 import { type Decoders, strict } from "./call-frame.js";
 import { pageSizeOf } from "./convert-request.js";
 import { organizationMessage, vaultMessage } from "./convert-response.js";
+import { checkIntegrity, compact, healthMessage, maintenanceMessage } from "./maintenance-calls.js";
 import type { ServiceDeps } from "./read-service.js";
 import type { Handler } from "./unary.js";
 import { requireSlug } from "./vault-directory.js";
@@ -19,6 +20,8 @@ export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
   listVaults: strict(admin.ListVaultsRequest),
   getTrustAnchor: strict(admin.GetTrustAnchorRequest),
   getNodeInfo: strict(admin.GetNodeInfoRequest),
+  compact: strict(admin.CompactRequest),
+  checkIntegrity: strict(admin.CheckIntegrityRequest),
 };
 
 interface AdminHandlers {
@@ -37,6 +40,8 @@ interface AdminHandlers {
   readonly listVaults: Handler<admin.ListVaultsRequest, admin.ListVaultsResponse>;
   readonly getTrustAnchor: Handler<admin.GetTrustAnchorRequest, admin.GetTrustAnchorResponse>;
   readonly getNodeInfo: Handler<admin.GetNodeInfoRequest, admin.GetNodeInfoResponse>;
+  readonly compact: Handler<admin.CompactRequest, admin.CompactResponse>;
+  readonly checkIntegrity: Handler<admin.CheckIntegrityRequest, admin.CheckIntegrityResponse>;
 }
 
 export class AdminService {
@@ -94,7 +99,7 @@ export class AdminService {
       requireSlug(organization, "organization");
       requireSlug(vault, "vault");
       const reply = await this.#deps.engine.call("get_vault", { organization, vault });
-      return { vault: vaultMessage(reply.vault) };
+      return { vault: vaultMessage(reply.vault), health: healthMessage(reply.health) };
     },
     listVaults: async ({ organization, pageSize, pageToken }) => {
       requireSlug(organization, "organization");
@@ -126,8 +131,11 @@ export class AdminService {
         flushedIndex: BigInt(info.flushedIndex),
         organizations: BigInt(info.organizations),
         vaults: BigInt(info.vaults),
+        maintenance: maintenanceMessage(info.maintenance),
       };
     },
+    compact: (request) => compact(this.#deps.engine, request),
+    checkIntegrity: (request) => checkIntegrity(this.#deps.engine, request),
   };
 
   #after(query: string, token: Uint8Array): bigint | undefined {

@@ -44,6 +44,8 @@ export interface NodeConfig {
   readonly clusterOrigin: string | undefined;
   /** How long calls may run on after the node was told to stop. Default 10,000. */
   readonly shutdownMs: number;
+  /** Hours between the beginnings of two passes of the scrubber, 0 to 720; 0 = none. Default 24. */
+  readonly scrubHours: number;
   /** Calls of one connection at a time; more wait at the client. Default 1,024. */
   readonly streamsPerConnection: number;
 }
@@ -70,6 +72,7 @@ const schema = z.strictObject({
     .default(256 * MiB),
   clusterOrigin: z.string().optional(),
   shutdownMs: z.number().int().min(0).max(300_000).default(10_000),
+  scrubHours: z.number().min(0).max(720).default(24),
   streamsPerConnection: z.number().int().min(1).max(10_000).default(1_024),
 });
 

@@ -185,6 +185,36 @@ function engineMetrics(registry: Registry, stats: () => EngineStats): void {
     ["expiry_lag_ms", "How long the first expired record has waited.", (s) => s.expiry.lagMs],
     ["expiry_expired", "Records collected since the start.", (s) => s.expiry.expired],
     ["expiry_refused", "Rounds that a client's write got ahead of.", (s) => s.expiry.refused],
+    ["store_ready_pages", "Free pages that the next write may take.", (s) => s.store.readyPages],
+    ["compacting", "1 while a compaction runs.", (s) => Number(s.maintenance.compaction.running)],
+    ["compactions", "Compactions since the start.", (s) => s.maintenance.compaction.runs],
+    [
+      "compaction_failures",
+      "Compactions that ended by an error.",
+      (s) => s.maintenance.compaction.failures,
+    ],
+    [
+      "compaction_pages_moved",
+      "Pages that the newest compaction moved.",
+      (s) => s.maintenance.compaction.progress?.pagesMoved ?? 0,
+    ],
+    ["scrubbing", "1 while the scrubber runs.", (s) => Number(s.maintenance.integrity.running)],
+    ["scrub_passes", "Passes of the scrubber.", (s) => s.maintenance.integrity.passes],
+    [
+      "scrub_last_ended_seconds",
+      "When the last pass of the scrubber ended; 0 before the first.",
+      (s) => s.maintenance.integrity.endedAtMs / 1000,
+    ],
+    [
+      "scrub_differences",
+      "Stored rows that are not what follows from the records; above 0 is an alarm.",
+      (s) => s.maintenance.integrity.differences.length,
+    ],
+    [
+      "diverged_vaults",
+      "Vaults that take no more writes, since the scrubber found a difference.",
+      (s) => s.maintenance.integrity.divergedVaults,
+    ],
   ];
   for (const [name, help, read] of gauges) {
     new Gauge({

@@ -4,7 +4,7 @@
  *   INV-NODE-1  Nothing is served before recovery is done, and health says so.
  *   INV-NODE-2  After a fatal error nothing is answered as if it had been written.
  */
-import { type Engine, openNodeEngine } from "@authledger/engine";
+import { COMPACTION_POLICY, type Engine, openNodeEngine } from "@authledger/engine";
 import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@authledger/types";
 import type { Logger } from "pino";
 import type { NodeConfig } from "./config.js";
@@ -41,9 +41,15 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     if (grpc !== undefined) grpc.health.isServing = false;
     deps.onFatal(error);
   };
+  const onAlarm = (alarm: string): void => deps.logger.error({ alarm }, "stored rows are damaged");
   const engine = await openNodeEngine(
-    { directory: data, cacheBytes: cache, clusterOrigin },
+    {
+      ...{ directory: data, cacheBytes: cache, clusterOrigin },
+      compaction: COMPACTION_POLICY,
+      scrubIntervalMs: config.scrubHours * 3_600_000,
+    },
     onFatal,
+    onAlarm,
   );
   try {
     const meters = new RpcMeters((error) => logError(deps.logger, error));

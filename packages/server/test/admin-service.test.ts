@@ -1,5 +1,5 @@
 /** Organizations, vaults and the node. */
-import type { admin } from "@authledger/proto";
+import { admin } from "@authledger/proto";
 import { limits } from "@authledger/types";
 import { describe, expect, it } from "vitest";
 import { call, failureOf, startHarness } from "./support/harness.js";
@@ -37,7 +37,7 @@ describe("AdminService", () => {
     expect(made.vault).toMatchObject({ name: "main", status: 1, height: 0n });
     const { organization, slug: vault } = made.vault!;
     const got = await call(h.client, ["admin", "getVault"], { organization, vault });
-    expect(got).toEqual({ vault: made.vault });
+    expect(got).toEqual({ vault: made.vault, health: admin.VaultHealth.VAULT_HEALTH_HEALTHY });
     const list = await call<admin.ListVaultsResponse>(h.client, ["admin", "listVaults"], {
       organization,
       ...PAGE,
@@ -122,7 +122,38 @@ describe("AdminService", () => {
       flushedIndex: 7n,
       organizations: 1n,
       vaults: 1n,
+      maintenance: {
+        ...{ fileBytes: 40_960n, filePages: 10n, freePages: 3n, isCompacting: false },
+        ...{ compactions: 2n, pagesMoved: 4n, leavesJoined: 5n, isScrubbing: true },
+        ...{ scrubPasses: 6n, lastScrubEndedAtMs: 7n, divergedVaults: 1n },
+        alarms: ["leaf of vault 5"],
+      },
     });
+  });
+
+  it("compacts with the fill that was asked for, and refuses one that cannot be", async () => {
+    const h = await startHarness();
+    const compact = (fillPercent: number): Promise<admin.CompactResponse> =>
+      call<admin.CompactResponse>(h.client, ["admin", "compact"], { fillPercent });
+    expect(await compact(25)).toEqual({
+      before: { pages: 10n, freePages: 5n, bytes: 40_960n },
+      after: { pages: 5n, freePages: 0n, bytes: 20_480n },
+      ...{ leavesVisited: 25n, leavesJoined: 1n, pagesMoved: 2n, valuesMoved: 3n, passes: 1n },
+    });
+    expect((await compact(0)).leavesVisited).toBe(40n);
+    expect((await failureOf(compact(51))).details.code).toBe("INVALID_ARGUMENT");
+  });
+
+  it("tells of an integrity check: bucket 0 is not no bucket", async () => {
+    const h = await startHarness();
+    const check = (waitMs: number, follow = true): Promise<admin.CheckIntegrityResponse> =>
+      call(h.client, ["admin", "checkIntegrity"], { waitMs, follow });
+    const report = await check(12);
+    expect(report).toMatchObject({ running: true, pages: 12n, leaves: 5n, divergedVaults: 1n });
+    const [found] = report.differences;
+    expect(found).toMatchObject({ area: "leaf", vault: 5n, bucket: 0, path: "00ff" });
+    expect(found!.height).toBeUndefined();
+    expect((await failureOf(check(300_001))).details.code).toBe("INVALID_ARGUMENT");
   });
 
   it("gives out the trust anchor of a vault", async () => {

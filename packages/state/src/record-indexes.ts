@@ -59,7 +59,8 @@ function u48(value: number): Uint8Array {
   return bytes;
 }
 
-function isIndexed(expiresAtMs: bigint): boolean {
+/** Has a record with this expiry a row in the expiry table? */
+export function isIndexed(expiresAtMs: bigint): boolean {
   return expiresAtMs > 0n && expiresAtMs <= U48_MAX;
 }
 

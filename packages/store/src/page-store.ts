@@ -47,6 +47,7 @@ import {
   type StoreIdentity,
   writeSlot,
 } from "./open.js";
+import { PageScrub } from "./page-scrub.js";
 import { type Pin, type PinKind, PinSet } from "./pins.js";
 import { Allocator } from "./space/allocator.js";
 import { Tree } from "./tree/tree.js";
@@ -328,6 +329,18 @@ export class PageStore {
     );
     this.#compaction = compaction;
     return compaction;
+  }
+
+  /** Begins to read every page of the newest state from the file; the caller steps, between two batches. */
+  scrubPages(): PageScrub {
+    this.#checkOpen();
+    const { file, checksum } = this.#deps;
+    return new PageScrub({
+      pager: this.#pager,
+      file,
+      checksum,
+      tables: [...this.#tables.values()],
+    });
   }
 
   /** How long the file is, and how much of it is free. */

@@ -493,6 +493,15 @@ const rows = {
     "A name holds characters that names may not have.",
     "Use 1 to 256 letters, digits, hyphens and underscores.",
   ],
+  VAULT_DIVERGED: [
+    3026,
+    "FAILED_PRECONDITION",
+    409,
+    "CORRUPTED",
+    "never",
+    "Rows of the vault are not what follows from its records; it takes no more writes.",
+    "Stop the node, keep a copy of its data directory, run `authledger debug check` on it, and restore from a snapshot.",
+  ],
   TOKEN_INVALID: [
     3030,
     "INVALID_ARGUMENT",

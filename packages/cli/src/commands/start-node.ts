@@ -44,8 +44,14 @@ function configOf(run: Run): NodeConfig {
     http: textFlag(run, "http"),
     cache: textFlag(run, "cache"),
     clusterOrigin: textFlag(run, "clusterOrigin"),
+    scrubHours: numberFlag(run, "scrubHours"),
     insecureAnyAddress: run.flags["insecureAnyAddress"] === true,
   });
+}
+
+function numberFlag(run: Run, name: string): number | undefined {
+  const text = textFlag(run, name);
+  return text === undefined ? undefined : Number(text);
 }
 
 function logLevelOf(run: Run): LogLevel {

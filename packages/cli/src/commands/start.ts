@@ -10,6 +10,7 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
     .option("--listen <host:port>", "gRPC (default 127.0.0.1:7400; port 0 takes a free one)")
     .option("--http <host:port>", "metrics and health (default 127.0.0.1:7402)")
     .option("--cache <size>", "memory for pages, such as 512MiB (default 256MiB)")
+    .option("--scrub-hours <hours>", "between passes of the scrubber; 0 = none (default 24)")
     .option("--cluster-origin <name>", "prefix of all origins of a new cluster")
     .option("--insecure-any-address", "serve other machines although nobody is authenticated yet")
     .option("--log-level <level>", "debug, info, warn, error or silent (default info)")

@@ -21,7 +21,10 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
   );
   frame.handle(watchable(vault.command("get").description("show --vault")), async (run) => {
     const { admin } = await run.client();
-    await run.print.one(thingOf(await admin.getVault(requireTenant(run), run.call)));
+    const vault = await admin.getVault(requireTenant(run), run.call);
+    const { fields, columns = [], name } = thingOf(vault);
+    const withHealth = { ...fields, health: vault.health };
+    await run.print.one({ name, fields: withHealth, columns: [...columns, "health"] });
     return undefined;
   });
   const list = vault.command("list").description("list the vaults of --org");

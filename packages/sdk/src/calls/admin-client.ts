@@ -35,6 +35,14 @@ export interface CreatedVault extends Vault {
   readonly genesisHeader: Uint8Array;
 }
 
+export interface VaultWithHealth extends Vault {
+  /** Whether what is stored is what is committed; a diverged vault takes no writes. */
+  readonly health: "healthy" | "diverged" | "unknown";
+}
+
+export type CompactionReport = admin.CompactResponse;
+export type IntegrityReport = admin.CheckIntegrityResponse;
+
 export type NodeInfo = admin.GetNodeInfoResponse;
 
 export class AdminClient {
@@ -78,9 +86,9 @@ export class AdminClient {
     return { ...vaultOf(response.vault), genesisHeader: plain(response.genesisHeader) };
   }
 
-  async getVault(tenant: Tenant, options?: CallOptions): Promise<Vault> {
+  async getVault(tenant: Tenant, options?: CallOptions): Promise<VaultWithHealth> {
     const response = await this.#session.call(SERVICE.getVault, vaultNameOf(tenant), options);
-    return vaultOf(response.vault);
+    return { ...vaultOf(response.vault), health: VAULT_HEALTH[response.health] ?? "unknown" };
   }
 
   /** All vaults of an organization, in the order of their slugs. */
@@ -101,6 +109,33 @@ export class AdminClient {
   getNodeInfo(options?: CallOptions): Promise<NodeInfo> {
     return this.#session.call(SERVICE.getNodeInfo, {}, options);
   }
+
+  /**
+   * Makes the file of the node's store smaller; everything else goes on. Resolves when it has ended, so give it a long
+   * deadline; one that passes leaves the compaction running.
+   * @param options.fillPercent leaves that are filled less are joined, 1 to 50. Default 40.
+   */
+  compact(
+    options: CallOptions & { readonly fillPercent?: number | undefined } = {},
+  ): Promise<CompactionReport> {
+    const request = { fillPercent: options.fillPercent ?? 0 };
+    return this.#session.call(SERVICE.compact, request, options);
+  }
+
+  /**
+   * Recomputes everything that the node stores from the records. Resolves when that has ended, or after `waitMs`
+   * (default 1,000) with how far it is; ask again with `follow`.
+   */
+  checkIntegrity(
+    options: CallOptions & {
+      readonly waitMs?: number | undefined;
+      /** Begin no pass: tell of the one that runs, or of the last one. */
+      readonly follow?: boolean | undefined;
+    } = {},
+  ): Promise<IntegrityReport> {
+    const { waitMs = 1_000, follow = false } = options;
+    return this.#session.call(SERVICE.checkIntegrity, { waitMs, follow }, options);
+  }
 }
 
 const ORGANIZATION_STATUS: Readonly<Record<number, OrganizationStatus>> = {
@@ -109,6 +144,11 @@ const ORGANIZATION_STATUS: Readonly<Record<number, OrganizationStatus>> = {
   [admin.OrganizationStatus.ORGANIZATION_STATUS_SUSPENDED]: "suspended",
   [admin.OrganizationStatus.ORGANIZATION_STATUS_DELETING]: "deleting",
   [admin.OrganizationStatus.ORGANIZATION_STATUS_DELETED]: "deleted",
+};
+
+const VAULT_HEALTH: Readonly<Record<number, VaultWithHealth["health"]>> = {
+  [admin.VaultHealth.VAULT_HEALTH_HEALTHY]: "healthy",
+  [admin.VaultHealth.VAULT_HEALTH_DIVERGED]: "diverged",
 };
 
 const VAULT_STATUS: Readonly<Record<number, VaultStatus>> = {

@@ -42,7 +42,8 @@ export class FakeAdmin {
   }
 
   getVault(request: admin.GetVaultRequest): admin.GetVaultResponse {
-    return { vault: vaultMessage(this.#state.vault(request)) };
+    const health = admin.VaultHealth.VAULT_HEALTH_HEALTHY;
+    return { vault: vaultMessage(this.#state.vault(request)), health };
   }
 
   listVaults(request: admin.ListVaultsRequest): admin.ListVaultsResponse {

@@ -863,6 +863,23 @@ export class NameInvalidError extends LedgerError {
 }
 
 /**
+ * Rows of the vault are not what follows from its records; it takes no more writes.
+ * Send again? no: it would fail again. See docs/errors.md#vault-diverged
+ */
+export class VaultDivergedError extends LedgerError {
+  declare readonly code: "VAULT_DIVERGED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("VAULT_DIVERGED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is VaultDivergedError {
+    return hasCode(thrown, "VAULT_DIVERGED");
+  }
+}
+
+/**
  * The consistency token is not one of this ledger.
  * Send again? no: it would fail again. See docs/errors.md#token-invalid
  */

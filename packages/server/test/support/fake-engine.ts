@@ -212,6 +212,7 @@ export class FakeEngine implements EnginePort {
     create_vault: ({ organization, name }) => this.#createVault(organization, name),
     get_vault: ({ organization, vault }) => ({
       vault: this.#vaults[this.#find(organization, vault)]!.info,
+      health: "healthy",
     }),
     list_vaults: ({ organization, limit, after }) => {
       this.#organization(organization);
@@ -234,6 +235,31 @@ export class FakeEngine implements EnginePort {
       flushedIndex: 7,
       organizations: this.#organizations.size,
       vaults: this.#vaults.length,
+      maintenance: {
+        ...{ fileBytes: 40_960, filePages: 10, freePages: 3, isCompacting: false, compactions: 2 },
+        ...{ pagesMoved: 4, leavesJoined: 5, isScrubbing: true, scrubPasses: 6 },
+        ...{ lastScrubEndedAtMs: 7, divergedVaults: 1, alarms: ["leaf of vault 5"] },
+      },
+    }),
+    compact: ({ fillThreshold }) => ({
+      before: { pages: 10, freePages: 5, bytes: 40_960 },
+      after: { pages: 5, freePages: 0, bytes: 20_480 },
+      ...{ leavesVisited: fillThreshold * 100, leavesJoined: 1, pagesMoved: 2 },
+      ...{ valuesMoved: 3, passes: 1 },
+    }),
+    check_integrity: ({ waitMs, follow }) => ({
+      ...{ running: follow, passes: 1, startedAtMs: 2, endedAtMs: 3, pages: waitMs },
+      counts: {
+        ...{ vaults: 4, leaves: 5, branches: 6, blocks: 7, transactions: 8 },
+        ...{ indexRows: 9, skipped: 0 },
+      },
+      divergedVaults: 1,
+      differences: [
+        {
+          ...{ area: "leaf", isOfVault: true, organization: 1n, vault: 5n, bucket: 0 },
+          ...{ path: "00ff", height: undefined, what: "its hash", text: "leaf of vault 5" },
+        },
+      ],
     }),
   };
 

@@ -59,6 +59,8 @@ export const GOOD_CALLS: readonly GoodCall[] = [
   { method: ["admin", "listVaults"], request: (t) => ({ ...t, ...PAGE }) },
   { method: ["admin", "getTrustAnchor"], request: (t) => t },
   { method: ["admin", "getNodeInfo"], request: () => ({}) },
+  { method: ["admin", "compact"], request: () => ({ fillPercent: 0 }) },
+  { method: ["admin", "checkIntegrity"], request: () => ({ waitMs: 10_000, follow: false }) },
 ];
 
 export const PAGE: { readonly pageSize: number; readonly pageToken: Uint8Array } = {

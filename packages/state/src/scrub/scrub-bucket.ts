@@ -25,6 +25,7 @@ import { leafKeyBuffer, PATH_AT, recordOfRow } from "../trie/leaf-row.js";
 import { SMALL_LEAVES_MAX } from "../trie/trie-updater.js";
 import type { VaultRow } from "../vault-rows.js";
 import type { Finding, ScrubCounts } from "./difference.js";
+import { missingIndexRow } from "./scrub-record-indexes.js";
 import { rowsUnder, type ScrubView } from "./scrub-view.js";
 import { type FoldedBranch, TrieFolder } from "./trie-folder.js";
 
@@ -95,7 +96,7 @@ export class BucketScrubber {
     path: Uint8Array,
     row: Uint8Array,
     view: ScrubView,
-  ): { readonly area: "leaf" | "value"; readonly text: string } | undefined {
+  ): { readonly area: "leaf" | "value" | "index"; readonly text: string } | undefined {
     const record = readRecord(row);
     if (typeof record === "string") return { area: "leaf", text: record };
     const own = this.#paths.path(record.key);
@@ -110,7 +111,9 @@ export class BucketScrubber {
     const twin = isTuple(record) ? this.#twinProblem(record, view) : undefined;
     if (twin !== undefined) return { area: "leaf", text: twin };
     const value = this.#valueProblem(path, record, view);
-    return value === undefined ? undefined : { area: "value", text: value };
+    if (value !== undefined) return { area: "value", text: value };
+    const index = missingIndexRow(this.#vault.id, path, record, this.#deps.tables, view);
+    return index === undefined ? undefined : { area: "index", text: index };
   }
 
   /** Both directions of a tuple are there, and equal in everything but the direction. */

@@ -3,6 +3,7 @@ import { equalBytes, toHex } from "@authledger/types";
 import { readU32, type Tables, u32Key, u64Key, vaultSlugKey } from "../tables.js";
 import type { VaultRows } from "../vault-rows.js";
 import type { Finding, ScrubCounts } from "./difference.js";
+import { scrubExpiries } from "./scrub-record-indexes.js";
 import { lastVault, rowsUnder, type ScrubView } from "./scrub-view.js";
 
 const EVERYTHING: Uint8Array = new Uint8Array(0);
@@ -22,7 +23,8 @@ export function* scrubIndexes(
     strangeVault(deps, view) ??
     (yield* scrubOrganizations(deps, view)) ??
     (yield* scrubVaults(deps, view)) ??
-    (yield* scrubIdempotency(deps, view))
+    (yield* scrubIdempotency(deps, view)) ??
+    (yield* scrubExpiries(deps, view))
   );
 }
 
@@ -36,7 +38,9 @@ function strangeVault({ tables }: IndexScrubDeps, view: ScrubView): Finding | un
   const { tip, leaf, value, branch, bucket, header, transaction, history } = tables;
   const { client, idempotency, idempotencyAge } = tables;
   const own = [tip, leaf, value, branch, bucket, header, transaction, history];
-  for (const table of [...own, client, idempotency, idempotencyAge]) {
+  const { entity, leafHist, bucketHist, valueHist } = tables;
+  const others = [client, idempotency, idempotencyAge, entity, leafHist, bucketHist, valueHist];
+  for (const table of [...own, ...others]) {
     const last = lastVault(view(table));
     if (last >= count)
       return index(`table ${table.name} has rows of vault ${last}, which does not exist`);

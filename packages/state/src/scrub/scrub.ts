@@ -15,6 +15,7 @@ import type { Finding, ScrubCounts, ScrubDifference } from "./difference.js";
 import { BucketScrubber } from "./scrub-bucket.js";
 import { HistoryScrubber } from "./scrub-history.js";
 import { scrubIndexes } from "./scrub-indexes.js";
+import { scrubEntities } from "./scrub-record-indexes.js";
 import { scrubRoot } from "./scrub-root.js";
 import { type ScrubView, viewOf } from "./scrub-view.js";
 
@@ -54,16 +55,17 @@ export class Scrub {
   /** One pass over everything, between two batches of the store each step. */
   *run(): Generator<ScrubPause, void> {
     const { rows } = this.#deps.state;
-    const indexes = yield* this.#part((view) =>
-      scrubIndexes({ ...this.#shared, rows: this.#deps.state.rows }, view),
-    );
-    this.#report(undefined, indexes);
     for (let id = 0; id < rows.vaultCount; id++) {
       const vault = this.#vault(id);
       if (vault === undefined) continue;
       yield* this.#scrubVault(vault);
       this.counts.vaults++;
     }
+    // Last: a record that is damaged is told before the rows that follow from it.
+    const indexes = yield* this.#part((view) =>
+      scrubIndexes({ ...this.#shared, rows: this.#deps.state.rows }, view),
+    );
+    this.#report(undefined, indexes);
   }
 
   get #shared(): {
@@ -99,6 +101,8 @@ export class Scrub {
       return scrubRoot(vault, tables, hasher, view);
     };
     if (isWhole) this.#report(vault, yield* this.#part(root, vault, settle));
+    const entities = (view: ScrubView) => scrubEntities(vault, this.#shared, view);
+    this.#report(vault, yield* this.#part(entities, vault));
     yield* this.#scrubHistory(vault);
   }
 

@@ -143,6 +143,56 @@ export function vaultStatusToJSON(object: VaultStatus): string {
   }
 }
 
+/** Whether what is stored is what is committed. */
+export const VaultHealth = {
+  VAULT_HEALTH_UNSPECIFIED: 0,
+  VAULT_HEALTH_HEALTHY: 1,
+  /** VAULT_HEALTH_DIVERGED - The scrubber found a difference; the vault takes no more writes. */
+  VAULT_HEALTH_DIVERGED: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type VaultHealth = typeof VaultHealth[keyof typeof VaultHealth];
+
+export namespace VaultHealth {
+  export type VAULT_HEALTH_UNSPECIFIED = typeof VaultHealth.VAULT_HEALTH_UNSPECIFIED;
+  export type VAULT_HEALTH_HEALTHY = typeof VaultHealth.VAULT_HEALTH_HEALTHY;
+  export type VAULT_HEALTH_DIVERGED = typeof VaultHealth.VAULT_HEALTH_DIVERGED;
+  export type UNRECOGNIZED = typeof VaultHealth.UNRECOGNIZED;
+}
+
+export function vaultHealthFromJSON(object: any): VaultHealth {
+  switch (object) {
+    case 0:
+    case "VAULT_HEALTH_UNSPECIFIED":
+      return VaultHealth.VAULT_HEALTH_UNSPECIFIED;
+    case 1:
+    case "VAULT_HEALTH_HEALTHY":
+      return VaultHealth.VAULT_HEALTH_HEALTHY;
+    case 2:
+    case "VAULT_HEALTH_DIVERGED":
+      return VaultHealth.VAULT_HEALTH_DIVERGED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return VaultHealth.UNRECOGNIZED;
+  }
+}
+
+export function vaultHealthToJSON(object: VaultHealth): string {
+  switch (object) {
+    case VaultHealth.VAULT_HEALTH_UNSPECIFIED:
+      return "VAULT_HEALTH_UNSPECIFIED";
+    case VaultHealth.VAULT_HEALTH_HEALTHY:
+      return "VAULT_HEALTH_HEALTHY";
+    case VaultHealth.VAULT_HEALTH_DIVERGED:
+      return "VAULT_HEALTH_DIVERGED";
+    case VaultHealth.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export interface Organization {
   slug: bigint;
   /** Not unique; the slug is. */
@@ -211,6 +261,7 @@ export interface GetVaultRequest {
 
 export interface GetVaultResponse {
   vault?: Vault | undefined;
+  health: VaultHealth;
 }
 
 export interface ListVaultsRequest {
@@ -259,6 +310,94 @@ export interface GetNodeInfoResponse {
   vaults: bigint;
   /** Where the node serves metrics and health over HTTP, host:port as it is bound. */
   httpAddress: string;
+  maintenance?: Maintenance | undefined;
+}
+
+/** What the node does for its own files. */
+export interface Maintenance {
+  fileBytes: bigint;
+  filePages: bigint;
+  freePages: bigint;
+  isCompacting: boolean;
+  /** Ended since the start. */
+  compactions: bigint;
+  /** Of the compaction that runs, else of the last one. */
+  pagesMoved: bigint;
+  leavesJoined: bigint;
+  isScrubbing: boolean;
+  /** Passes ended since the start. */
+  scrubPasses: bigint;
+  /** 0 before the first. */
+  lastScrubEndedAtMs: bigint;
+  divergedVaults: bigint;
+  /** What the scrubber found since the start; 100 at most. */
+  alarms: string[];
+}
+
+export interface CompactRequest {
+  /** Leaves of trees that are filled less than this many per cent are joined with a neighbour: 1 to 50; 0 = 40. */
+  fillPercent: number;
+}
+
+export interface FileSize {
+  pages: bigint;
+  freePages: bigint;
+  bytes: bigint;
+}
+
+export interface CompactResponse {
+  before?: FileSize | undefined;
+  after?: FileSize | undefined;
+  leavesVisited: bigint;
+  leavesJoined: bigint;
+  pagesMoved: bigint;
+  valuesMoved: bigint;
+  passes: bigint;
+}
+
+export interface CheckIntegrityRequest {
+  /** At most 300,000. */
+  waitMs: number;
+  /** Begin no pass: tell of the one that runs, or of the last one. */
+  follow: boolean;
+}
+
+export interface IntegrityDifference {
+  /** page, leaf, value, branch, bucket, state_root, config, header, history, transaction or index. */
+  area: string;
+  /** 0 for what belongs to no vault. */
+  organization: bigint;
+  vault: bigint;
+  bucket?:
+    | number
+    | undefined;
+  /** Of the leaf, 96 hex digits; of a branch its prefix with zeros behind it. */
+  path?: string | undefined;
+  height?: bigint | undefined;
+  what: string;
+  /** All of it in one line. */
+  text: string;
+}
+
+export interface CheckIntegrityResponse {
+  running: boolean;
+  /** Ended since the start of the node. */
+  passes: bigint;
+  /** Of the pass that runs, else of the last one; 0 = none. */
+  startedAtMs: bigint;
+  endedAtMs: bigint;
+  pages: bigint;
+  vaults: bigint;
+  leaves: bigint;
+  branches: bigint;
+  blocks: bigint;
+  transactions: bigint;
+  indexRows: bigint;
+  /** Parts left out because the node was too busy. */
+  skipped: bigint;
+  divergedVaults: bigint;
+  /** Found since the start of the node; 100 at most. */
+  differences: IntegrityDifference[];
 }
 
 function createBaseOrganization(): Organization {
@@ -1309,13 +1448,16 @@ export const GetVaultRequest: MessageFns<GetVaultRequest> = {
 };
 
 function createBaseGetVaultResponse(): GetVaultResponse {
-  return { vault: undefined };
+  return { vault: undefined, health: 0 };
 }
 
 export const GetVaultResponse: MessageFns<GetVaultResponse> = {
   encode(message: GetVaultResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.vault !== undefined) {
       Vault.encode(message.vault, writer.uint32(10).fork()).join();
+    }
+    if (message.health !== 0) {
+      writer.uint32(16).int32(message.health);
     }
     return writer;
   },
@@ -1341,6 +1483,14 @@ export const GetVaultResponse: MessageFns<GetVaultResponse> = {
             message.vault = Vault.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.health = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1354,13 +1504,19 @@ export const GetVaultResponse: MessageFns<GetVaultResponse> = {
   },
 
   fromJSON(object: any): GetVaultResponse {
-    return { vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined };
+    return {
+      vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined,
+      health: isSet(object.health) ? vaultHealthFromJSON(object.health) : 0,
+    };
   },
 
   toJSON(message: GetVaultResponse): unknown {
     const obj: any = {};
     if (message.vault !== undefined) {
       obj.vault = Vault.toJSON(message.vault);
+    }
+    if (message.health !== 0) {
+      obj.health = vaultHealthToJSON(message.health);
     }
     return obj;
   },
@@ -1371,6 +1527,7 @@ export const GetVaultResponse: MessageFns<GetVaultResponse> = {
   fromPartial<I extends Exact<DeepPartial<GetVaultResponse>, I>>(object: I): GetVaultResponse {
     const message = createBaseGetVaultResponse();
     message.vault = (object.vault !== undefined && object.vault !== null) ? Vault.fromPartial(object.vault) : undefined;
+    message.health = object.health ?? 0;
     return message;
   },
 };
@@ -1806,6 +1963,7 @@ function createBaseGetNodeInfoResponse(): GetNodeInfoResponse {
     organizations: 0n,
     vaults: 0n,
     httpAddress: "",
+    maintenance: undefined,
   };
 }
 
@@ -1876,6 +2034,9 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     }
     if (message.httpAddress !== "") {
       writer.uint32(114).string(message.httpAddress);
+    }
+    if (message.maintenance !== undefined) {
+      Maintenance.encode(message.maintenance, writer.uint32(322).fork()).join();
     }
     return writer;
   },
@@ -2005,6 +2166,14 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
             message.httpAddress = reader.string();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.maintenance = Maintenance.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2065,6 +2234,7 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
         : isSet(object.http_address)
         ? globalThis.String(object.http_address)
         : "",
+      maintenance: isSet(object.maintenance) ? Maintenance.fromJSON(object.maintenance) : undefined,
     };
   },
 
@@ -2112,6 +2282,9 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     if (message.httpAddress !== "") {
       obj.httpAddress = message.httpAddress;
     }
+    if (message.maintenance !== undefined) {
+      obj.maintenance = Maintenance.toJSON(message.maintenance);
+    }
     return obj;
   },
 
@@ -2142,6 +2315,1393 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
       : 0n;
     message.vaults = (object.vaults !== undefined && object.vaults !== null) ? BigInt(object.vaults) : 0n;
     message.httpAddress = object.httpAddress ?? "";
+    message.maintenance = (object.maintenance !== undefined && object.maintenance !== null)
+      ? Maintenance.fromPartial(object.maintenance)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMaintenance(): Maintenance {
+  return {
+    fileBytes: 0n,
+    filePages: 0n,
+    freePages: 0n,
+    isCompacting: false,
+    compactions: 0n,
+    pagesMoved: 0n,
+    leavesJoined: 0n,
+    isScrubbing: false,
+    scrubPasses: 0n,
+    lastScrubEndedAtMs: 0n,
+    divergedVaults: 0n,
+    alarms: [],
+  };
+}
+
+export const Maintenance: MessageFns<Maintenance> = {
+  encode(message: Maintenance, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fileBytes !== 0n) {
+      if (BigInt.asUintN(64, message.fileBytes) !== message.fileBytes) {
+        throw new globalThis.Error("value provided for field message.fileBytes of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.fileBytes);
+    }
+    if (message.filePages !== 0n) {
+      if (BigInt.asUintN(64, message.filePages) !== message.filePages) {
+        throw new globalThis.Error("value provided for field message.filePages of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.filePages);
+    }
+    if (message.freePages !== 0n) {
+      if (BigInt.asUintN(64, message.freePages) !== message.freePages) {
+        throw new globalThis.Error("value provided for field message.freePages of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.freePages);
+    }
+    if (message.isCompacting !== false) {
+      writer.uint32(32).bool(message.isCompacting);
+    }
+    if (message.compactions !== 0n) {
+      if (BigInt.asUintN(64, message.compactions) !== message.compactions) {
+        throw new globalThis.Error("value provided for field message.compactions of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.compactions);
+    }
+    if (message.pagesMoved !== 0n) {
+      if (BigInt.asUintN(64, message.pagesMoved) !== message.pagesMoved) {
+        throw new globalThis.Error("value provided for field message.pagesMoved of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.pagesMoved);
+    }
+    if (message.leavesJoined !== 0n) {
+      if (BigInt.asUintN(64, message.leavesJoined) !== message.leavesJoined) {
+        throw new globalThis.Error("value provided for field message.leavesJoined of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.leavesJoined);
+    }
+    if (message.isScrubbing !== false) {
+      writer.uint32(64).bool(message.isScrubbing);
+    }
+    if (message.scrubPasses !== 0n) {
+      if (BigInt.asUintN(64, message.scrubPasses) !== message.scrubPasses) {
+        throw new globalThis.Error("value provided for field message.scrubPasses of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.scrubPasses);
+    }
+    if (message.lastScrubEndedAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.lastScrubEndedAtMs) !== message.lastScrubEndedAtMs) {
+        throw new globalThis.Error("value provided for field message.lastScrubEndedAtMs of type uint64 too large");
+      }
+      writer.uint32(80).uint64(message.lastScrubEndedAtMs);
+    }
+    if (message.divergedVaults !== 0n) {
+      if (BigInt.asUintN(64, message.divergedVaults) !== message.divergedVaults) {
+        throw new globalThis.Error("value provided for field message.divergedVaults of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.divergedVaults);
+    }
+    for (const v of message.alarms) {
+      writer.uint32(98).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Maintenance {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMaintenance();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fileBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.filePages = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.freePages = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isCompacting = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.compactions = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.pagesMoved = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.leavesJoined = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.isScrubbing = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.scrubPasses = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.lastScrubEndedAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.divergedVaults = reader.uint64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.alarms.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Maintenance {
+    return {
+      fileBytes: isSet(object.fileBytes)
+        ? BigInt(object.fileBytes)
+        : isSet(object.file_bytes)
+        ? BigInt(object.file_bytes)
+        : 0n,
+      filePages: isSet(object.filePages)
+        ? BigInt(object.filePages)
+        : isSet(object.file_pages)
+        ? BigInt(object.file_pages)
+        : 0n,
+      freePages: isSet(object.freePages)
+        ? BigInt(object.freePages)
+        : isSet(object.free_pages)
+        ? BigInt(object.free_pages)
+        : 0n,
+      isCompacting: isSet(object.isCompacting)
+        ? globalThis.Boolean(object.isCompacting)
+        : isSet(object.is_compacting)
+        ? globalThis.Boolean(object.is_compacting)
+        : false,
+      compactions: isSet(object.compactions) ? BigInt(object.compactions) : 0n,
+      pagesMoved: isSet(object.pagesMoved)
+        ? BigInt(object.pagesMoved)
+        : isSet(object.pages_moved)
+        ? BigInt(object.pages_moved)
+        : 0n,
+      leavesJoined: isSet(object.leavesJoined)
+        ? BigInt(object.leavesJoined)
+        : isSet(object.leaves_joined)
+        ? BigInt(object.leaves_joined)
+        : 0n,
+      isScrubbing: isSet(object.isScrubbing)
+        ? globalThis.Boolean(object.isScrubbing)
+        : isSet(object.is_scrubbing)
+        ? globalThis.Boolean(object.is_scrubbing)
+        : false,
+      scrubPasses: isSet(object.scrubPasses)
+        ? BigInt(object.scrubPasses)
+        : isSet(object.scrub_passes)
+        ? BigInt(object.scrub_passes)
+        : 0n,
+      lastScrubEndedAtMs: isSet(object.lastScrubEndedAtMs)
+        ? BigInt(object.lastScrubEndedAtMs)
+        : isSet(object.last_scrub_ended_at_ms)
+        ? BigInt(object.last_scrub_ended_at_ms)
+        : 0n,
+      divergedVaults: isSet(object.divergedVaults)
+        ? BigInt(object.divergedVaults)
+        : isSet(object.diverged_vaults)
+        ? BigInt(object.diverged_vaults)
+        : 0n,
+      alarms: globalThis.Array.isArray(object?.alarms)
+        ? object.alarms.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: Maintenance): unknown {
+    const obj: any = {};
+    if (message.fileBytes !== 0n) {
+      obj.fileBytes = message.fileBytes.toString();
+    }
+    if (message.filePages !== 0n) {
+      obj.filePages = message.filePages.toString();
+    }
+    if (message.freePages !== 0n) {
+      obj.freePages = message.freePages.toString();
+    }
+    if (message.isCompacting !== false) {
+      obj.isCompacting = message.isCompacting;
+    }
+    if (message.compactions !== 0n) {
+      obj.compactions = message.compactions.toString();
+    }
+    if (message.pagesMoved !== 0n) {
+      obj.pagesMoved = message.pagesMoved.toString();
+    }
+    if (message.leavesJoined !== 0n) {
+      obj.leavesJoined = message.leavesJoined.toString();
+    }
+    if (message.isScrubbing !== false) {
+      obj.isScrubbing = message.isScrubbing;
+    }
+    if (message.scrubPasses !== 0n) {
+      obj.scrubPasses = message.scrubPasses.toString();
+    }
+    if (message.lastScrubEndedAtMs !== 0n) {
+      obj.lastScrubEndedAtMs = message.lastScrubEndedAtMs.toString();
+    }
+    if (message.divergedVaults !== 0n) {
+      obj.divergedVaults = message.divergedVaults.toString();
+    }
+    if (message.alarms?.length) {
+      obj.alarms = message.alarms;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Maintenance>, I>>(base?: I): Maintenance {
+    return Maintenance.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Maintenance>, I>>(object: I): Maintenance {
+    const message = createBaseMaintenance();
+    message.fileBytes = (object.fileBytes !== undefined && object.fileBytes !== null) ? BigInt(object.fileBytes) : 0n;
+    message.filePages = (object.filePages !== undefined && object.filePages !== null) ? BigInt(object.filePages) : 0n;
+    message.freePages = (object.freePages !== undefined && object.freePages !== null) ? BigInt(object.freePages) : 0n;
+    message.isCompacting = object.isCompacting ?? false;
+    message.compactions = (object.compactions !== undefined && object.compactions !== null)
+      ? BigInt(object.compactions)
+      : 0n;
+    message.pagesMoved = (object.pagesMoved !== undefined && object.pagesMoved !== null)
+      ? BigInt(object.pagesMoved)
+      : 0n;
+    message.leavesJoined = (object.leavesJoined !== undefined && object.leavesJoined !== null)
+      ? BigInt(object.leavesJoined)
+      : 0n;
+    message.isScrubbing = object.isScrubbing ?? false;
+    message.scrubPasses = (object.scrubPasses !== undefined && object.scrubPasses !== null)
+      ? BigInt(object.scrubPasses)
+      : 0n;
+    message.lastScrubEndedAtMs = (object.lastScrubEndedAtMs !== undefined && object.lastScrubEndedAtMs !== null)
+      ? BigInt(object.lastScrubEndedAtMs)
+      : 0n;
+    message.divergedVaults = (object.divergedVaults !== undefined && object.divergedVaults !== null)
+      ? BigInt(object.divergedVaults)
+      : 0n;
+    message.alarms = object.alarms?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseCompactRequest(): CompactRequest {
+  return { fillPercent: 0 };
+}
+
+export const CompactRequest: MessageFns<CompactRequest> = {
+  encode(message: CompactRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fillPercent !== 0) {
+      writer.uint32(8).uint32(message.fillPercent);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CompactRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCompactRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fillPercent = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CompactRequest {
+    return {
+      fillPercent: isSet(object.fillPercent)
+        ? globalThis.Number(object.fillPercent)
+        : isSet(object.fill_percent)
+        ? globalThis.Number(object.fill_percent)
+        : 0,
+    };
+  },
+
+  toJSON(message: CompactRequest): unknown {
+    const obj: any = {};
+    if (message.fillPercent !== 0) {
+      obj.fillPercent = Math.round(message.fillPercent);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CompactRequest>, I>>(base?: I): CompactRequest {
+    return CompactRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CompactRequest>, I>>(object: I): CompactRequest {
+    const message = createBaseCompactRequest();
+    message.fillPercent = object.fillPercent ?? 0;
+    return message;
+  },
+};
+
+function createBaseFileSize(): FileSize {
+  return { pages: 0n, freePages: 0n, bytes: 0n };
+}
+
+export const FileSize: MessageFns<FileSize> = {
+  encode(message: FileSize, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pages !== 0n) {
+      if (BigInt.asUintN(64, message.pages) !== message.pages) {
+        throw new globalThis.Error("value provided for field message.pages of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.pages);
+    }
+    if (message.freePages !== 0n) {
+      if (BigInt.asUintN(64, message.freePages) !== message.freePages) {
+        throw new globalThis.Error("value provided for field message.freePages of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.freePages);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileSize {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileSize();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pages = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.freePages = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FileSize {
+    return {
+      pages: isSet(object.pages) ? BigInt(object.pages) : 0n,
+      freePages: isSet(object.freePages)
+        ? BigInt(object.freePages)
+        : isSet(object.free_pages)
+        ? BigInt(object.free_pages)
+        : 0n,
+      bytes: isSet(object.bytes) ? BigInt(object.bytes) : 0n,
+    };
+  },
+
+  toJSON(message: FileSize): unknown {
+    const obj: any = {};
+    if (message.pages !== 0n) {
+      obj.pages = message.pages.toString();
+    }
+    if (message.freePages !== 0n) {
+      obj.freePages = message.freePages.toString();
+    }
+    if (message.bytes !== 0n) {
+      obj.bytes = message.bytes.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<FileSize>, I>>(base?: I): FileSize {
+    return FileSize.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FileSize>, I>>(object: I): FileSize {
+    const message = createBaseFileSize();
+    message.pages = (object.pages !== undefined && object.pages !== null) ? BigInt(object.pages) : 0n;
+    message.freePages = (object.freePages !== undefined && object.freePages !== null) ? BigInt(object.freePages) : 0n;
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    return message;
+  },
+};
+
+function createBaseCompactResponse(): CompactResponse {
+  return {
+    before: undefined,
+    after: undefined,
+    leavesVisited: 0n,
+    leavesJoined: 0n,
+    pagesMoved: 0n,
+    valuesMoved: 0n,
+    passes: 0n,
+  };
+}
+
+export const CompactResponse: MessageFns<CompactResponse> = {
+  encode(message: CompactResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.before !== undefined) {
+      FileSize.encode(message.before, writer.uint32(10).fork()).join();
+    }
+    if (message.after !== undefined) {
+      FileSize.encode(message.after, writer.uint32(18).fork()).join();
+    }
+    if (message.leavesVisited !== 0n) {
+      if (BigInt.asUintN(64, message.leavesVisited) !== message.leavesVisited) {
+        throw new globalThis.Error("value provided for field message.leavesVisited of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.leavesVisited);
+    }
+    if (message.leavesJoined !== 0n) {
+      if (BigInt.asUintN(64, message.leavesJoined) !== message.leavesJoined) {
+        throw new globalThis.Error("value provided for field message.leavesJoined of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.leavesJoined);
+    }
+    if (message.pagesMoved !== 0n) {
+      if (BigInt.asUintN(64, message.pagesMoved) !== message.pagesMoved) {
+        throw new globalThis.Error("value provided for field message.pagesMoved of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.pagesMoved);
+    }
+    if (message.valuesMoved !== 0n) {
+      if (BigInt.asUintN(64, message.valuesMoved) !== message.valuesMoved) {
+        throw new globalThis.Error("value provided for field message.valuesMoved of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.valuesMoved);
+    }
+    if (message.passes !== 0n) {
+      if (BigInt.asUintN(64, message.passes) !== message.passes) {
+        throw new globalThis.Error("value provided for field message.passes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.passes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CompactResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCompactResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.before = FileSize.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.after = FileSize.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.leavesVisited = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.leavesJoined = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.pagesMoved = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.valuesMoved = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.passes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CompactResponse {
+    return {
+      before: isSet(object.before) ? FileSize.fromJSON(object.before) : undefined,
+      after: isSet(object.after) ? FileSize.fromJSON(object.after) : undefined,
+      leavesVisited: isSet(object.leavesVisited)
+        ? BigInt(object.leavesVisited)
+        : isSet(object.leaves_visited)
+        ? BigInt(object.leaves_visited)
+        : 0n,
+      leavesJoined: isSet(object.leavesJoined)
+        ? BigInt(object.leavesJoined)
+        : isSet(object.leaves_joined)
+        ? BigInt(object.leaves_joined)
+        : 0n,
+      pagesMoved: isSet(object.pagesMoved)
+        ? BigInt(object.pagesMoved)
+        : isSet(object.pages_moved)
+        ? BigInt(object.pages_moved)
+        : 0n,
+      valuesMoved: isSet(object.valuesMoved)
+        ? BigInt(object.valuesMoved)
+        : isSet(object.values_moved)
+        ? BigInt(object.values_moved)
+        : 0n,
+      passes: isSet(object.passes) ? BigInt(object.passes) : 0n,
+    };
+  },
+
+  toJSON(message: CompactResponse): unknown {
+    const obj: any = {};
+    if (message.before !== undefined) {
+      obj.before = FileSize.toJSON(message.before);
+    }
+    if (message.after !== undefined) {
+      obj.after = FileSize.toJSON(message.after);
+    }
+    if (message.leavesVisited !== 0n) {
+      obj.leavesVisited = message.leavesVisited.toString();
+    }
+    if (message.leavesJoined !== 0n) {
+      obj.leavesJoined = message.leavesJoined.toString();
+    }
+    if (message.pagesMoved !== 0n) {
+      obj.pagesMoved = message.pagesMoved.toString();
+    }
+    if (message.valuesMoved !== 0n) {
+      obj.valuesMoved = message.valuesMoved.toString();
+    }
+    if (message.passes !== 0n) {
+      obj.passes = message.passes.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CompactResponse>, I>>(base?: I): CompactResponse {
+    return CompactResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CompactResponse>, I>>(object: I): CompactResponse {
+    const message = createBaseCompactResponse();
+    message.before = (object.before !== undefined && object.before !== null)
+      ? FileSize.fromPartial(object.before)
+      : undefined;
+    message.after = (object.after !== undefined && object.after !== null)
+      ? FileSize.fromPartial(object.after)
+      : undefined;
+    message.leavesVisited = (object.leavesVisited !== undefined && object.leavesVisited !== null)
+      ? BigInt(object.leavesVisited)
+      : 0n;
+    message.leavesJoined = (object.leavesJoined !== undefined && object.leavesJoined !== null)
+      ? BigInt(object.leavesJoined)
+      : 0n;
+    message.pagesMoved = (object.pagesMoved !== undefined && object.pagesMoved !== null)
+      ? BigInt(object.pagesMoved)
+      : 0n;
+    message.valuesMoved = (object.valuesMoved !== undefined && object.valuesMoved !== null)
+      ? BigInt(object.valuesMoved)
+      : 0n;
+    message.passes = (object.passes !== undefined && object.passes !== null) ? BigInt(object.passes) : 0n;
+    return message;
+  },
+};
+
+function createBaseCheckIntegrityRequest(): CheckIntegrityRequest {
+  return { waitMs: 0, follow: false };
+}
+
+export const CheckIntegrityRequest: MessageFns<CheckIntegrityRequest> = {
+  encode(message: CheckIntegrityRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.waitMs !== 0) {
+      writer.uint32(8).uint32(message.waitMs);
+    }
+    if (message.follow !== false) {
+      writer.uint32(16).bool(message.follow);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckIntegrityRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckIntegrityRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.follow = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CheckIntegrityRequest {
+    return {
+      waitMs: isSet(object.waitMs)
+        ? globalThis.Number(object.waitMs)
+        : isSet(object.wait_ms)
+        ? globalThis.Number(object.wait_ms)
+        : 0,
+      follow: isSet(object.follow) ? globalThis.Boolean(object.follow) : false,
+    };
+  },
+
+  toJSON(message: CheckIntegrityRequest): unknown {
+    const obj: any = {};
+    if (message.waitMs !== 0) {
+      obj.waitMs = Math.round(message.waitMs);
+    }
+    if (message.follow !== false) {
+      obj.follow = message.follow;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CheckIntegrityRequest>, I>>(base?: I): CheckIntegrityRequest {
+    return CheckIntegrityRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CheckIntegrityRequest>, I>>(object: I): CheckIntegrityRequest {
+    const message = createBaseCheckIntegrityRequest();
+    message.waitMs = object.waitMs ?? 0;
+    message.follow = object.follow ?? false;
+    return message;
+  },
+};
+
+function createBaseIntegrityDifference(): IntegrityDifference {
+  return {
+    area: "",
+    organization: 0n,
+    vault: 0n,
+    bucket: undefined,
+    path: undefined,
+    height: undefined,
+    what: "",
+    text: "",
+  };
+}
+
+export const IntegrityDifference: MessageFns<IntegrityDifference> = {
+  encode(message: IntegrityDifference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.area !== "") {
+      writer.uint32(10).string(message.area);
+    }
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.vault);
+    }
+    if (message.bucket !== undefined) {
+      writer.uint32(32).uint32(message.bucket);
+    }
+    if (message.path !== undefined) {
+      writer.uint32(42).string(message.path);
+    }
+    if (message.height !== undefined) {
+      if (BigInt.asUintN(64, message.height) !== message.height) {
+        throw new globalThis.Error("value provided for field message.height of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.height);
+    }
+    if (message.what !== "") {
+      writer.uint32(58).string(message.what);
+    }
+    if (message.text !== "") {
+      writer.uint32(66).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IntegrityDifference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIntegrityDifference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.area = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bucket = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.height = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.what = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): IntegrityDifference {
+    return {
+      area: isSet(object.area) ? globalThis.String(object.area) : "",
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      bucket: isSet(object.bucket) ? globalThis.Number(object.bucket) : undefined,
+      path: isSet(object.path) ? globalThis.String(object.path) : undefined,
+      height: isSet(object.height) ? BigInt(object.height) : undefined,
+      what: isSet(object.what) ? globalThis.String(object.what) : "",
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+    };
+  },
+
+  toJSON(message: IntegrityDifference): unknown {
+    const obj: any = {};
+    if (message.area !== "") {
+      obj.area = message.area;
+    }
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.bucket !== undefined) {
+      obj.bucket = Math.round(message.bucket);
+    }
+    if (message.path !== undefined) {
+      obj.path = message.path;
+    }
+    if (message.height !== undefined) {
+      obj.height = message.height.toString();
+    }
+    if (message.what !== "") {
+      obj.what = message.what;
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<IntegrityDifference>, I>>(base?: I): IntegrityDifference {
+    return IntegrityDifference.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<IntegrityDifference>, I>>(object: I): IntegrityDifference {
+    const message = createBaseIntegrityDifference();
+    message.area = object.area ?? "";
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.bucket = object.bucket ?? undefined;
+    message.path = object.path ?? undefined;
+    message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : undefined;
+    message.what = object.what ?? "";
+    message.text = object.text ?? "";
+    return message;
+  },
+};
+
+function createBaseCheckIntegrityResponse(): CheckIntegrityResponse {
+  return {
+    running: false,
+    passes: 0n,
+    startedAtMs: 0n,
+    endedAtMs: 0n,
+    pages: 0n,
+    vaults: 0n,
+    leaves: 0n,
+    branches: 0n,
+    blocks: 0n,
+    transactions: 0n,
+    indexRows: 0n,
+    skipped: 0n,
+    divergedVaults: 0n,
+    differences: [],
+  };
+}
+
+export const CheckIntegrityResponse: MessageFns<CheckIntegrityResponse> = {
+  encode(message: CheckIntegrityResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.running !== false) {
+      writer.uint32(8).bool(message.running);
+    }
+    if (message.passes !== 0n) {
+      if (BigInt.asUintN(64, message.passes) !== message.passes) {
+        throw new globalThis.Error("value provided for field message.passes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.passes);
+    }
+    if (message.startedAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.startedAtMs) !== message.startedAtMs) {
+        throw new globalThis.Error("value provided for field message.startedAtMs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.startedAtMs);
+    }
+    if (message.endedAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.endedAtMs) !== message.endedAtMs) {
+        throw new globalThis.Error("value provided for field message.endedAtMs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.endedAtMs);
+    }
+    if (message.pages !== 0n) {
+      if (BigInt.asUintN(64, message.pages) !== message.pages) {
+        throw new globalThis.Error("value provided for field message.pages of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.pages);
+    }
+    if (message.vaults !== 0n) {
+      if (BigInt.asUintN(64, message.vaults) !== message.vaults) {
+        throw new globalThis.Error("value provided for field message.vaults of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.vaults);
+    }
+    if (message.leaves !== 0n) {
+      if (BigInt.asUintN(64, message.leaves) !== message.leaves) {
+        throw new globalThis.Error("value provided for field message.leaves of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.leaves);
+    }
+    if (message.branches !== 0n) {
+      if (BigInt.asUintN(64, message.branches) !== message.branches) {
+        throw new globalThis.Error("value provided for field message.branches of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.branches);
+    }
+    if (message.blocks !== 0n) {
+      if (BigInt.asUintN(64, message.blocks) !== message.blocks) {
+        throw new globalThis.Error("value provided for field message.blocks of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.blocks);
+    }
+    if (message.transactions !== 0n) {
+      if (BigInt.asUintN(64, message.transactions) !== message.transactions) {
+        throw new globalThis.Error("value provided for field message.transactions of type uint64 too large");
+      }
+      writer.uint32(80).uint64(message.transactions);
+    }
+    if (message.indexRows !== 0n) {
+      if (BigInt.asUintN(64, message.indexRows) !== message.indexRows) {
+        throw new globalThis.Error("value provided for field message.indexRows of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.indexRows);
+    }
+    if (message.skipped !== 0n) {
+      if (BigInt.asUintN(64, message.skipped) !== message.skipped) {
+        throw new globalThis.Error("value provided for field message.skipped of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.skipped);
+    }
+    if (message.divergedVaults !== 0n) {
+      if (BigInt.asUintN(64, message.divergedVaults) !== message.divergedVaults) {
+        throw new globalThis.Error("value provided for field message.divergedVaults of type uint64 too large");
+      }
+      writer.uint32(104).uint64(message.divergedVaults);
+    }
+    for (const v of message.differences) {
+      IntegrityDifference.encode(v!, writer.uint32(114).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckIntegrityResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckIntegrityResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.running = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.passes = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.startedAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.endedAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.pages = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.vaults = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.leaves = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.branches = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.blocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.transactions = reader.uint64() as bigint;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.indexRows = reader.uint64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.skipped = reader.uint64() as bigint;
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.divergedVaults = reader.uint64() as bigint;
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.differences.push(IntegrityDifference.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CheckIntegrityResponse {
+    return {
+      running: isSet(object.running) ? globalThis.Boolean(object.running) : false,
+      passes: isSet(object.passes) ? BigInt(object.passes) : 0n,
+      startedAtMs: isSet(object.startedAtMs)
+        ? BigInt(object.startedAtMs)
+        : isSet(object.started_at_ms)
+        ? BigInt(object.started_at_ms)
+        : 0n,
+      endedAtMs: isSet(object.endedAtMs)
+        ? BigInt(object.endedAtMs)
+        : isSet(object.ended_at_ms)
+        ? BigInt(object.ended_at_ms)
+        : 0n,
+      pages: isSet(object.pages) ? BigInt(object.pages) : 0n,
+      vaults: isSet(object.vaults) ? BigInt(object.vaults) : 0n,
+      leaves: isSet(object.leaves) ? BigInt(object.leaves) : 0n,
+      branches: isSet(object.branches) ? BigInt(object.branches) : 0n,
+      blocks: isSet(object.blocks) ? BigInt(object.blocks) : 0n,
+      transactions: isSet(object.transactions) ? BigInt(object.transactions) : 0n,
+      indexRows: isSet(object.indexRows)
+        ? BigInt(object.indexRows)
+        : isSet(object.index_rows)
+        ? BigInt(object.index_rows)
+        : 0n,
+      skipped: isSet(object.skipped) ? BigInt(object.skipped) : 0n,
+      divergedVaults: isSet(object.divergedVaults)
+        ? BigInt(object.divergedVaults)
+        : isSet(object.diverged_vaults)
+        ? BigInt(object.diverged_vaults)
+        : 0n,
+      differences: globalThis.Array.isArray(object?.differences)
+        ? object.differences.map((e: any) => IntegrityDifference.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: CheckIntegrityResponse): unknown {
+    const obj: any = {};
+    if (message.running !== false) {
+      obj.running = message.running;
+    }
+    if (message.passes !== 0n) {
+      obj.passes = message.passes.toString();
+    }
+    if (message.startedAtMs !== 0n) {
+      obj.startedAtMs = message.startedAtMs.toString();
+    }
+    if (message.endedAtMs !== 0n) {
+      obj.endedAtMs = message.endedAtMs.toString();
+    }
+    if (message.pages !== 0n) {
+      obj.pages = message.pages.toString();
+    }
+    if (message.vaults !== 0n) {
+      obj.vaults = message.vaults.toString();
+    }
+    if (message.leaves !== 0n) {
+      obj.leaves = message.leaves.toString();
+    }
+    if (message.branches !== 0n) {
+      obj.branches = message.branches.toString();
+    }
+    if (message.blocks !== 0n) {
+      obj.blocks = message.blocks.toString();
+    }
+    if (message.transactions !== 0n) {
+      obj.transactions = message.transactions.toString();
+    }
+    if (message.indexRows !== 0n) {
+      obj.indexRows = message.indexRows.toString();
+    }
+    if (message.skipped !== 0n) {
+      obj.skipped = message.skipped.toString();
+    }
+    if (message.divergedVaults !== 0n) {
+      obj.divergedVaults = message.divergedVaults.toString();
+    }
+    if (message.differences?.length) {
+      obj.differences = message.differences.map((e) => IntegrityDifference.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CheckIntegrityResponse>, I>>(base?: I): CheckIntegrityResponse {
+    return CheckIntegrityResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CheckIntegrityResponse>, I>>(object: I): CheckIntegrityResponse {
+    const message = createBaseCheckIntegrityResponse();
+    message.running = object.running ?? false;
+    message.passes = (object.passes !== undefined && object.passes !== null) ? BigInt(object.passes) : 0n;
+    message.startedAtMs = (object.startedAtMs !== undefined && object.startedAtMs !== null)
+      ? BigInt(object.startedAtMs)
+      : 0n;
+    message.endedAtMs = (object.endedAtMs !== undefined && object.endedAtMs !== null) ? BigInt(object.endedAtMs) : 0n;
+    message.pages = (object.pages !== undefined && object.pages !== null) ? BigInt(object.pages) : 0n;
+    message.vaults = (object.vaults !== undefined && object.vaults !== null) ? BigInt(object.vaults) : 0n;
+    message.leaves = (object.leaves !== undefined && object.leaves !== null) ? BigInt(object.leaves) : 0n;
+    message.branches = (object.branches !== undefined && object.branches !== null) ? BigInt(object.branches) : 0n;
+    message.blocks = (object.blocks !== undefined && object.blocks !== null) ? BigInt(object.blocks) : 0n;
+    message.transactions = (object.transactions !== undefined && object.transactions !== null)
+      ? BigInt(object.transactions)
+      : 0n;
+    message.indexRows = (object.indexRows !== undefined && object.indexRows !== null) ? BigInt(object.indexRows) : 0n;
+    message.skipped = (object.skipped !== undefined && object.skipped !== null) ? BigInt(object.skipped) : 0n;
+    message.divergedVaults = (object.divergedVaults !== undefined && object.divergedVaults !== null)
+      ? BigInt(object.divergedVaults)
+      : 0n;
+    message.differences = object.differences?.map((e) => IntegrityDifference.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2233,6 +3793,34 @@ export const AdminServiceService = {
     responseSerialize: (value: GetNodeInfoResponse): Buffer => Buffer.from(GetNodeInfoResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetNodeInfoResponse => GetNodeInfoResponse.decode(value),
   },
+  /**
+   * Makes the file of the store smaller, while everything else goes on. Answers when it has ended; a call whose
+   * deadline passes leaves it running, and one that comes meanwhile gets its result. GetNodeInfo tells how far it is.
+   */
+  compact: {
+    path: "/authledger.v1.AdminService/Compact" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CompactRequest): Buffer => Buffer.from(CompactRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CompactRequest => CompactRequest.decode(value),
+    responseSerialize: (value: CompactResponse): Buffer => Buffer.from(CompactResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CompactResponse => CompactResponse.decode(value),
+  },
+  /**
+   * Recomputes everything that is stored from the records. Answers when the pass has ended, or after wait_ms with how
+   * far it is; a call that comes meanwhile is about the same pass.
+   */
+  checkIntegrity: {
+    path: "/authledger.v1.AdminService/CheckIntegrity" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckIntegrityRequest): Buffer =>
+      Buffer.from(CheckIntegrityRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckIntegrityRequest => CheckIntegrityRequest.decode(value),
+    responseSerialize: (value: CheckIntegrityResponse): Buffer =>
+      Buffer.from(CheckIntegrityResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckIntegrityResponse => CheckIntegrityResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -2248,6 +3836,16 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    */
   getTrustAnchor: handleUnaryCall<GetTrustAnchorRequest, GetTrustAnchorResponse>;
   getNodeInfo: handleUnaryCall<GetNodeInfoRequest, GetNodeInfoResponse>;
+  /**
+   * Makes the file of the store smaller, while everything else goes on. Answers when it has ended; a call whose
+   * deadline passes leaves it running, and one that comes meanwhile gets its result. GetNodeInfo tells how far it is.
+   */
+  compact: handleUnaryCall<CompactRequest, CompactResponse>;
+  /**
+   * Recomputes everything that is stored from the records. Answers when the pass has ended, or after wait_ms with how
+   * far it is; a call that comes meanwhile is about the same pass.
+   */
+  checkIntegrity: handleUnaryCall<CheckIntegrityRequest, CheckIntegrityResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -2374,6 +3972,44 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetNodeInfoResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Makes the file of the store smaller, while everything else goes on. Answers when it has ended; a call whose
+   * deadline passes leaves it running, and one that comes meanwhile gets its result. GetNodeInfo tells how far it is.
+   */
+  compact(
+    request: CompactRequest,
+    callback: (error: ServiceError | null, response: CompactResponse) => void,
+  ): ClientUnaryCall;
+  compact(
+    request: CompactRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CompactResponse) => void,
+  ): ClientUnaryCall;
+  compact(
+    request: CompactRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CompactResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Recomputes everything that is stored from the records. Answers when the pass has ended, or after wait_ms with how
+   * far it is; a call that comes meanwhile is about the same pass.
+   */
+  checkIntegrity(
+    request: CheckIntegrityRequest,
+    callback: (error: ServiceError | null, response: CheckIntegrityResponse) => void,
+  ): ClientUnaryCall;
+  checkIntegrity(
+    request: CheckIntegrityRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckIntegrityResponse) => void,
+  ): ClientUnaryCall;
+  checkIntegrity(
+    request: CheckIntegrityRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckIntegrityResponse) => void,
   ): ClientUnaryCall;
 }
 
