@@ -12,6 +12,7 @@ import { assert, LedgerError } from "@authledger/types";
 import type { Checksum } from "../format/checksum.js";
 import { isSealed, POINTER_SUM_AT } from "../format/pointer.js";
 import type { Allocator } from "../space/allocator.js";
+import { OverfullPage } from "../tree/overfull-page.js";
 import { initPage, PAGE_AT, TREE_AT, TXID_AT } from "../tree/slotted-page.js";
 import { FrameList } from "./frame-list.js";
 import { FrameState, type PageCache, type Slab } from "./page-cache.js";
@@ -20,6 +21,8 @@ export class Pager {
   readonly cache: PageCache;
   readonly allocator: Allocator;
   readonly pageBytes: number;
+  /** Where trees lay out pages anew. */
+  readonly overfull: OverfullPage;
   readonly #file: DiskFile;
   readonly #checksum: Checksum;
   /** Frames of pages born since the last freeze. */
@@ -44,6 +47,7 @@ export class Pager {
     this.allocator = allocator;
     this.#checksum = checksum;
     this.pageBytes = cache.pageBytes;
+    this.overfull = new OverfullPage(cache.pageBytes);
     this.generation = generation;
     this.#young = new FrameList(cache);
   }

@@ -1,6 +1,6 @@
 /**
- * Cells taken out of pages and put into pages, for splits, merges and rebuilds. Ordinary inserts and removals
- * work in the page itself (slotted-page.ts); what is here happens once in some thirty of them.
+ * Cells taken out of pages and put into pages, for joining neighbours and for compaction. Ordinary inserts and removals
+ * work in the page itself (slotted-page.ts), splits in overfull-page.ts; what is here is rare, and allocates.
  */
 import { POINTER_BYTES } from "../format/pointer.js";
 import type { Slab } from "../memory/page-cache.js";
@@ -102,7 +102,10 @@ export function cellsBytes(
  * does not share it came in fit without that key.
  */
 export function cutPoint(cells: readonly Cell[], pageBytes: number, isBranch: boolean): number {
-  const balanced = balancedCut(cells);
+  const balanced = balancedCut(cells.length, (i) => {
+    const { key, payload } = cells[i]!;
+    return SLOT_BYTES + key.length + payload.length;
+  });
   const least = cellsMin(isBranch);
   const fits = (cut: number): boolean =>
     cut >= least &&
@@ -121,18 +124,20 @@ export function cellsMin(isBranch: boolean): number {
   return isBranch ? 2 : 1;
 }
 
-function balancedCut(cells: readonly Cell[]): number {
-  const weight = ({ key, payload }: Cell): number => SLOT_BYTES + key.length + payload.length;
-  const half = cells.reduce((sum, cell) => sum + weight(cell), 0) / 2;
+/** Where to cut `count` cells so that both sides weigh nearly the same. */
+export function balancedCut(count: number, weightOf: (index: number) => number): number {
+  let half = 0;
+  for (let i = 0; i < count; i++) half += weightOf(i);
+  half /= 2;
   let sum = 0;
-  for (let i = 0; i < cells.length; i++) {
-    const own = weight(cells[i]!);
+  for (let i = 0; i < count; i++) {
+    const own = weightOf(i);
     sum += own;
     if (sum < half) continue;
     const cut = 2 * (sum - half) > own ? i : i + 1;
-    return Math.min(Math.max(cut, 1), cells.length - 1);
+    return Math.min(Math.max(cut, 1), count - 1);
   }
-  return cells.length - 1;
+  return count - 1;
 }
 
 /** Bytes that the keys of [from, to) have in common; they ascend, so the first and the last tell. */

@@ -37,6 +37,7 @@ import {
   referenceAt,
   writePayload,
 } from "./leaf-page.js";
+import type { OverfullPage } from "./overfull-page.js";
 import {
   buildPage,
   type Cell,
@@ -80,6 +81,8 @@ export class Tree {
   readonly #frames = new Int32Array(LEVELS_MAX);
   readonly #indexes = new Int32Array(LEVELS_MAX);
   #pathEpoch = -1;
+  /** For inserts that do not fit; shared by all trees of a store, since none is kept. */
+  readonly #overfull: OverfullPage;
   /** The leaf of the last read. */
   #readFrame = -1;
   #readPage = 0;
@@ -97,6 +100,7 @@ export class Tree {
     this.#cache = pager.cache;
     this.#values = values;
     this.#pageBytes = pager.pageBytes;
+    this.#overfull = pager.overfull;
     this.#root = state.root;
     this.#levels = state.levels;
     this.#count = state.count;
@@ -388,12 +392,11 @@ export class Tree {
       write(slab, insertCell(slab, base, index, key, payloadBytes));
       return;
     }
-    const cells = collectCells({ slab, base, pageBytes });
-    const payload = new Uint8Array(payloadBytes);
-    write({ bytes: payload, view: new DataView(payload.buffer) }, 0);
-    cells.splice(index, 0, { key: key.slice(), payload });
-    if (cellsBytes(cells, 0, cells.length, level > 0) <= pageBytes) this.#build(level, cells);
-    else this.#split(level, index, cells);
+    const cells = this.#overfull;
+    write(cells.take({ slab, base, pageBytes }, index, key, payloadBytes), 0);
+    if (cells.fitsOne) {
+      cells.build({ slab, base, pageBytes }, this.id, level, 0, cells.count);
+    } else this.#split(level, index, cells);
   }
 
   #build(level: number, cells: readonly Cell[]): void {
@@ -401,18 +404,15 @@ export class Tree {
     buildPage(place, { tree: this.id, level }, cells, 0, cells.length);
   }
 
-  #split(level: number, index: number, cells: readonly Cell[]): void {
-    const isAppend = index === cells.length - 1 && this.#isRightmost(level);
-    const cut = isAppend
-      ? cells.length - cellsMin(level > 0)
-      : cutPoint(cells, this.#pageBytes, level > 0);
+  #split(level: number, index: number, cells: OverfullPage): void {
+    const { count } = cells;
+    const isAppend = index === count - 1 && this.#isRightmost(level);
+    const cut = isAppend ? count - cellsMin(level > 0) : cells.cutPoint();
     assert(cut > 0, "INV-LEAF-1: an overfull page can be cut in two", { tree: this.id, level });
     const right = this.#pager.birth(this.id, level);
-    const about = { tree: this.id, level };
-    buildPage(this.#place(right), about, cells, cut, cells.length);
-    buildPage(this.#place(this.#frames[level]!), about, cells, 0, cut);
-    const separator =
-      level > 0 ? cells[cut]!.key : separatorOf(cells[cut - 1]!.key, cells[cut]!.key);
+    cells.build(this.#place(right), this.id, level, cut, count);
+    cells.build(this.#place(this.#frames[level]!), this.id, level, 0, cut);
+    const separator = level > 0 ? cells.key(cut) : separatorOf(cells.key(cut - 1), cells.key(cut));
     this.#adopt(level, separator, right);
   }
 
