@@ -4,6 +4,7 @@ import { logTargets } from "./log.mjs";
 import { messageTargets } from "./messages.mjs";
 import { pageTargets } from "./pages.mjs";
 import { proofTargets } from "./proofs.mjs";
+import { snapshotTargets } from "./snapshots.mjs";
 import { textTargets } from "./texts.mjs";
 
 /**
@@ -22,4 +23,5 @@ export const targets = [
   ...textTargets,
   ...pageTargets,
   ...logTargets,
+  ...snapshotTargets,
 ];

@@ -7,6 +7,7 @@ const types = await product("types");
 const ndjson = await product("cli", "importers/ndjson/ndjson-line.js");
 const splitter = await product("cli", "importers/ndjson/line-splitter.js");
 const proofFile = await product("cli", "commands/proof-file.js");
+const contexts = await product("cli", "contexts/context-file.js");
 const trustRecord = await product("sdk", "verify/trust-record.js");
 const entry = await product("state", "entry.js");
 const { nobleHasher } = await product("proof");
@@ -113,6 +114,28 @@ export const textTargets = [
       must(
         trustRecord.formatPinned(trustRecord.parsePinned(nobleHasher, again)) === again,
         "a pinned root is read as it was written",
+      );
+    }),
+  },
+  {
+    name: "contexts",
+    maxBytes: 2_048,
+    seeds: () => [
+      utf8(
+        contexts.formatContextFile({
+          current: "dev",
+          previous: undefined,
+          contexts: new Map([["dev", { endpoint: "127.0.0.1:7400", organization: "7" }]]),
+        }),
+      ),
+    ],
+    words: ['"', "\\u", "{", "}", ",", "\n"].map(utf8),
+    run: onText((text) => {
+      const parsed = contexts.parseContextFile(text, "contexts.json");
+      const again = contexts.formatContextFile(parsed);
+      must(
+        contexts.formatContextFile(contexts.parseContextFile(again, "contexts.json")) === again,
+        "contexts are read as they were written",
       );
     }),
   },
