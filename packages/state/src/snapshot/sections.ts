@@ -3,16 +3,10 @@
  * hashed is in its canonical bytes.
  */
 import { HEADER_BYTES, NONCE_BYTES } from "@authledger/proof";
-import {
-  ByteReader,
-  ByteWriter,
-  decodeUtf8,
-  fromHex,
-  LedgerError,
-  toHex,
-  utf8,
-} from "@authledger/types";
+import { ByteReader, ByteWriter, toHex, utf8 } from "@authledger/types";
 import { CLIENT_ROW_BYTES } from "../client-row.js";
+import type { OrganizationRow, VaultRow } from "../vault-rows.js";
+import { SectionFields } from "./section-fields.js";
 
 /** The first section. */
 export interface GroupSection {
@@ -30,11 +24,17 @@ export interface GroupSection {
   readonly records: number;
 }
 
-/** A row of an organization or a vault: slugs as decimal text, all else as it is stored. */
+/** A row as it is stored: slugs as decimal text. */
 export type RowFields = Readonly<Record<string, unknown>>;
 
+/** What a vault's section holds when it is read. */
+export type VaultFields = Pick<
+  VaultRow,
+  "organization" | "slug" | "name" | "status" | "createdAtMs" | "origin"
+>;
+
 export interface VaultSection {
-  readonly row: RowFields;
+  readonly row: VaultFields;
   readonly salt: Uint8Array;
   /** Rows only: what was in the vault is deleted. */
   readonly isEmpty: boolean;
@@ -56,37 +56,95 @@ export interface VaultEndSection {
   readonly blocks: number;
   readonly records: number;
   readonly clients: number;
-  /** Root of the history over all blocks, hex. */
-  readonly root: string;
+  /** Root of the history over all blocks. */
+  readonly root: Uint8Array;
 }
+
+const GROUP_FIELDS = [
+  "cluster_id",
+  "cluster_origin",
+  "incarnation",
+  "applied_index",
+  "applied_term",
+  "leader_time_ms",
+  "organizations",
+  "vaults",
+  "records",
+] as const;
+const ROW_FIELDS = ["slug", "name", "status", "createdAtMs"] as const;
+const VAULT_FIELDS = [...ROW_FIELDS, "organization", "origin"] as const;
+const VAULT_END_FIELDS = ["blocks", "records", "clients", "root"] as const;
+const VAULT_STATUSES = ["active", "read_only", "deleted"] as const;
+const ORGANIZATION_STATUSES = ["active", "migrating", "suspended", "deleting", "deleted"] as const;
 
 export function encodeJson(value: object): Uint8Array {
   return utf8(JSON.stringify(value));
 }
 
-/** @throws LedgerError CODEC_DECODE */
-export function decodeJson<T>(bytes: Uint8Array): T {
-  try {
-    const value: unknown = JSON.parse(decodeUtf8(bytes) ?? "");
-    if (typeof value === "object" && value !== null) return value as T;
-  } catch {
-    // Reported below.
-  }
-  throw new LedgerError("CODEC_DECODE", "a section is not a JSON object");
+/** @throws LedgerError CODEC_DECODE, as all of these */
+export function decodeGroup(bytes: Uint8Array): GroupSection {
+  const fields = SectionFields.parse("group", bytes, GROUP_FIELDS);
+  return {
+    cluster_id: fields.text("cluster_id"),
+    cluster_origin: fields.text("cluster_origin"),
+    incarnation: fields.integer("incarnation"),
+    applied_index: fields.integer("applied_index"),
+    applied_term: fields.integer("applied_term"),
+    leader_time_ms: fields.integer("leader_time_ms"),
+    organizations: fields.integer("organizations"),
+    vaults: fields.integer("vaults"),
+    records: fields.integer("records"),
+  };
 }
 
-export function encodeVault({ row, salt, isEmpty }: VaultSection): Uint8Array {
+export function decodeOrganization(bytes: Uint8Array): Omit<OrganizationRow, "id"> {
+  const fields = SectionFields.parse("organization", bytes, ROW_FIELDS);
+  return {
+    slug: fields.slug("slug"),
+    name: fields.text("name"),
+    status: fields.oneOf("status", ORGANIZATION_STATUSES),
+    createdAtMs: fields.integer("createdAtMs"),
+  };
+}
+
+/** How many vaults the snapshot holds. */
+export function decodeEnd(bytes: Uint8Array): number {
+  return SectionFields.parse("end", bytes, ["vaults"]).integer("vaults");
+}
+
+export function decodeVaultEnd(bytes: Uint8Array): VaultEndSection {
+  const fields = SectionFields.parse("end of the vault", bytes, VAULT_END_FIELDS);
+  return {
+    blocks: fields.integer("blocks"),
+    records: fields.integer("records"),
+    clients: fields.integer("clients"),
+    root: fields.hash("root"),
+  };
+}
+
+export function encodeVault({
+  row,
+  salt,
+  isEmpty,
+}: Omit<VaultSection, "row"> & { readonly row: RowFields }): Uint8Array {
   return encodeJson({ row, salt: toHex(salt), empty: isEmpty });
 }
 
-/** @throws LedgerError CODEC_DECODE */
 export function decodeVault(bytes: Uint8Array): VaultSection {
-  const { row, salt, empty } = decodeJson<{ row: RowFields; salt: string; empty: boolean }>(bytes);
-  const known = fromHex(String(salt));
-  if (known.length !== 32 || typeof row !== "object" || row === null) {
-    throw new LedgerError("CODEC_DECODE", "a vault has a row and a salt of 32 bytes");
-  }
-  return { row, salt: known, isEmpty: empty };
+  const fields = SectionFields.parse("vault", bytes, ["row", "salt", "empty"]);
+  const row = fields.within("row", VAULT_FIELDS);
+  return {
+    row: {
+      organization: row.integer("organization"),
+      slug: row.slug("slug"),
+      name: row.text("name"),
+      status: row.oneOf("status", VAULT_STATUSES),
+      createdAtMs: row.integer("createdAtMs"),
+      origin: row.text("origin"),
+    },
+    salt: fields.hash("salt"),
+    isEmpty: fields.boolean("empty"),
+  };
 }
 
 /** `header || u32 n || n x lp32 transaction`; n = 0 where they are not retained. */

@@ -32,13 +32,19 @@ import {
   type VaultEntity,
   vaultEntityKey,
 } from "../system-vault.js";
-import { openTables, type Tables, u32Key, u64Key, vaultSlugKey } from "../tables.js";
+import { openTables, type Tables } from "../tables.js";
 import { BRANCH_CACHE_DEFAULTS } from "../trie/branch-cache.js";
 import { openTrie } from "../trie/open-trie.js";
 import type { TrieDeps } from "../trie/vault-trie.js";
 import { VaultRows } from "../vault-rows.js";
 import { corruptAt, type Frame, FrameType } from "./frames.js";
-import { decodeJson, decodeVault, type GroupSection, type RowFields } from "./sections.js";
+import {
+  decodeEnd,
+  decodeGroup,
+  decodeOrganization,
+  decodeVault,
+  type GroupSection,
+} from "./sections.js";
 import { VaultRestore } from "./vault-restore.js";
 
 /** Log entries of one incarnation; an index is 48 bits. Tokens of earlier ones are told by theirs. */
@@ -199,7 +205,7 @@ export class SnapshotInstall {
   }
 
   #begin({ payload, offset }: Frame): void {
-    this.#group = inForm(offset, () => decodeJson<GroupSection>(payload));
+    this.#group = inForm(offset, () => decodeGroup(payload));
     const { incarnation, leader_time_ms: leaderTimeMs } = this.#group;
     this.#timeMs = Math.max(this.#authority.timeMs, leaderTimeMs);
     const next = this.#incarnation;
@@ -209,30 +215,28 @@ export class SnapshotInstall {
   }
 
   #organization({ payload, offset }: Frame): void {
-    const row = inForm(offset, () => decodeJson<RowFields>(payload));
-    const id = u32Key(this.#rows.organizationCount);
-    const slug = inForm(offset, () => slugOf(row));
-    this.#tables.organization.put(id, pack(row));
-    this.#tables.organizationSlug.put(u64Key(slug), id);
+    const row = inForm(offset, () => decodeOrganization(payload));
+    if (this.#rows.organizationBySlug(row.slug) !== undefined) {
+      throw corruptAt(offset, `organization ${row.slug} comes twice`);
+    }
+    this.#rows.putOrganization(row);
   }
 
   #vault({ payload, offset }: Frame): void {
     if (this.#current !== undefined) throw corruptAt(offset, "a vault has no end");
     const { row, salt, isEmpty } = inForm(offset, () => decodeVault(payload));
-    const before = String(row["origin"]);
-    const origin = incarnationOrigin(before, this.#incarnation);
-    const id = this.#rows.vaultCount;
-    const organization = Number(row["organization"]);
-    const slug = inForm(offset, () => slugOf(row));
+    const { organization, slug, origin: before } = row;
+    const origin = inForm(offset, () => incarnationOrigin(before, this.#incarnation));
     if (this.#rows.organization(organization) === undefined) {
       throw corruptAt(offset, `vault ${slug} is of no organization`);
     }
-    this.#tables.vault.put(u32Key(id), pack({ ...row, origin, salt }));
-    this.#tables.vaultSlug.put(vaultSlugKey(organization, slug), u32Key(id));
+    if (this.#rows.vaultBySlug(organization, slug) !== undefined) {
+      throw corruptAt(offset, `vault ${slug} comes twice`);
+    }
+    const restored = this.#rows.addVault({ ...row, origin, salt });
     if (isEmpty) return;
-    const restored = this.#rows.vault(id)!;
     this.#current = new VaultRestore(restored, before, this.#tables, this.#trie);
-    if (id > 0) this.#renamed.push({ organization: restored.organizationSlug, slug });
+    if (restored.id > 0) this.#renamed.push({ organization: restored.organizationSlug, slug });
   }
 
   #open({ offset }: Frame): VaultRestore {
@@ -272,7 +276,7 @@ export class SnapshotInstall {
 
   /** The end of the stream; the system vault learns the new names of the vaults, in its block 1. */
   #end({ payload, offset }: Frame): void {
-    const { vaults } = inForm(offset, () => decodeJson<{ vaults: number }>(payload));
+    const vaults = inForm(offset, () => decodeEnd(payload));
     const system = this.#system;
     const { organizationCount, vaultCount } = this.#rows;
     const isWhole = vaults === vaultCount && this.#group?.organizations === organizationCount;
@@ -303,12 +307,6 @@ export class SnapshotInstall {
     const reference = vaultRef(this.#hasher, origin, salt);
     return { key, value: encodeVaultEntity({ ...entity, origin, vaultRef: reference }) };
   }
-}
-
-/** @throws LedgerError CODEC_DECODE */
-function slugOf({ slug }: RowFields): bigint {
-  if (typeof slug === "string" && /^[0-9]{1,20}$/.test(slug)) return BigInt(slug);
-  throw new LedgerError("CODEC_DECODE", "a row has no slug");
 }
 
 function inForm<T>(offset: number, read: () => T): T {

@@ -43,13 +43,12 @@ import type { VaultRow } from "../vault-rows.js";
 import { corruptAt, type Frame, FrameType, type SnapshotPlace } from "./frames.js";
 import {
   type BlockSection,
-  decodeJson,
+  decodeVaultEnd,
   type RecordSection,
   readBlocks,
   readBuckets,
   readClients,
   readRecords,
-  type VaultEndSection,
 } from "./sections.js";
 import { TwinCheck } from "./twin-check.js";
 
@@ -162,14 +161,14 @@ export class VaultRestore {
   /** Ends the vault; the head that it was restored from. */
   endSection(frame: Frame): Predecessor {
     return this.#read(frame, () => {
-      const { blocks, records, clients, root } = decodeJson<VaultEndSection>(frame.payload);
+      const { blocks, records, clients, root } = decodeVaultEnd(frame.payload);
       this.#compareUpTo(BUCKETS);
       this.#require(this.#twins.isPaired, "a tuple is there in one direction only");
       this.#require(records === this.#records, `${this.#records} of ${records} records came`);
       this.#require(clients === this.#clients, `${this.#clients} of ${clients} clients came`);
       const size = this.#history.size;
       const own = this.#history.root();
-      this.#require(blocks === size && root === toHex(own), "blocks are missing at the end");
+      this.#require(blocks === size && equalBytes(root, own), "blocks are missing at the end");
       return { origin: this.#origin, size, root: own };
     });
   }

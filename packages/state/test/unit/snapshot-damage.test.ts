@@ -183,3 +183,47 @@ describe("a forged snapshot whose checks are right", () => {
     expect((await refusalOf(framed([...frames, last]))).message).toContain("vaults came whole");
   });
 });
+
+// Found by the fuzzer: a term that was missing ended the restore with a TypeError while block 0 was made.
+describe("a snapshot whose checks are right and whose texts are not", () => {
+  const section = (
+    type: number,
+    change: (fields: Record<string, unknown>) => unknown,
+  ): Uint8Array => {
+    const frames = framesOf(snapshot).map((frame) => {
+      if (frame.type !== type) return frame;
+      const fields = JSON.parse(new TextDecoder().decode(frame.payload)) as Record<string, unknown>;
+      return { ...frame, payload: new TextEncoder().encode(JSON.stringify(change(fields))) };
+    });
+    return framed(frames);
+  };
+
+  test.each([
+    ["a field that is missing", FrameType.group, { applied_term: undefined }, "applied_term"],
+    ["a number that is a text", FrameType.group, { applied_index: "5" }, "applied_index"],
+    ["an unknown status", FrameType.organization, { status: "happy" }, "status"],
+    ["an unknown field", FrameType.organization, { color: "red" }, "color"],
+    ["a salt that is none", FrameType.vault, { salt: "5a" }, "salt"],
+    ["a row that is none", FrameType.vault, { row: [] }, "row"],
+    ["a root that is none", FrameType.vaultEnd, { root: 7 }, "root"],
+    ["a count that is none", FrameType.end, { vaults: -1 }, "vaults"],
+  ])("is refused for %s, which is named", async (_, type, change, name) => {
+    const { code, message } = await refusalOf(
+      section(type, (fields) => ({ ...fields, ...change })),
+    );
+    expect(code).toBe("SNAPSHOT_CORRUPT");
+    expect(message).toContain(name);
+  });
+
+  test("is refused when an organization or a vault comes twice", async () => {
+    for (const type of [FrameType.organization, FrameType.vault]) {
+      const frames = framesOf(snapshot);
+      const end = type === FrameType.vault ? FrameType.vaultEnd : type;
+      const from = frames.findIndex((frame) => frame.type === type);
+      const to = frames.findIndex((frame) => frame.type === end);
+      frames.splice(to + 1, 0, ...frames.slice(from, to + 1));
+      const { code, message } = await refusalOf(framed(frames));
+      expect([code, message]).toEqual(["SNAPSHOT_CORRUPT", expect.stringContaining("twice")]);
+    }
+  });
+});
