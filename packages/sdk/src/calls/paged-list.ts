@@ -8,10 +8,8 @@ import { atLeast, type Consistency, consistencyMessage, tokenOf } from "../consi
 import { type CallOptions, pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
 import { malformed } from "./convert.js";
+import { RowList } from "./row-list.js";
 import type { Answer } from "./values.js";
-
-/** Rows that `collect` gathers by default. */
-const COLLECT_ROWS_MAX = 1_000_000;
 
 /** Of reads that have no proof. */
 export interface UnprovenOptions extends CallOptions {
@@ -50,7 +48,7 @@ export interface PageResponse<T> {
 }
 
 /** @example for await (const { key } of client.listEntities("config:")) show(key); */
-export class PagedList<T> implements AsyncIterable<T> {
+export class PagedList<T> extends RowList<T, ListPage<T>> {
   readonly #session: Session;
   readonly #options: UnprovenListOptions;
   readonly #fetch: (request: PageRequest) => Promise<PageResponse<T>>;
@@ -60,18 +58,13 @@ export class PagedList<T> implements AsyncIterable<T> {
     options: UnprovenListOptions,
     fetch: (request: PageRequest) => Promise<PageResponse<T>>,
   ) {
+    super();
     this.#session = session;
     this.#options = options;
     this.#fetch = fetch;
   }
 
-  /** Row by row, from the start each time. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for await (const { rows } of this.pages()) yield* rows;
-  }
-
-  /** Page by page; each page has the deadline of a call of its own. */
-  async *pages(): AsyncGenerator<ListPage<T>, void, undefined> {
+  override async *pages(): AsyncGenerator<ListPage<T>, void, undefined> {
     requireUnproven(this.#session, this.#options);
     let pageToken: Uint8Array = new Uint8Array(0);
     let { consistency } = this.#options;
@@ -95,16 +88,7 @@ export class PagedList<T> implements AsyncIterable<T> {
     } while (pageToken.length > 0);
   }
 
-  /** The whole list. @throws LedgerError LIMIT_EXCEEDED when there are more than `rowsMax` rows (1,000,000) */
-  async collect(rowsMax: number = COLLECT_ROWS_MAX): Promise<readonly T[]> {
-    const rows: T[] = [];
-    for await (const row of this) {
-      if (rows.length === rowsMax) {
-        const message = `the list has more than ${rowsMax} rows`;
-        throw new LedgerError("LIMIT_EXCEEDED", message, { details: { limit: rowsMax } });
-      }
-      rows.push(row);
-    }
+  protected override rowsOf({ rows }: ListPage<T>): readonly T[] {
     return rows;
   }
 }

@@ -25,7 +25,7 @@ import { checkCount, numberOf, pageSizeOf, tupleOf } from "./requests.js";
 import type { FakeState } from "./state.js";
 import { decodePageToken, encodePageToken } from "./tokens.js";
 import type { Found } from "./vault.js";
-import { View } from "./view.js";
+import { entityMessage, View } from "./view.js";
 
 type Reply<T> = T & { readonly proof?: common.Proof | undefined };
 
@@ -155,7 +155,7 @@ export class FakeReads {
   }
 
   #answered(view: View, questions: Questions): Reply<{ height: bigint; token: Uint8Array }> {
-    return { height: BigInt(view.height), token: view.token, proof: view.proof(questions) };
+    return { ...view.at, proof: view.proof(questions) };
   }
 }
 
@@ -176,9 +176,7 @@ function isStored(view: View, tuple: Tuple): boolean {
 
 function entityAt(view: View, key: string): common.Entity | undefined {
   const found = view.get(entityKey(key));
-  if (found?.value === undefined || !isLive(found.record, view.timeMs)) return undefined;
-  const { version, expiresAtMs } = found.record;
-  return { key, ...found.value, version, expiresAtMs };
+  return found && isLive(found.record, view.timeMs) ? entityMessage(found) : undefined;
 }
 
 function relationshipOf({ key, record: { version, expiresAtMs } }: Found): common.Relationship {

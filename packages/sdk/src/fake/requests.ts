@@ -40,7 +40,7 @@ export function tupleOf(tuple: Tuple | undefined): Tuple {
   return tuple;
 }
 
-function missing(field: string): LedgerError {
+export function missing(field: string): LedgerError {
   return new LedgerError("INVALID_ARGUMENT", `${field} is missing`, { details: { field } });
 }
 

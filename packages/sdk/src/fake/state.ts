@@ -49,8 +49,8 @@ export interface OpenVault {
   readonly commitment: Commitment;
   /** By client id and key: what was asked, when, and the answer. */
   readonly requests: Map<string, { payload: Uint8Array; timeMs: number; answer: Remembered }>;
-  /** Last sequence of each client. */
-  readonly sequences: Map<string, number>;
+  /** What each client did last. */
+  readonly clients: Map<string, Remembered>;
 }
 
 export class FakeState {
@@ -123,7 +123,7 @@ export class FakeState {
     genesis.run(transaction, values);
     genesis.finish();
     const commitment = new Commitment(vault, this.signer);
-    const open = { vault, commitment, requests: new Map(), sequences: new Map() };
+    const open = { vault, commitment, requests: new Map(), clients: new Map() };
     this.#vaults.set(`${organization}/${slug}`, open);
     return open;
   }

@@ -38,6 +38,11 @@ export class View {
     this.token = encodeToken({ organization, vault, height: this.height, index: state.index });
   }
 
+  /** Of what the answer is. */
+  get at(): { readonly height: bigint; readonly token: Uint8Array } {
+    return { height: BigInt(this.height), token: this.token };
+  }
+
   get(key: LedgerKey): Found | undefined {
     return this.open.vault.get(key, this.height);
   }
@@ -71,6 +76,14 @@ export class View {
     const now = this.#prove === undefined ? this.#nowMs : Math.floor(this.#nowMs / 1000) * 1000;
     return Math.max(timeMs, now);
   }
+}
+
+/** An entity as it is stored; undefined where there is none. */
+export function entityMessage(found: Found | undefined): common.Entity | undefined {
+  if (found?.value === undefined) return undefined;
+  const { partition, item } = found.key;
+  const { version, expiresAtMs } = found.record;
+  return { key: partition + item, ...found.value, version, expiresAtMs };
 }
 
 function heightOf(

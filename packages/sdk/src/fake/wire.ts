@@ -9,6 +9,7 @@ import { type CallOptions, type ClientOptions, deadlineOf, requestIdOf } from ".
 import type { Connection, Repeat, UnaryMethod } from "../transport/connection.js";
 import { factsOf } from "../transport/grpc-error.js";
 import { FakeAdmin } from "./admin.js";
+import { FakeListings } from "./listings.js";
 import { FakeReads } from "./reads.js";
 import type { FakeState } from "./state.js";
 import { writeHandlers } from "./writes.js";
@@ -25,6 +26,7 @@ interface Definition {
 export function methodsOf(state: FakeState): Methods {
   return new Map([
     ...service(read.ReadServiceService, new FakeReads(state)),
+    ...service(read.ReadServiceService, new FakeListings(state)),
     ...service(write.WriteServiceService, writeHandlers(state)),
     ...service(admin.AdminServiceService, new FakeAdmin(state)),
   ]);

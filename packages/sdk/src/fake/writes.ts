@@ -77,7 +77,7 @@ function decide(
       throw keyReused(idempotencyKey);
     }
     const answer = run(open, block, request);
-    if (clientId !== "") open.sequences.set(clientId, answer.sequence);
+    if (clientId !== "") open.clients.set(clientId, answer);
     if (idempotencyKey !== "") {
       open.requests.set(id, { payload: bytes, timeMs: block.timeMs, answer });
     }
@@ -89,7 +89,7 @@ function decide(
 
 function run(open: OpenVault, block: BlockBuilder, request: TransactionRequest): Remembered {
   const { clientId } = request;
-  const sequence = clientId === "" ? 0 : (open.sequences.get(clientId) ?? 0) + 1;
+  const sequence = clientId === "" ? 0 : (open.clients.get(clientId)?.sequence ?? 0) + 1;
   const { transaction, values } = seal(block, request, sequence);
   const statuses = block.run(transaction, values);
   const { height, transactionCount } = block;

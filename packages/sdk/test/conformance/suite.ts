@@ -4,10 +4,17 @@ import { AdminClient, type ClientOptions, LedgerClient } from "../../src/index.j
 import { admin } from "./admin.js";
 import type { Behaviour, Ledger, Subject } from "./behaviour.js";
 import { history } from "./history.js";
+import { listings } from "./listings.js";
 import { reads } from "./reads.js";
 import { writes } from "./writes.js";
 
-const PARTS: Readonly<Record<string, readonly Behaviour[]>> = { writes, reads, history, admin };
+const PARTS: Readonly<Record<string, readonly Behaviour[]>> = {
+  writes,
+  reads,
+  listings,
+  history,
+  admin,
+};
 
 /** Runs everything on a subject. */
 export function conformance(subject: Subject): void {

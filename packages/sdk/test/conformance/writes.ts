@@ -119,11 +119,11 @@ export const writes: readonly Behaviour[] = [
       const expiresAtMs = nowMs() + SOON_MS;
       await ledger.write([
         createTuple(ALICE, { expiresAtMs }),
+        createTuple(BOB, { expiresAtMs: expiresAtMs + 3_600_000 }),
         setEntity("lock:a", "me", { expiresAtMs }),
       ]);
-      expect((await ledger.check(ALICE)).allowed).toBe(true);
       await later(SOON_MS);
-      expect((await ledger.check(ALICE)).allowed).toBe(false);
+      expect((await ledger.batchCheck([ALICE, BOB])).allowed).toEqual([false, true]);
       expect((await ledger.read("lock:a")).entity).toBeUndefined();
       await expectRefusal(ledger.write([tupleMustExist(ALICE)]), "PRECONDITION_FAILED");
       const condition = { kind: "must_not_exist" } as const;
