@@ -17,6 +17,7 @@ import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
 import { addQuickstartCommand } from "./commands/quickstart.js";
 import { addResourceCommands } from "./commands/resource.js";
+import { addSchemaCommand } from "./commands/schema.js";
 import { addScrubCommand } from "./commands/scrub.js";
 import { addStartCommand } from "./commands/start.js";
 import { addStatusCommand } from "./commands/status.js";
@@ -112,6 +113,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addDebugCommands(program, frame);
   addBenchCommand(program, frame);
   addCheatCommand(program, frame);
+  addSchemaCommand(program, frame);
   addHelpCommand(program, frame);
   addCompletionCommands(program, frame);
   addVersionCommand(program, frame);

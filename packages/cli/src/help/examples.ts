@@ -13,6 +13,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "vault get": ["authledger vault get", "authledger vault get --field height"],
   "vault list": ["authledger vault list --org 7 -o json"],
   "vault anchor": ["authledger vault anchor > anchor.json"],
+  "vault client": ["authledger vault client importer-1"],
   "tuple write": [
     "authledger tuple write 'doc:readme#viewer@user:alice' 'doc:readme#owner@user:bob'",
     "authledger tuple write 'doc:a#viewer@user:eve' --expires 2030-01-01T00:00:00Z --reason audit",
@@ -24,6 +25,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "authledger entity set config:limit --file limit.bin --if-absent",
   ],
   "entity get": ["authledger entity get config:limit", "authledger entity get config:limit --raw"],
+  "entity list": ["authledger entity list", "authledger entity list --prefix config: -o json"],
   "entity delete": ["authledger entity delete config:limit --if-present"],
   check: [
     "authledger check 'doc:readme#viewer@user:alice'",
@@ -35,6 +37,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "authledger list --subject user:alice --relation viewer -o name",
     "authledger list --resource doc:readme --watch",
   ],
+  "resource list": ["authledger resource list --type doc -o name"],
   "block show": ["authledger block show", "authledger block show 1 --transactions -o json"],
   "proof get": [
     "authledger proof get 'doc:readme#viewer@user:alice' -o json > proof.json",
@@ -46,6 +49,9 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "authledger import posix /etc --limit 10000",
     "authledger import -",
   ],
+  compact: ["authledger compact", "authledger compact --data ./data --fill 30"],
+  scrub: ["authledger scrub", "authledger scrub --last -o json"],
+  schema: ["authledger schema", "authledger schema tuple write"],
   "debug check": ["authledger debug check --data ./data"],
   "context set": [
     "authledger context set prod --endpoint 10.0.0.1:7400,10.0.0.2:7400 --org 7 --vault 9",

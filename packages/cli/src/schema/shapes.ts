@@ -1,0 +1,118 @@
+/** The shape of the JSON of every command that prints fields. A test holds every command to its shape. */
+import type { Shape } from "./shape.js";
+
+const ORGANIZATION = "slug:u64 name:text status:text created_at:time created_at_ms:u64";
+const VAULT = `organization:u64 origin:text height:u64 health?:text ${ORGANIZATION}`;
+const TUPLE =
+  "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64";
+const WRITTEN =
+  "tuple:text status:text height:u64 token:text transaction:text sequence:u64 replayed:bool";
+const CHANGED = "key:text status:text height:u64 token:text";
+const ENTITY =
+  "key:text value?:text value_base64:text version:u64 expires_at:time? expires_at_ms:u64";
+const CONTEXT =
+  "current:bool name:text endpoint?:text organization?:u64 vault?:u64 anchor?:text pins?:text made_by?:text";
+const VERIFIED =
+  "verified?:text origin?:text judged_at?:time judged_at_ms?:u64 trusted_size?:u64 trusted_root?:hex";
+const NODE =
+  "node_id:u64 cluster_id:text cluster_origin:text format_version:int role:text term:u64 last_index:u64 " +
+  "applied_index:u64 flushed_index:u64 organizations:u64 vaults:u64 started_at:time started_at_ms:u64";
+const SIZES = ["store", "store_free", "log", "cache", "dirty", "memory"]
+  .map((name) => `${name}?:text ${name}_bytes?:u64`)
+  .join(" ");
+
+function document(...fields: readonly string[]): Shape {
+  return { output: "document", fields: fields.join(" ") };
+}
+
+function lines(...fields: readonly string[]): Shape {
+  return { output: "lines", fields: fields.join(" ") };
+}
+
+/** By the path of the command. Commands that are not here print text, files or a script. */
+export const SHAPES: Readonly<Record<string, Shape>> = {
+  dev: document(
+    "grpc:text http:text organization:u64 vault:u64 data:text is_new:bool anchor:text pins:text",
+    "env:text context:text? pid:int",
+  ),
+  quickstart: document(
+    "verdict:text organization:u64 vault:u64 tuples:int import_seconds:num present:text",
+    "present_proof_bytes:int absent:text absent_proof_bytes:int list_of:text list_entries:int",
+    "trusted_size:u64 trusted_root:hex",
+  ),
+  status: document(
+    `health:text endpoint:text version:text uptime:text uptime_ms:i64 unflushed:i64 ${NODE} ${SIZES}`,
+    "writes_waiting?:num sync_p99_ms?:num http:text? answer_ms:num",
+  ),
+  "org create": document(ORGANIZATION),
+  "org get": document(ORGANIZATION),
+  "org list": lines(ORGANIZATION),
+  "vault create": document(VAULT),
+  "vault get": document(VAULT),
+  "vault list": lines(VAULT),
+  "vault anchor": document("origin:text salt:hex genesis:hex anchor:text"),
+  "vault client": document(
+    "client:text last_sequence:u64 last_height:u64? last_transaction:text? height:u64 token:text",
+  ),
+  "tuple write": lines(WRITTEN),
+  "tuple delete": lines(WRITTEN),
+  "tuple read": document(TUPLE),
+  list: lines(TUPLE),
+  "resource list": lines("resource:text"),
+  "entity set": document(CHANGED),
+  "entity delete": document(CHANGED),
+  "entity get": document(ENTITY, "height:u64 token:text verified?:text"),
+  "entity list": lines(ENTITY),
+  check: document("result:text allowed:bool tuple:text height:u64 token:text", VERIFIED),
+  "block show": document(
+    "height:u64 block_hash:hex time:time time_ms:u64 term:u64 index:u64 transaction_count:int",
+    "leaf_count:u64 state_root:hex history_root:hex previous_hash:hex transaction_root:hex",
+    "config_hash:hex vault_ref:hex header:hex verified?:text transactions?:objects",
+  ),
+  "proof get": document(
+    "organization:u64 vault:u64 origin:text salt:hex question:object answer:any height:u64 header:hex",
+    "state_proof:hex history_proof:hexes checkpoint:text consistency_proof:hexes value?:hex nonce?:hex",
+  ),
+  "proof verify": document(
+    "verified:bool question:object answer:any height:u64 time:time time_ms:u64 origin:text",
+    "checkpoint_size:u64 anchor:text",
+  ),
+  import: document(
+    "source:text operations:int transactions:int replayed_transactions:int rejected:int",
+    "created?:int already_exists?:int updated?:int deleted?:int not_found?:int",
+    "height:u64? seconds:num operations_per_second:int",
+  ),
+  "debug check": document(
+    "directory:text node_id:u64 result:text problems:texts log_end:text log_segments:int",
+    "log_batches:int log_records:int log_torn_bytes:int groups:objects",
+  ),
+  scrub: document(
+    "result:text running:bool passes:u64 started_at?:time ended_at?:time pages:u64 vaults:u64",
+    "leaves:u64 branches:u64 blocks:u64 transactions:u64 index_rows:u64 skipped:u64",
+    "diverged_vaults:any differences:objects",
+  ),
+  compact: document(
+    "before:text after:text before_bytes:u64 after_bytes:u64 before_pages:u64 after_pages:u64",
+    "before_free_pages:u64 after_free_pages:u64 leaves_visited:u64 leaves_joined:u64",
+    "pages_moved:u64 values_moved:u64 passes:u64",
+  ),
+  bench: lines(
+    "operation:text calls_per_second:int items_per_second:int p50_ms:num p99_ms:num max_ms:num",
+    "client_busy:text client_busy_ratio:num node_cpu_seconds:num? calls:int errors:int",
+    "items_per_call:int concurrency:int seconds:num",
+  ),
+  "context set": document(CONTEXT),
+  "context use": document(CONTEXT),
+  "context previous": document(CONTEXT),
+  "context list": lines(CONTEXT),
+  "context delete": document(CONTEXT),
+  "context show": lines(
+    "setting:text value:text? from:text source:text source_name:text unused?:text",
+  ),
+  version: document(
+    "version:text node_js:text node?:text? node_id?:u64 cluster_id?:text cluster_origin?:text",
+    "format_version?:int role?:text term?:u64 last_index?:u64 applied_index?:u64 flushed_index?:u64",
+    "organizations?:u64 vaults?:u64 http_address?:text started_at?:time started_at_ms?:u64",
+  ),
+  cheat: lines("topic:text about:text lines?:objects"),
+};

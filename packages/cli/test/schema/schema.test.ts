@@ -1,0 +1,181 @@
+/** The JSON of every command, held to its schema on a real node. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { temporaryDirectory } from "../../../../test/support.js";
+import { createProgram } from "../../src/cli.js";
+import { leavesOf, pathOf } from "../../src/help/texts.js";
+import { CommandFrame } from "../../src/run/command.js";
+import { schemaOf } from "../../src/schema/shape.js";
+import { SHAPES } from "../../src/schema/shapes.js";
+import { cliHere, startNode } from "../e2e/processes.js";
+
+/** They print a text, a script or lines of their own, or run until they are told to stop. */
+const WITHOUT_FIELDS = ["start", "help", "completion", "schema"];
+/** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts). */
+const ELSEWHERE = ["dev", "quickstart"];
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** As much of JSON Schema as the schemas use; anything else in a schema is told. */
+function problems(schema: Schema, value: unknown, at: string): string[] {
+  const known =
+    "$schema title description type properties required additionalProperties items pattern anyOf";
+  const strange = Object.keys(schema).filter((key) => !known.split(" ").includes(key));
+  if (strange.length > 0) return [`${at}: the schema has ${strange.join(", ")}`];
+  const {
+    type,
+    pattern,
+    items,
+    properties,
+    required = [],
+    anyOf,
+  } = schema as {
+    readonly type?: string;
+    readonly pattern?: string;
+    readonly items?: Schema;
+    readonly properties?: Readonly<Record<string, Schema>>;
+    readonly required?: readonly string[];
+    readonly anyOf?: readonly Schema[];
+  };
+  if (anyOf !== undefined) {
+    const all = anyOf.map((one) => problems(one, value, at));
+    return all.some((one) => one.length === 0) ? [] : all.flat();
+  }
+  if (type !== undefined && !isOfType(type, value))
+    return [`${at}: ${JSON.stringify(value)} is no ${type}`];
+  if (pattern !== undefined && !new RegExp(pattern).test(String(value))) {
+    return [`${at}: ${JSON.stringify(value)} is not ${pattern}`];
+  }
+  if (Array.isArray(value))
+    return value.flatMap((one, i) => problems(items ?? {}, one, `${at}[${i}]`));
+  if (properties === undefined) return [];
+  const fields = value as Readonly<Record<string, unknown>>;
+  return [
+    ...required.filter((name) => !(name in fields)).map((name) => `${at}: lacks ${name}`),
+    ...Object.entries(fields).flatMap(([name, field]) =>
+      properties[name] === undefined
+        ? [`${at}: has ${name}, which the schema does not know`]
+        : problems(properties[name], field, `${at}.${name}`),
+    ),
+  ];
+}
+
+function isOfType(type: string, value: unknown): boolean {
+  if (type === "integer") return Number.isInteger(value);
+  if (type === "array") return Array.isArray(value);
+  if (type === "null") return value === null;
+  if (type === "object")
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === type;
+}
+
+const PROGRAM = createProgram(
+  new CommandFrame({
+    out: async () => undefined,
+    outBytes: async () => undefined,
+    err: () => undefined,
+    input: (async function* () {})(),
+    env: {},
+    isErrTerminal: false,
+    signal: new AbortController().signal,
+  }),
+  () => undefined,
+);
+
+it("every command that prints fields has a schema, and there is none for a command that is gone", () => {
+  const paths = leavesOf(PROGRAM).map(pathOf);
+  const wanted = paths.filter((path) => !WITHOUT_FIELDS.includes(path)).sort();
+  expect(Object.keys(SHAPES).sort()).toEqual(wanted);
+});
+
+it("the JSON of every command is what its schema says", async () => {
+  const directory = temporaryDirectory();
+  const data = join(directory, "data");
+  const node = await startNode(data);
+  const home = { XDG_CONFIG_HOME: directory, XDG_STATE_HOME: directory };
+  const base = { ...home, AUTHLEDGER_ENDPOINT: node.grpc };
+  const org = (await cliHere(["org", "create", "acme", "-o", "name"], { env: base })).out.trim();
+  const vault = await cliHere(["vault", "create", "main", "--org", org, "-o", "name"], {
+    env: base,
+  });
+  const env = { ...base, AUTHLEDGER_ORG: org, AUTHLEDGER_VAULT: vault.out.trim() };
+  const [proof, anchor] = [join(directory, "proof.json"), join(directory, "anchor.json")];
+  const ndjson = join(directory, "tuples.ndjson");
+  writeFileSync(ndjson, '{"tuple":"doc:i#viewer@user:i"}\n');
+  const seen = new Set<string>();
+  const found: string[] = [];
+  const run = async (line: string, stdin = ""): Promise<string> => {
+    const path =
+      leavesOf(PROGRAM)
+        .map(pathOf)
+        .find((one) => `${line} `.startsWith(`${one} `)) ?? "";
+    const { out, err } = await cliHere([...line.split(" "), "-o", "json"], { env, input: stdin });
+    const shape = SHAPES[path]!;
+    const texts = shape.output === "document" ? [out] : out.trimEnd().split("\n");
+    expect([line, out === "" ? err : ""]).toEqual([line, ""]);
+    const schema = schemaOf(path, shape);
+    for (const text of texts) found.push(...problems(schema, JSON.parse(text), line));
+    seen.add(path);
+    return out;
+  };
+  for (const line of [
+    "org create second",
+    `org get ${org}`,
+    "org list",
+    "vault create second",
+    "vault get",
+    "vault list",
+    "tuple write doc:a#viewer@user:ann doc:a#owner@user:bob --expires 2040-01-01T00:00:00Z",
+    "tuple read doc:a#viewer@user:ann",
+    "list --resource doc:a",
+    "resource list --type doc",
+    "entity set k v",
+    "entity get k",
+    "entity list",
+    "entity delete k",
+    "check doc:a#viewer@user:ann",
+    "check doc:a#viewer@user:eve --trust-on-first-use",
+    "block show 1 --transactions",
+    "vault client nobody",
+    `import ${ndjson}`,
+    "tuple delete doc:a#owner@user:bob",
+    "scrub",
+    "compact",
+    "status",
+    "version",
+    "version --client",
+    "cheat",
+    "context set one --endpoint 10.0.0.1:1 --org 7 --pins ./pins",
+    "context set two --anchor a.json --use",
+    "context use one",
+    "context previous",
+    "context list",
+    "context show",
+    "context delete two",
+    "bench --yes --only check --duration 50ms",
+  ]) {
+    await run(line);
+  }
+  writeFileSync(
+    anchor,
+    JSON.stringify(
+      JSON.parse((JSON.parse(await run("vault anchor")) as { anchor: string }).anchor),
+    ),
+  );
+  writeFileSync(proof, await run("proof get doc:a#viewer@user:ann"));
+  await run(`proof verify ${proof} --anchor ${anchor}`);
+  await node.end("SIGTERM");
+  await run(`debug check --data ${data}`);
+  expect(found).toEqual([]);
+  const missing = Object.keys(SHAPES).filter(
+    (path) => !seen.has(path) && !ELSEWHERE.includes(path),
+  );
+  expect(missing).toEqual([]);
+});
+
+it("authledger schema prints the schema of a command", async () => {
+  const { out } = await cliHere(["schema", "tuple", "write"]);
+  expect(JSON.parse(out)).toEqual(schemaOf("tuple write", SHAPES["tuple write"]!));
+  expect((await cliHere(["schema", "tuple", "wirte"])).err).toContain('did you mean "tuple write"');
+});
