@@ -8,17 +8,15 @@
  *   INV-READ-1  An answer and its proof are judged by one time. A plain answer: what is past the newest block's time or
  *               this node's clock is expired. A proven one: what is past the newest block's time or the signature's,
  *               which is in whole seconds, since that is all that a verifier has (commitment.md, "Expiry").
+ *               An answer about a height that was asked for: what is past that block's time.
+ *   INV-READ-2  All pages of a list are of the height and the time of its first page.
  */
 import type { Clock } from "@authledger/io";
 import {
   blockHash,
   consistencyProof,
-  encodeStateProof,
   entityKey,
-  inclusionProof,
   Kind,
-  type LedgerKey,
-  type ListQuery,
   tupleKey,
   writeKey,
 } from "@authledger/proof";
@@ -28,15 +26,10 @@ import {
   listTuples,
   type OpenVault,
   readEntity,
+  type StateView,
 } from "@authledger/state";
-import {
-  ByteWriter,
-  type Consistency,
-  equalBytes,
-  type Hasher,
-  LedgerError,
-  limits,
-} from "@authledger/types";
+import { ByteWriter, type Consistency, type Hasher, LedgerError } from "@authledger/types";
+import { AnswerProofs, type ProvableAnswer, type Questions } from "./answer-proofs.js";
 import {
   ANSWER_BYTES_MAX,
   type AnswerSize,
@@ -44,22 +37,12 @@ import {
   ROW_BYTES,
   rowBytes,
 } from "./answer-size.js";
+import { decodeListPosition, encodeListPosition } from "./list-position.js";
 import type { Seen } from "./listings.js";
-import type {
-  AnswerPoint,
-  AnswerProof,
-  CheckMemo,
-  EngineReply,
-  EngineRequest,
-  ProveOptions,
-} from "./port.js";
-import type { SignedHead, Signer } from "./signer.js";
+import { momentAt, momentOf, newestAsOf, type PastMoment } from "./past-moment.js";
+import type { AnswerPoint, CheckMemo, EngineReply, EngineRequest, ProveOptions } from "./port.js";
+import type { Signer } from "./signer.js";
 import { requireOwnToken } from "./vault-lookup.js";
-
-const EMPTY = new Uint8Array(0);
-/** Proven answers that wait for their signature, together: clients choose how many ask at once. */
-const HELD_BYTES_MAX = 8 * limits.MESSAGE_BYTES_MAX;
-const HELD_RETRY_MS = 100;
 
 export interface ReadDeps {
   readonly state: GroupState;
@@ -68,98 +51,104 @@ export interface ReadDeps {
   readonly hasher: Hasher;
 }
 
-interface Questions {
-  readonly gets?: readonly LedgerKey[];
-  readonly lists?: readonly ListQuery[];
-  readonly from?: Uint8Array | undefined;
-  readonly to?: Uint8Array | undefined;
-}
-
-/** An answer as of a time, and what its proof has to show. */
-interface ProvableAnswer<R> {
-  readonly reply: R;
-  readonly questions: () => Questions;
-  readonly size: AnswerSize;
-}
-
 export class Reads {
   readonly #deps: ReadDeps;
   /** Keys are encoded here. */
   readonly #key = new ByteWriter(1024);
-  #heldBytes = 0;
+  readonly #proofs: AnswerProofs;
 
   constructor(deps: ReadDeps) {
     this.#deps = deps;
+    const { signer, hasher } = deps;
+    this.#proofs = new AnswerProofs({ signer, hasher, open: (vault) => this.#open(vault) });
   }
 
   async readEntities(
     request: EngineRequest<"read_entities">,
   ): Promise<EngineReply<"read_entities">> {
     const vault = this.#vault(request.vault, request.consistency);
+    const moment = momentOf(vault, request.consistency);
     const readAt = (timeMs: number): ProvableAnswer<EngineReply<"read_entities">> => {
       let bytes = 0;
       const entities = request.keys.map((key, i) => {
-        const entity = readEntity(vault, key, timeMs);
+        const entity = readEntity(moment?.state ?? vault, key, timeMs);
         if (entity !== undefined) bytes += key.length + entity.value.length + ROW_BYTES;
         if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge("keys", { keysThatFit: i });
         return entity;
       });
-      const reply = { entities, at: this.#point(vault) };
+      const reply = { entities, at: this.#point(moment?.state ?? vault) };
       const questions = (): Questions => ({ gets: request.keys.map(entityKey) });
       return { reply, questions, size: { bytes, field: "keys" } };
     };
-    if (request.prove === undefined) return readAt(this.#timeMs(vault)).reply;
-    return this.#proven(vault, request.prove, readAt);
+    return this.#answer(vault, moment, request.prove, readAt);
   }
 
   check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
     const vault = this.#vault(request.vault, request.consistency);
+    const moment = momentOf(vault, request.consistency);
+    const state = moment?.state ?? vault;
     const leaves = this.#leavesOf(vault, request);
     const allowedAt = (timeMs: number): EngineReply<"check"> => ({
-      allowed: leaves.map(({ key, path }) => vault.hasLive(key, path, timeMs)),
-      at: this.#point(vault),
+      allowed: leaves.map(({ key, path }) => state.hasLive(key, path, timeMs)),
+      at: this.#point(state),
     });
-    if (request.prove === undefined) return allowedAt(this.#timeMs(vault));
-    return this.#proven(vault, request.prove, (timeMs) => ({
+    if (request.prove === undefined) return allowedAt(moment?.timeMs ?? this.#timeMs(vault));
+    return this.#answer(vault, moment, request.prove, (timeMs) => ({
       reply: allowedAt(timeMs),
       questions: () => ({ gets: request.tuples.map(tupleKey) }),
       size: { bytes: leaves.length, field: "tuples" },
     }));
   }
 
+  /** A page after the first one is of the height and the time of the first one: a list is one state. */
   async listTuples(request: EngineRequest<"list_tuples">): Promise<EngineReply<"list_tuples">> {
     const vault = this.#vault(request.vault, request.consistency);
-    const { resource, relation, subject, limit, after: from, prove } = request;
+    const position = request.after && decodeListPosition(request.after);
+    const moment = position ? momentAt(vault, position) : momentOf(vault, request.consistency);
+    const { resource, relation, subject, limit } = request;
     const filter = { resource, relation, subject };
     const listAt = (timeMs: number): ProvableAnswer<EngineReply<"list_tuples">> => {
-      const page = { limit, from, timeMs };
-      const { tuples, next } = listTuples(vault, filter, page);
+      const state = moment?.state ?? vault;
+      const from = position?.path;
+      const { tuples, next: to } = listTuples(state, filter, { limit, from, timeMs });
       const found = tuples.map(({ tuple }) => tuple);
+      const next = to && encodeListPosition({ height: state.height, timeMs, path: to });
       return {
-        reply: { tuples, at: this.#point(vault), ...(next && { next }) },
-        questions: () => ({ ...listQuestions(request, found), from, to: next }),
+        reply: { tuples, at: this.#point(state), ...(next && { next }) },
+        questions: () => ({ ...listQuestions(request, found), from, to }),
         size: { bytes: tuples.reduce((sum, row) => sum + rowBytes(row), 0), field: "page_size" },
       };
     };
-    if (prove === undefined) return listAt(this.#timeMs(vault)).reply;
-    return this.#proven(vault, prove, listAt);
+    return this.#answer(vault, moment, request.prove, listAt);
   }
 
+  /** The newest block as of a height is the block of that height; headers are kept for ever. */
   getTip(request: EngineRequest<"get_tip">): EngineReply<"get_tip"> {
-    const vault = this.#vault(request.vault, request.consistency);
-    const { bytes, blockHash: hash } = vault.tip;
-    return { header: bytes, blockHash: hash, at: this.#point(vault) };
+    const { consistency } = request;
+    const vault = this.#vault(request.vault, consistency);
+    const at = this.#point(vault);
+    if (consistency.kind !== "at_height") {
+      const { bytes, blockHash: hash } = vault.tip;
+      return { header: bytes, blockHash: hash, at };
+    }
+    const { height } = consistency;
+    const header = vault.header(height);
+    if (header === undefined) throw vault.notReached(height);
+    return {
+      header,
+      blockHash: blockHash(this.#deps.hasher, header),
+      at: { ...at, height },
+    };
   }
 
   async getBlock(request: EngineRequest<"get_block">): Promise<EngineReply<"get_block">> {
     const vault = this.#vault(request.vault, request.consistency);
     const { height } = request;
-    const header = vault.header(height);
+    const newest = newestAsOf(vault, request.consistency);
+    const header = height > newest ? undefined : vault.header(height);
     if (header === undefined) {
-      const message = `there is no block ${height}; the newest is ${vault.size - 1}`;
-      throw new LedgerError("BLOCK_NOT_FOUND", message, {
-        details: { height, newest: vault.size - 1 },
-      });
+      const message = `there is no block ${height}; the newest is ${newest}`;
+      throw new LedgerError("BLOCK_NOT_FOUND", message, { details: { height, newest } });
     }
     const count = new DataView(header.buffer, header.byteOffset).getUint32(72);
     const transactions = request.transactions
@@ -174,18 +163,17 @@ export class Reads {
     if (request.prove === undefined) return reply;
     const bytes = transactions.reduce((sum, transaction) => sum + transaction.length, 0);
     const size: AnswerSize = { bytes, field: "transactions" };
-    this.#requireRoom();
-    const parts = this.#proofParts(vault, request.prove, { height, header }, EMPTY, size);
-    const { note } = await this.#holding(parts.bytes, this.#deps.signer.head(vault));
-    return { ...reply, proof: { ...parts.proof, checkpoint: note } };
+    const proof = await this.#proofs.header(vault, request.prove, { height, header }, size);
+    return { ...reply, proof };
   }
 
   async getCheckpoint(
     request: EngineRequest<"get_checkpoint">,
   ): Promise<EngineReply<"get_checkpoint">> {
     const vault = this.#vault(request.vault, request.consistency);
+    if (request.consistency.kind === "at_height") throw noOldCheckpoints();
     const at = this.#point(vault);
-    const consistency = this.#consistency(vault, request.trustedSize);
+    const consistency = this.#proofs.consistency(vault, request.trustedSize);
     const { note } = await this.#deps.signer.head(vault);
     return { checkpoint: note, consistencyProof: consistency, at };
   }
@@ -206,7 +194,9 @@ export class Reads {
   /** What a plain read of a vault sees, for the reads of other modules. */
   see(id: number, consistency: Consistency): Seen {
     const vault = this.#vault(id, consistency);
-    return { view: vault, timeMs: this.#timeMs(vault), at: this.#point(vault) };
+    const moment = momentOf(vault, consistency);
+    const view = moment?.state ?? vault;
+    return { view, timeMs: moment?.timeMs ?? this.#timeMs(vault), at: this.#point(view) };
   }
 
   #open(id: number): OpenVault {
@@ -217,7 +207,6 @@ export class Reads {
 
   #vault(id: number, consistency: Consistency): OpenVault {
     const vault = this.#open(id);
-    if (consistency.kind === "at_height") throw notTheNewest(vault, consistency.height);
     if (consistency.kind !== "at_least") return vault;
     const { point } = consistency;
     if (point.vault !== id) {
@@ -253,123 +242,30 @@ export class Reads {
     return Math.max(vault.tip.header.timestampMs, this.#deps.clock.nowMs());
   }
 
-  #point(vault: OpenVault): AnswerPoint {
-    return { height: vault.size - 1, index: this.#deps.state.applied.index };
-  }
-
-  /**
-   * A proven answer. The time of the signature is known before it is made, so answer and proof are of one moment and of
-   * the time that the verifier will judge by (INV-READ-1).
-   */
-  async #proven<R extends object>(
+  /** The answer about a moment, or about now; proven where that is asked for. */
+  async #answer<R extends object>(
     vault: OpenVault,
-    prove: ProveOptions,
+    moment: PastMoment | undefined,
+    prove: ProveOptions | undefined,
     answerAt: (timeMs: number) => ProvableAnswer<R>,
-  ): Promise<R & { readonly proof: AnswerProof }> {
-    this.#requireRoom();
-    const head = this.#deps.signer.request(vault);
-    const made = this.#answerWithProof(vault, prove, answerAt(signedTimeMs(vault, head.timeMs)));
-    const signed = await this.#holding(made.bytes, head.signed);
-    if (signedTimeMs(vault, signed.timeMs) === signedTimeMs(vault, head.timeMs)) {
-      return { ...made.reply, proof: { ...made.proof, checkpoint: signed.note } };
+  ): Promise<R> {
+    if (moment !== undefined) {
+      const answer = answerAt(moment.timeMs);
+      return prove ? this.#proofs.past(vault, moment, prove, answer) : answer.reply;
     }
-    // The disk is full and the signature an older one of the same head: the answer is given as of its time.
-    const now = this.#open(vault.id);
-    if (now.size !== signed.size) throw movedOnFullDisk();
-    const { reply, proof } = this.#answerWithProof(
-      now,
-      prove,
-      answerAt(signedTimeMs(now, signed.timeMs)),
-    );
-    return { ...reply, proof: { ...proof, checkpoint: signed.note } };
+    if (prove === undefined) return answerAt(this.#timeMs(vault)).reply;
+    return this.#proofs.current(vault, prove, answerAt);
   }
 
-  #answerWithProof<R extends object>(
-    vault: OpenVault,
-    prove: ProveOptions,
-    { reply, questions, size }: ProvableAnswer<R>,
-  ): { reply: R; proof: Omit<AnswerProof, "checkpoint">; bytes: number } {
-    const { header, bytes } = vault.tip;
-    const isKnown =
-      prove.configHash.length === 0 || equalBytes(prove.configHash, header.configHash);
-    const { gets = [], lists = [], from, to } = questions();
-    const config = isKnown ? [] : [{ kind: Kind.ledgerRecord, partition: "ledger" }];
-    const asked = { gets, lists: [...lists.map((list) => ({ ...list, from, to })), ...config] };
-    // A proof of no bucket is none: who asks nothing gets the history alone.
-    const isAsked = asked.gets.length + asked.lists.length > 0;
-    const stateProof = isAsked ? encodeStateProof(vault.trie, vault.paths, asked) : EMPTY;
-    const block = { height: header.height, header: bytes };
-    const parts = this.#proofParts(vault, prove, block, stateProof, size, { from, to });
-    return { reply, ...parts };
-  }
-
-  /** Everything but the checkpoint, and how many bytes it holds. */
-  #proofParts(
-    vault: OpenVault,
-    prove: ProveOptions,
-    { height, header }: { readonly height: number; readonly header: Uint8Array },
-    stateProof: Uint8Array,
-    size: AnswerSize,
-    page: Pick<Questions, "from" | "to"> = {},
-  ): { readonly proof: Omit<AnswerProof, "checkpoint">; readonly bytes: number } {
-    const { hasher } = this.#deps;
-    const bytes = size.bytes + stateProof.length;
-    if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge(size.field, { actual: bytes });
-    const proof = {
-      stateProof,
-      header,
-      historyProof: inclusionProof(hasher, vault.historyNode, height, vault.size),
-      consistencyProof: this.#consistency(vault, prove.trustedSize),
-      pageFrom: page.from ?? EMPTY,
-      pageTo: page.to ?? EMPTY,
-    };
-    return { proof, bytes };
-  }
-
-  /** @throws LedgerError OVERLOADED while too much waits for signatures */
-  #requireRoom(): void {
-    if (this.#heldBytes <= HELD_BYTES_MAX) return;
-    const message = `proven answers of ${this.#heldBytes} bytes wait for their signature`;
-    throw new LedgerError("OVERLOADED", message, { retryAfterMs: HELD_RETRY_MS });
-  }
-
-  /** Waits for a signature beside an answer of so many bytes, which memory holds until it is there. */
-  async #holding(bytes: number, signed: Promise<SignedHead>): Promise<SignedHead> {
-    this.#heldBytes += bytes;
-    try {
-      return await signed;
-    } finally {
-      this.#heldBytes -= bytes;
-    }
-  }
-
-  /** From a client's head to ours; the other way round when it has seen more than this node. */
-  #consistency(vault: OpenVault, trustedSize: number): Uint8Array[] {
-    if (trustedSize === 0 || trustedSize > vault.size) return [];
-    return consistencyProof(this.#deps.hasher, vault.historyNode, trustedSize, vault.size);
+  #point({ height }: StateView): AnswerPoint {
+    return { height, index: this.#deps.state.applied.index };
   }
 }
 
-/** T of a proven answer (commitment.md, "Expiry"): the later of the block's time and the signature's, in whole seconds. */
-function signedTimeMs(vault: OpenVault, signedMs: number): number {
-  return Math.max(vault.tip.header.timestampMs, Math.floor(signedMs / 1000) * 1000);
-}
-
-function movedOnFullDisk(): LedgerError {
-  const message = "the disk is full, and the vault has moved since its newest signed head";
-  return new LedgerError("DISK_FULL", message);
-}
-
-/** States of older blocks are not kept. */
-function notTheNewest(vault: OpenVault, height: number): LedgerError {
-  const newest = vault.size - 1;
-  const details = { height, newest };
-  if (height <= newest) {
-    const message = `the state of block ${height} is not kept, only that of the newest`;
-    return new LedgerError("HEIGHT_UNAVAILABLE", message, { details });
-  }
-  const message = `there is no block ${height} yet; the newest is ${newest}`;
-  return new LedgerError("HEIGHT_NOT_REACHED", message, { details });
+/** A checkpoint is a signature over the newest head; older ones are not kept. */
+function noOldCheckpoints(): LedgerError {
+  const message = "a checkpoint is of the newest head; ask for a consistency proof between sizes";
+  return new LedgerError("INVALID_ARGUMENT", message, { details: { field: "consistency" } });
 }
 
 /** One tuple is a get; a list is the subtree of its resource or subject, with the twins of hits by subject. */

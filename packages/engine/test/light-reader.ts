@@ -9,6 +9,7 @@ import {
   tupleKey,
   type VerifiedAnswer,
   verifyAnswer,
+  type Wanted,
 } from "@authledger/proof";
 import type { Tuple } from "@authledger/types";
 import type { AnswerProof, Engine } from "../src/index.js";
@@ -36,7 +37,7 @@ export class LightReader {
   }
 
   /** Verifies an answer about the newest height and keeps the trust. */
-  verify(proof: AnswerProof, nowMs: number, want: "current" | "any" = "current"): VerifiedAnswer {
+  verify(proof: AnswerProof, nowMs: number, want: Wanted = "current"): VerifiedAnswer {
     const wanted = { want, nowMs, maxAgeS: 10, maxSkewS: 2 };
     const verified = verifyAnswer(this.trust, proof, wanted, clientDeps);
     this.trust = verified.trust;
@@ -44,8 +45,13 @@ export class LightReader {
   }
 
   /** Verifies an answer and asks it all the questions that it was made for. */
-  ask(proof: AnswerProof, queries: readonly StateQuery[], nowMs: number): StateAnswer[] {
-    const { state, timeMs } = this.verify(proof, nowMs);
+  ask(
+    proof: AnswerProof,
+    queries: readonly StateQuery[],
+    nowMs: number,
+    want: Wanted = "current",
+  ): StateAnswer[] {
+    const { state, timeMs } = this.verify(proof, nowMs, want);
     return queries.map((query) => askState(state!, query, timeMs));
   }
 

@@ -26,6 +26,7 @@ export {
   type VerifiedCheckpoint,
   verifyAnswer,
   verifyCheckpoint,
+  type Wanted,
 } from "./light-client.js";
 export { CompactRange, type CompletedNode } from "./log/compact-range.js";
 export {

@@ -141,6 +141,12 @@ export function verifyCheckpoint(
 }
 
 /**
+ * What an answer must be about: the newest block, under a fresh signature; any block; or this block, which makes it
+ * historical also when it is the newest.
+ */
+export type Wanted = "current" | "any" | { readonly height: bigint };
+
+/**
  * Judges an answer by all rules.
  * @throws LedgerError PROOF_INVALID with its reason; PROOF_STALE (reasons "stale" and "not-current");
  *   EQUIVOCATION with both notes as evidence. The trust that was given is then still the one to keep.
@@ -148,7 +154,7 @@ export function verifyCheckpoint(
 export function verifyAnswer(
   trust: TrustState,
   answer: ProvenAnswer,
-  wanted: { readonly want: "current" | "any"; readonly nowMs: number } & FreshnessRules,
+  wanted: { readonly want: Wanted; readonly nowMs: number } & FreshnessRules,
   deps: LightClientDeps,
 ): VerifiedAnswer {
   const checkpoint = verifyCheckpoint(answer.checkpoint, trust.origin, trust.policy, deps);
@@ -160,7 +166,11 @@ export function verifyAnswer(
     if (!isTip) throw notCurrent(header, trust.head, checkpoint);
     if (quorumTime === undefined) throw stale(checkpoint, wanted);
   }
-  const isCurrent = isTip && quorumTime !== undefined;
+  const asked = typeof wanted.want === "object" ? wanted.want.height : undefined;
+  if (asked !== undefined && asked !== BigInt(header.height)) {
+    throw reject("height", `the answer is about height ${header.height}, not about ${asked}`);
+  }
+  const isCurrent = isTip && quorumTime !== undefined && asked === undefined;
   const headerTime = BigInt(header.timestampMs);
   const quorumMs = 1000n * (quorumTime ?? 0n);
   const state = verifyState(trust, header, answer.stateProof, deps);

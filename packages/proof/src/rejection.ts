@@ -36,6 +36,7 @@ export type RejectReason =
   | "signature"
   | "quorum"
   | "not-current"
+  | "height"
   | "vault-ref"
   | "config"
   | "inclusion"

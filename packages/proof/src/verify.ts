@@ -23,6 +23,7 @@ import {
   verifyAnswer,
   verifyCheckpoint,
   verifyHeader,
+  type Wanted,
 } from "./light-client.js";
 import { decodeTransactionProof, parseReceipt, verifyTransactionProof } from "./receipt.js";
 import { reject } from "./rejection.js";
@@ -115,7 +116,7 @@ export function verifyQuery(
   trust: TrustState,
   sent: ProvenAnswer,
   query: StateQuery,
-  wanted: { readonly want: "current" | "any"; readonly nowMs: number } & FreshnessRules,
+  wanted: { readonly want: Wanted; readonly nowMs: number } & FreshnessRules,
   deps: LightClientDeps,
 ): AnsweredQuery {
   const verified = verifyAnswer(trust, sent, wanted, deps);

@@ -16,7 +16,7 @@ import {
   MemoryRoots,
   type VerifyOptions,
 } from "../src/index.js";
-import { type FakeHandlers, fakeLedger, NONE } from "./support/fake-ledger.js";
+import { type FakeHandlers, fakeLedger, NONE, refusal } from "./support/fake-ledger.js";
 
 const tenant = { organization: 7n, vault: 9n };
 const BUDGET = "document:budget";
@@ -500,20 +500,61 @@ describe("a verified list", () => {
     }
   });
 
-  it("that changes between two pages is begun again by collect, and says so to an iterator", async () => {
+  it("is of the height and the time of its first page, whatever is written meanwhile", async () => {
+    const vault = vaultWith(...all);
+    now(vault);
+    const { size } = vault;
+    const first = honest(vault, { pageSize: 3, size });
+    const client = await clientOf(
+      {
+        ...first,
+        read: {
+          ...first.read,
+          listRelationships: (request, call) => {
+            if (request.pageToken.length > 0) vault.seal([create(viewer("new"))]);
+            return first.read!.listRelationships!(request, call);
+          },
+        },
+      },
+      { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
+    );
+    expect(await client.list({ resource: BUDGET }).collect()).toHaveLength(all.length);
+  });
+
+  it("whose next page is of another height is refused", async () => {
     const vault = vaultWith(...all);
     now(vault);
     const server = honest(vault, { pageSize: 3 });
-    let changes = 2;
-    let number = 0;
     const client = await clientOf(
       {
         ...server,
         read: {
           ...server.read,
           listRelationships: (request, call) => {
-            if (request.pageToken.length > 0 && changes-- > 0) {
-              vault.seal([create(viewer(`new-${number++}`))]);
+            if (request.pageToken.length > 0) vault.seal([create(viewer("new"))]);
+            return server.read!.listRelationships!(request, call);
+          },
+        },
+      },
+      { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
+    );
+    const error = await rejectedBy(client.list({ resource: BUDGET }).collect());
+    expect(reasonOf(error)).toEqual(["PROOF_INVALID", "height"]);
+  });
+
+  it("whose height is removed between two pages is begun again by collect, and says so to an iterator", async () => {
+    const vault = vaultWith(...all);
+    now(vault);
+    const server = honest(vault, { pageSize: 3 });
+    let removals = 2;
+    const client = await clientOf(
+      {
+        ...server,
+        read: {
+          ...server.read,
+          listRelationships: (request, call) => {
+            if (request.pageToken.length > 0 && removals-- > 0) {
+              throw refusal("HEIGHT_UNAVAILABLE", "gone");
             }
             return server.read!.listRelationships!(request, call);
           },
@@ -521,16 +562,15 @@ describe("a verified list", () => {
       },
       { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
     );
-    const rows = await client.list({ resource: BUDGET }).collect();
-    expect(rows).toHaveLength(7);
-    changes = 1;
+    expect(await client.list({ resource: BUDGET }).collect()).toHaveLength(all.length);
+    removals = 1;
     const run = async (): Promise<void> => {
       for await (const _ of client.list({ resource: BUDGET }));
     };
-    expect(reasonOf(await rejectedBy(run()))).toEqual(["PROOF_STALE", "list-moved"]);
-    changes = Number.POSITIVE_INFINITY;
+    expect((await rejectedBy(run())).code).toBe("HEIGHT_UNAVAILABLE");
+    removals = Number.POSITIVE_INFINITY;
     const endless = await rejectedBy(client.list({ resource: BUDGET }).collect());
-    expect(reasonOf(endless)).toEqual(["PROOF_STALE", "list-moved"]);
+    expect(endless.code).toBe("HEIGHT_UNAVAILABLE");
   });
 
   it("without a resource or a subject cannot be had", async () => {

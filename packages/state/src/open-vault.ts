@@ -164,13 +164,17 @@ export class OpenVault implements StateView {
     return new VaultAt(this, this.#tables, this.#hasher, this.header(height - 1)!);
   }
 
+  /** The error of who asks for a height that is still to come. */
+  notReached(height: number): LedgerError {
+    const { height: newest } = this;
+    const message = `there is no block ${height} yet; the newest is ${newest}`;
+    return new LedgerError("HEIGHT_NOT_REACHED", message, { details: { height, newest } });
+  }
+
   /** @throws LedgerError HEIGHT_NOT_REACHED, HEIGHT_UNAVAILABLE unless the block is kept */
   requireKept(height: number): void {
     const { height: newest, oldest } = this;
-    if (height > newest) {
-      const message = `there is no block ${height} yet; the newest is ${newest}`;
-      throw new LedgerError("HEIGHT_NOT_REACHED", message, { details: { height, newest } });
-    }
+    if (height > newest) throw this.notReached(height);
     if (height >= oldest) return;
     const message = `block ${height} is not kept any more: heights ${oldest} to ${newest} can be read`;
     throw new LedgerError("HEIGHT_UNAVAILABLE", message, { details: { height, oldest, newest } });

@@ -227,7 +227,15 @@ describe("a proven read", () => {
     do {
       const page = { ...ask, resource: "doc:1", prove: reader.prove, ...(after && { after }) };
       const { tuples, proof, next } = await engine.call("list_tuples", page);
-      const list = { kind: Kind.tupleByResource, partition: "doc:1", from: after, to: next };
+      // What a page covers is said by paths; what a list goes on with is the engine's own.
+      const [from, to] = [proof!.pageFrom, proof!.pageTo].map((path) =>
+        path.length === 0 ? undefined : path,
+      );
+      expect([from === undefined, to === undefined]).toEqual([
+        after === undefined,
+        next === undefined,
+      ]);
+      const list = { kind: Kind.tupleByResource, partition: "doc:1", from, to };
       const [proven] = reader.ask(proof!, [{ kind: "list", list }], time.wallMs);
       expect(proven).toMatchObject({ kind: "list", records: { length: tuples.length } });
       found.push(...tuples.map(({ tuple }) => tuple.subject));

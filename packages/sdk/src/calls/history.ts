@@ -5,7 +5,7 @@ import { consistencyMessage, tokenOf } from "../consistency.js";
 import type { CallOptions } from "../options.js";
 import type { Session } from "../session.js";
 import { checkTransactions, hashOfHeader } from "../verify/proven-values.js";
-import { plain } from "./convert.js";
+import { malformed, plain } from "./convert.js";
 import { Proving } from "./proving.js";
 import type { Block, Checkpoint, ReadOptions, Tip } from "./values.js";
 
@@ -28,6 +28,7 @@ export async function getTip(session: Session, options: ReadOptions): Promise<Ti
   const consistency = consistencyMessage(options.consistency);
   const request = { ...session.vault(), consistency };
   const { height, header, blockHash, token } = await session.call(GET_TIP, request, options);
+  requireAsked(height, options);
   const tip = { height, header: plain(header), blockHash: plain(blockHash), token: tokenOf(token) };
   if (session.verifier() === undefined) return tip;
   const block = await getBlock(session, height, options);
@@ -40,6 +41,12 @@ export async function getTip(session: Session, options: ReadOptions): Promise<Ti
     blockHash: block.blockHash,
     ...(block.verified && { verified: block.verified }),
   };
+}
+
+/** The newest block as of a height is the block of that height. */
+function requireAsked(height: bigint, { consistency }: ReadOptions): void {
+  if (consistency?.kind !== "at_height" || consistency.height === height) return;
+  throw malformed(`the tip as of height ${consistency.height} is said to be ${height}`);
 }
 
 export async function getBlock(

@@ -1,5 +1,5 @@
 /** The frame of a read that may be proven: what to ask for, and what to make of what came. */
-import type { ProvenAnswer, TrustState, VerifiedAnswer } from "@authledger/proof";
+import type { ProvenAnswer, TrustState, VerifiedAnswer, Wanted } from "@authledger/proof";
 import type { common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import { consistencyMessage, tokenOf } from "../consistency.js";
@@ -30,7 +30,7 @@ export class Proving {
   readonly prove: common.Prove | undefined;
   readonly #verifier: VaultVerifier | undefined;
   readonly #trust: TrustState | undefined;
-  readonly #want: "current" | "any";
+  readonly #want: Wanted;
 
   private constructor(
     options: ReadOptions,
@@ -40,8 +40,7 @@ export class Proving {
     this.consistency = consistencyMessage(options.consistency);
     this.#verifier = verifier;
     this.#trust = trust;
-    const kind = options.consistency?.kind ?? "linearizable";
-    this.#want = kind === "linearizable" ? "current" : "any";
+    this.#want = wantedBy(options.consistency);
     this.prove = proveMessage(options, trust);
   }
 
@@ -55,12 +54,17 @@ export class Proving {
     return this.#judge(response, this.#want);
   }
 
+  /** About exactly this height, and so historical. @throws as VaultVerifier.verify */
+  judgeAt(response: ProvenResponse, height: bigint): Promise<Judged> {
+    return this.#judge(response, { height });
+  }
+
   /** About a height that the caller named. @throws as VaultVerifier.verify */
   judgeHistory(response: ProvenResponse): Promise<Judged> {
     return this.#judge(response, "any");
   }
 
-  async #judge(response: ProvenResponse, want: "current" | "any"): Promise<Judged> {
+  async #judge(response: ProvenResponse, want: Wanted): Promise<Judged> {
     const proof = response.proof && proofOf(response.proof);
     const token = tokenOf(response.token);
     const claimed = response.height ?? 0n;
@@ -73,6 +77,17 @@ export class Proving {
     const described = describeVerified(verified);
     const { height } = described;
     return { answer: { height, token, ...(proof && { proof }), verified: described }, verified };
+  }
+}
+
+function wantedBy(consistency: ReadOptions["consistency"]): Wanted {
+  switch (consistency?.kind ?? "linearizable") {
+    case "linearizable":
+      return "current";
+    case "at_height":
+      return { height: (consistency as { readonly height: bigint }).height };
+    default:
+      return "any";
   }
 }
 

@@ -2,16 +2,17 @@
  * Lists of relationships: an async iterable that fetches page after page, only as fast as it is read.
  *
  *   INV-SDK-5  A verified list ends without an error only when its pages meet, cover the whole list and are
- *              of one state.
+ *              of one state, judged by one time: those of its first page.
  */
 import { read } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
 import { atLeast } from "../consistency.js";
 import { pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
 import { checkProvable, PageChain, provenPage } from "../verify/proven-values.js";
 import { malformed, relationshipOf } from "./convert.js";
 import { Proving } from "./proving.js";
-import { RowList } from "./row-list.js";
+import { LIST_GONE, RowList } from "./row-list.js";
 import type { ReadOptions, Relationship, RelationshipFilter, RelationshipPage } from "./values.js";
 
 const { listRelationships: LIST } = read.ReadServiceService;
@@ -45,16 +46,24 @@ export class RelationshipList extends RowList<Relationship, RelationshipPage> {
       }
       yield page;
       pageToken = next;
-      // Another replica may answer the next page, but not with an older state.
-      if (options.consistency?.kind !== "any") {
-        options = { ...options, consistency: atLeast(page.token) };
-      }
+      // Another replica may answer the next page: one that has the height of this one.
+      options = { ...options, consistency: atLeast(page.token) };
     } while (pageToken.length > 0);
   }
 
   protected override rowsOf({ relationships }: RelationshipPage): readonly Relationship[] {
     return relationships;
   }
+
+  /** A list whose height is gone can be begun again, unless the caller named the height. */
+  readonly #isGone = (error: unknown): never => {
+    const isNamed = this.#options.consistency?.kind === "at_height";
+    if (!(error instanceof LedgerError) || error.code !== "HEIGHT_UNAVAILABLE" || isNamed) {
+      throw error;
+    }
+    const details = { ...error.details, reason: LIST_GONE };
+    throw new LedgerError(error.code, error.message, { details, cause: error });
+  };
 
   async #page(
     pageToken: Uint8Array,
@@ -74,9 +83,13 @@ export class RelationshipList extends RowList<Relationship, RelationshipPage> {
       consistency,
       prove,
     };
-    const response = await this.#session.call(LIST, request, options);
+    const answered = this.#session.call(LIST, request, options);
+    const response = await (pageToken.length === 0 ? answered : answered.catch(this.#isGone));
     const next = new Uint8Array(response.nextPageToken);
-    const { answer, verified } = await proving.judge(response);
+    const { height } = chain;
+    const { answer, verified } = await (height === undefined
+      ? proving.judge(response)
+      : proving.judgeAt(response, height));
     if (verified === undefined) {
       const relationships = response.relationships.map(relationshipOf);
       return { page: { ...answer, relationships }, next };
@@ -85,7 +98,8 @@ export class RelationshipList extends RowList<Relationship, RelationshipPage> {
       from: answer.proof?.pageFrom ?? new Uint8Array(0),
       to: answer.proof?.pageTo ?? new Uint8Array(0),
     };
-    chain.add(verified, bounds, next.length === 0);
-    return { page: { ...answer, relationships: provenPage(verified, filter, bounds) }, next };
+    const timeMs = chain.add(verified, bounds, next.length === 0);
+    const relationships = provenPage({ ...verified, timeMs }, filter, bounds);
+    return { page: { ...answer, relationships }, next };
   }
 }

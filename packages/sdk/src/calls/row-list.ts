@@ -1,8 +1,10 @@
 /** What all lists have in common: they are fetched page by page, only as fast as they are read, and end when left. */
 import { LedgerError } from "@authledger/types";
 
-/** How often `collect` begins a verified list again that changed while it was read. */
+/** How often `collect` begins a list again whose height was removed while it was read. */
 const RESTARTS_MAX = 5;
+/** Reason of the HEIGHT_UNAVAILABLE of a later page: the list can be begun again at a newer height. */
+export const LIST_GONE = "list-gone";
 /** Rows that `collect` gathers by default. */
 const COLLECT_ROWS_MAX = 1_000_000;
 
@@ -18,7 +20,7 @@ export abstract class RowList<Row, Page> implements AsyncIterable<Row> {
 
   /**
    * Row by row, from the start each time.
-   * @throws LedgerError PROOF_STALE with reason "list-moved" when a verified list changed between two pages
+   * @throws LedgerError HEIGHT_UNAVAILABLE with reason "list-gone" when retention removed the list's height between two pages
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Row, void, undefined> {
     for await (const page of this.pages()) yield* this.rowsOf(page);
@@ -46,7 +48,7 @@ export abstract class RowList<Row, Page> implements AsyncIterable<Row> {
   }
 
   /**
-   * The whole list; a verified one is begun again when the vault changed meanwhile.
+   * The whole list; begun again when the vault's retention removed its height meanwhile.
    * @throws LedgerError LIMIT_EXCEEDED when there are more than `rowsMax` rows (1,000,000)
    */
   async collect(rowsMax: number = COLLECT_ROWS_MAX): Promise<readonly Row[]> {
@@ -68,8 +70,8 @@ export abstract class RowList<Row, Page> implements AsyncIterable<Row> {
       try {
         return await run();
       } catch (error) {
-        const isMoved = error instanceof LedgerError && error.details["reason"] === "list-moved";
-        if (!isMoved || restarts === RESTARTS_MAX) throw error;
+        const isGone = error instanceof LedgerError && error.details["reason"] === LIST_GONE;
+        if (!isGone || restarts === RESTARTS_MAX) throw error;
       }
     }
   }

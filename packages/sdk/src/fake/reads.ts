@@ -23,7 +23,12 @@ import { nodeCrypto } from "../verify/node-crypto.js";
 import type { Questions } from "./commitment.js";
 import { checkCount, numberOf, pageSizeOf, tupleOf } from "./requests.js";
 import type { FakeState } from "./state.js";
-import { decodePageToken, encodePageToken } from "./tokens.js";
+import {
+  decodeListPosition,
+  decodePageToken,
+  encodeListPosition,
+  encodePageToken,
+} from "./tokens.js";
 import type { Found } from "./vault.js";
 import { entityMessage, View } from "./view.js";
 
@@ -73,11 +78,13 @@ export class FakeReads {
   listRelationships(request: read.ListRelationshipsRequest): read.ListRelationshipsResponse {
     const { resource, relation, subject, prove } = request;
     checkFilter(request);
-    const view = this.#view(request);
     const limit = pageSizeOf(request.pageSize);
     const { organization, vault } = request;
     const query = `${organization}/${vault}/${JSON.stringify([resource, relation, subject])}`;
-    const from = decodePageToken(query, request.pageToken);
+    const token = decodePageToken(query, request.pageToken);
+    const position = token && decodeListPosition(token);
+    const view = this.#view(request, position);
+    const from = position?.path;
     const kind =
       resource === undefined && subject !== undefined ? Kind.tupleBySubject : Kind.tupleByResource;
     const isWanted = (key: LedgerKey): boolean =>
@@ -91,7 +98,13 @@ export class FakeReads {
     const bounds = { pageFrom: from, pageTo: next };
     return {
       relationships: page.map(relationshipOf),
-      nextPageToken: next === undefined ? new Uint8Array(0) : encodePageToken(query, next),
+      nextPageToken:
+        next === undefined
+          ? new Uint8Array(0)
+          : encodePageToken(
+              query,
+              encodeListPosition({ height: view.height, timeMs: view.timeMs, path: next }),
+            ),
       ...this.#answered(view, { ...withBounds(questions, from, next), ...bounds }),
     };
   }
@@ -150,8 +163,9 @@ export class FakeReads {
       readonly consistency?: common.Consistency | undefined;
       readonly prove?: common.Prove | undefined;
     },
+    moment?: { readonly height: number; readonly timeMs: number },
   ): View {
-    return new View(this.#state, request);
+    return new View(this.#state, request, moment);
   }
 
   #answered(view: View, questions: Questions): Reply<{ height: bigint; token: Uint8Array }> {

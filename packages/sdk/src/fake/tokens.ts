@@ -36,7 +36,7 @@ export function decodeToken(bytes: Uint8Array): TokenPoint {
 
 /** A position in the list of a query. */
 export function encodePageToken(query: string, position: Uint8Array): Uint8Array {
-  return new ByteWriter(80).u8(PAGE).lp16(query).bytes(position).finish();
+  return new ByteWriter(96).u8(PAGE).lp16(query).bytes(position).finish();
 }
 
 /** Undefined for the empty token of a first page. @throws LedgerError PAGE_TOKEN_INVALID */
@@ -52,4 +52,22 @@ export function decodePageToken(query: string, token: Uint8Array): Uint8Array | 
       cause,
     });
   }
+}
+
+/** Where a list of relationships goes on: all its pages are of one height and one time. */
+export interface ListPosition {
+  readonly height: number;
+  readonly timeMs: number;
+  readonly path: Uint8Array;
+}
+
+export function encodeListPosition({ height, timeMs, path }: ListPosition): Uint8Array {
+  return new ByteWriter(64).u64(height).u64(timeMs).bytes(path).finish();
+}
+
+export function decodeListPosition(bytes: Uint8Array): ListPosition {
+  const input = new ByteReader(bytes, "list position");
+  const height = input.safeU64("height");
+  const timeMs = input.safeU64("time");
+  return { height, timeMs, path: input.bytes(input.remaining, "path").slice() };
 }

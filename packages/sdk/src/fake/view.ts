@@ -26,15 +26,17 @@ export class View {
       readonly consistency?: common.Consistency | undefined;
       readonly prove?: common.Prove | undefined;
     },
+    moment?: { readonly height: number; readonly timeMs: number },
   ) {
     const { organization, vault, consistency, prove } = request;
     this.open = state.vault(request);
     this.#prove = checkedProve(prove);
     this.#nowMs = state.clock.nowMs();
     const newest = this.open.vault.size - 1;
-    this.height = heightOf(consistency, { organization, vault }, newest, state.index);
+    const height = heightOf(consistency, { organization, vault }, newest, state.index);
+    this.height = moment?.height ?? height;
     const isPast = consistency?.requirement?.$case === "atHeight";
-    this.timeMs = this.#time(isPast);
+    this.timeMs = moment?.timeMs ?? this.#time(isPast);
     this.token = encodeToken({ organization, vault, height: this.height, index: state.index });
   }
 

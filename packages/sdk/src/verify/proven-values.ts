@@ -75,22 +75,31 @@ export function provenPage(
 /** Pages of one list, as they come. */
 export class PageChain {
   #end: Uint8Array = new Uint8Array(0);
-  #stateRoot: Uint8Array | undefined;
+  #first:
+    | { readonly height: bigint; readonly stateRoot: Uint8Array; readonly timeMs: bigint }
+    | undefined;
+
+  /** What the whole list is about; undefined before its first page. */
+  get height(): bigint | undefined {
+    return this.#first?.height;
+  }
 
   /**
    * Takes the next page: it begins where the one before ended, and is of the same state.
-   * @throws LedgerError PROOF_INVALID; PROOF_STALE with reason "list-moved" when the vault has changed since
+   * @returns the time that all pages are judged by: that of the first one
+   * @throws LedgerError PROOF_INVALID
    */
-  add(verified: VerifiedAnswer, bounds: PageBounds, isLast: boolean): void {
+  add(verified: VerifiedAnswer, bounds: PageBounds, isLast: boolean): bigint {
+    const { height, timeMs } = verified;
     const { stateRoot } = verified.header;
-    if (this.#stateRoot !== undefined && !equalBytes(this.#stateRoot, stateRoot)) {
-      const message = "the vault changed between two pages of a verified list";
-      throw new LedgerError("PROOF_STALE", message, { details: { reason: "list-moved" } });
+    this.#first ??= { height: BigInt(height), stateRoot, timeMs };
+    if (!equalBytes(this.#first.stateRoot, stateRoot)) {
+      throw refuse("page", "the pages of the list are of different states");
     }
     const isJoined = equalBytes(bounds.from, this.#end) && isLast === (bounds.to.length === 0);
     if (!isJoined) throw refuse("page", "the pages of the list do not meet");
     this.#end = bounds.to;
-    this.#stateRoot = stateRoot;
+    return this.#first.timeMs;
   }
 }
 

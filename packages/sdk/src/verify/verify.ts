@@ -20,6 +20,7 @@ import {
   verifyAnswer,
   verifyCheckpoint,
   verifyConsistency,
+  type Wanted,
 } from "@authledger/proof";
 import { equalBytes, LedgerError } from "@authledger/types";
 import type { VaultName, VerifyOptions } from "../options.js";
@@ -100,11 +101,7 @@ export class VaultVerifier {
    * Verifies an answer to a call that began with this trust, and pins its head.
    * @throws LedgerError PROOF_INVALID, PROOF_STALE; EquivocationError
    */
-  async verify(
-    trust: TrustState,
-    sent: ProvenAnswer,
-    want: "current" | "any",
-  ): Promise<VerifiedAnswer> {
+  async verify(trust: TrustState, sent: ProvenAnswer, want: Wanted): Promise<VerifiedAnswer> {
     const { crypto, nowMs } = this.#deps;
     const size = parseCheckpoint(sent.checkpoint).size;
     const isOlder = size < trust.head.size;

@@ -129,6 +129,10 @@ describe("changes", () => {
     }
     const page = { from: START, end: vault.size, limit: 10 };
     const error = thrownBy(() => listChanges(vault, tables, {}, page));
-    expect([error.code, error.details]).toEqual(["HEIGHT_UNAVAILABLE", { height: 0, oldest: 5 }]);
+    const newest = vault.size - 1;
+    expect([error.code, error.details]).toEqual([
+      "HEIGHT_UNAVAILABLE",
+      { height: 0, oldest: 5, newest },
+    ]);
   });
 });
