@@ -2,7 +2,14 @@
  * Reads of the history: ranges of blocks, and what they changed. All of them are bounded in rows, bytes and work,
  * and say where to go on.
  */
-import { blockHash, decodeHeader } from "@authledger/proof";
+import {
+  blockHash,
+  blockQuestions,
+  CompactRange,
+  decodeHeader,
+  decodeTransaction,
+  encodeStateProof,
+} from "@authledger/proof";
 import { blockTransactions, type GroupState, listChanges, type OpenVault } from "@authledger/state";
 import { type Hasher, LedgerError } from "@authledger/types";
 import type { EngineReply, EngineRequest, StoredBlock } from "./port.js";
@@ -16,6 +23,8 @@ export interface BlockReadDeps {
   readonly state: GroupState;
   readonly hasher: Hasher;
   readonly nowMs: () => number;
+  /** A block with its inclusion in the newest checkpoint. */
+  readonly getBlock: (request: EngineRequest<"get_block">) => Promise<EngineReply<"get_block">>;
 }
 
 export class BlockReads {
@@ -40,6 +49,44 @@ export class BlockReads {
       blocks.push(block);
     }
     return { blocks, next: from + blocks.length, ...this.#position(vault) };
+  }
+
+  compactRange({
+    vault: id,
+    height,
+  }: EngineRequest<"get_compact_range">): EngineReply<"get_compact_range"> {
+    const vault = this.#vault(id);
+    requireHeight(vault, height);
+    return { roots: rangeBefore(this.#deps.hasher, vault, height) };
+  }
+
+  /** A block with what is needed to run it again. @throws LedgerError HEIGHT_UNAVAILABLE */
+  async proof(request: EngineRequest<"get_block_proof">): Promise<EngineReply<"get_block_proof">> {
+    const vault = this.#vault(request.vault);
+    const { height, prove } = request;
+    // Made before anything is waited for: it reads the past without a pin.
+    const before = height === 0 || height >= vault.size ? GENESIS : this.#before(vault, height);
+    const consistency = { kind: "linearizable" } as const;
+    const question = { vault: vault.id, height, consistency, transactions: true };
+    const { header, transactions, at, proof } = await this.#deps.getBlock({
+      ...question,
+      ...(prove && { prove }),
+    });
+    return { header, transactions, at, ...before, ...(proof && { proof }) };
+  }
+
+  #before(vault: OpenVault, height: number): typeof GENESIS {
+    const { state, hasher } = this.#deps;
+    const header = vault.header(height)!;
+    const { transactionCount } = decodeHeader(header);
+    const bodies = blockTransactions(vault, state.tables, height, transactionCount);
+    const then = vault.before(height);
+    const questions = blockQuestions(bodies.map((bytes) => decodeTransaction(bytes)));
+    return {
+      previousHeader: then.headerBytes,
+      witness: encodeStateProof(then.trie, vault.paths, questions),
+      compactRange: rangeBefore(hasher, vault, height - 1),
+    };
   }
 
   /** Changes of blocks from a position on, below the height `end`. */
@@ -77,6 +124,15 @@ export class BlockReads {
       at: { height: vault.size - 1, index },
     };
   }
+}
+
+const GENESIS: Pick<
+  EngineReply<"get_block_proof">,
+  "previousHeader" | "witness" | "compactRange"
+> = { previousHeader: new Uint8Array(0), witness: new Uint8Array(0), compactRange: [] };
+
+function rangeBefore(hasher: Hasher, vault: OpenVault, size: number): readonly Uint8Array[] {
+  return CompactRange.restore(hasher, size, vault.historyNode).roots;
 }
 
 /** The height behind the newest one is where the next block will be. */

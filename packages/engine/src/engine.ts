@@ -144,7 +144,8 @@ export class Engine implements EnginePort {
     this.#listings = new Listings({ state, see });
     this.#exports = new Exports({ state, flusher: this.#flusher, clock, hasher, timers });
     const nowMs = (): number => clock.nowMs();
-    this.#blocks = new BlockReads({ state, hasher, nowMs });
+    const getBlock = this.#reads.getBlock.bind(this.#reads);
+    this.#blocks = new BlockReads({ state, hasher, nowMs, getBlock });
     this.#feed = new BlockFeed(state.applied.index, timers);
     open.feed = this.#feed;
     const { proposer, signer } = { proposer: this.#proposer, signer: this.#signer };
@@ -361,6 +362,8 @@ export class Engine implements EnginePort {
     get_tip: (request) => this.#reads.getTip(request),
     get_block: (request) => this.#reads.getBlock(request),
     get_block_range: (request) => this.#blocks.range(request),
+    get_compact_range: (request) => this.#blocks.compactRange(request),
+    get_block_proof: (request) => this.#blocks.proof(request),
     list_changes: (request) => this.#blocks.changes(request),
     wait_blocks: (request) => this.#feed.wait(request),
     get_checkpoint: (request) => this.#reads.getCheckpoint(request),

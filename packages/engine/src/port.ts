@@ -319,6 +319,27 @@ export interface EngineCalls {
       readonly next: number;
     };
   };
+  /** Roots of the complete subtrees over the headers below a height, largest first. */
+  get_compact_range: {
+    request: { readonly vault: number; readonly height: number };
+    reply: { readonly roots: readonly Uint8Array[] };
+  };
+  /** What runs a block again without a database. */
+  get_block_proof: {
+    request: { readonly vault: number; readonly height: number; readonly prove?: ProveOptions };
+    reply: {
+      readonly header: Uint8Array;
+      /** Empty for genesis. */
+      readonly previousHeader: Uint8Array;
+      readonly transactions: readonly Uint8Array[];
+      /** LSP1 against the state before the block; empty for genesis. */
+      readonly witness: Uint8Array;
+      /** Over the headers before the previous one. */
+      readonly compactRange: readonly Uint8Array[];
+      readonly at: AnswerPoint;
+      readonly proof?: AnswerProof;
+    };
+  };
   /** Changes from a position on, of blocks below `end`; without a position none. */
   list_changes: {
     request: {

@@ -50,7 +50,8 @@ function keysOf(op: CanonicalOp): LedgerKey[] {
 export interface BlockProofInput {
   readonly salt: Uint8Array;
   readonly vaultRef: Uint8Array;
-  readonly height: number;
+  /** Of what the block changes: `versionAt` its height. */
+  readonly version: number;
   readonly timestampMs: number;
   readonly transactions: readonly CanonicalTransaction[];
   /** State root and config_hash before the block. */
@@ -77,7 +78,7 @@ export function executeBlock(hasher: Hasher, input: BlockProofInput): ExecutedBl
   const trie = verifyStateProof(input.witness, input.stateRoot, { hasher, salt, vaultRef });
   const executor = new BlockExecutor(
     { get: (key) => readShown(trie, key) },
-    input.height,
+    input.version,
     input.timestampMs,
   );
   for (const transaction of input.transactions) {

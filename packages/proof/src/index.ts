@@ -14,6 +14,7 @@ export {
   type RecordSource,
 } from "./execute.js";
 export { type BlockHeader, blockHash, decodeHeader, encodeHeader, HEADER_BYTES } from "./header.js";
+export { HistoryFollower, type HistoryPosition } from "./history-follower.js";
 export {
   type FreshnessRules,
   isCurrentRecord,
@@ -161,3 +162,4 @@ export {
   verifyQuery,
   verifyReceipt,
 } from "./verify.js";
+export { type BlockToVerify, verifyBlock } from "./verify-block.js";

@@ -48,7 +48,10 @@ export type RejectReason =
   | "anchor"
   | "value"
   | "twin"
-  | "block";
+  | "block"
+  | "chain"
+  | "transactions"
+  | "leaf-count";
 
 /** PROOF_INVALID with its reason. */
 export function reject(

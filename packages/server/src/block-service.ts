@@ -10,8 +10,8 @@ import {
   encodePosition,
   startOf,
 } from "./convert-change.js";
-import { numberOf, pageSizeOf } from "./convert-request.js";
-import { tokenOf } from "./convert-response.js";
+import { numberOf, pageSizeOf, proveOf } from "./convert-request.js";
+import { proofMessage, tokenOf } from "./convert-response.js";
 import { follow, heartbeatOf } from "./follow.js";
 import type { BlockMethod, ServiceDeps } from "./read-service.js";
 import { type StreamContext, type StreamMethod, watch } from "./streaming.js";
@@ -29,6 +29,7 @@ const WATCH_BYTES_MAX = 128 * 1024;
 interface BlockHandlers {
   readonly [name: string]: Handler<never, unknown>;
   readonly getBlockRange: Handler<read.GetBlockRangeRequest, read.GetBlockRangeResponse>;
+  readonly getBlockProof: Handler<read.GetBlockProofRequest, read.GetBlockProofResponse>;
   readonly listChanges: Handler<read.ListChangesRequest, read.ListChangesResponse>;
 }
 
@@ -50,6 +51,7 @@ export class BlockService {
   readonly requests: Pick<Decoders<read.ReadServiceService>, BlockMethod> = {
     getBlockRange: strict(read.GetBlockRangeRequest),
     listChanges: strict(read.ListChangesRequest),
+    getBlockProof: strict(read.GetBlockProofRequest),
     watchBlocks: strict(read.WatchBlocksRequest),
     watchChanges: strict(read.WatchChangesRequest),
   };
@@ -65,6 +67,7 @@ export class BlockService {
         bytesMax: RANGE_BYTES_MAX,
       });
       return {
+        compactRange: request.compactRange ? await this.#rangeBefore(vault, request) : [],
         blocks: blocks.map(blockMessage),
         nextHeight: BigInt(next),
         tipHeight: BigInt(size - 1),
@@ -72,6 +75,16 @@ export class BlockService {
       };
     },
     listChanges: (request) => this.#listChanges(request),
+    getBlockProof: async (request) => {
+      const { at, proof, ...reply } = await this.#deps.engine.call("get_block_proof", {
+        vault: await this.#vault(request),
+        height: numberOf(request.height, "height"),
+        ...proveOf(request.prove),
+      });
+      const { transactions, compactRange } = reply;
+      const parts = { transactions: [...transactions], compactRange: [...compactRange] };
+      return { ...reply, ...parts, token: tokenOf(request, at), proof: proofMessage(proof) };
+    },
   };
 
   readonly streams: BlockStreams = {
@@ -82,6 +95,14 @@ export class BlockService {
   async #vault(name: VaultName): Promise<number> {
     const { vaults } = this.#deps;
     return vaults.known(name) ?? vaults.resolve(name);
+  }
+
+  async #rangeBefore(
+    vault: number,
+    { fromHeight }: read.GetBlockRangeRequest,
+  ): Promise<Uint8Array[]> {
+    const question = { vault, height: numberOf(fromHeight, "from_height") };
+    return [...(await this.#deps.engine.call("get_compact_range", question)).roots];
   }
 
   async #listChanges(request: read.ListChangesRequest): Promise<read.ListChangesResponse> {

@@ -34,7 +34,12 @@ import type { Handler } from "./unary.js";
 import type { VaultDirectory, VaultName } from "./vault-directory.js";
 
 /** Methods of the service that block-service.ts answers. */
-export type BlockMethod = "getBlockRange" | "listChanges" | "watchBlocks" | "watchChanges";
+export type BlockMethod =
+  | "getBlockRange"
+  | "getBlockProof"
+  | "listChanges"
+  | "watchBlocks"
+  | "watchChanges";
 /** Methods of the service that listing-service.ts answers. */
 export type ListingMethod = "listEntities" | "listResources" | "getClientState";
 

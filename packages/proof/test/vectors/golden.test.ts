@@ -347,7 +347,7 @@ function expectRightExecution(forged: ForgedBlock): void {
   const executed = executeBlock(hasher, {
     salt,
     vaultRef: reference,
-    height: forged.height,
+    version: forged.height,
     timestampMs: forged.timestamp_ms,
     transactions: [decodeTransaction(hex(forged.lvt1))],
     stateRoot: hex(forged.old_state_root),
@@ -390,7 +390,7 @@ describe("block proofs", () => {
       const executed = executeBlock(hasher, {
         salt,
         vaultRef: reference,
-        height: block.height,
+        version: block.height,
         timestampMs: block.timestamp_ms,
         transactions,
         stateRoot: hex(proof.old_state_root),

@@ -179,6 +179,16 @@ export class FakeEngine implements EnginePort {
       timeMs: 0,
       at: this.#at(vault),
     }),
+    get_compact_range: () => ({ roots: [new Uint8Array([8])] }),
+    get_block_proof: ({ vault, height, prove }) => ({
+      header: new Uint8Array([height]),
+      previousHeader: new Uint8Array([height - 1]),
+      transactions: [new Uint8Array([1])],
+      witness: new Uint8Array([7]),
+      compactRange: [new Uint8Array([8])],
+      at: this.#at(vault),
+      ...(prove && { proof: FAKE_PROOF }),
+    }),
     list_changes: ({ vault, from }) => ({
       changes: [],
       next: from ?? { height: 0, index: 0, operation: 0 },

@@ -40,8 +40,9 @@ export const GOOD_CALLS: readonly GoodCall[] = [
   },
   {
     method: ["read", "getBlockRange"],
-    request: (t) => ({ ...t, fromHeight: 0n, limit: 0, transactions: false }),
+    request: (t) => ({ ...t, fromHeight: 0n, limit: 0, transactions: false, compactRange: true }),
   },
+  { method: ["read", "getBlockProof"], request: (t) => ({ ...t, height: 0n }) },
   { method: ["read", "listChanges"], request: (t) => ({ ...t, ...PAGE, fromHeight: 0n }) },
   {
     method: ["write", "write"],

@@ -331,6 +331,8 @@ export interface GetBlockRangeRequest {
   /** At most 1,000; 0 = 100. Fewer are given where they would take more than 4 MiB. */
   limit: number;
   transactions: boolean;
+  /** Return the compact range of the history before from_height, to follow it from there. */
+  compactRange: boolean;
 }
 
 export interface GetBlockRangeResponse {
@@ -339,6 +341,31 @@ export interface GetBlockRangeResponse {
   nextHeight: bigint;
   tipHeight: bigint;
   token: Uint8Array;
+  /** Roots of the complete subtrees over the headers below from_height, largest first. */
+  compactRange: Uint8Array[];
+}
+
+export interface GetBlockProofRequest {
+  organization: bigint;
+  vault: bigint;
+  height: bigint;
+  /** Present = return the header's inclusion in the newest checkpoint. */
+  prove?: Prove | undefined;
+}
+
+export interface GetBlockProofResponse {
+  header: Uint8Array;
+  /** The header before it; empty for genesis. */
+  previousHeader: Uint8Array;
+  /** Canonical bytes (LVT1) in order. */
+  transactions: Uint8Array[];
+  /** LSP1 over every key that the block touches, against the state before it; empty for genesis. */
+  witness: Uint8Array;
+  /** Roots of the complete subtrees over the headers before previous_header, largest first. */
+  compactRange: Uint8Array[];
+  token: Uint8Array;
+  /** Without a state proof. */
+  proof?: Proof | undefined;
 }
 
 /**
@@ -3140,7 +3167,7 @@ export const Block: MessageFns<Block> = {
 };
 
 function createBaseGetBlockRangeRequest(): GetBlockRangeRequest {
-  return { organization: 0n, vault: 0n, fromHeight: 0n, limit: 0, transactions: false };
+  return { organization: 0n, vault: 0n, fromHeight: 0n, limit: 0, transactions: false, compactRange: false };
 }
 
 export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
@@ -3168,6 +3195,9 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
     }
     if (message.transactions !== false) {
       writer.uint32(40).bool(message.transactions);
+    }
+    if (message.compactRange !== false) {
+      writer.uint32(48).bool(message.compactRange);
     }
     return writer;
   },
@@ -3225,6 +3255,14 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
             message.transactions = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.compactRange = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3248,6 +3286,11 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
         : 0n,
       limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
       transactions: isSet(object.transactions) ? globalThis.Boolean(object.transactions) : false,
+      compactRange: isSet(object.compactRange)
+        ? globalThis.Boolean(object.compactRange)
+        : isSet(object.compact_range)
+        ? globalThis.Boolean(object.compact_range)
+        : false,
     };
   },
 
@@ -3268,6 +3311,9 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
     if (message.transactions !== false) {
       obj.transactions = message.transactions;
     }
+    if (message.compactRange !== false) {
+      obj.compactRange = message.compactRange;
+    }
     return obj;
   },
 
@@ -3285,12 +3331,13 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
       : 0n;
     message.limit = object.limit ?? 0;
     message.transactions = object.transactions ?? false;
+    message.compactRange = object.compactRange ?? false;
     return message;
   },
 };
 
 function createBaseGetBlockRangeResponse(): GetBlockRangeResponse {
-  return { blocks: [], nextHeight: 0n, tipHeight: 0n, token: new Uint8Array(0) };
+  return { blocks: [], nextHeight: 0n, tipHeight: 0n, token: new Uint8Array(0), compactRange: [] };
 }
 
 export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
@@ -3312,6 +3359,9 @@ export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
     }
     if (message.token.length !== 0) {
       writer.uint32(34).bytes(message.token);
+    }
+    for (const v of message.compactRange) {
+      writer.uint32(42).bytes(v!);
     }
     return writer;
   },
@@ -3361,6 +3411,14 @@ export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
             message.token = reader.bytes();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.compactRange.push(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3387,6 +3445,11 @@ export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
         ? BigInt(object.tip_height)
         : 0n,
       token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
+      compactRange: globalThis.Array.isArray(object?.compactRange)
+        ? object.compactRange.map((e: any) => bytesFromBase64(e))
+        : globalThis.Array.isArray(object?.compact_range)
+        ? object.compact_range.map((e: any) => bytesFromBase64(e))
+        : [],
     };
   },
 
@@ -3404,6 +3467,9 @@ export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
     if (message.token.length !== 0) {
       obj.token = base64FromBytes(message.token);
     }
+    if (message.compactRange?.length) {
+      obj.compactRange = message.compactRange.map((e) => base64FromBytes(e));
+    }
     return obj;
   },
 
@@ -3418,6 +3484,318 @@ export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
       : 0n;
     message.tipHeight = (object.tipHeight !== undefined && object.tipHeight !== null) ? BigInt(object.tipHeight) : 0n;
     message.token = object.token ?? new Uint8Array(0);
+    message.compactRange = object.compactRange?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGetBlockProofRequest(): GetBlockProofRequest {
+  return { organization: 0n, vault: 0n, height: 0n, prove: undefined };
+}
+
+export const GetBlockProofRequest: MessageFns<GetBlockProofRequest> = {
+  encode(message: GetBlockProofRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.height !== 0n) {
+      if (BigInt.asUintN(64, message.height) !== message.height) {
+        throw new globalThis.Error("value provided for field message.height of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.height);
+    }
+    if (message.prove !== undefined) {
+      Prove.encode(message.prove, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBlockProofRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBlockProofRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.height = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.prove = Prove.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetBlockProofRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      height: isSet(object.height) ? BigInt(object.height) : 0n,
+      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
+    };
+  },
+
+  toJSON(message: GetBlockProofRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.height !== 0n) {
+      obj.height = message.height.toString();
+    }
+    if (message.prove !== undefined) {
+      obj.prove = Prove.toJSON(message.prove);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetBlockProofRequest>, I>>(base?: I): GetBlockProofRequest {
+    return GetBlockProofRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetBlockProofRequest>, I>>(object: I): GetBlockProofRequest {
+    const message = createBaseGetBlockProofRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : 0n;
+    message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    return message;
+  },
+};
+
+function createBaseGetBlockProofResponse(): GetBlockProofResponse {
+  return {
+    header: new Uint8Array(0),
+    previousHeader: new Uint8Array(0),
+    transactions: [],
+    witness: new Uint8Array(0),
+    compactRange: [],
+    token: new Uint8Array(0),
+    proof: undefined,
+  };
+}
+
+export const GetBlockProofResponse: MessageFns<GetBlockProofResponse> = {
+  encode(message: GetBlockProofResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header.length !== 0) {
+      writer.uint32(10).bytes(message.header);
+    }
+    if (message.previousHeader.length !== 0) {
+      writer.uint32(18).bytes(message.previousHeader);
+    }
+    for (const v of message.transactions) {
+      writer.uint32(26).bytes(v!);
+    }
+    if (message.witness.length !== 0) {
+      writer.uint32(34).bytes(message.witness);
+    }
+    for (const v of message.compactRange) {
+      writer.uint32(42).bytes(v!);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(50).bytes(message.token);
+    }
+    if (message.proof !== undefined) {
+      Proof.encode(message.proof, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBlockProofResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBlockProofResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.previousHeader = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.transactions.push(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.witness = reader.bytes();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.compactRange.push(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.proof = Proof.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetBlockProofResponse {
+    return {
+      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
+      previousHeader: isSet(object.previousHeader)
+        ? bytesFromBase64(object.previousHeader)
+        : isSet(object.previous_header)
+        ? bytesFromBase64(object.previous_header)
+        : new Uint8Array(0),
+      transactions: globalThis.Array.isArray(object?.transactions)
+        ? object.transactions.map((e: any) => bytesFromBase64(e))
+        : [],
+      witness: isSet(object.witness) ? bytesFromBase64(object.witness) : new Uint8Array(0),
+      compactRange: globalThis.Array.isArray(object?.compactRange)
+        ? object.compactRange.map((e: any) => bytesFromBase64(e))
+        : globalThis.Array.isArray(object?.compact_range)
+        ? object.compact_range.map((e: any) => bytesFromBase64(e))
+        : [],
+      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
+      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
+    };
+  },
+
+  toJSON(message: GetBlockProofResponse): unknown {
+    const obj: any = {};
+    if (message.header.length !== 0) {
+      obj.header = base64FromBytes(message.header);
+    }
+    if (message.previousHeader.length !== 0) {
+      obj.previousHeader = base64FromBytes(message.previousHeader);
+    }
+    if (message.transactions?.length) {
+      obj.transactions = message.transactions.map((e) => base64FromBytes(e));
+    }
+    if (message.witness.length !== 0) {
+      obj.witness = base64FromBytes(message.witness);
+    }
+    if (message.compactRange?.length) {
+      obj.compactRange = message.compactRange.map((e) => base64FromBytes(e));
+    }
+    if (message.token.length !== 0) {
+      obj.token = base64FromBytes(message.token);
+    }
+    if (message.proof !== undefined) {
+      obj.proof = Proof.toJSON(message.proof);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetBlockProofResponse>, I>>(base?: I): GetBlockProofResponse {
+    return GetBlockProofResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetBlockProofResponse>, I>>(object: I): GetBlockProofResponse {
+    const message = createBaseGetBlockProofResponse();
+    message.header = object.header ?? new Uint8Array(0);
+    message.previousHeader = object.previousHeader ?? new Uint8Array(0);
+    message.transactions = object.transactions?.map((e) => e) || [];
+    message.witness = object.witness ?? new Uint8Array(0);
+    message.compactRange = object.compactRange?.map((e) => e) || [];
+    message.token = object.token ?? new Uint8Array(0);
+    message.proof = (object.proof !== undefined && object.proof !== null) ? Proof.fromPartial(object.proof) : undefined;
     return message;
   },
 };
@@ -6309,6 +6687,17 @@ export const ReadServiceService = {
     responseSerialize: (value: WatchBlocksResponse): Buffer => Buffer.from(WatchBlocksResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchBlocksResponse => WatchBlocksResponse.decode(value),
   },
+  /** What an auditor needs to run a block again without a database. */
+  getBlockProof: {
+    path: "/authledger.v1.ReadService/GetBlockProof" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetBlockProofRequest): Buffer => Buffer.from(GetBlockProofRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetBlockProofRequest => GetBlockProofRequest.decode(value),
+    responseSerialize: (value: GetBlockProofResponse): Buffer =>
+      Buffer.from(GetBlockProofResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetBlockProofResponse => GetBlockProofResponse.decode(value),
+  },
   /** Changes from any height on, as WatchBlocks gives blocks. */
   watchChanges: {
     path: "/authledger.v1.ReadService/WatchChanges" as const,
@@ -6360,6 +6749,8 @@ export interface ReadServiceServer extends UntypedServiceImplementation {
   listChanges: handleUnaryCall<ListChangesRequest, ListChangesResponse>;
   /** Blocks from any height on: first those that are there, then new ones as they come. Never ends by itself. */
   watchBlocks: handleServerStreamingCall<WatchBlocksRequest, WatchBlocksResponse>;
+  /** What an auditor needs to run a block again without a database. */
+  getBlockProof: handleUnaryCall<GetBlockProofRequest, GetBlockProofResponse>;
   /** Changes from any height on, as WatchBlocks gives blocks. */
   watchChanges: handleServerStreamingCall<WatchChangesRequest, WatchChangesResponse>;
 }
@@ -6600,6 +6991,22 @@ export interface ReadServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchBlocksResponse>;
+  /** What an auditor needs to run a block again without a database. */
+  getBlockProof(
+    request: GetBlockProofRequest,
+    callback: (error: ServiceError | null, response: GetBlockProofResponse) => void,
+  ): ClientUnaryCall;
+  getBlockProof(
+    request: GetBlockProofRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetBlockProofResponse) => void,
+  ): ClientUnaryCall;
+  getBlockProof(
+    request: GetBlockProofRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetBlockProofResponse) => void,
+  ): ClientUnaryCall;
   /** Changes from any height on, as WatchBlocks gives blocks. */
   watchChanges(
     request: WatchChangesRequest,
