@@ -4,6 +4,19 @@
  */
 import { AdminClient } from "./calls/admin-client.js";
 import {
+  type BlockRange,
+  type BlockRangeOptions,
+  getBlockProof,
+  getBlockRange,
+  type VerifiedBlockProof,
+} from "./calls/block-range.js";
+import {
+  type Change,
+  type ChangeFilter,
+  type ListChangesOptions,
+  listChanges,
+} from "./calls/changes.js";
+import {
   type BlockOptions,
   type CheckpointOptions,
   getBlock,
@@ -38,6 +51,15 @@ import type {
   WriteAnswer,
   WriteOperation,
 } from "./calls/values.js";
+import {
+  type WatchBlocksOptions,
+  type WatchChangesOptions,
+  type WatchedBlock,
+  type WatchedChange,
+  type WatchProgress,
+  watchBlocks,
+  watchChanges,
+} from "./calls/watches.js";
 import { writeBatch } from "./calls/writes.js";
 import { CoalescedCalls } from "./coalescing/coalesced-calls.js";
 import type { CallOptions, ClientOptions } from "./options.js";
@@ -130,6 +152,40 @@ export class LedgerClient implements AsyncDisposable {
 
   getBlock(height: bigint, options: BlockOptions = {}): Promise<Block> {
     return this.#run(() => getBlock(this.#session, height, options));
+  }
+
+  /** Consecutive blocks from a height on, up to 1,000. */
+  getBlockRange(from: bigint, options: BlockRangeOptions = {}): Promise<BlockRange> {
+    return this.#run(() => getBlockRange(this.#session, from, options));
+  }
+
+  /** What runs a block again without a database; a verifying client does so. */
+  getBlockProof(height: bigint, options: ReadOptions = {}): Promise<VerifiedBlockProof> {
+    return this.#run(() => getBlockProof(this.#session, height, options));
+  }
+
+  /** What the blocks of a range changed, in order. */
+  listChanges(filter: ChangeFilter = {}, options: ListChangesOptions = {}): AsyncIterable<Change> {
+    return listChanges(this.#session, filter, options);
+  }
+
+  /**
+   * Blocks from any height on, as they come, for ever: a lost connection is replaced without gap or duplicate.
+   * @example
+   * for await (const event of client.watchBlocks({ from: 0n, signal })) {
+   *   if (event.kind === "block") console.log(event.height);
+   * }
+   */
+  watchBlocks(options: WatchBlocksOptions = {}): AsyncIterable<WatchedBlock | WatchProgress> {
+    return watchBlocks(this.#session, options);
+  }
+
+  /** Changes that match a filter, as `watchBlocks` gives blocks. */
+  watchChanges(
+    filter: ChangeFilter = {},
+    options: WatchChangesOptions = {},
+  ): AsyncIterable<WatchedChange | WatchProgress> {
+    return watchChanges(this.#session, filter, options);
   }
 
   /** The newest signed head. */

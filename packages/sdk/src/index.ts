@@ -20,6 +20,15 @@ export {
   type VaultWithHealth,
 } from "./calls/admin-client.js";
 export { AdminList, type AdminListOptions } from "./calls/admin-list.js";
+export {
+  type BlockProof,
+  type BlockRange,
+  type BlockRangeOptions,
+  judgeBlockProof,
+  type RangedBlock,
+  type VerifiedBlockProof,
+} from "./calls/block-range.js";
+export type { Change, ChangeFilter, ChangeTarget, ListChangesOptions } from "./calls/changes.js";
 export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
 export type { ClientState, EntityListOptions } from "./calls/listings.js";
 export {
@@ -53,6 +62,15 @@ export type {
   WriteAnswer,
   WriteOperation,
 } from "./calls/values.js";
+export type {
+  WatchBlocksOptions,
+  WatchChangesOptions,
+  WatchedBlock,
+  WatchedChange,
+  WatchOptions,
+  WatchProgress,
+  WatchState,
+} from "./calls/watches.js";
 export { createClient, LedgerClient } from "./client.js";
 export {
   anyReplica,

@@ -9,6 +9,7 @@ import {
   vaultNameOf,
 } from "./options.js";
 import type { Connection, Repeat, Surroundings, UnaryMethod } from "./transport/connection.js";
+import type { StreamMethod, StreamOptions } from "./transport/stream.js";
 import { Transport } from "./transport/transport.js";
 import { nodeCrypto } from "./verify/node-crypto.js";
 import { VaultVerifier } from "./verify/verify.js";
@@ -38,6 +39,15 @@ export class Session {
     repeat: Repeat = "repeatable",
   ): Promise<Res> {
     return this.#open().call(method, request, repeat, options);
+  }
+
+  /** One attempt at a stream. @throws LedgerError (by rejection), of wrong options too */
+  async *stream<Req, Res>(
+    method: StreamMethod<Req, Res>,
+    request: Req,
+    options: StreamOptions,
+  ): AsyncGenerator<Res> {
+    yield* this.#open().stream(method, request, options);
   }
 
   /** The error of a call whose time is up while the request that it travels in goes on. */

@@ -8,6 +8,7 @@ import { LedgerError, limits } from "@authledger/types";
 import { type CallOptions, type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
 import type { Connection, Repeat, UnaryMethod } from "../transport/connection.js";
 import { factsOf } from "../transport/grpc-error.js";
+import type { StreamMethod } from "../transport/stream.js";
 import { FakeAdmin } from "./admin.js";
 import { FakeListings } from "./listings.js";
 import { FakeReads } from "./reads.js";
@@ -72,6 +73,11 @@ export class FakeConnection implements Connection {
     await nextTurn();
     this.#checkOpen(name, requestId, options.signal);
     return method.responseDeserialize(this.#answer(method.path, bytes, requestId));
+  }
+
+  /** The fake keeps no history to watch. @throws LedgerError UNIMPLEMENTED */
+  stream<Req, Res>({ path }: StreamMethod<Req, Res>): AsyncIterable<Res> {
+    throw new LedgerError("UNIMPLEMENTED", `the fake ledger does not stream ${path}`);
   }
 
   /** The fake answers at once; only a program that does not let it ends up here. */

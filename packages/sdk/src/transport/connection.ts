@@ -1,6 +1,7 @@
 /** What a client needs of the way to its ledger: gRPC, or the memory of a fake. */
 import type { LedgerError } from "@authledger/types";
 import type { CallOptions, ClientOptions } from "../options.js";
+import type { StreamMethod, StreamOptions } from "./stream.js";
 
 /** A method of a generated service definition. */
 export interface UnaryMethod<Req, Res> {
@@ -20,6 +21,13 @@ export interface Connection {
     repeat: Repeat,
     options?: CallOptions,
   ): Promise<Res>;
+
+  /** One attempt at a stream. @throws LedgerError (by rejection) */
+  stream<Req, Res>(
+    method: StreamMethod<Req, Res>,
+    request: Req,
+    options: StreamOptions,
+  ): AsyncIterable<Res>;
 
   /** The error of a call whose time is up while the request that it travels in goes on. */
   overdue(call: string, deadlineMs: number): LedgerError;

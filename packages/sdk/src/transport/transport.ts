@@ -27,6 +27,7 @@ import {
 } from "../options.js";
 import type { Connection, Repeat, UnaryMethod } from "./connection.js";
 import { type EndpointFailure, type Failure, failureOf, UnreachableError } from "./grpc-error.js";
+import { namedMetadata, readStream, type StreamMethod, type StreamOptions } from "./stream.js";
 
 const REQUEST_ID_KEY = "x-request-id";
 /** Wait for a connection while other endpoints are left to try, in milliseconds. */
@@ -154,6 +155,53 @@ export class Transport implements Connection {
     const message = `no connection within ${deadlineMs} ms${before(last)}`;
     const failure = { endpoint: found, cause: last?.cause ?? "timeout", message } as const;
     return new UnreachableError(call, [failure], { details: {}, cause: undefined });
+  }
+
+  /**
+   * One attempt at a stream at the endpoint that is in use; the next attempt finds another one where this one failed.
+   * @throws LedgerError the server's, UnreachableError, UNAVAILABLE for silence, CANCELLED
+   */
+  async *stream<Req, Res>(
+    method: StreamMethod<Req, Res>,
+    request: Req,
+    options: StreamOptions,
+  ): AsyncGenerator<Res> {
+    const deadlineMs = deadlineOf({}, this.#options);
+    const running: Running<Req, Res> = {
+      method,
+      request,
+      repeat: "repeatable",
+      signal: options.signal,
+      deadlineMs,
+      deadlineAtMs: Date.now() + deadlineMs,
+      requestId: requestIdOf(options.requestId ?? crypto.randomUUID()),
+      tried: new Set(),
+    };
+    this.#checkOpen(running);
+    const endpoint = this.#next();
+    running.tried.add(endpoint);
+    const isUsable =
+      endpoint.isReady || (await endpoint.connect(running.deadlineAtMs, options.signal));
+    if (!isUsable) throw this.#lost(endpoint, notConnected(endpoint, deadlineMs), running);
+    try {
+      const metadata = namedMetadata(running.requestId);
+      yield* readStream(endpoint.client, method, request, { ...options, metadata });
+    } catch (thrown) {
+      const isSilence = thrown instanceof LedgerError;
+      const failure: Failure = isSilence
+        ? { kind: "answered", error: thrown }
+        : judge(thrown, endpoint, running);
+      throw this.#lost(endpoint, failure, running);
+    }
+  }
+
+  #lost<Req, Res>(endpoint: Endpoint, failure: Failure, running: Running<Req, Res>): LedgerError {
+    if (failure.kind === "transport") {
+      const { cause, message } = failure;
+      endpoint.last = { endpoint: endpoint.address, cause, message };
+    }
+    this.#turnFrom(endpoint, failure);
+    return this.#errorOf(failure, running);
   }
 
   close(): void {
