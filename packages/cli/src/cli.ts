@@ -1,6 +1,7 @@
 /** The command line as a function: arguments in, exit code out. */
 import { ExitCode } from "@authledger/types";
 import { Command, CommanderError } from "commander";
+import { addAuditCommands } from "./commands/audit.js";
 import { addBenchCommand } from "./commands/bench.js";
 import { addBlockCommands } from "./commands/block.js";
 import { addCheatCommand } from "./commands/cheat.js";
@@ -105,6 +106,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addImportCommand(program, frame);
   addProofCommands(program, frame);
   addBlockCommands(program, frame);
+  addAuditCommands(program, frame);
   addStatusCommand(program, frame);
   addOrgCommands(program, frame);
   addVaultCommands(program, frame);

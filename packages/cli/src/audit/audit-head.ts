@@ -1,0 +1,124 @@
+/**
+ * What an auditor has verified, as a file: the anchor it began with, the position in the history up to which every
+ * block was executed, and the newest signed head.
+ *
+ *   INV-AUDIT-2  The file is replaced whole (written beside, synced, renamed, directory synced) and only ever holds
+ *                what was verified: after a crash the auditor goes on from the old position or the new one.
+ */
+import { randomUUID } from "node:crypto";
+import { open, readFile, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { decodeHeader, type HistoryPosition, type TrustedHead } from "@authledger/proof";
+import { fromHex, LedgerError, toHex } from "@authledger/types";
+
+const VERSION = 1;
+
+export interface AuditHead {
+  /** The anchor's text. */
+  readonly anchor: string;
+  readonly origin: string;
+  /** Every block below `position.size` was executed. */
+  readonly position: HistoryPosition;
+  readonly head: TrustedHead;
+  /** When it was saved, in milliseconds. */
+  readonly savedAtMs: number;
+}
+
+export function formatAuditHead({ anchor, origin, position, head, savedAtMs }: AuditHead): string {
+  const { size, range, header } = position;
+  return `${JSON.stringify(
+    {
+      version: VERSION,
+      origin,
+      blocks: size,
+      range: range.map(toHex),
+      header: header === undefined ? null : toHex(header),
+      head: { size: String(head.size), root: toHex(head.root), note: head.note },
+      saved_at_ms: savedAtMs,
+      anchor,
+    },
+    null,
+    2,
+  )}\n`;
+}
+
+/** @throws LedgerError CODEC_DECODE */
+export function parseAuditHead(text: string): AuditHead {
+  try {
+    const saved = JSON.parse(text) as Saved;
+    if (saved.version !== VERSION) throw new Error(`version ${String(saved.version)}`);
+    const header = saved.header === null ? undefined : fromHex(saved.header);
+    const position = { size: saved.blocks, range: saved.range.map(fromHex), header };
+    if (header !== undefined && decodeHeader(header).height !== saved.blocks - 1) {
+      throw new Error("its header is of another block");
+    }
+    const { size, root, note } = saved.head;
+    return {
+      anchor: saved.anchor,
+      origin: saved.origin,
+      position,
+      head: { size: BigInt(size), root: fromHex(root), note },
+      savedAtMs: saved.saved_at_ms,
+    };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `the saved head of the audit cannot be read: ${why}`;
+    throw new LedgerError("CODEC_DECODE", message, { cause });
+  }
+}
+
+interface Saved {
+  readonly version: number;
+  readonly origin: string;
+  readonly blocks: number;
+  readonly range: readonly string[];
+  readonly header: string | null;
+  readonly head: { readonly size: string; readonly root: string; readonly note: string };
+  readonly saved_at_ms: number;
+  readonly anchor: string;
+}
+
+/** Undefined when there is none. @throws LedgerError IO_READ_FAILED, CODEC_DECODE */
+export async function loadAuditHead(path: string): Promise<AuditHead | undefined> {
+  try {
+    return parseAuditHead(await readFile(path, "utf8"));
+  } catch (cause) {
+    if (cause instanceof LedgerError) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const message = `cannot read ${path}: ${(cause as Error).message}`;
+    throw new LedgerError("IO_READ_FAILED", message, { details: { path }, cause });
+  }
+}
+
+/** INV-AUDIT-2. @throws LedgerError IO_WRITE_FAILED */
+export async function saveDurably(path: string, text: string): Promise<void> {
+  const beside = `${path}.${randomUUID()}`;
+  try {
+    await writeSynced(beside, text);
+    await rename(beside, path);
+    await syncDirectory(dirname(path));
+  } catch (cause) {
+    await rm(beside, { force: true }).catch(() => undefined);
+    const message = `cannot write ${path}: ${(cause as Error).message}`;
+    throw new LedgerError("IO_WRITE_FAILED", message, { details: { path }, cause });
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(text, "utf8");
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
