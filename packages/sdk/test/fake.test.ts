@@ -52,6 +52,12 @@ describe("the clock of a fake ledger", () => {
 });
 
 describe("clients of a fake ledger", () => {
+  it("are told that it has no disk", async () => {
+    const { admin } = createFakeLedger().client();
+    expect((await rejectedBy(admin.compact())).code).toBe("UNIMPLEMENTED");
+    expect((await rejectedBy(admin.checkIntegrity())).code).toBe("UNIMPLEMENTED");
+  });
+
   it("share it, and two ledgers share nothing", async () => {
     const ledger = createFakeLedger();
     await ledger.client().write([createTuple(ALICE)]);

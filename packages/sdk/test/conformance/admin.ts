@@ -30,7 +30,10 @@ export const admin: readonly Behaviour[] = [
       expect(genesisHeader).toHaveLength(244);
       expect(vault).toMatchObject({ organization, name: "main", status: "active", height: 0n });
       expect(vault.origin).toContain(`/${organization}/${vault.slug}`);
-      expect(await ledger.getVault({ organization, vault: vault.slug })).toEqual(vault);
+      expect(await ledger.getVault({ organization, vault: vault.slug })).toEqual({
+        ...vault,
+        health: "healthy",
+      });
       const listed = await collected(ledger.listVaults(organization, { pageSize: 1 }));
       expect(listed.map(({ slug }) => slug)).toEqual([first.slug, second.slug]);
       expect(await ledger.listVaults(organization).toArray({ limit: 1 })).toEqual(

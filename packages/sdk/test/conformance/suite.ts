@@ -16,6 +16,12 @@ const PARTS: Readonly<Record<string, readonly Behaviour[]>> = {
   admin,
 };
 
+/**
+ * Methods that are about a node's own disk, of which a fake has none: it answers UNIMPLEMENTED, and the tests of the node
+ * try them.
+ */
+const OF_THE_DISK: readonly string[] = ["compact", "checkIntegrity", "exportSnapshot"];
+
 /** Runs everything on a subject. */
 export function conformance(subject: Subject): void {
   const called = new Set<string>();
@@ -29,7 +35,8 @@ export function conformance(subject: Subject): void {
     }
     it("and every public method of the client was called", () => {
       const methods = [LedgerClient, AdminClient].flatMap(({ prototype }) => methodsOf(prototype));
-      expect(methods.filter((name) => !called.has(name))).toEqual([]);
+      const left = methods.filter((name) => !called.has(name) && !OF_THE_DISK.includes(name));
+      expect(left).toEqual([]);
     });
   });
 }
