@@ -17,7 +17,7 @@ import type { Slab } from "./memory/page-cache.js";
 import { type OpenedGeneration, readGeneration, readSlots } from "./open.js";
 import { pointerAt } from "./tree/branch-page.js";
 import { hasReference, referenceAt } from "./tree/leaf-page.js";
-import { cellCount, keyLength, levelOf, payloadAt, readKey } from "./tree/slotted-page.js";
+import { cellCount, keyAt, levelOf, payloadAt } from "./tree/slotted-page.js";
 
 /** Something that is wrong, and where. */
 export interface StoreProblem {
@@ -202,7 +202,7 @@ class SlotWalk {
     let before = bounds.from;
     let isFirst = true;
     for (let i = levelOf(slab, 0) > 0 ? 1 : 0; i < cellCount(slab, 0); i++) {
-      const key = keyAt(slab, i);
+      const key = keyAt(slab, 0, slab.bytes.length, i);
       const order = before === undefined ? 1 : compareBytes(key, before);
       if (order < 0 || (order === 0 && !isFirst)) {
         this.#report(page, table.name, `key ${toHex(key)} is out of order`);
@@ -223,8 +223,8 @@ class SlotWalk {
       const at = pointerAt(slab, 0, i);
       const child = slab.view.getUint32(at, true);
       const below = {
-        from: i === 0 ? bounds.from : keyAt(slab, i),
-        to: i + 1 < cells ? keyAt(slab, i + 1) : bounds.to,
+        from: i === 0 ? bounds.from : keyAt(slab, 0, slab.bytes.length, i),
+        to: i + 1 < cells ? keyAt(slab, 0, slab.bytes.length, i + 1) : bounds.to,
       };
       if (!isSealed(slab.view, at)) this.#report(page, table.name, `pointer ${i} has no checksum`);
       else {
@@ -253,10 +253,4 @@ class SlotWalk {
       this.#report(reference.page, table.name, "the checksum of a value does not match its leaf's");
     }
   }
-}
-
-function keyAt(slab: Slab, index: number): Uint8Array {
-  const key = new Uint8Array(keyLength(slab, 0, index));
-  readKey(slab, 0, slab.bytes.length, index, key, 0);
-  return key;
 }

@@ -14,7 +14,7 @@ import { FrameState, type Slab } from "./memory/page-cache.js";
 import type { Pager } from "./memory/pager.js";
 import { childIndex, pointerAt } from "./tree/branch-page.js";
 import { hasReference, referenceAt } from "./tree/leaf-page.js";
-import { cellCount, keyLength, payloadAt, readKey } from "./tree/slotted-page.js";
+import { cellCount, keyAt, payloadAt } from "./tree/slotted-page.js";
 import type { Tree } from "./tree/tree.js";
 
 export interface PageScrubDeps {
@@ -119,10 +119,4 @@ export class PageScrub {
       });
     }
   }
-}
-
-function keyAt(slab: Slab, base: number, pageBytes: number, index: number): Uint8Array {
-  const key = new Uint8Array(keyLength(slab, base, index));
-  readKey(slab, base, pageBytes, index, key, 0);
-  return key;
 }

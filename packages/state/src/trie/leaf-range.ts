@@ -4,7 +4,7 @@
  */
 
 import { copyPrefix, firstDifferentBit, PATH_BYTES } from "@authledger/proof";
-import type { Cursor, Table } from "@authledger/store";
+import { type Cursor, type Slab, slabOf, type Table } from "@authledger/store";
 import { assert, HASH_BYTES } from "@authledger/types";
 import { writeVault } from "./branch-row.js";
 import { LEAF_KEY_BYTES, PATH_AT } from "./leaf-row.js";
@@ -13,10 +13,8 @@ export class LeafRange {
   readonly #cursor: Cursor;
   readonly #key = new Uint8Array(LEAF_KEY_BYTES);
   #count = 0;
-  /** Paths of the run, 48 bytes each, ascending. */
-  paths: Uint8Array = new Uint8Array(64 * PATH_BYTES);
-  /** Leaf hashes of the run, 32 bytes each. */
-  hashes: Uint8Array = new Uint8Array(64 * HASH_BYTES);
+  #paths: Slab = slabOf(64 * PATH_BYTES);
+  #hashes: Slab = slabOf(64 * HASH_BYTES);
 
   constructor(table: Table) {
     this.#cursor = table.cursor();
@@ -24,6 +22,16 @@ export class LeafRange {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Paths of the run, 48 bytes each, ascending. */
+  get paths(): Uint8Array {
+    return this.#paths.bytes;
+  }
+
+  /** Leaf hashes of the run, 32 bytes each. */
+  get hashes(): Uint8Array {
+    return this.#hashes.bytes;
   }
 
   /**
@@ -42,8 +50,8 @@ export class LeafRange {
     for (let i = 0; i < count; i++) {
       const more = i === 0 ? cursor.seek(key) : cursor.next();
       assert(more, "the trie counts no leaf that is not stored", { vault, bits, count, i });
-      cursor.copyKey(PATH_AT, this.paths, i * PATH_BYTES);
-      cursor.copyValue(HASH_BYTES, this.hashes, i * HASH_BYTES);
+      cursor.copyKey(PATH_AT, this.#paths, i * PATH_BYTES);
+      cursor.copyValue(HASH_BYTES, this.#hashes, i * HASH_BYTES);
     }
     const last = (count - 1) * PATH_BYTES;
     assert(
@@ -56,7 +64,7 @@ export class LeafRange {
   #reserve(count: number): void {
     if (count * PATH_BYTES <= this.paths.length) return;
     const room = 2 ** (32 - Math.clz32(count - 1));
-    this.paths = new Uint8Array(room * PATH_BYTES);
-    this.hashes = new Uint8Array(room * HASH_BYTES);
+    this.#paths = slabOf(room * PATH_BYTES);
+    this.#hashes = slabOf(room * HASH_BYTES);
   }
 }

@@ -8,7 +8,7 @@ import type { Pager } from "../memory/pager.js";
 import { childIndex, pointerAt } from "../tree/branch-page.js";
 import { endsBehind, hasReference, referenceAt } from "../tree/leaf-page.js";
 import { cellsBytes, collectCells, type PagePlace } from "../tree/page-cells.js";
-import { cellCount, keyLength, payloadAt, readKey, usedBytes } from "../tree/slotted-page.js";
+import { cellCount, keyAt, payloadAt, usedBytes } from "../tree/slotted-page.js";
 import type { Tree } from "../tree/tree.js";
 
 /** A leaf as it is now. */
@@ -104,8 +104,6 @@ export class LeafWalk {
 
   #key(frame: number, index: number): Uint8Array {
     const { slab, base, pageBytes } = this.#place(frame);
-    const key = new Uint8Array(keyLength(slab, base, index));
-    readKey(slab, base, pageBytes, index, key, 0);
-    return key;
+    return keyAt(slab, base, pageBytes, index);
   }
 }

@@ -21,6 +21,12 @@ export interface Slab {
   readonly view: DataView;
 }
 
+/** Bytes of their own with their view. */
+export function slabOf(length: number): Slab {
+  const bytes = new Uint8Array(length);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 /** What a frame holds. */
 export const FrameState = {
   /** Nothing. */

@@ -3,7 +3,7 @@
  * copied but the key, and that only when it is asked for.
  */
 import { assert } from "@authledger/types";
-import type { PageCache } from "../memory/page-cache.js";
+import { type PageCache, type Slab, slabOf } from "../memory/page-cache.js";
 import type { Pager } from "../memory/pager.js";
 import type { ValueStore } from "../memory/value-store.js";
 import { childIndex, pointerAt } from "./branch-page.js";
@@ -30,7 +30,7 @@ export class Cursor {
   readonly #pages: number[] = [];
   readonly #frames: number[] = [];
   readonly #indexes: number[] = [];
-  #key = new Uint8Array(64);
+  #key = slabOf(64);
   #valid = false;
 
   constructor(source: CursorSource, pager: Pager, values: ValueStore) {
@@ -61,9 +61,9 @@ export class Cursor {
     const base = this.#cache.base(frame);
     const index = this.#indexes[0]!;
     const length = keyLength(slab, base, index);
-    if (length > this.#key.length) this.#key = new Uint8Array(2 * length);
+    if (length > this.#key.bytes.length) this.#key = slabOf(2 * length);
     readKey(slab, base, this.#pager.pageBytes, index, this.#key, 0);
-    return this.#key.subarray(0, length);
+    return this.#key.bytes.subarray(0, length);
   }
 
   /** A view of the value, valid until the next write to the store or turn of the event loop. */
@@ -77,7 +77,7 @@ export class Cursor {
   }
 
   /** Writes the key without its first `from` bytes to `into` at `at`. */
-  copyKey(from: number, into: Uint8Array, at: number): void {
+  copyKey(from: number, into: Slab, at: number): void {
     const frame = this.#leaf();
     const base = this.#cache.base(frame);
     const { pageBytes } = this.#pager;
@@ -85,12 +85,12 @@ export class Cursor {
   }
 
   /** Writes the first `length` bytes of the value to `into` at `at`; it has so many. */
-  copyValue(length: number, into: Uint8Array, at: number): void {
+  copyValue(length: number, into: Slab, at: number): void {
     const frame = this.#leaf();
     const slab = this.#cache.slab(frame);
     const payload = payloadAt(slab, this.#cache.base(frame), this.#indexes[0]!);
     if (hasReference(slab, payload)) {
-      into.set(this.#values.get(slab.bytes, referenceAt(payload)).subarray(0, length), at);
+      into.bytes.set(this.#values.get(slab.bytes, referenceAt(payload)).subarray(0, length), at);
     } else copyInlineValue(slab, payload, length, into, at);
   }
 

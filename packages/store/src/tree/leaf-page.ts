@@ -9,7 +9,7 @@
 import { assert } from "@authledger/types";
 import { OVERFLOW_REFERENCE } from "../format/pointer.js";
 import type { Slab } from "../memory/page-cache.js";
-import { HEADER_BYTES, SLOT_BYTES } from "./slotted-page.js";
+import { copyWords, HEADER_BYTES, SLOT_BYTES } from "./slotted-page.js";
 
 /** In the length of a payload: what follows is a reference. */
 const OVERFLOW = 0x8000;
@@ -70,13 +70,12 @@ export function copyInlineValue(
   slab: Slab,
   payload: number,
   length: number,
-  into: Uint8Array,
+  into: Slab,
   at: number,
 ): void {
-  const { bytes, view } = slab;
-  assert(length <= view.getUint16(payload, true), "the value has so many bytes", { length });
-  const from = payload + LENGTH_BYTES;
-  for (let i = 0; i < length; i++) into[at + i] = bytes[from + i]!;
+  const has = slab.view.getUint16(payload, true);
+  assert(length <= has, "the value has so many bytes", { length });
+  copyWords(slab, payload + LENGTH_BYTES, into, at, length);
 }
 
 /** Writes a payload: a value, or the bytes of a reference. */

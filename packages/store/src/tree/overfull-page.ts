@@ -6,7 +6,7 @@
  * like is what `buildPage` makes of the same cells (page-cells.ts); a test compares them.
  */
 import { POINTER_BYTES } from "../format/pointer.js";
-import type { Slab } from "../memory/page-cache.js";
+import { type Slab, slabOf } from "../memory/page-cache.js";
 import { leafPayloadBytes } from "./leaf-page.js";
 import { balancedCut, cellsMin, type PagePlace } from "./page-cells.js";
 import {
@@ -34,10 +34,10 @@ export class OverfullPage {
   readonly #payload: Slab;
   readonly #keyBytes: Int32Array;
   readonly #payloadBytes: Int32Array;
-  readonly #first: Uint8Array;
-  readonly #last: Uint8Array;
+  readonly #first: Slab;
+  readonly #last: Slab;
   /** The new cell's key, copied: the caller's may lie in the page that is built. */
-  readonly #key: Uint8Array;
+  readonly #key: Slab;
   #index = 0;
   #isBranch = false;
   /** Cells with the new one. */
@@ -50,9 +50,9 @@ export class OverfullPage {
     const cellsMax = pageBytes / SLOT_BYTES;
     this.#keyBytes = new Int32Array(cellsMax);
     this.#payloadBytes = new Int32Array(cellsMax);
-    this.#key = new Uint8Array(pageBytes);
-    this.#first = new Uint8Array(pageBytes);
-    this.#last = new Uint8Array(pageBytes);
+    this.#key = slabOf(pageBytes);
+    this.#first = slabOf(pageBytes);
+    this.#last = slabOf(pageBytes);
   }
 
   /**
@@ -63,7 +63,7 @@ export class OverfullPage {
     const page = this.#page;
     page.bytes.set(slab.bytes.subarray(base, base + this.#pageBytes));
     this.#isBranch = levelOf(page, 0) > 0;
-    this.#key.set(key);
+    this.#key.bytes.set(key);
     this.#index = index;
     this.count = cellCount(page, 0) + 1;
     for (let i = 0; i < this.count; i++) {
@@ -105,8 +105,7 @@ export class OverfullPage {
     const prefix = this.#commonPrefix(first, to);
     initPage(slab, base, this.#pageBytes, { tree, level, prefixBytes: prefix });
     const prefixAt = base + this.#pageBytes - prefix;
-    const start = prefix > 0 ? this.#keyInto(first, this.#first) : this.#first;
-    for (let i = 0; i < prefix; i++) slab.bytes[prefixAt + i] = start[i]!;
+    if (prefix > 0) copyWords(this.#keyInto(first, this.#first), 0, slab, prefixAt, prefix);
     const sameHeads = prefix === prefixBytes(this.#page, 0);
     for (let i = from; i < to; i++) {
       if (i < first) {
@@ -114,7 +113,7 @@ export class OverfullPage {
       } else if (sameHeads && i !== this.#index) {
         appendLike(this.#page, this.#sourceOf(i), slab, base, this.#payloadBytes[i]!);
       } else {
-        const key = this.#keyInto(i, this.#first);
+        const key = this.#keyInto(i, this.#first).bytes;
         const length = this.#keyBytes[i]!;
         const payload = this.#payloadBytes[i]!;
         this.#copyPayload(i, slab, insertCell(slab, base, i - from, key, payload, length));
@@ -124,7 +123,7 @@ export class OverfullPage {
 
   /** A copy of the key of a cell. */
   key(i: number): Uint8Array {
-    return this.#keyInto(i, this.#first).slice(0, this.#keyBytes[i]!);
+    return this.#keyInto(i, this.#first).bytes.slice(0, this.#keyBytes[i]!);
   }
 
   #sourceOf(i: number): number {
@@ -155,8 +154,8 @@ export class OverfullPage {
   /** Bytes that the keys of [from, to) have in common; they ascend. */
   #commonPrefix(from: number, to: number): number {
     if (to - from < 1) return 0;
-    const a = this.#keyInto(from, this.#first);
-    const b = this.#keyInto(to - 1, this.#last);
+    const a = this.#keyInto(from, this.#first).bytes;
+    const b = this.#keyInto(to - 1, this.#last).bytes;
     const limit = Math.min(this.#keyBytes[from]!, this.#keyBytes[to - 1]!);
     let common = 0;
     while (common < limit && a[common] === b[common]) common++;
@@ -164,7 +163,7 @@ export class OverfullPage {
   }
 
   /** The key of a cell: the new one itself, or written to `into`. */
-  #keyInto(i: number, into: Uint8Array): Uint8Array {
+  #keyInto(i: number, into: Slab): Slab {
     if (i === this.#index) return this.#key;
     readKey(this.#page, 0, this.#pageBytes, this.#sourceOf(i), into, 0);
     return into;
@@ -175,9 +174,4 @@ export class OverfullPage {
     const from = isNew ? 0 : payloadAt(this.#page, 0, this.#sourceOf(i));
     copyWords(isNew ? this.#payload : this.#page, from, slab, at, this.#payloadBytes[i]!);
   }
-}
-
-function slabOf(length: number): Slab {
-  const bytes = new Uint8Array(length);
-  return { bytes, view: new DataView(bytes.buffer) };
 }

@@ -3,7 +3,7 @@
  * work in the page itself (slotted-page.ts), splits in overfull-page.ts; what is here is rare, and allocates.
  */
 import { POINTER_BYTES } from "../format/pointer.js";
-import type { Slab } from "../memory/page-cache.js";
+import { type Slab, slabOf } from "../memory/page-cache.js";
 import { leafPayloadBytes } from "./leaf-page.js";
 import {
   cellCount,
@@ -40,7 +40,7 @@ export function collectCells({ slab, base, pageBytes }: PagePlace): Cell[] {
   const first = isBranch ? 1 : 0;
   let keyBytes = 0;
   for (let i = first; i < count; i++) keyBytes += keyLength(slab, base, i);
-  const keys = new Uint8Array(keyBytes);
+  const keys = slabOf(keyBytes);
   const cells: Cell[] = [];
   let to = 0;
   for (let i = 0; i < count; i++) {
@@ -52,7 +52,7 @@ export function collectCells({ slab, base, pageBytes }: PagePlace): Cell[] {
       to += keyLength(slab, base, i);
     }
     const payload = page.subarray(at - base, at - base + payloadBytes);
-    cells.push({ key: keys.subarray(from, to), payload });
+    cells.push({ key: keys.bytes.subarray(from, to), payload });
   }
   return cells;
 }

@@ -19,7 +19,7 @@
  * in leaf-page.ts and branch-page.ts.
  */
 import { PageType } from "../format/page-header.js";
-import type { Slab } from "../memory/page-cache.js";
+import { type Slab, slabOf } from "../memory/page-cache.js";
 
 /** Offsets in the header; a test compares them with the layout. */
 export const HEADER_BYTES = 40;
@@ -183,11 +183,11 @@ export function readKey(
   base: number,
   pageBytes: number,
   index: number,
-  into: Uint8Array,
+  into: Slab,
   at: number,
   from = 0,
 ): void {
-  const { bytes, view } = slab;
+  const { view } = slab;
   const prefix = prefixBytes(slab, base);
   const slot = base + HEADER_BYTES + index * SLOT_BYTES;
   const head = view.getUint32(slot, true);
@@ -198,9 +198,23 @@ export function readKey(
   const restFrom = base + (word & 0xffff) - headEnd;
   const to = at - from;
   let i = from;
-  for (; i < prefix; i++) into[to + i] = bytes[prefixFrom + i]!;
-  for (; i < headEnd; i++) into[to + i] = head >>> (24 - 8 * (i - prefix));
-  for (; i < end; i++) into[to + i] = bytes[restFrom + i]!;
+  if (i < prefix) {
+    copyWords(slab, prefixFrom + i, into, to + i, prefix - i);
+    i = prefix;
+  }
+  if (i === prefix && headEnd - prefix === HEAD_BYTES) {
+    into.view.setUint32(to + i, head);
+    i = headEnd;
+  }
+  for (; i < headEnd; i++) into.bytes[to + i] = head >>> (24 - 8 * (i - prefix));
+  if (i < end) copyWords(slab, restFrom + i, into, to + i, end - i);
+}
+
+/** A copy of the key of a cell. */
+export function keyAt(slab: Slab, base: number, pageBytes: number, index: number): Uint8Array {
+  const key = slabOf(keyLength(slab, base, index));
+  readKey(slab, base, pageBytes, index, key, 0);
+  return key.bytes;
 }
 
 /** Does the key begin with the page's prefix? Only then can it be inserted without a rebuild. */
