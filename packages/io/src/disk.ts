@@ -15,6 +15,7 @@
 export interface Disk {
   /** Opens a file for reading and writing. Without `create` a missing file fails with IO_READ_FAILED. */
   open(path: string, options?: OpenOptions): Promise<DiskFile>;
+  /** @throws LedgerError IO_READ_FAILED when that cannot be told: then it may well be there */
   exists(path: string): Promise<boolean>;
   /** The names in a directory, sorted. A missing directory has none. */
   list(directory: string): Promise<string[]>;

@@ -18,7 +18,10 @@ export type DiskOperationKind =
   | "truncate"
   | "rename"
   | "remove"
-  | "sync-directory";
+  | "sync-directory"
+  | "exists"
+  | "list"
+  | "make-directory";
 
 /** One operation about to happen. */
 export interface DiskOperation {
@@ -67,16 +70,19 @@ export class FaultyDisk implements Disk {
     return new FaultyFile(this, await this.#below.open(path, options));
   }
 
-  exists(path: string): Promise<boolean> {
+  async exists(path: string): Promise<boolean> {
+    this.refuse("exists", path, "IO_READ_FAILED");
     return this.#below.exists(path);
   }
 
-  list(directory: string): Promise<string[]> {
+  async list(directory: string): Promise<string[]> {
+    this.refuse("list", directory, "IO_READ_FAILED");
     return this.#below.list(directory);
   }
 
-  makeDirectory(directory: string): Promise<void> {
-    return this.#below.makeDirectory(directory);
+  async makeDirectory(directory: string): Promise<void> {
+    this.refuse("make-directory", directory, "IO_WRITE_FAILED");
+    await this.#below.makeDirectory(directory);
   }
 
   async rename(from: string, to: string): Promise<void> {

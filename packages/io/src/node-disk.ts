@@ -27,7 +27,15 @@ export class NodeDisk implements Disk {
   }
 
   async exists(path: string): Promise<boolean> {
-    return fs.existsSync(path);
+    // Not existsSync: it says no to a file that cannot be looked at, and who believes that makes a new one.
+    try {
+      fs.statSync(path);
+      return true;
+    } catch (error) {
+      const code = errno(error);
+      if (code === "ENOENT" || code === "ENOTDIR") return false;
+      throw failed(error, "IO_READ_FAILED", "look at", path);
+    }
   }
 
   async list(directory: string): Promise<string[]> {

@@ -77,6 +77,13 @@ describe("failures of a real disk are LedgerErrors that name the path and the er
     ]);
   });
 
+  it("a file that cannot be looked at is not taken for a missing one: a node would have made itself a new identity", async () => {
+    const link = join(temporaryDirectory(), "loop");
+    symlinkSync(link, link);
+    const failed = await rejectedBy(new NodeDisk().exists(join(link, "node.json")));
+    expect(failed).toMatchObject({ code: "IO_READ_FAILED", details: { errno: "ELOOP" } });
+  });
+
   it("creating exclusively what is there fails", async () => {
     const { path } = await opened();
     const error = await rejectedBy(disk.open(path, { create: true, exclusive: true }));
