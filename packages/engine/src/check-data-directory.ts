@@ -1,6 +1,6 @@
 /**
- * Looks at a whole data directory that no node has open, and changes nothing: identity, log, and every page of
- * the store of each group. Damage is a result, not an error.
+ * Looks at a whole data directory that no node has open, and changes nothing: identity, log, every page of the
+ * store of each group, and everything in it that follows from its records. Damage is a result, not an error.
  */
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
@@ -8,6 +8,7 @@ import { joinPath, NodeDisk, nodeTimers } from "@authledger/io";
 import { checkStore, DataLock, type StoreReport } from "@authledger/store";
 import { LedgerError } from "@authledger/types";
 import { checkWal, type WalReport } from "@authledger/wal";
+import { checkRecords, type RecordsReport } from "./check-records.js";
 import { readNodeIdentity } from "./node-directory.js";
 
 export interface DataDirectoryReport {
@@ -16,6 +17,8 @@ export interface DataDirectoryReport {
   readonly log: WalReport;
   /** One for each group. */
   readonly stores: readonly StoreReport[];
+  /** One for each group whose store can be read. */
+  readonly records: readonly RecordsReport[];
   /** What is wrong, in words; empty for a good directory. */
   readonly problems: readonly string[];
 }
@@ -36,16 +39,30 @@ export async function checkDataDirectory(directory: string): Promise<DataDirecto
 
 async function inspect(directory: string): Promise<DataDirectoryReport> {
   const disk = new NodeDisk();
-  const { nodeId } = await readNodeIdentity(directory, disk);
+  const { nodeId, incarnation } = await readNodeIdentity(directory, disk);
   const log = await checkWal(joinPath(directory, "wal"), { disk, timers: nodeTimers });
   const stores: StoreReport[] = [];
+  const records: RecordsReport[] = [];
   const problems = log.problems.map(({ message }) => `log: ${message}`);
   for (const group of await groupsOf(directory)) {
-    const store = await checkStore(disk, joinPath(directory, "groups", group, "state.db"));
+    const path = joinPath(directory, "groups", group, "state.db");
+    const store = await checkStore(disk, path);
     stores.push(store);
     problems.push(...storeProblems(store), ...gapProblems(log, store, Number(group)));
+    if (store.generations.length === 0) continue;
+    const checked = await checkRecords(path, Number(group), incarnation).catch(unreadable);
+    records.push(checked);
+    problems.push(...checked.differences.map((difference) => `${path}: ${difference}`));
   }
-  return { directory, nodeId, log, stores, problems };
+  return { directory, nodeId, log, stores, records, problems };
+}
+
+/** A store of which neither slot can be stood on: that is what is wrong with it. */
+function unreadable(error: unknown): RecordsReport {
+  const { code, message } = LedgerError.from(error);
+  if (code !== "STORE_NO_VALID_SLOT") throw error;
+  const none = { vaults: 0, leaves: 0, branches: 0, blocks: 0, transactions: 0 };
+  return { counts: { ...none, indexRows: 0, skipped: 0 }, differences: [message] };
 }
 
 /** Groups that have a directory, ascending. */

@@ -3,6 +3,15 @@ export type { Change, ChangeFilter, ChangePosition } from "@authledger/state";
 export { checkDataDirectory, type DataDirectoryReport } from "./check-data-directory.js";
 export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
 export {
+  type InspectedDirectory,
+  type InspectedPage,
+  type InspectedRecord,
+  type InspectedRow,
+  inspectDataLog,
+  inspectDataPage,
+  inspectDataSlots,
+} from "./inspect-data-directory.js";
+export {
   compactDataDirectory,
   type OfflineCompaction,
 } from "./maintenance/compact-data-directory.js";

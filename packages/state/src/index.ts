@@ -10,6 +10,7 @@ export {
   listChanges,
 } from "./changes.js";
 export type { ClientState } from "./client-row.js";
+export { describeKey, describeRow } from "./describe-row.js";
 export { type EntityPage, type EntityQuery, listEntities } from "./entity-list.js";
 export {
   APPLY_VERSION,

@@ -44,6 +44,14 @@ export class DataLock {
     return new DataLock(file, socket);
   }
 
+  /** Who of this machine has the directory, in words; undefined when nobody does. Takes nothing. */
+  static holderOf(directory: string): string | undefined {
+    const file = join(directory, "LOCK");
+    const holder = readHolder(file);
+    if (holder === undefined || !isHolderAlive(file)) return undefined;
+    return `process ${holder.pid} on ${holder.host}`;
+  }
+
   /** Gives the directory up; a second time is nothing. */
   async release(): Promise<void> {
     if (this.#released) return;

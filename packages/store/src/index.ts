@@ -7,6 +7,13 @@ export {
 } from "./compaction/compact-store.js";
 export type { CompactionOptions, CompactionStats, StoreSize } from "./compaction/compaction.js";
 export { DataLock } from "./data-lock.js";
+export {
+  inspectPage,
+  inspectSlots,
+  type PageEntry,
+  type PageReport,
+  type SlotCopyReport,
+} from "./inspect.js";
 export { type Slab, slabOf } from "./memory/page-cache.js";
 export type { PageFinding, PageScrub } from "./page-scrub.js";
 export {

@@ -58,6 +58,8 @@ export interface StoreOptions extends StoreIdentity {
   readonly path: string;
   /** Size of a page of a new file: a power of two, 512 to 32,768 bytes. Default 4,096. */
   readonly pageBytes?: number;
+  /** Changes nothing on disk: the file is another's, or is only looked at. `flush` is refused. Default false. */
+  readonly readOnly?: boolean;
   /** Memory for pages, clean and dirty together. At least 256 pages. */
   readonly cacheBytes: number;
 }
@@ -178,7 +180,7 @@ export class PageStore {
    */
   static async open(options: StoreOptions, deps: StoreDeps): Promise<PageStore> {
     const checksum = await Checksum.load();
-    const file = await deps.disk.open(options.path, { create: true });
+    const file = await deps.disk.open(options.path, { create: options.readOnly !== true });
     try {
       return await PageStore.#openFile(options, deps, file, checksum);
     } catch (error) {
@@ -198,6 +200,11 @@ export class PageStore {
       throw new LedgerError("STORE_INTERNAL", `pages of ${wanted} bytes; 512 to 32768 is possible`);
     }
     let slots = readSlots(file, checksum);
+    if (options.readOnly === true) {
+      const opened = chooseGeneration(file, slots, options, checksum);
+      const { txid, openEpoch: epoch } = opened.superblock;
+      return new PageStore(options, deps, file, checksum, { ...opened, txid, epoch });
+    }
     if (isUnfinished(file, slots, wanted)) {
       const { groupId, incarnation } = options;
       const { disk, random } = deps;
@@ -289,6 +296,9 @@ export class PageStore {
    */
   flush(applied: AppliedState): Promise<void> {
     this.#checkOpen();
+    if (this.#options.readOnly === true) {
+      throw new LedgerError("STORE_INTERNAL", "the store was opened for reading only");
+    }
     if (this.#flushing !== undefined) {
       throw new LedgerError("STORE_INTERNAL", "a flush is running; there is one at a time");
     }

@@ -1,6 +1,8 @@
 /** The log on disk of all groups: segments, batches, recovery, retention. */
 export {
   checkWal,
+  type WalBatch,
+  type WalBatchRecord,
   type WalGroupReport,
   type WalReport,
   type WalSegmentReport,

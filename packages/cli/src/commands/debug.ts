@@ -4,6 +4,7 @@ import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
 import type { Printable } from "../output/json-value.js";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
+import { addInspectCommands } from "./debug-inspect.js";
 
 const DATA_DEFAULT = "./data";
 
@@ -11,10 +12,11 @@ export function addDebugCommands(program: Command, frame: CommandFrame): void {
   const debug = program.command("debug").description("looks behind the curtain");
   const check = debug
     .command("check")
-    .description("check every page and every log record of a data directory; changes nothing")
+    .description("check every page, log record and hash of a data directory; changes nothing")
     .option("--data <directory>", `of a node that is stopped (default ${DATA_DEFAULT})`)
     .addHelpText("after", "\nExits with 8 when something is damaged.");
   frame.handle(check, runCheck);
+  addInspectCommands(debug, frame);
 }
 
 async function runCheck(run: Run): Promise<number> {
@@ -27,7 +29,7 @@ async function runCheck(run: Run): Promise<number> {
   return isWhole ? ExitCode.OK : ExitCode.CORRUPTED;
 }
 
-function fieldsOf({ directory, nodeId, log, stores, problems }: DataDirectoryReport): {
+function fieldsOf({ directory, nodeId, log, stores, records, problems }: DataDirectoryReport): {
   readonly [name: string]: Printable;
 } {
   return {
@@ -49,6 +51,11 @@ function fieldsOf({ directory, nodeId, log, stores, problems }: DataDirectoryRep
       free_pages: store.freePages,
       page_bytes: store.pageBytes,
       rows: store.tables.reduce((sum, { count }) => sum + count, 0),
+      vaults: records[i]?.counts.vaults,
+      leaves: records[i]?.counts.leaves,
+      branches: records[i]?.counts.branches,
+      blocks: records[i]?.counts.blocks,
+      transactions: records[i]?.counts.transactions,
     })),
   };
 }

@@ -26,6 +26,8 @@ export interface ScanOptions {
   readonly voters: Voters;
   /** An lsn that somebody else knows to be durable. */
   readonly knownDurableLsn: number;
+  /** Is told every batch that is believed, with its records' bytes; they hold until the next one. */
+  readonly onBatch?: (file: string, batch: ScannedBatch) => void;
 }
 
 export interface LogScan {
@@ -167,6 +169,7 @@ class LogScanner {
     this.#closed = (header.flags & FLAG_CLOSED) !== 0;
     this.#batches++;
     this.#records += header.nrec;
+    this.#options.onBatch?.(segment.path, batch);
     const bounds = { from: BATCH_HEADER_BYTES, len: header.len, nrec: header.nrec };
     try {
       for (const record of storedRecords(batch.bytes, bounds)) {
