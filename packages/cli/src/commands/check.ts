@@ -28,10 +28,12 @@ async function runCheck(run: Run, tuple = ""): Promise<number> {
   await run.print.one({
     name: result,
     fields: { result, allowed, tuple, height, token, ...verifiedFields(verified) },
-    columns: ["result", "tuple", "height", ...Object.keys(verifiedFields(verified))],
+    columns: ["result", "tuple", "height", ...(verified === undefined ? [] : VERIFIED_COLUMNS)],
   });
   return !allowed && run.flags["exitCode"] === true ? ExitCode.DENIED : ExitCode.OK;
 }
+
+const VERIFIED_COLUMNS = ["verified", "origin", "judged_at", "trusted_size", "trusted_root"];
 
 /** How an answer was verified, for people and programs. */
 function verifiedFields(verified: Verified | undefined): Record<string, Printable> {

@@ -80,7 +80,8 @@ async function verifyProof(run: Run, path = ""): Promise<undefined> {
     anchor: anchor.from,
   };
   run.say(`verified: ${kind} as of block ${height}, under the anchor of ${anchor.from}`);
-  await run.print.one({ name: Array.isArray(answer) ? "list" : String(answer), fields });
+  const columns = Object.keys(fields).filter((name) => name !== "time_ms");
+  await run.print.one({ name: Array.isArray(answer) ? "list" : String(answer), fields, columns });
   return undefined;
 }
 
