@@ -46,7 +46,7 @@ function reachable(bound: string, endpoint: string): string | undefined {
 }
 
 /** Series without labels, in the format of Prometheus. */
-export function parseMetrics(text: string): ReadonlyMap<string, number> {
+function parseMetrics(text: string): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const line of text.split("\n")) {
     const [, name, value] = /^([a-zA-Z_:][a-zA-Z0-9_:]*) (\S+)$/.exec(line) ?? [];

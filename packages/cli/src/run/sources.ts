@@ -27,7 +27,7 @@ export interface SourceInput {
 }
 
 /** Option and variable of each setting that a context can hold. */
-export const SETTING_NAMES: Readonly<Record<ContextKey, readonly [string, string]>> = {
+const SETTING_NAMES: Readonly<Record<ContextKey, readonly [string, string]>> = {
   endpoint: ["--endpoint", "AUTHLEDGER_ENDPOINT"],
   organization: ["--org", "AUTHLEDGER_ORG"],
   vault: ["--vault", "AUTHLEDGER_VAULT"],
