@@ -12,6 +12,7 @@ import { addContextCommands } from "./commands/context.js";
 import { addDebugCommands } from "./commands/debug.js";
 import { addDevCommand } from "./commands/dev.js";
 import { addEntityCommands } from "./commands/entity.js";
+import { addExportCommand } from "./commands/export.js";
 import { addHelpCommand } from "./commands/help.js";
 import { addImportCommand } from "./commands/import.js";
 import { addOrgCommands } from "./commands/org.js";
@@ -104,6 +105,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addEntityCommands(program, frame);
   addResourceCommands(program, frame);
   addImportCommand(program, frame);
+  addExportCommand(program, frame);
   addProofCommands(program, frame);
   addBlockCommands(program, frame);
   addAuditCommands(program, frame);

@@ -1,5 +1,11 @@
 /** The turn loop of a node: proposer, log, apply, reads, flush, signer. */
-export type { Change, ChangeFilter, ChangePosition } from "@authledger/state";
+export type {
+  Change,
+  ChangeFilter,
+  ChangePosition,
+  RestoredVault,
+  SnapshotProgress,
+} from "@authledger/state";
 export { checkDataDirectory, type DataDirectoryReport } from "./check-data-directory.js";
 export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
 export {

@@ -1,4 +1,5 @@
 /** AdminService over the engine's port. */
+import { snapshotChunks } from "@authledger/engine";
 import { admin } from "@authledger/proto";
 import { ByteReader, ByteWriter, validateName } from "@authledger/types";
 import { type Decoders, strict } from "./call-frame.js";
@@ -6,6 +7,7 @@ import { pageSizeOf } from "./convert-request.js";
 import { organizationMessage, vaultMessage } from "./convert-response.js";
 import { checkIntegrity, compact, healthMessage, maintenanceMessage } from "./maintenance-calls.js";
 import type { ServiceDeps } from "./read-service.js";
+import { type AnyStreamMethod, transfer } from "./streaming.js";
 import type { Handler } from "./unary.js";
 import { requireSlug } from "./vault-directory.js";
 
@@ -22,6 +24,7 @@ export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
   getNodeInfo: strict(admin.GetNodeInfoRequest),
   compact: strict(admin.CompactRequest),
   checkIntegrity: strict(admin.CheckIntegrityRequest),
+  exportSnapshot: strict(admin.ExportSnapshotRequest),
 };
 
 interface AdminHandlers {
@@ -137,6 +140,14 @@ export class AdminService {
     compact: (request) => compact(this.#deps.engine, request),
     checkIntegrity: (request) => checkIntegrity(this.#deps.engine, request),
   };
+
+  readonly streams: { readonly [name: string]: AnyStreamMethod } = {
+    exportSnapshot: transfer(() => this.#exportSnapshot()),
+  };
+
+  async *#exportSnapshot(): AsyncGenerator<admin.ExportSnapshotResponse, void, undefined> {
+    for await (const chunk of snapshotChunks(this.#deps.engine)) yield { chunk };
+  }
 
   #after(query: string, token: Uint8Array): bigint | undefined {
     const position = this.#deps.pageTokens.decode(query, token);

@@ -100,11 +100,13 @@ function addServices(
     handlers: { ...reads.handlers, ...blocks.handlers, ...listings.handlers },
     streams: blocks.streams,
   };
+  const administration = new AdminService(services, options);
   const adminService = {
     name: "AdminService",
     definition: admin.AdminServiceService,
     requests: ADMIN_REQUESTS,
-    handlers: new AdminService(services, options).handlers,
+    handlers: administration.handlers,
+    streams: administration.streams,
   };
   addFramedService(server, writeService, deps);
   addFramedService(server, readService, deps);

@@ -1,7 +1,8 @@
-/** `authledger import FILE|-` and `authledger import posix DIR`. */
+/** `authledger import FILE|-`, `authledger import posix DIR` and `authledger import --snapshot FILE`. */
 import { stat } from "node:fs/promises";
 import { ExitCode, LedgerError } from "@authledger/types";
 import type { Command } from "commander";
+import { csvSource } from "../importers/csv/csv-source.js";
 import type { ImportSource } from "../importers/import-source.js";
 import { ndjsonSource } from "../importers/ndjson/ndjson-source.js";
 import { posixSource } from "../importers/posix/posix-source.js";
@@ -10,21 +11,39 @@ import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/com
 import { importClientOptions, importWithProgress } from "../run/import-progress.js";
 import { type ImportSummary, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX } from "../run/import-run.js";
 import { usage, wholeOf } from "../run/settings.js";
+import { restoreSnapshot } from "./import-snapshot.js";
 
 export function addImportCommand(program: Command, frame: CommandFrame): void {
   const command = program
     .command("import")
-    .argument("<source>", "an NDJSON file, - for standard input, or: posix")
+    .argument("[source]", "an NDJSON or CSV file, - for standard input, or: posix")
     .argument("[directory]", "with posix: the tree whose ownership becomes tuples")
-    .description("import tuples and entities; start it again to resume")
+    .description("import tuples and entities (start it again to resume), or restore a snapshot")
+    .option("--format <format>", "ndjson or csv (default: csv for names that end in .csv)")
     .option("--limit <tuples>", "with posix: stop before there are more")
     .option("--cross-file-systems", "with posix: enter what is mounted in the tree")
     .option("--run <name>", "apply the source again although it was imported before")
-    .option("--in-flight <n>", `transactions at a time, 1 to ${IN_FLIGHT_MAX}`);
+    .option("--in-flight <n>", `transactions at a time, 1 to ${IN_FLIGHT_MAX}`)
+    .option("--snapshot <file>", "make a new data directory of this snapshot, without a node")
+    .option("--data <directory>", "with --snapshot: the directory, which is empty or not there")
+    .option("--incarnation <n>", "with --snapshot: 1 to 31, higher for each further restore of it");
   frame.handle(command, runImport);
 }
 
-async function runImport(run: Run, name = "", directory?: string): Promise<number> {
+async function runImport(run: Run, name?: string, directory?: string): Promise<number> {
+  const snapshot = textFlag(run, "snapshot");
+  if (snapshot !== undefined) {
+    if (name !== undefined) throw usage(`"${name}" does not go with --snapshot`);
+    return restoreSnapshot(run, snapshot);
+  }
+  for (const flag of ["data", "incarnation"]) {
+    if (textFlag(run, flag) !== undefined) throw usage(`--${flag} belongs to --snapshot`);
+  }
+  if (name === undefined) throw usage("give a file, - for standard input, or --snapshot FILE");
+  return importRows(run, name, directory);
+}
+
+async function importRows(run: Run, name: string, directory?: string): Promise<number> {
   requireTenant(run);
   const source = await sourceOf(run, name, directory);
   const client = await run.client(importClientOptions(run.settings.deadlineMs));
@@ -56,9 +75,16 @@ async function sourceOf(run: Run, name: string, directory?: string): Promise<Imp
   if (limitText !== undefined || crossFileSystems) {
     throw usage("--limit and --cross-file-systems belong to: import posix DIR");
   }
-  if (name === "-") return ndjsonSource(run.io.input);
+  const isCsv = isCsvOf(textFlag(run, "format"), name);
+  if (name === "-") return isCsv ? csvSource(run.io.input) : ndjsonSource(run.io.input);
   await requireReadable(name);
-  return ndjsonSource(name);
+  return isCsv ? csvSource(name) : ndjsonSource(name);
+}
+
+function isCsvOf(format: string | undefined, name: string): boolean {
+  if (format === undefined) return name.toLowerCase().endsWith(".csv");
+  if (format === "csv" || format === "ndjson") return format === "csv";
+  throw usage(`--format "${format}" is not ndjson or csv`);
 }
 
 /** Before anything else: a misspelt name is told at once. */

@@ -46,8 +46,14 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "proof verify": ["authledger proof verify proof.json --anchor anchor.json"],
   import: [
     "authledger import tuples.ndjson",
+    "authledger import tuples.csv",
     "authledger import posix /etc --limit 10000",
-    "authledger import -",
+    "authledger import --snapshot backup.alsnap --data ./restored",
+  ],
+  export: [
+    "authledger export -f tuples.csv",
+    "authledger export --resource doc:readme --verify",
+    "authledger export --snapshot backup.alsnap",
   ],
   compact: ["authledger compact", "authledger compact --data ./data --fill 30"],
   scrub: ["authledger scrub", "authledger scrub --last -o json"],

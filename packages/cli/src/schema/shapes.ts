@@ -77,10 +77,17 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     "verified:bool question:object answer:any height:u64 time:time time_ms:u64 origin:text",
     "checkpoint_size:u64 anchor:text",
   ),
+  // Of rows and of a snapshot.
   import: document(
-    "source:text operations:int transactions:int replayed_transactions:int rejected:int",
+    "source?:text operations?:int transactions?:int replayed_transactions?:int rejected?:int",
     "created?:int already_exists?:int updated?:int deleted?:int not_found?:int",
-    "height:u64? seconds:num operations_per_second:int",
+    "height?:u64? seconds:num operations_per_second?:int",
+    "data?:text snapshot?:text size?:text size_bytes?:u64 time?:text incarnation?:int applied_index?:u64",
+    "organizations?:u64 vaults?:u64 blocks_checked?:u64 records_checked?:u64 restored?:objects",
+  ),
+  export: document(
+    "file?:text tuples?:int entities?:int height?:u64 seconds:num",
+    "snapshot?:text size?:text size_bytes?:u64 uncompressed?:text uncompressed_bytes?:u64 time?:text",
   ),
   "debug check": document(
     "directory:text node_id:u64 result:text problems:texts log_end:text log_segments:int",

@@ -76,12 +76,12 @@ function itemOf(line: Line): SourceItem | undefined {
 }
 
 /** Opens the file when the first chunk is asked for: a stream that nobody reads would throw its error at nobody. */
-async function* fileChunks(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* fileChunks(path: string): AsyncGenerator<Uint8Array, void, undefined> {
   yield* createReadStream(path, { highWaterMark: READ_BYTES });
 }
 
 /** The chunks; a failure of the stream says what was read. */
-async function* reading(
+export async function* reading(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -94,7 +94,7 @@ async function* reading(
 }
 
 /** Lines of the file if all of it is like the samples; undefined for what has no size, such as a pipe. */
-async function estimateLines(path: string): Promise<number | undefined> {
+export async function estimateLines(path: string): Promise<number | undefined> {
   try {
     const found = await stat(path);
     if (!found.isFile()) return undefined;

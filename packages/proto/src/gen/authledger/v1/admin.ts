@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -398,6 +400,14 @@ export interface CheckIntegrityResponse {
   divergedVaults: bigint;
   /** Found since the start of the node; 100 at most. */
   differences: IntegrityDifference[];
+}
+
+export interface ExportSnapshotRequest {
+}
+
+export interface ExportSnapshotResponse {
+  /** The next bytes of the snapshot, at most 256 KiB. The stream is complete when the call ends without an error. */
+  chunk: Uint8Array;
 }
 
 function createBaseOrganization(): Organization {
@@ -3706,6 +3716,125 @@ export const CheckIntegrityResponse: MessageFns<CheckIntegrityResponse> = {
   },
 };
 
+function createBaseExportSnapshotRequest(): ExportSnapshotRequest {
+  return {};
+}
+
+export const ExportSnapshotRequest: MessageFns<ExportSnapshotRequest> = {
+  encode(_: ExportSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportSnapshotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportSnapshotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ExportSnapshotRequest {
+    return {};
+  },
+
+  toJSON(_: ExportSnapshotRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExportSnapshotRequest>, I>>(base?: I): ExportSnapshotRequest {
+    return ExportSnapshotRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExportSnapshotRequest>, I>>(_: I): ExportSnapshotRequest {
+    const message = createBaseExportSnapshotRequest();
+    return message;
+  },
+};
+
+function createBaseExportSnapshotResponse(): ExportSnapshotResponse {
+  return { chunk: new Uint8Array(0) };
+}
+
+export const ExportSnapshotResponse: MessageFns<ExportSnapshotResponse> = {
+  encode(message: ExportSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.chunk.length !== 0) {
+      writer.uint32(10).bytes(message.chunk);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportSnapshotResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportSnapshotResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.chunk = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExportSnapshotResponse {
+    return { chunk: isSet(object.chunk) ? bytesFromBase64(object.chunk) : new Uint8Array(0) };
+  },
+
+  toJSON(message: ExportSnapshotResponse): unknown {
+    const obj: any = {};
+    if (message.chunk.length !== 0) {
+      obj.chunk = base64FromBytes(message.chunk);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExportSnapshotResponse>, I>>(base?: I): ExportSnapshotResponse {
+    return ExportSnapshotResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExportSnapshotResponse>, I>>(object: I): ExportSnapshotResponse {
+    const message = createBaseExportSnapshotResponse();
+    message.chunk = object.chunk ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 /** Organizations, vaults and the node. */
 export type AdminServiceService = typeof AdminServiceService;
 export const AdminServiceService = {
@@ -3821,6 +3950,21 @@ export const AdminServiceService = {
       Buffer.from(CheckIntegrityResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckIntegrityResponse => CheckIntegrityResponse.decode(value),
   },
+  /**
+   * Everything the node's group holds at one point, without its keys: what `import --snapshot` restores
+   * (docs/format/snapshot.md). It holds the salts and values of all vaults: keep it as you keep the data.
+   */
+  exportSnapshot: {
+    path: "/authledger.v1.AdminService/ExportSnapshot" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExportSnapshotRequest): Buffer =>
+      Buffer.from(ExportSnapshotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportSnapshotRequest => ExportSnapshotRequest.decode(value),
+    responseSerialize: (value: ExportSnapshotResponse): Buffer =>
+      Buffer.from(ExportSnapshotResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportSnapshotResponse => ExportSnapshotResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -3846,6 +3990,11 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * far it is; a call that comes meanwhile is about the same pass.
    */
   checkIntegrity: handleUnaryCall<CheckIntegrityRequest, CheckIntegrityResponse>;
+  /**
+   * Everything the node's group holds at one point, without its keys: what `import --snapshot` restores
+   * (docs/format/snapshot.md). It holds the salts and values of all vaults: keep it as you keep the data.
+   */
+  exportSnapshot: handleServerStreamingCall<ExportSnapshotRequest, ExportSnapshotResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -4011,6 +4160,19 @@ export interface AdminServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckIntegrityResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Everything the node's group holds at one point, without its keys: what `import --snapshot` restores
+   * (docs/format/snapshot.md). It holds the salts and values of all vaults: keep it as you keep the data.
+   */
+  exportSnapshot(
+    request: ExportSnapshotRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ExportSnapshotResponse>;
+  exportSnapshot(
+    request: ExportSnapshotRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ExportSnapshotResponse>;
 }
 
 export const AdminServiceClient = makeGenericClientConstructor(
