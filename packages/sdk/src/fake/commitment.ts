@@ -5,6 +5,8 @@
 import {
   BuiltTrie,
   blockHash,
+  blockQuestions,
+  CompactRange,
   configHash,
   consistencyProof,
   encodeHeader,
@@ -91,6 +93,18 @@ export class Commitment {
   consistency(fromSize: number, toSize: number): Uint8Array[] {
     if (fromSize === 0 || fromSize > toSize) return [];
     return consistencyProof(hasher, lookupOf(hasher, this.#leaves()), fromSize, toSize);
+  }
+
+  /** What runs a block again: every key that it touches, in the state before it. */
+  witness(height: number): Uint8Array {
+    const { executed } = this.#vault.blocks[height]!;
+    const questions = blockQuestions(executed.map(({ transaction }) => transaction));
+    return encodeStateProof(this.#trie(height - 1), this.#vault.paths, questions);
+  }
+
+  /** Roots of the complete subtrees over the first headers. */
+  compactRange(size: number): Uint8Array[] {
+    return [...CompactRange.restore(hasher, size, lookupOf(hasher, this.#leaves())).roots];
   }
 
   #leaves(): Uint8Array[] {

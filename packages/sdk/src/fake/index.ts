@@ -9,7 +9,7 @@ import { LedgerClient } from "../client.js";
 import { type ClientOptions, type Tenant, vaultNameOf } from "../options.js";
 import { FakeClock } from "./clock.js";
 import { FakeState } from "./state.js";
-import { FakeConnection, methodsOf } from "./wire.js";
+import { FakeConnection, fakeNode } from "./wire.js";
 
 export type { FakeClock } from "./clock.js";
 
@@ -43,7 +43,7 @@ export interface FakeLedger {
 export function createFakeLedger(options: FakeLedgerOptions = {}): FakeLedger {
   const clock = new FakeClock(options.nowMs ?? Date.now());
   const state = new FakeState(clock);
-  const methods = methodsOf(state);
+  const node = fakeNode(state);
   const { slug: organization } = state.createOrganization("fake");
   const { slug: vault } = state.createVault(organization, "main").vault.identity;
   const tenant = { organization, vault };
@@ -53,7 +53,7 @@ export function createFakeLedger(options: FakeLedgerOptions = {}): FakeLedger {
     client: (given = {}) =>
       new LedgerClient(
         { tenant, ...given, endpoints: [] },
-        { connect: (made) => new FakeConnection(methods, made), nowMs: clock.nowMs },
+        { connect: (made) => new FakeConnection(node, made), nowMs: clock.nowMs },
       ),
     anchor: (named = tenant) => state.anchor(vaultNameOf(named)),
   };

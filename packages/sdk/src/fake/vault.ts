@@ -46,6 +46,13 @@ export interface FakeBlock {
   readonly index: number;
   /** Canonical bytes. */
   readonly transactions: readonly Uint8Array[];
+  /** What they did. */
+  readonly executed: readonly ExecutedTransaction[];
+}
+
+interface ExecutedTransaction {
+  readonly transaction: CanonicalTransaction;
+  readonly statuses: readonly OperationStatus[];
 }
 
 export interface VaultIdentity {
@@ -62,6 +69,8 @@ export class FakeVault {
   readonly paths: PathHasher;
   readonly blocks: FakeBlock[] = [];
   readonly #rows = new Map<string, Row>();
+  /** Those who wait for the next block. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(identity: VaultIdentity) {
     this.identity = identity;
@@ -93,6 +102,20 @@ export class FakeVault {
     return found.sort((a, b) => Buffer.compare(a.path, b.path));
   }
 
+  /** Resolves with the next block, or when the signal is aborted. */
+  moved(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      if (signal.aborted) return resolve();
+      this.#waiting.add(wake);
+      signal.addEventListener("abort", wake);
+    });
+  }
+
   /** Begins the next block. */
   begin(timeMs: number, index: number): BlockBuilder {
     return new BlockBuilder(this, timeMs, index);
@@ -116,6 +139,7 @@ export class FakeVault {
       row.versions.push({ height, stored: after && { record: after, value } });
     }
     this.blocks.push(block);
+    for (const wake of [...this.#waiting]) wake();
   }
 }
 
@@ -127,6 +151,7 @@ export class BlockBuilder {
   readonly #index: number;
   readonly #executor: BlockExecutor;
   readonly #transactions: Uint8Array[] = [];
+  readonly #executed: ExecutedTransaction[] = [];
   readonly #values = new Map<string, NoncedValue>();
 
   constructor(vault: FakeVault, timeMs: number, index: number) {
@@ -156,6 +181,7 @@ export class BlockBuilder {
     const result = this.#executor.run(transaction);
     if (result.kind === "rejected") throw preconditionFailed(result.failure);
     this.#transactions.push(encodeTransaction(transaction));
+    this.#executed.push({ transaction, statuses: result.statuses });
     for (const [id, value] of values) this.#values.set(id, value);
     return result.statuses;
   }
@@ -163,8 +189,8 @@ export class BlockBuilder {
   /** There is no block without a transaction. */
   finish(): void {
     if (this.#transactions.length === 0) return;
-    const { timeMs } = this;
-    const block = { timeMs, index: this.#index, transactions: this.#transactions };
+    const about = { timeMs: this.timeMs, index: this.#index };
+    const block = { ...about, transactions: this.#transactions, executed: this.#executed };
     this.#vault.append(block, this.#executor, this.#values);
   }
 }

@@ -8,29 +8,66 @@ import { LedgerError, limits } from "@authledger/types";
 import { type CallOptions, type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
 import type { Connection, Repeat, UnaryMethod } from "../transport/connection.js";
 import { factsOf } from "../transport/grpc-error.js";
-import type { StreamMethod } from "../transport/stream.js";
+import type { StreamMethod, StreamOptions } from "../transport/stream.js";
 import { FakeAdmin } from "./admin.js";
+import { FakeHistory } from "./history.js";
 import { FakeListings } from "./listings.js";
 import { FakeReads } from "./reads.js";
 import type { FakeState } from "./state.js";
 import { writeHandlers } from "./writes.js";
 
 /** From the bytes of a request to those of its answer, by the path of the method. */
-export type Methods = ReadonlyMap<string, (request: Buffer) => Buffer>;
+type Methods = ReadonlyMap<string, (request: Buffer) => Buffer>;
+
+/** From the bytes of a request to those of its messages, until the signal is aborted. */
+type Streams = ReadonlyMap<string, (request: Buffer, signal: AbortSignal) => AsyncIterable<Buffer>>;
+
+/** What answers the clients of a fake ledger. */
+export interface FakeNode {
+  readonly methods: Methods;
+  readonly streams: Streams;
+}
 
 interface Definition {
   readonly path: string;
+  readonly responseStream: boolean;
   readonly requestDeserialize: (bytes: Buffer) => unknown;
   readonly responseSerialize: (message: never) => Buffer;
 }
 
-export function methodsOf(state: FakeState): Methods {
-  return new Map([
+export function fakeNode(state: FakeState): FakeNode {
+  const history = new FakeHistory(state);
+  const { watchBlocks, watchChanges } = read.ReadServiceService;
+  const methods = new Map([
     ...service(read.ReadServiceService, new FakeReads(state)),
     ...service(read.ReadServiceService, new FakeListings(state)),
+    ...service(read.ReadServiceService, history),
     ...service(write.WriteServiceService, writeHandlers(state)),
     ...service(admin.AdminServiceService, new FakeAdmin(state)),
   ]);
+  const streams: Streams = new Map([
+    [watchBlocks.path, streamed(watchBlocks, (request, end) => history.watchBlocks(request, end))],
+    [
+      watchChanges.path,
+      streamed(watchChanges, (request, end) => history.watchChanges(request, end)),
+    ],
+  ]);
+  return { methods, streams };
+}
+
+function streamed<Req, Res>(
+  definition: {
+    readonly requestDeserialize: (bytes: Buffer) => Req;
+    readonly responseSerialize: (message: Res) => Buffer;
+  },
+  open: (request: Req, signal: AbortSignal) => AsyncIterable<Res>,
+): (request: Buffer, signal: AbortSignal) => AsyncIterable<Buffer> {
+  return async function* (bytes, signal) {
+    const { requestDeserialize, responseSerialize } = definition;
+    for await (const message of open(requestDeserialize(bytes), signal)) {
+      yield responseSerialize(message);
+    }
+  };
 }
 
 /** The methods that the fake has; it answers others as a node that does not know them. */
@@ -40,7 +77,7 @@ function* service(
 ): Generator<[string, (request: Buffer) => Buffer]> {
   for (const [name, definition] of Object.entries(definitions) as [string, Definition][]) {
     const handler = (handlers as Readonly<Record<string, unknown>>)[name];
-    if (typeof handler !== "function") continue;
+    if (typeof handler !== "function" || definition.responseStream) continue;
     const { path, requestDeserialize, responseSerialize } = definition;
     yield [
       path,
@@ -51,11 +88,13 @@ function* service(
 
 export class FakeConnection implements Connection {
   readonly #methods: Methods;
+  readonly #streams: Streams;
   readonly #options: ClientOptions;
-  #isClosed = false;
+  readonly #closed = new AbortController();
 
-  constructor(methods: Methods, options: ClientOptions) {
+  constructor({ methods, streams }: FakeNode, options: ClientOptions) {
     this.#methods = methods;
+    this.#streams = streams;
     this.#options = options;
   }
 
@@ -75,9 +114,27 @@ export class FakeConnection implements Connection {
     return method.responseDeserialize(this.#answer(method.path, bytes, requestId));
   }
 
-  /** The fake keeps no history to watch. @throws LedgerError UNIMPLEMENTED */
-  stream<Req, Res>({ path }: StreamMethod<Req, Res>): AsyncIterable<Res> {
-    throw new LedgerError("UNIMPLEMENTED", `the fake ledger does not stream ${path}`);
+  /** Ends with the client, or when its caller gives it up. It needs no heartbeats: there is nothing to lose. */
+  async *stream<Req, Res>(
+    method: StreamMethod<Req, Res>,
+    request: Req,
+    { signal, requestId = crypto.randomUUID() }: StreamOptions,
+  ): AsyncGenerator<Res> {
+    const name = method.path.slice(method.path.lastIndexOf("/") + 1);
+    this.#checkOpen(name, requestId, signal);
+    const open = this.#streams.get(method.path);
+    const ended = AbortSignal.any([this.#closed.signal, ...(signal ? [signal] : [])]);
+    try {
+      if (open === undefined) {
+        throw new LedgerError("UNIMPLEMENTED", `the fake ledger does not know ${method.path}`);
+      }
+      for await (const message of open(method.requestSerialize(request), ended)) {
+        yield method.responseDeserialize(message);
+      }
+    } catch (thrown) {
+      throw travelled(LedgerError.from(thrown), requestId);
+    }
+    this.#checkOpen(name, requestId, signal);
   }
 
   /** The fake answers at once; only a program that does not let it ends up here. */
@@ -87,7 +144,7 @@ export class FakeConnection implements Connection {
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.#closed.abort();
   }
 
   #answer(path: string, request: Buffer, requestId: string): Buffer {
@@ -111,7 +168,8 @@ export class FakeConnection implements Connection {
       const message = `the caller gave up "${name}"`;
       throw new LedgerError("CANCELLED", message, { details, cause: signal.reason });
     }
-    if (this.#isClosed) throw new LedgerError("CANCELLED", "the client is closed", { details });
+    if (this.#closed.signal.aborted)
+      throw new LedgerError("CANCELLED", "the client is closed", { details });
   }
 }
 

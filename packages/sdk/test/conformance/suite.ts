@@ -3,8 +3,10 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { AdminClient, type ClientOptions, LedgerClient } from "../../src/index.js";
 import { admin } from "./admin.js";
 import type { Behaviour, Ledger, Subject } from "./behaviour.js";
+import { changes } from "./changes.js";
 import { history } from "./history.js";
 import { listings } from "./listings.js";
+import { past } from "./past.js";
 import { reads } from "./reads.js";
 import { writes } from "./writes.js";
 
@@ -13,6 +15,8 @@ const PARTS: Readonly<Record<string, readonly Behaviour[]>> = {
   reads,
   listings,
   history,
+  past,
+  changes,
   admin,
 };
 
