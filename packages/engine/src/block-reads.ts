@@ -101,9 +101,7 @@ export class BlockReads {
   }
 
   #vault(id: number): OpenVault {
-    const vault = this.#deps.state.vault(id);
-    if (vault !== undefined) return vault;
-    throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    return this.#deps.state.requireVault(id);
   }
 
   #block(vault: OpenVault, height: number, isWhole: boolean): StoredBlock {

@@ -6,12 +6,13 @@
  */
 import type { Clock, Disk, Random, Timers } from "@authledger/io";
 import { joinPath } from "@authledger/io";
-import { GroupState } from "@authledger/state";
+import { GroupState, isGone } from "@authledger/state";
 import { DataLock, PageStore, type StoreStats } from "@authledger/store";
 import { type Hasher, LedgerError, toHex, validateOrigin } from "@authledger/types";
 import { Wal, type WalStats } from "@authledger/wal";
 import { BlockFeed } from "./block-feed.js";
 import { BlockReads } from "./block-reads.js";
+import { Deleter, type DeleterStats } from "./deleter.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Exports } from "./exports.js";
 import { Flusher } from "./flusher.js";
@@ -75,6 +76,7 @@ export interface EngineStats {
   readonly branchBytes: number;
   readonly expiry: ExpiryStats;
   readonly maintenance: MaintenanceStats;
+  readonly deleter: DeleterStats;
 }
 
 export class Engine implements EnginePort {
@@ -94,6 +96,7 @@ export class Engine implements EnginePort {
   readonly #feed: BlockFeed;
   readonly #writes: Writes;
   readonly #expirer: Expirer;
+  readonly #deleter: Deleter;
   readonly #exports: Exports;
   readonly #maintenance: Maintenance;
   #stopTicking: () => void = () => undefined;
@@ -161,6 +164,8 @@ export class Engine implements EnginePort {
     const checkWritable = (vault: number): void => this.#maintenance.checkWritable(vault);
     const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, checkWritable });
     this.#writes = writes;
+    const onFatal = (error: LedgerError): void => this.#die(error);
+    this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = new Expirer({
       state,
       clock,
@@ -262,6 +267,7 @@ export class Engine implements EnginePort {
     }
     this.#tick();
     this.#expirer.start();
+    this.#deleter.start();
   }
 
   get identity(): NodeDirectory["identity"] {
@@ -289,6 +295,7 @@ export class Engine implements EnginePort {
       branchBytes: this.#state.branchBytes,
       expiry: this.#expirer.stats(),
       maintenance: this.#maintenance.stats,
+      deleter: this.#deleter.stats(),
     };
   }
 
@@ -334,6 +341,7 @@ export class Engine implements EnginePort {
   async #close(): Promise<void> {
     this.#stopTicking();
     await this.#expirer.stop();
+    await this.#deleter.stop();
     this.#feed.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
     this.#exports.endAll();
     await this.#maintenance.stop();
@@ -349,9 +357,10 @@ export class Engine implements EnginePort {
   }
 
   readonly #handlers: { readonly [C in EngineCall]: Handler<C> } = {
-    resolve_vault: ({ organization, vault }) => ({
-      vault: findVault(this.#state, organization, vault).id,
-    }),
+    resolve_vault: ({ organization, vault }) => {
+      const row = findVault(this.#state, organization, vault);
+      return { vault: isGone(row) ? this.#state.requireVault(row.id).id : row.id };
+    },
     write: (request, deadline) => this.#writes.write(request, deadline),
     read_entities: (request) => this.#reads.readEntities(request),
     check: (request) => this.#reads.check(request),
@@ -378,6 +387,8 @@ export class Engine implements EnginePort {
       const organizations = rows.map(organizationInfo);
       return next === undefined ? { organizations } : { organizations, next };
     },
+    delete_organization: (request) => this.#deleter.deleteOrganization(request),
+    delete_vault: (request) => this.#deleter.deleteVault(request),
     create_vault: (request) => this.#writes.createVault(request),
     get_vault: ({ organization, vault }) => {
       const row = findVault(this.#state, organization, vault);
@@ -409,8 +420,8 @@ export class Engine implements EnginePort {
       lastIndex: this.#group.lastIndex,
       appliedIndex: this.#state.applied.index,
       flushedIndex: this.#flusher.flushedIndex,
-      organizations: this.#state.rows.organizationCount - 1,
-      vaults: this.#state.rows.vaultCount - 1,
+      organizations: this.#state.rows.liveOrganizations - 1,
+      vaults: this.#state.rows.liveVaults - 1,
       maintenance: this.#maintenance.info(),
     };
   }
@@ -444,6 +455,7 @@ export class Engine implements EnginePort {
     this.#flusher.stop();
     this.#proposer.stop(stoppedBy(error));
     void this.#expirer.stop();
+    void this.#deleter.stop();
     this.#feed.stop(stoppedBy(error));
     this.#deps.onFatal(error);
   }

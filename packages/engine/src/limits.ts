@@ -57,3 +57,7 @@ export const SCRUB_SLICE_MS = 3;
 export const SCRUB_SHARE = 0.02;
 /** Differences that are kept and told; a damaged disk has millions. */
 export const SCRUB_DIFFERENCES_MAX = 100;
+/** Rows of a deleted vault that one entry removes: some 10 ms. */
+export const SWEEP_ROWS = 4_000;
+/** When removing them could not go on, as on a full disk. */
+export const SWEEP_RETRY_MS = 1_000;

@@ -105,7 +105,7 @@ export type TransactionOutcome =
     };
 
 export type OrganizationStatus = "active" | "migrating" | "suspended" | "deleting" | "deleted";
-export type VaultStatus = "active" | "read_only" | "deleted";
+export type VaultStatus = "active" | "read_only" | "deleting" | "deleted";
 
 export interface OrganizationInfo {
   readonly slug: bigint;
@@ -394,6 +394,14 @@ export interface EngineCalls {
   list_organizations: {
     request: { readonly limit: number; readonly after?: bigint };
     reply: { readonly organizations: readonly OrganizationInfo[]; readonly next?: bigint };
+  };
+  delete_organization: {
+    request: { readonly organization: bigint; readonly actor: string };
+    reply: { readonly organization: OrganizationInfo };
+  };
+  delete_vault: {
+    request: { readonly organization: bigint; readonly vault: bigint; readonly actor: string };
+    reply: { readonly vault: VaultInfo };
   };
   create_vault: {
     request: { readonly organization: bigint; readonly name: string; readonly actor: string };

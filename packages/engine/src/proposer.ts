@@ -212,11 +212,20 @@ export class Proposer {
 }
 
 function itemBytes(item: EntryItem): number {
-  const parts: SealedTransaction[] =
-    item.kind === "transaction"
-      ? [item.transaction]
-      : item.kind === "init"
-        ? [item.genesis]
-        : [item.registration, item.genesis];
-  return parts.reduce((sum, part) => sum + sealedBytes(part), 0);
+  return partsOf(item).reduce((sum, part) => sum + sealedBytes(part), 0);
+}
+
+function partsOf(item: EntryItem): readonly SealedTransaction[] {
+  switch (item.kind) {
+    case "transaction":
+      return [item.transaction];
+    case "create_vault":
+      return [item.registration, item.genesis];
+    case "init":
+      return [item.genesis];
+    case "set_status":
+      return [item.registration];
+    case "sweep":
+      return [];
+  }
 }

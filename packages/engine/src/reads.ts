@@ -200,9 +200,7 @@ export class Reads {
   }
 
   #open(id: number): OpenVault {
-    const vault = this.#deps.state.vault(id);
-    if (vault !== undefined) return vault;
-    throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    return this.#deps.state.requireVault(id);
   }
 
   #vault(id: number, consistency: Consistency): OpenVault {

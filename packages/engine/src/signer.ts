@@ -135,6 +135,12 @@ export class Signer {
     return request;
   }
 
+  /** Forgets a vault that is deleted; its mark stays in the log, where it can only refuse. */
+  forget(vault: number): void {
+    this.#kept.delete(vault);
+    this.#pending.delete(vault);
+  }
+
   /** Resolves when everything asked for so far is signed or refused. */
   async idle(): Promise<void> {
     await Promise.allSettled([...this.#pending.values()].map(({ signed }) => signed));

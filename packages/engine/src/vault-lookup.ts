@@ -55,7 +55,7 @@ export function organizationInfo({
 
 export function vaultInfo(state: GroupState, row: VaultRow): VaultInfo {
   const { organizationSlug, slug, name, status, createdAtMs, origin } = row;
-  const height = state.vault(row.id)!.size - 1;
+  const height = state.vault(row.id)?.height ?? row.lastHeight ?? 0;
   return { organization: organizationSlug, slug, name, status, createdAtMs, origin, height };
 }
 

@@ -100,8 +100,7 @@ export class Writes {
     request: EngineRequest<"write">,
     deadlineAtMs: number | undefined,
   ): Promise<EngineReply<"write">> {
-    const vault = this.#deps.state.vault(request.vault);
-    if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    const vault = this.#deps.state.requireVault(request.vault);
     checkWritable(this.#deps.state, vault.row);
     this.#deps.checkWritable(vault.id);
     const decided = await Promise.all(
@@ -113,9 +112,9 @@ export class Writes {
       ),
     );
     const outcomes = decided.map((done) => ("refused" in done ? refusedWith(done.refused) : done));
-    // Asked for again: a flush may have closed the vault while its entry was on the way.
-    const { size } = this.#deps.state.vault(request.vault)!;
-    return { outcomes, at: { height: size - 1, index: this.#deps.state.applied.index } };
+    // Asked for again: a flush may have closed the vault while its entry was on the way, or it was deleted behind it.
+    const height = this.#deps.state.vault(request.vault)?.height ?? newestHeight(outcomes);
+    return { outcomes, at: { height, index: this.#deps.state.applied.index } };
   }
 
   async createOrganization(
@@ -163,7 +162,7 @@ export class Writes {
       idempotencyKey: "",
       payloadHash: NO_HASH,
       transaction: this.#sealer.seal(
-        this.#deps.state.vault(vault)!,
+        this.#deps.state.requireVault(vault),
         { operations: operationsAt(timeMs), ...OWN },
         { sequence: 0, actor, timeMs },
       ),
@@ -171,6 +170,24 @@ export class Writes {
     const bytes = operations * limits.ENTITY_KEY_BYTES_MAX;
     const { outcome } = await this.#submit({ operations, bytes, make, needsCurrentState });
     return outcome;
+  }
+
+  /** Proposes an item of the ledger's own, made when everything proposed before it is applied. */
+  async proposeItem(make: (timeMs: number) => EntryItem): Promise<Outcome> {
+    const about = { operations: 1, bytes: 4_096, make, needsCurrentState: true };
+    return (await this.#submit(about)).outcome;
+  }
+
+  /** A transaction that sets an entity of the system vault, if that is still of a version. */
+  sealEntity(
+    entity: { readonly key: string; readonly value: Uint8Array; readonly version: number },
+    stamp: { readonly actor: string; readonly timeMs: number },
+  ): SealedTransaction {
+    const { key, value, version } = entity;
+    const condition = { kind: "version_equals", version } as const;
+    const operations = [{ op: "set_entity", key, value, expiresAtMs: 0, condition }] as const;
+    const system = this.#deps.state.requireVault(SYSTEM_VAULT);
+    return this.#sealer.seal(system, { operations, ...OWN }, { sequence: 0, ...stamp });
   }
 
   /** The first entry of a cluster: its name and the system vault. */
@@ -190,8 +207,7 @@ export class Writes {
   /** The anchor of a vault: what its genesis says. */
   trustAnchor(vaultId: number): string {
     const { state, hasher } = this.#deps;
-    const vault = state.vault(vaultId);
-    if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    const vault = state.requireVault(vaultId);
     const path = vault.paths.path(ledgerRecordKey("ledger", "policy"));
     const stored = state.tables.value.get(vault.rowKey(path));
     assert(stored !== undefined, "a vault has a policy", { vault: vaultId });
@@ -217,7 +233,7 @@ export class Writes {
       vault: vaultId,
       idempotencyKey: request.idempotencyKey,
       payloadHash: hash,
-      transaction: this.#sealer.seal(state.vault(vaultId)!, request, {
+      transaction: this.#sealer.seal(state.requireVault(vaultId), request, {
         sequence: this.#nextSequence(vaultId, request.clientId),
         actor,
         timeMs,
@@ -325,7 +341,7 @@ export class Writes {
 
   #inclusion(vaultId: number, height: number, index: number): TransactionInclusion {
     const { state, hasher } = this.#deps;
-    const vault = state.vault(vaultId)!;
+    const vault = state.requireVault(vaultId);
     const header = vault.header(height)!;
     const count = new DataView(header.buffer, header.byteOffset).getUint32(72);
     const transactions = blockTransactions(vault, state.tables, height, count);
@@ -333,6 +349,10 @@ export class Writes {
     const path = inclusionProof(hasher, lookupOf(hasher, leaves), index, count);
     return { header, transaction: transactions[index]!, index, path };
   }
+}
+
+function newestHeight(outcomes: readonly TransactionOutcome[]): number {
+  return Math.max(0, ...outcomes.map((done) => (done.kind === "applied" ? done.height : 0)));
 }
 
 /** Does sealing the operation look at what is stored? */
@@ -363,7 +383,8 @@ function systemRequest(key: string, value: Uint8Array): TransactionRequest {
   };
 }
 
-function throwIfRefused(outcome: Outcome): void {
+/** @throws LedgerError that an item was refused with */
+export function throwIfRefused(outcome: Outcome): void {
   if (outcome.kind !== "refused") return;
   throw new LedgerError(outcome.code, outcome.message, { details: outcome.details });
 }

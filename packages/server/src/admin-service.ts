@@ -16,9 +16,11 @@ const ANONYMOUS = "anonymous";
 export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
   createOrganization: strict(admin.CreateOrganizationRequest),
   getOrganization: strict(admin.GetOrganizationRequest),
+  deleteOrganization: strict(admin.DeleteOrganizationRequest),
   listOrganizations: strict(admin.ListOrganizationsRequest),
   createVault: strict(admin.CreateVaultRequest),
   getVault: strict(admin.GetVaultRequest),
+  deleteVault: strict(admin.DeleteVaultRequest),
   listVaults: strict(admin.ListVaultsRequest),
   getTrustAnchor: strict(admin.GetTrustAnchorRequest),
   getNodeInfo: strict(admin.GetNodeInfoRequest),
@@ -34,12 +36,17 @@ interface AdminHandlers {
     admin.CreateOrganizationResponse
   >;
   readonly getOrganization: Handler<admin.GetOrganizationRequest, admin.GetOrganizationResponse>;
+  readonly deleteOrganization: Handler<
+    admin.DeleteOrganizationRequest,
+    admin.DeleteOrganizationResponse
+  >;
   readonly listOrganizations: Handler<
     admin.ListOrganizationsRequest,
     admin.ListOrganizationsResponse
   >;
   readonly createVault: Handler<admin.CreateVaultRequest, admin.CreateVaultResponse>;
   readonly getVault: Handler<admin.GetVaultRequest, admin.GetVaultResponse>;
+  readonly deleteVault: Handler<admin.DeleteVaultRequest, admin.DeleteVaultResponse>;
   readonly listVaults: Handler<admin.ListVaultsRequest, admin.ListVaultsResponse>;
   readonly getTrustAnchor: Handler<admin.GetTrustAnchorRequest, admin.GetTrustAnchorResponse>;
   readonly getNodeInfo: Handler<admin.GetNodeInfoRequest, admin.GetNodeInfoResponse>;
@@ -79,6 +86,12 @@ export class AdminService {
       const reply = await this.#deps.engine.call("get_organization", { organization });
       return { organization: organizationMessage(reply.organization) };
     },
+    deleteOrganization: async ({ organization }) => {
+      requireSlug(organization, "organization");
+      const request = { organization, actor: ANONYMOUS };
+      const reply = await this.#deps.engine.call("delete_organization", request);
+      return { organization: organizationMessage(reply.organization) };
+    },
     listOrganizations: async ({ pageSize, pageToken }) => {
       const query = "organizations";
       const after = this.#after(query, pageToken);
@@ -103,6 +116,13 @@ export class AdminService {
       requireSlug(vault, "vault");
       const reply = await this.#deps.engine.call("get_vault", { organization, vault });
       return { vault: vaultMessage(reply.vault), health: healthMessage(reply.health) };
+    },
+    deleteVault: async ({ organization, vault }) => {
+      requireSlug(organization, "organization");
+      requireSlug(vault, "vault");
+      const request = { organization, vault, actor: ANONYMOUS };
+      const reply = await this.#deps.engine.call("delete_vault", request);
+      return { vault: vaultMessage(reply.vault) };
     },
     listVaults: async ({ organization, pageSize, pageToken }) => {
       requireSlug(organization, "organization");

@@ -94,6 +94,7 @@ const ORGANIZATION_STATUS = {
 const VAULT_STATUS = {
   active: admin.VaultStatus.VAULT_STATUS_ACTIVE,
   read_only: admin.VaultStatus.VAULT_STATUS_READ_ONLY,
+  deleting: admin.VaultStatus.VAULT_STATUS_DELETING,
   deleted: admin.VaultStatus.VAULT_STATUS_DELETED,
 } as const;
 

@@ -5,6 +5,8 @@
  *     item   = 0x01 transaction   u32 vault || lp16 idempotency key || hash32 of the payload || signed
  *            | 0x02 create vault  u64 organization slug || u64 vault slug || salt32 || signed (system vault) || signed (genesis)
  *            | 0x03 init          lp16 cluster id || lp16 cluster origin || salt32 || signed (genesis of the system vault)
+ *            | 0x04 set status    u64 organization slug || u64 vault slug, 0 = the organization itself || signed (system vault)
+ *            | 0x05 sweep         u32 vault || u32 rows
  *     signed = lp32 LVT1 || u32 n || n x (nonce16 || lp32 value)       the values in the order of the operations
  *
  * Everything that applying needs is in it: time, ids, sequences, nonces and salts were chosen by the leader.
@@ -58,7 +60,25 @@ export interface InitItem {
   readonly genesis: SealedTransaction;
 }
 
-export type EntryItem = TransactionItem | CreateVaultItem | InitItem;
+/** A vault or an organization is deleted (lifecycle.ts). */
+export interface SetStatusItem {
+  readonly kind: "set_status";
+  readonly organization: bigint;
+  /** 0 = the organization itself. */
+  readonly vault: bigint;
+  /** Sets the entity in the system vault, which says the new status. */
+  readonly registration: SealedTransaction;
+}
+
+/** Removes rows of a vault that is being deleted. */
+export interface SweepItem {
+  readonly kind: "sweep";
+  readonly vault: number;
+  /** At most so many. */
+  readonly rows: number;
+}
+
+export type EntryItem = TransactionItem | CreateVaultItem | InitItem | SetStatusItem | SweepItem;
 
 export interface Entry {
   /** The leader's time, not before that of any earlier entry. */
@@ -66,7 +86,7 @@ export interface Entry {
   readonly items: readonly EntryItem[];
 }
 
-const ITEM = { transaction: 1, create_vault: 2, init: 3 } as const;
+const ITEM = { transaction: 1, create_vault: 2, init: 3, set_status: 4, sweep: 5 } as const;
 
 export function encodeEntry(entry: Entry): Uint8Array {
   const out = new ByteWriter(1024);
@@ -114,6 +134,13 @@ function writeItem(out: ByteWriter, item: EntryItem): void {
       out.lp16(item.clusterId).lp16(item.clusterOrigin).bytes(item.salt);
       writeSealed(out, item.genesis);
       return;
+    case "set_status":
+      out.u64(item.organization).u64(item.vault);
+      writeSealed(out, item.registration);
+      return;
+    case "sweep":
+      out.u32(item.vault).u32(item.rows);
+      return;
   }
 }
 
@@ -145,6 +172,15 @@ function readItem(input: ByteReader): EntryItem {
         salt: input.bytes(SALT_BYTES, "salt"),
         genesis: readSealed(input),
       };
+    case ITEM.set_status:
+      return {
+        kind: "set_status",
+        organization: input.u64("organization"),
+        vault: input.u64("vault"),
+        registration: readSealed(input),
+      };
+    case ITEM.sweep:
+      return { kind: "sweep", vault: input.u32("vault"), rows: input.u32("rows") };
     default:
       throw unknown(`item 0x${code.toString(16).padStart(2, "0")}`);
   }

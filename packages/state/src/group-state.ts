@@ -28,6 +28,7 @@ import {
   type TransactionItem,
 } from "./entry.js";
 import { Idempotency } from "./idempotency.js";
+import { type LifecycleDeps, setStatus, sweep } from "./lifecycle.js";
 import { OpenVault } from "./open-vault.js";
 import { encodeOutcomes, type Outcome, type Refusal } from "./outcome.js";
 import { valuesOf } from "./sealed-values.js";
@@ -48,7 +49,7 @@ import {
 } from "./trie/branch-cache.js";
 import { openTrie } from "./trie/open-trie.js";
 import type { TrieDeps } from "./trie/vault-trie.js";
-import { VaultRows } from "./vault-rows.js";
+import { isGone, type VaultRow, VaultRows } from "./vault-rows.js";
 
 /** Vaults in memory after a flush (about 40 KiB each beside their branches); more are opened as needed. */
 export const OPEN_VAULTS_MAX = 1_024;
@@ -60,6 +61,9 @@ const ENTRY_WORK = 4;
  * idempotency rows. 280 us in all with one tuple (bench/vaults.mjs).
  */
 const BLOCK_WORK = 8;
+
+/** Rows that are swept in the time of one unit of work. */
+const ROWS_PER_WORK = 8;
 
 /** Rows of branches written in one step: about 5 ms. */
 const SETTLE_ROWS = 16_384;
@@ -150,7 +154,16 @@ export class GroupState {
     return this.#cache.pool.bytes;
   }
 
-  /** An existing vault, opened. */
+  /** @throws LedgerError VAULT_NOT_FOUND, VAULT_DELETED */
+  requireVault(id: number): OpenVault {
+    const vault = this.vault(id);
+    if (vault !== undefined) return vault;
+    const row = this.rows.vault(id);
+    if (row === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    throw vaultDeleted(row);
+  }
+
+  /** An existing vault that is not deleted, opened. */
   vault(id: number): OpenVault | undefined {
     const open = this.#vaults.get(id);
     if (open !== undefined) {
@@ -159,7 +172,7 @@ export class GroupState {
       return open;
     }
     const row = this.rows.vault(id);
-    if (row === undefined) return undefined;
+    if (row === undefined || isGone(row)) return undefined;
     const vault = new OpenVault(row, this.tables, this.#trie);
     this.#vaults.set(id, vault);
     return vault;
@@ -273,6 +286,13 @@ export class GroupState {
           return this.#createVault(batch, item);
         case "init":
           return this.#initialize(batch, item);
+        case "set_status":
+          return setStatus(item, this.#lifecycle(batch));
+        case "sweep": {
+          const outcome = sweep(item, this.#lifecycle(batch));
+          if (outcome.kind === "swept") this.#work += Math.ceil(outcome.removed / ROWS_PER_WORK);
+          return outcome;
+        }
       }
     } catch (error) {
       if (error instanceof LedgerError && isRefusal(error)) return refusalOf(error);
@@ -280,11 +300,33 @@ export class GroupState {
     }
   }
 
+  #lifecycle(batch: Batch): LifecycleDeps {
+    return {
+      rows: this.rows,
+      tables: this.tables,
+      register: (sealed) => {
+        const transaction = decodeTransaction(sealed.canonical);
+        this.#run(this.#builder(batch, SYSTEM_VAULT), sealed, transaction);
+      },
+      settledHeight: (id) => {
+        const isChanged = (batch.builders.get(id)?.transactionCount ?? 0) > 0;
+        return isChanged ? undefined : this.vault(id)?.height;
+      },
+      close: (id) => {
+        batch.builders.delete(id);
+        const { trie } = this.vault(id)!;
+        trie.writeAll();
+        trie.evict();
+        this.#vaults.delete(id);
+        this.#idempotency.forgetCount(id);
+      },
+    };
+  }
+
   #builder(batch: Batch, vaultId: number): BlockBuilder {
     const known = batch.builders.get(vaultId);
     if (known !== undefined) return known;
-    const vault = this.vault(vaultId);
-    if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    const vault = this.requireVault(vaultId);
     const builder = new BlockBuilder(vault, batch.place, this.tables, this.#hasher);
     batch.builders.set(vaultId, builder);
     return builder;
@@ -295,6 +337,8 @@ export class GroupState {
     const { vault, idempotencyKey: key, payloadHash } = item;
     const { timeMs } = batch.place;
     checkTransaction(transaction, key);
+    // Before what is remembered: nothing is told of a deleted vault.
+    this.requireVault(vault);
     if (key !== "") {
       const { clientId } = transaction;
       const found = this.#idempotency.lookup(vault, clientId, key, payloadHash, timeMs);
@@ -429,7 +473,9 @@ export class GroupState {
 const REFUSALS: ReadonlySet<string> = new Set([
   "VAULT_NOT_FOUND",
   "ORGANIZATION_NOT_FOUND",
+  "VAULT_DELETED",
   "ORGANIZATION_NOT_ACTIVE",
+  "ORGANIZATION_NOT_EMPTY",
   "PRECONDITION_FAILED",
   "IDEMPOTENCY_KEY_REUSED",
   "PATH_COLLISION",
@@ -459,5 +505,12 @@ function preconditionFailed({ operation, key, condition, found }: FailedConditio
       ...(found && { version: Number(found.version) }),
       ...(found?.value && { digest: toHex(found.value.digest) }),
     },
+  });
+}
+
+function vaultDeleted({ organizationSlug, slug, status }: VaultRow): LedgerError {
+  const message = `vault ${slug} of organization ${organizationSlug} is ${status}`;
+  return new LedgerError("VAULT_DELETED", message, {
+    details: { organization: String(organizationSlug), vault: String(slug), status },
   });
 }

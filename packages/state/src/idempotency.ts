@@ -71,6 +71,11 @@ export class Idempotency {
     this.#evict(vault, nowMs);
   }
 
+  /** Forgets how many rows a vault has: they are removed elsewhere, with the vault. */
+  forgetCount(vault: number): void {
+    this.#counts.delete(vault);
+  }
+
   /** Removes the oldest rows that are too old or too many, a bounded number of them. */
   #evict(vault: number, nowMs: number): void {
     for (let i = 0; i < EVICTIONS_PER_INSERT; i++) {

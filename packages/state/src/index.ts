@@ -22,6 +22,8 @@ export {
   type InitItem,
   type NoncedValue,
   type SealedTransaction,
+  type SetStatusItem,
+  type SweepItem,
   sealedBytes,
   type TransactionItem,
 } from "./entry.js";
@@ -66,6 +68,7 @@ export {
   organizationEntityKey,
   SYSTEM_VAULT,
   vaultEntityKey,
+  withStatus,
 } from "./system-vault.js";
 export type { BranchCacheOptions } from "./trie/branch-cache.js";
 export type {
@@ -74,3 +77,4 @@ export type {
   VaultRow,
   VaultStatus,
 } from "./vault-rows.js";
+export { isGone } from "./vault-rows.js";

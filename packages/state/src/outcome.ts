@@ -46,9 +46,28 @@ interface Initialized {
   readonly kind: "initialized";
 }
 
-export type Outcome = AppliedTransaction | Refusal | CreatedVault | Initialized;
+interface StatusSet {
+  readonly kind: "status_set";
+}
 
-const KIND = { applied: 1, refused: 2, vault_created: 3, initialized: 4 } as const;
+/** Rows of a vault that is being deleted were removed. */
+export interface Swept {
+  readonly kind: "swept";
+  readonly removed: number;
+  /** Nothing of it is left. */
+  readonly isDone: boolean;
+}
+
+export type Outcome = AppliedTransaction | Refusal | CreatedVault | Initialized | StatusSet | Swept;
+
+const KIND = {
+  applied: 1,
+  refused: 2,
+  vault_created: 3,
+  initialized: 4,
+  status_set: 5,
+  swept: 6,
+} as const;
 
 const STATUS_BY_NUMBER: ReadonlyMap<number, OperationStatus> = new Map(
   Object.entries(OperationStatus).map(([name, number]) => [number, name as OperationStatus]),
@@ -98,6 +117,10 @@ function writeOutcome(out: ByteWriter, outcome: Outcome): void {
       out.u32(outcome.vault);
       return;
     case "initialized":
+    case "status_set":
+      return;
+    case "swept":
+      out.u32(outcome.removed).u8(outcome.isDone ? 1 : 0);
       return;
   }
 }

@@ -12,7 +12,7 @@
  *
  * Other records pay nothing: a tuple without an expiry touches neither table.
  */
-import { Kind, type NetChange, PATH_BYTES } from "@authledger/proof";
+import { Kind, type LedgerRecord, type NetChange, PATH_BYTES } from "@authledger/proof";
 import { ByteWriter, compareBytes } from "@authledger/types";
 import { readU32, readU48, type Tables, writeU32, writeU48 } from "./tables.js";
 
@@ -57,6 +57,18 @@ function u48(value: number): Uint8Array {
   const bytes = new Uint8Array(HEIGHT_BYTES);
   writeU48(bytes, 0, value);
   return bytes;
+}
+
+/** Forgets when a record expires, with the record. */
+export function removeExpiry(
+  tables: Pick<Tables, "expiry">,
+  vault: number,
+  path: Uint8Array,
+  { key, expiresAtMs }: LedgerRecord,
+): void {
+  const isIndexedKind = key.kind === Kind.entity || key.kind === Kind.tupleByResource;
+  if (!isIndexedKind || !isIndexed(expiresAtMs)) return;
+  tables.expiry.delete(expiryKey(Number(expiresAtMs), vault, path));
 }
 
 /** Has a record with this expiry a row in the expiry table? */

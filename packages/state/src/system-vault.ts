@@ -20,6 +20,9 @@ export interface VaultEntity {
   readonly origin: string;
   readonly vault_ref: string;
   readonly created_ms: number;
+  /** Of a vault that is deleted: the newest block that it had, and its hash (64 hex digits). */
+  readonly last_height?: number;
+  readonly last_block_hash?: string;
 }
 
 export function organizationEntityKey(slug: bigint): string {
@@ -47,6 +50,15 @@ export function encodeVaultEntity(
   const { name, status, origin, created_ms } = entity;
   const vault_ref = toHex(entity.vaultRef);
   return utf8(JSON.stringify({ name, status, origin, vault_ref, created_ms }));
+}
+
+/** The value of an entity with another status, and with what there is to say about it. Everything else stays. */
+export function withStatus(
+  value: Uint8Array,
+  status: OrganizationStatus | VaultStatus,
+  more: Pick<VaultEntity, "last_height" | "last_block_hash"> = {},
+): Uint8Array {
+  return utf8(JSON.stringify({ ...decodeEntity<object>(value), status, ...more }));
 }
 
 /** Reads an entity that this ledger wrote. @throws LedgerError CODEC_DECODE */

@@ -5,11 +5,13 @@
  * The entities are the truth, and committed: `org:<slug>` and `vault:<organization slug>:<vault slug>`, JSON
  * values (docs/format/entry.md). The rows follow from them when a block is applied.
  */
+import type { Cursor } from "@authledger/store";
+import { compareBytes } from "@authledger/types";
 import { pack, unpack } from "msgpackr";
 import { readU32, type Tables, u32Key, u64Key, vaultSlugKey } from "./tables.js";
 
 export type OrganizationStatus = "active" | "migrating" | "suspended" | "deleting" | "deleted";
-export type VaultStatus = "active" | "read_only" | "deleted";
+export type VaultStatus = "active" | "read_only" | "deleting" | "deleted";
 
 export interface OrganizationRow {
   readonly id: number;
@@ -30,7 +32,17 @@ export interface VaultRow {
   readonly createdAtMs: number;
   readonly origin: string;
   readonly salt: Uint8Array;
+  /** Of a deleted vault: the newest block that it had. */
+  readonly lastHeight?: number;
 }
+
+/** Is everything of the vault or organization gone, or about to go? */
+export function isGone({ status }: { readonly status: string }): boolean {
+  return status === "deleting" || status === "deleted";
+}
+
+/** Rows of one page that are looked at: deleted ones are passed over. */
+const PAGE_SCAN_MAX = 10_000;
 
 /** A page of rows and where the next one begins. */
 export interface RowPage<T> {
@@ -40,6 +52,8 @@ export interface RowPage<T> {
 
 export class VaultRows {
   readonly #tables: Tables;
+  /** How many are deleted. */
+  #counted: { vaults: number; organizations: number } | undefined;
 
   constructor(tables: Tables) {
     this.#tables = tables;
@@ -53,9 +67,34 @@ export class VaultRows {
     return this.#tables.vault.count;
   }
 
+  /** Those that are not deleted, the system's own among them. */
+  get liveOrganizations(): number {
+    return this.organizationCount - this.#gone().organizations;
+  }
+
+  /** Those that are not deleted, the system's own among them. */
+  get liveVaults(): number {
+    return this.vaultCount - this.#gone().vaults;
+  }
+
+  /** Counted when first asked, and from then on kept. */
+  #gone(): { vaults: number; organizations: number } {
+    if (this.#counted !== undefined) return this.#counted;
+    const counted = { vaults: 0, organizations: 0 };
+    for (let id = 0; id < this.vaultCount; id++) if (isGone(this.vault(id)!)) counted.vaults++;
+    for (let id = 0; id < this.organizationCount; id++) {
+      if (isGone(this.organization(id)!)) counted.organizations++;
+    }
+    this.#counted = counted;
+    return counted;
+  }
+
   /** Adds or replaces; the id stays. */
   putOrganization(row: Omit<OrganizationRow, "id">): OrganizationRow {
     const known = this.organizationBySlug(row.slug);
+    if (this.#counted !== undefined && isGone(row) && !(known && isGone(known))) {
+      this.#counted.organizations++;
+    }
     const id = known?.id ?? this.organizationCount;
     this.#tables.organization.put(u32Key(id), pack({ ...row, slug: String(row.slug) }));
     this.#tables.organizationSlug.put(u64Key(row.slug), u32Key(id));
@@ -74,17 +113,12 @@ export class VaultRows {
     return id === undefined ? undefined : this.organization(readU32(id));
   }
 
-  /** Organizations in the order of their slugs, from `from` on; `_system` is not among them. */
+  /** Organizations that are not deleted in the order of their slugs, from `from` on; `_system` is not among them. */
   organizations(from: bigint, limit: number): RowPage<OrganizationRow> {
-    const rows: OrganizationRow[] = [];
     const cursor = this.#tables.organizationSlug.cursor();
-    const ids: number[] = [];
     const start = from > 0n ? from : 1n;
-    for (let ok = cursor.seek(u64Key(start)); ok && ids.length <= limit; ok = cursor.next()) {
-      ids.push(readU32(cursor.value));
-    }
-    for (const id of ids) rows.push(this.organization(id)!);
-    return { rows: rows.slice(0, limit), next: rows[limit]?.slug };
+    const ids = idsFrom(cursor, u64Key(start), EVERYTHING);
+    return pageOf(ids, limit, (id) => this.organization(id)!);
   }
 
   addVault(row: Omit<VaultRow, "id" | "organizationSlug">): VaultRow {
@@ -108,16 +142,81 @@ export class VaultRows {
     return id === undefined ? undefined : this.vault(readU32(id));
   }
 
-  /** Vaults of an organization in the order of their slugs, from `from` on. */
+  /** Vaults of an organization that are not deleted in the order of their slugs, from `from` on. */
   vaults(organization: number, from: bigint, limit: number): RowPage<VaultRow> {
-    const ids: number[] = [];
-    const cursor = this.#tables.vaultSlug.cursor();
-    let ok = cursor.seek(vaultSlugKey(organization, from));
-    for (; ok && ids.length <= limit; ok = cursor.next()) {
-      if (readU32(cursor.key) !== organization) break;
-      ids.push(readU32(cursor.value));
-    }
-    const rows = ids.map((id) => this.vault(id)!);
-    return { rows: rows.slice(0, limit), next: rows[limit]?.slug };
+    const ids = this.#vaultIds(organization, from);
+    return pageOf(ids, limit, (id) => this.vault(id)!);
   }
+
+  /** How many vaults of an organization there are, and how many of them are still being deleted. */
+  vaultsLeft(organization: number): { readonly active: number; readonly deleting: number } {
+    let active = 0;
+    let deleting = 0;
+    for (const id of [...this.#vaultIds(organization, 0n)]) {
+      const row = this.vault(id)!;
+      if (row.status === "deleting") deleting++;
+      else if (!isGone(row)) active++;
+    }
+    return { active, deleting };
+  }
+
+  /** Vaults that are being deleted. Reads all rows. */
+  deletingVaults(): VaultRow[] {
+    const rows: VaultRow[] = [];
+    for (let id = 0; id < this.vaultCount; id++) {
+      const row = this.vault(id)!;
+      if (row.status === "deleting") rows.push(row);
+    }
+    return rows;
+  }
+
+  /** Organizations that are being deleted. Reads all rows. */
+  deletingOrganizations(): OrganizationRow[] {
+    const rows: OrganizationRow[] = [];
+    for (let id = 0; id < this.organizationCount; id++) {
+      const row = this.organization(id)!;
+      if (row.status === "deleting") rows.push(row);
+    }
+    return rows;
+  }
+
+  /** Changes the status of a vault; `lastHeight` is kept once it is given. */
+  setVaultStatus(id: number, status: VaultStatus, lastHeight: number): void {
+    if (this.#counted !== undefined && isGone({ status }) && !isGone(this.vault(id)!)) {
+      this.#counted.vaults++;
+    }
+    const stored = unpack(this.#tables.vault.get(u32Key(id))!) as object;
+    this.#tables.vault.put(u32Key(id), pack({ ...stored, status, lastHeight }));
+  }
+
+  *#vaultIds(organization: number, from: bigint): Generator<number> {
+    const cursor = this.#tables.vaultSlug.cursor();
+    yield* idsFrom(cursor, vaultSlugKey(organization, from), u32Key(organization));
+  }
+}
+
+const EVERYTHING = new Uint8Array(0);
+
+/** Ids in rows of a table of slugs from a key on, as far as its keys begin with `prefix`. */
+function* idsFrom(cursor: Cursor, from: Uint8Array, prefix: Uint8Array): Generator<number> {
+  for (let ok = cursor.seek(from); ok; ok = cursor.next()) {
+    if (compareBytes(cursor.key.subarray(0, prefix.length), prefix) !== 0) return;
+    yield readU32(cursor.value);
+  }
+}
+
+/** Rows that are not deleted, at most `limit`, and where the next page begins. */
+function pageOf<T extends { readonly slug: bigint; readonly status: string }>(
+  ids: Iterable<number>,
+  limit: number,
+  rowOf: (id: number) => T,
+): RowPage<T> {
+  const rows: T[] = [];
+  let looked = 0;
+  for (const id of ids) {
+    const row = rowOf(id);
+    if (rows.length >= limit || looked++ >= PAGE_SCAN_MAX) return { rows, next: row.slug };
+    if (!isGone(row)) rows.push(row);
+  }
+  return { rows, next: undefined };
 }

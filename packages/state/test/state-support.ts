@@ -25,6 +25,7 @@ import {
   encodeVaultEntity,
   GroupState,
   type NoncedValue,
+  organizationEntityKey,
   type SealedTransaction,
   vaultEntityKey,
 } from "../src/index.js";
@@ -136,6 +137,22 @@ export class Leader {
       registration: this.seal([{ op: "set_entity", key, plain: entity, expiresAtMs: 0 }]),
       genesis: this.genesis(origin),
     };
+  }
+
+  /** Ends a vault, or an organization for slug 0. */
+  setStatus(
+    organization: bigint,
+    vault: bigint,
+    status: "deleting" | "deleted",
+    lastHeight = 0,
+  ): EntryItem {
+    const key =
+      vault === 0n ? organizationEntityKey(organization) : vaultEntityKey(organization, vault);
+    const plain = new TextEncoder().encode(
+      JSON.stringify({ name: "v", status, created_ms: this.timeMs, last_height: lastHeight }),
+    );
+    const registration = this.seal([{ op: "set_entity", key, plain, expiresAtMs: 0 }]);
+    return { kind: "set_status", organization, vault, registration };
   }
 
   entry(items: readonly EntryItem[]): Uint8Array {

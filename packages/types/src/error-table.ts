@@ -439,6 +439,15 @@ const rows = {
     "The vault has no block of this height yet, as far as this node has applied.",
     "Ask for a height up to the newest one, which the message names, or wait for the block.",
   ],
+  VAULT_DELETED: [
+    3017,
+    "NOT_FOUND",
+    404,
+    "NOT_FOUND",
+    "never",
+    "The vault was deleted; nothing of it can be read or written any more.",
+    "Use another vault: authledger vault list --org <slug>. What was deleted does not come back.",
+  ],
   PRECONDITION_FAILED: [
     3020,
     "FAILED_PRECONDITION",
@@ -501,6 +510,15 @@ const rows = {
     "never",
     "Rows of the vault are not what follows from its records; it takes no more writes.",
     "Stop the node, keep a copy of its data directory, run `authledger debug check` on it, and restore from a snapshot.",
+  ],
+  ORGANIZATION_NOT_EMPTY: [
+    3027,
+    "FAILED_PRECONDITION",
+    409,
+    "CONFLICT",
+    "never",
+    "The organization has vaults, so it cannot be deleted.",
+    "Delete its vaults first: authledger vault list --org <slug>, then authledger vault delete.",
   ],
   TOKEN_INVALID: [
     3030,

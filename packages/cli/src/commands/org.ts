@@ -1,8 +1,10 @@
-/** `authledger org create|get|list`. */
+/** `authledger org create|get|list|delete`. */
 import type { Organization } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import type { CommandFrame, Run } from "../run/command.js";
+import { withConfirmation } from "../run/confirm.js";
+import { isDeletionConfirmed } from "../run/confirm-deletion.js";
 import { watchable } from "../run/watch.js";
 
 export function addOrgCommands(program: Command, frame: CommandFrame): void {
@@ -31,6 +33,28 @@ export function addOrgCommands(program: Command, frame: CommandFrame): void {
       return undefined;
     },
   );
+  const remove = org
+    .command("delete")
+    .argument("<slug>")
+    .description("delete an organization without vaults, for ever");
+  frame.handle(withConfirmation(remove), deleteOrganization);
+}
+
+async function deleteOrganization(run: Run, slug = ""): Promise<undefined> {
+  const { admin } = await run.client();
+  const found = await admin.getOrganization(slug, run.call);
+  const isGone = found.status === "deleting" || found.status === "deleted";
+  const plan = {
+    what: `organization ${slug} "${found.name}"`,
+    name: found.name,
+    lines: ["it must have no vaults", "its slug is never used again"],
+  };
+  const deleted =
+    isGone || !(await isDeletionConfirmed(run, plan))
+      ? found
+      : await admin.deleteOrganization(slug, run.call);
+  await run.print.one(thingOf(deleted));
+  return undefined;
 }
 
 async function* all(run: Run): AsyncGenerator<Thing, void, undefined> {

@@ -1,8 +1,10 @@
-/** `authledger vault create|get|list|client|anchor`. */
+/** `authledger vault create|get|list|client|delete|anchor`. */
 import type { Vault } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireOrganization, requireTenant } from "../run/command.js";
+import { withConfirmation } from "../run/confirm.js";
+import { isDeletionConfirmed } from "../run/confirm-deletion.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { withoutProof } from "../run/rows.js";
 import { watchable } from "../run/watch.js";
@@ -33,6 +35,11 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
     if (count === 0) run.say("no vaults yet: authledger vault create NAME");
     return undefined;
   });
+  const remove = vault
+    .command("delete")
+    .argument("<slug>")
+    .description("delete a vault of --org and everything in it, for ever");
+  frame.handle(withConfirmation(remove), deleteVault);
   const client = vault
     .command("client")
     .argument("<id>")
@@ -48,6 +55,28 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
     await printAnchor(run, text);
     return undefined;
   });
+}
+
+async function deleteVault(run: Run, slug = ""): Promise<undefined> {
+  const { admin } = await run.client();
+  const tenant = { organization: requireOrganization(run.settings), vault: slug };
+  const found = await admin.getVault(tenant, run.call);
+  const isGone = found.status === "deleting" || found.status === "deleted";
+  const plan = {
+    what: `vault ${slug} "${found.name}" of organization ${tenant.organization}`,
+    name: found.name,
+    lines: [
+      `its ${found.height + 1n} blocks with all tuples, entities and their history`,
+      "its signed heads stay valid, but no node can prove anything of it any more",
+      "its slug is never used again",
+    ],
+  };
+  const deleted =
+    isGone || !(await isDeletionConfirmed(run, plan))
+      ? found
+      : await admin.deleteVault(tenant, run.call);
+  await run.print.one(thingOf(deleted));
+  return undefined;
 }
 
 async function showClient(run: Run, id = ""): Promise<undefined> {

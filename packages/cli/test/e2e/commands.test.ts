@@ -99,6 +99,34 @@ describe("commands", () => {
     expect((await run("entity list --verify --unproven -o name")).end).toBe(0);
   });
 
+  it("delete vaults and organizations only when that was confirmed, and say what goes (INV-CONFIRM-1)", async () => {
+    const { run, json, env } = await setUp();
+    const [org, vault] = [env["AUTHLEDGER_ORG"]!, env["AUTHLEDGER_VAULT"]!];
+    await run(`tuple write ${TUPLE}`);
+    const unasked = await run(`vault delete ${vault}`);
+    expect(unasked).toMatchObject({ end: 2, out: "" });
+    expect(unasked.err).toMatch(/its 2 blocks.*\n[\s\S]*give --yes/);
+    const dry = await run(`vault delete ${vault} --dry-run -o name`);
+    expect(dry).toMatchObject({ end: 0, out: `${vault}\n` });
+    expect(dry.err).toMatch(/for ever[\s\S]*nothing was deleted/);
+    expect((await run(`check ${TUPLE} -o name`)).out).toBe("allowed\n");
+    const full = await run(`org delete ${org} --yes`);
+    expect(full.end).toBe(5);
+    expect(full.err).toMatch(/error\[ORGANIZATION_NOT_EMPTY\][\s\S]*authledger vault delete/);
+    expect(await json(`vault delete ${vault} --yes -q`)).toMatchObject({
+      slug: vault,
+      height: "1",
+    });
+    const gone = await run(`check ${TUPLE}`);
+    expect(gone.end).toBe(3);
+    expect(gone.err).toMatch(/^error\[VAULT_DELETED\]/);
+    expect((await run("vault list -o name")).out).toBe("");
+    expect((await json("vault get"))["status"]).toMatch(/^delet/);
+    expect((await run(`vault delete ${vault} --yes`)).end).toBe(0);
+    expect((await json(`org delete ${org} --yes -q`))["status"]).toMatch(/^delet/);
+    expect((await run("org list -o name")).out).toBe("");
+  });
+
   it("show organizations, vaults, blocks and versions in every format", async () => {
     const { run, json, env } = await setUp();
     await run(`tuple write ${TUPLE}`);

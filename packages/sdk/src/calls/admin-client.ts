@@ -10,7 +10,7 @@ const SERVICE = admin.AdminServiceService;
 const SNAPSHOT_SILENCE_MS = 60_000;
 
 export type OrganizationStatus = "active" | "migrating" | "suspended" | "deleting" | "deleted";
-export type VaultStatus = "active" | "read_only" | "deleted";
+export type VaultStatus = "active" | "read_only" | "deleting" | "deleted";
 
 export interface Organization {
   readonly slug: bigint;
@@ -28,7 +28,7 @@ export interface Vault {
   readonly createdAtMs: bigint;
   /** First line of its checkpoints. */
   readonly origin: string;
-  /** Newest block. */
+  /** Newest block; of a deleted vault the last one that it had. */
   readonly height: bigint;
 }
 
@@ -70,7 +70,17 @@ export class AdminClient {
     return organizationOf(response.organization);
   }
 
-  /** All of them, in the order of their slugs. */
+  /**
+   * Deletes an organization for ever; one that is deleted already is no error.
+   * @throws LedgerError ORGANIZATION_NOT_EMPTY while it has vaults
+   */
+  async deleteOrganization(organization: Slug, options?: CallOptions): Promise<Organization> {
+    const request = { organization: slugOf(organization, "organization") };
+    const response = await this.#session.call(SERVICE.deleteOrganization, request, options);
+    return organizationOf(response.organization);
+  }
+
+  /** All that are not deleted, in the order of their slugs. */
   listOrganizations(options: AdminListOptions = {}): AdminList<Organization> {
     return new AdminList(options, async (page) => {
       const response = await this.#session.call(SERVICE.listOrganizations, page, options);
@@ -93,7 +103,16 @@ export class AdminClient {
     return { ...vaultOf(response.vault), health: VAULT_HEALTH[response.health] ?? "unknown" };
   }
 
-  /** All vaults of an organization, in the order of their slugs. */
+  /**
+   * Deletes a vault and everything in it for ever; one that is deleted already is no error. Reads and writes of it are
+   * refused with VAULT_DELETED from the answer on; its rows go in the background, until its status is "deleted".
+   */
+  async deleteVault(tenant: Tenant, options?: CallOptions): Promise<Vault> {
+    const response = await this.#session.call(SERVICE.deleteVault, vaultNameOf(tenant), options);
+    return vaultOf(response.vault);
+  }
+
+  /** All vaults of an organization that are not deleted, in the order of their slugs. */
   listVaults(organization: Slug, options: AdminListOptions = {}): AdminList<Vault> {
     return new AdminList(options, async (page) => {
       const request = { organization: slugOf(organization, "organization"), ...page };
@@ -170,6 +189,7 @@ const VAULT_STATUS: Readonly<Record<number, VaultStatus>> = {
   [admin.VaultStatus.VAULT_STATUS_ACTIVE]: "active",
   [admin.VaultStatus.VAULT_STATUS_READ_ONLY]: "read_only",
   [admin.VaultStatus.VAULT_STATUS_DELETED]: "deleted",
+  [admin.VaultStatus.VAULT_STATUS_DELETING]: "deleting",
 };
 
 function organizationOf(message: admin.Organization | undefined): Organization {

@@ -748,6 +748,23 @@ export class HeightNotReachedError extends LedgerError {
 }
 
 /**
+ * The vault was deleted; nothing of it can be read or written any more.
+ * Send again? no: it would fail again. See docs/errors.md#vault-deleted
+ */
+export class VaultDeletedError extends LedgerError {
+  declare readonly code: "VAULT_DELETED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("VAULT_DELETED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is VaultDeletedError {
+    return hasCode(thrown, "VAULT_DELETED");
+  }
+}
+
+/**
  * A condition of the transaction does not hold; nothing was changed.
  * Send again? no: it would fail again. See docs/errors.md#precondition-failed
  */
@@ -876,6 +893,23 @@ export class VaultDivergedError extends LedgerError {
 
   static override [Symbol.hasInstance](thrown: unknown): thrown is VaultDivergedError {
     return hasCode(thrown, "VAULT_DIVERGED");
+  }
+}
+
+/**
+ * The organization has vaults, so it cannot be deleted.
+ * Send again? no: it would fail again. See docs/errors.md#organization-not-empty
+ */
+export class OrganizationNotEmptyError extends LedgerError {
+  declare readonly code: "ORGANIZATION_NOT_EMPTY";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("ORGANIZATION_NOT_EMPTY", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is OrganizationNotEmptyError {
+    return hasCode(thrown, "ORGANIZATION_NOT_EMPTY");
   }
 }
 

@@ -219,6 +219,16 @@ export class FakeEngine implements EnginePort {
       const last = organizations.at(-1);
       return all.length > limit && last ? { organizations, next: last.slug } : { organizations };
     },
+    delete_organization: ({ organization: slug }) => {
+      const organization = { ...this.#organization(slug), status: "deleted" } as const;
+      this.#organizations.set(slug, organization);
+      return { organization };
+    },
+    delete_vault: ({ organization, vault: slug }) => {
+      const vault = this.#vaults[this.#find(organization, slug)]!;
+      vault.info = { ...vault.info, status: "deleting" };
+      return { vault: vault.info };
+    },
     create_vault: ({ organization, name }) => this.#createVault(organization, name),
     get_vault: ({ organization, vault }) => ({
       vault: this.#vaults[this.#find(organization, vault)]!.info,

@@ -10,7 +10,7 @@ import { BUCKETS } from "@authledger/proof";
 import type { PageStore } from "@authledger/store";
 import { type Hasher, LedgerError } from "@authledger/types";
 import type { GroupState } from "../group-state.js";
-import type { VaultRow } from "../vault-rows.js";
+import { isGone, type VaultRow } from "../vault-rows.js";
 import type { Finding, ScrubCounts, ScrubDifference } from "./difference.js";
 import { BucketScrubber } from "./scrub-bucket.js";
 import { HistoryScrubber } from "./scrub-history.js";
@@ -80,7 +80,7 @@ export class Scrub {
   /** A vault that is not being deleted. */
   #vault(id: number): VaultRow | undefined {
     const row = this.#deps.state.rows.vault(id);
-    return row === undefined || row.status === "deleted" ? undefined : row;
+    return row === undefined || isGone(row) ? undefined : row;
   }
 
   *#scrubVault(vault: VaultRow): Generator<ScrubPause, void> {

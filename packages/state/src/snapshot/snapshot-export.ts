@@ -83,7 +83,7 @@ export class SnapshotExport {
   }
 
   *#vault(id: number, { salt, ...row }: RowFields): Generator<Uint8Array> {
-    const isEmpty = row["status"] === "deleted";
+    const isEmpty = row["status"] === "deleting" || row["status"] === "deleted";
     const head = encodeVault({ row, salt: new Uint8Array(salt as Uint8Array), isEmpty });
     yield this.#frames.frame(FrameType.vault, head);
     if (isEmpty) return;

@@ -101,7 +101,7 @@ class History {
     for (const item of items) {
       if (item.kind === "transaction") add(item.vault, item.transaction.canonical);
       else if (item.kind === "init") add(0, item.genesis.canonical);
-      else {
+      else if (item.kind === "create_vault") {
         add(0, item.registration.canonical);
         add(created++, item.genesis.canonical);
       }

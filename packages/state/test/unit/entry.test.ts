@@ -89,7 +89,7 @@ describe("an entry", () => {
   test.each([
     ["an apply version of a newer release", "0002000000000000000000000000", "apply version 2"],
     ["apply version 0", "0000000000000000000000000000", "apply version 0"],
-    ["an item of a newer release", "000100000000000000000000000104", "item 0x04"],
+    ["an item of a newer release", "0001000000000000000000000001ff", "item 0xff"],
     ["item 0", "000100000000000000000000000100", "item 0x00"],
   ])("with %s is not known, and never skipped", (_, hex, names) => {
     const error = thrownBy(() => decodeEntry(fromHex(hex)));

@@ -95,6 +95,8 @@ export const VaultStatus = {
   VAULT_STATUS_ACTIVE: 1,
   VAULT_STATUS_READ_ONLY: 2,
   VAULT_STATUS_DELETED: 3,
+  /** VAULT_STATUS_DELETING - Nothing of it can be read any more, and its rows are being removed. */
+  VAULT_STATUS_DELETING: 4,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -105,6 +107,7 @@ export namespace VaultStatus {
   export type VAULT_STATUS_ACTIVE = typeof VaultStatus.VAULT_STATUS_ACTIVE;
   export type VAULT_STATUS_READ_ONLY = typeof VaultStatus.VAULT_STATUS_READ_ONLY;
   export type VAULT_STATUS_DELETED = typeof VaultStatus.VAULT_STATUS_DELETED;
+  export type VAULT_STATUS_DELETING = typeof VaultStatus.VAULT_STATUS_DELETING;
   export type UNRECOGNIZED = typeof VaultStatus.UNRECOGNIZED;
 }
 
@@ -122,6 +125,9 @@ export function vaultStatusFromJSON(object: any): VaultStatus {
     case 3:
     case "VAULT_STATUS_DELETED":
       return VaultStatus.VAULT_STATUS_DELETED;
+    case 4:
+    case "VAULT_STATUS_DELETING":
+      return VaultStatus.VAULT_STATUS_DELETING;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -139,6 +145,8 @@ export function vaultStatusToJSON(object: VaultStatus): string {
       return "VAULT_STATUS_READ_ONLY";
     case VaultStatus.VAULT_STATUS_DELETED:
       return "VAULT_STATUS_DELETED";
+    case VaultStatus.VAULT_STATUS_DELETING:
+      return "VAULT_STATUS_DELETING";
     case VaultStatus.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -211,7 +219,7 @@ export interface Vault {
   createdAtMs: bigint;
   /** The origin line of its checkpoints. */
   origin: string;
-  /** Newest block. */
+  /** Newest block; of a deleted vault the last one that it had. */
   height: bigint;
 }
 
@@ -408,6 +416,23 @@ export interface ExportSnapshotRequest {
 export interface ExportSnapshotResponse {
   /** The next bytes of the snapshot, at most 256 KiB. The stream is complete when the call ends without an error. */
   chunk: Uint8Array;
+}
+
+export interface DeleteVaultRequest {
+  organization: bigint;
+  vault: bigint;
+}
+
+export interface DeleteVaultResponse {
+  vault?: Vault | undefined;
+}
+
+export interface DeleteOrganizationRequest {
+  organization: bigint;
+}
+
+export interface DeleteOrganizationResponse {
+  organization?: Organization | undefined;
 }
 
 function createBaseOrganization(): Organization {
@@ -3835,6 +3860,307 @@ export const ExportSnapshotResponse: MessageFns<ExportSnapshotResponse> = {
   },
 };
 
+function createBaseDeleteVaultRequest(): DeleteVaultRequest {
+  return { organization: 0n, vault: 0n };
+}
+
+export const DeleteVaultRequest: MessageFns<DeleteVaultRequest> = {
+  encode(message: DeleteVaultRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteVaultRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteVaultRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteVaultRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+    };
+  },
+
+  toJSON(message: DeleteVaultRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeleteVaultRequest>, I>>(base?: I): DeleteVaultRequest {
+    return DeleteVaultRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteVaultRequest>, I>>(object: I): DeleteVaultRequest {
+    const message = createBaseDeleteVaultRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    return message;
+  },
+};
+
+function createBaseDeleteVaultResponse(): DeleteVaultResponse {
+  return { vault: undefined };
+}
+
+export const DeleteVaultResponse: MessageFns<DeleteVaultResponse> = {
+  encode(message: DeleteVaultResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vault !== undefined) {
+      Vault.encode(message.vault, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteVaultResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteVaultResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vault = Vault.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteVaultResponse {
+    return { vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined };
+  },
+
+  toJSON(message: DeleteVaultResponse): unknown {
+    const obj: any = {};
+    if (message.vault !== undefined) {
+      obj.vault = Vault.toJSON(message.vault);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeleteVaultResponse>, I>>(base?: I): DeleteVaultResponse {
+    return DeleteVaultResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteVaultResponse>, I>>(object: I): DeleteVaultResponse {
+    const message = createBaseDeleteVaultResponse();
+    message.vault = (object.vault !== undefined && object.vault !== null) ? Vault.fromPartial(object.vault) : undefined;
+    return message;
+  },
+};
+
+function createBaseDeleteOrganizationRequest(): DeleteOrganizationRequest {
+  return { organization: 0n };
+}
+
+export const DeleteOrganizationRequest: MessageFns<DeleteOrganizationRequest> = {
+  encode(message: DeleteOrganizationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteOrganizationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteOrganizationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteOrganizationRequest {
+    return { organization: isSet(object.organization) ? BigInt(object.organization) : 0n };
+  },
+
+  toJSON(message: DeleteOrganizationRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeleteOrganizationRequest>, I>>(base?: I): DeleteOrganizationRequest {
+    return DeleteOrganizationRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteOrganizationRequest>, I>>(object: I): DeleteOrganizationRequest {
+    const message = createBaseDeleteOrganizationRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseDeleteOrganizationResponse(): DeleteOrganizationResponse {
+  return { organization: undefined };
+}
+
+export const DeleteOrganizationResponse: MessageFns<DeleteOrganizationResponse> = {
+  encode(message: DeleteOrganizationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== undefined) {
+      Organization.encode(message.organization, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteOrganizationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteOrganizationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.organization = Organization.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteOrganizationResponse {
+    return { organization: isSet(object.organization) ? Organization.fromJSON(object.organization) : undefined };
+  },
+
+  toJSON(message: DeleteOrganizationResponse): unknown {
+    const obj: any = {};
+    if (message.organization !== undefined) {
+      obj.organization = Organization.toJSON(message.organization);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeleteOrganizationResponse>, I>>(base?: I): DeleteOrganizationResponse {
+    return DeleteOrganizationResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteOrganizationResponse>, I>>(object: I): DeleteOrganizationResponse {
+    const message = createBaseDeleteOrganizationResponse();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? Organization.fromPartial(object.organization)
+      : undefined;
+    return message;
+  },
+};
+
 /** Organizations, vaults and the node. */
 export type AdminServiceService = typeof AdminServiceService;
 export const AdminServiceService = {
@@ -3860,6 +4186,22 @@ export const AdminServiceService = {
       Buffer.from(GetOrganizationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetOrganizationResponse => GetOrganizationResponse.decode(value),
   },
+  /**
+   * Deletes an organization for ever. Refused with ORGANIZATION_NOT_EMPTY while it has vaults; deleting it again is no
+   * error. Its slug is never used again.
+   */
+  deleteOrganization: {
+    path: "/authledger.v1.AdminService/DeleteOrganization" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteOrganizationRequest): Buffer =>
+      Buffer.from(DeleteOrganizationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteOrganizationRequest => DeleteOrganizationRequest.decode(value),
+    responseSerialize: (value: DeleteOrganizationResponse): Buffer =>
+      Buffer.from(DeleteOrganizationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteOrganizationResponse => DeleteOrganizationResponse.decode(value),
+  },
+  /** Organizations that are not deleted. */
   listOrganizations: {
     path: "/authledger.v1.AdminService/ListOrganizations" as const,
     requestStream: false as const,
@@ -3889,6 +4231,20 @@ export const AdminServiceService = {
     responseSerialize: (value: GetVaultResponse): Buffer => Buffer.from(GetVaultResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetVaultResponse => GetVaultResponse.decode(value),
   },
+  /**
+   * Deletes a vault and everything in it for ever. From the answer on every read and write of it is refused with
+   * VAULT_DELETED; its rows go in the background. Deleting it again is no error. Its slug is never used again.
+   */
+  deleteVault: {
+    path: "/authledger.v1.AdminService/DeleteVault" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteVaultRequest): Buffer => Buffer.from(DeleteVaultRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteVaultRequest => DeleteVaultRequest.decode(value),
+    responseSerialize: (value: DeleteVaultResponse): Buffer => Buffer.from(DeleteVaultResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteVaultResponse => DeleteVaultResponse.decode(value),
+  },
+  /** Vaults that are not deleted. */
   listVaults: {
     path: "/authledger.v1.AdminService/ListVaults" as const,
     requestStream: false as const,
@@ -3970,9 +4326,21 @@ export const AdminServiceService = {
 export interface AdminServiceServer extends UntypedServiceImplementation {
   createOrganization: handleUnaryCall<CreateOrganizationRequest, CreateOrganizationResponse>;
   getOrganization: handleUnaryCall<GetOrganizationRequest, GetOrganizationResponse>;
+  /**
+   * Deletes an organization for ever. Refused with ORGANIZATION_NOT_EMPTY while it has vaults; deleting it again is no
+   * error. Its slug is never used again.
+   */
+  deleteOrganization: handleUnaryCall<DeleteOrganizationRequest, DeleteOrganizationResponse>;
+  /** Organizations that are not deleted. */
   listOrganizations: handleUnaryCall<ListOrganizationsRequest, ListOrganizationsResponse>;
   createVault: handleUnaryCall<CreateVaultRequest, CreateVaultResponse>;
   getVault: handleUnaryCall<GetVaultRequest, GetVaultResponse>;
+  /**
+   * Deletes a vault and everything in it for ever. From the answer on every read and write of it is refused with
+   * VAULT_DELETED; its rows go in the background. Deleting it again is no error. Its slug is never used again.
+   */
+  deleteVault: handleUnaryCall<DeleteVaultRequest, DeleteVaultResponse>;
+  /** Vaults that are not deleted. */
   listVaults: handleUnaryCall<ListVaultsRequest, ListVaultsResponse>;
   /**
    * What a client must hold to verify answers of a vault. Take it over a channel you trust. It holds the
@@ -4028,6 +4396,26 @@ export interface AdminServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetOrganizationResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Deletes an organization for ever. Refused with ORGANIZATION_NOT_EMPTY while it has vaults; deleting it again is no
+   * error. Its slug is never used again.
+   */
+  deleteOrganization(
+    request: DeleteOrganizationRequest,
+    callback: (error: ServiceError | null, response: DeleteOrganizationResponse) => void,
+  ): ClientUnaryCall;
+  deleteOrganization(
+    request: DeleteOrganizationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteOrganizationResponse) => void,
+  ): ClientUnaryCall;
+  deleteOrganization(
+    request: DeleteOrganizationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteOrganizationResponse) => void,
+  ): ClientUnaryCall;
+  /** Organizations that are not deleted. */
   listOrganizations(
     request: ListOrganizationsRequest,
     callback: (error: ServiceError | null, response: ListOrganizationsResponse) => void,
@@ -4073,6 +4461,26 @@ export interface AdminServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetVaultResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Deletes a vault and everything in it for ever. From the answer on every read and write of it is refused with
+   * VAULT_DELETED; its rows go in the background. Deleting it again is no error. Its slug is never used again.
+   */
+  deleteVault(
+    request: DeleteVaultRequest,
+    callback: (error: ServiceError | null, response: DeleteVaultResponse) => void,
+  ): ClientUnaryCall;
+  deleteVault(
+    request: DeleteVaultRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteVaultResponse) => void,
+  ): ClientUnaryCall;
+  deleteVault(
+    request: DeleteVaultRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteVaultResponse) => void,
+  ): ClientUnaryCall;
+  /** Vaults that are not deleted. */
   listVaults(
     request: ListVaultsRequest,
     callback: (error: ServiceError | null, response: ListVaultsResponse) => void,
