@@ -10,12 +10,7 @@ import {
   getBlockRange,
   type VerifiedBlockProof,
 } from "./calls/block-range.js";
-import {
-  type Change,
-  type ChangeFilter,
-  type ListChangesOptions,
-  listChanges,
-} from "./calls/changes.js";
+import { type ChangeFilter, ChangeList, type ListChangesOptions } from "./calls/changes.js";
 import {
   type BlockOptions,
   type CheckpointOptions,
@@ -165,8 +160,8 @@ export class LedgerClient implements AsyncDisposable {
   }
 
   /** What the blocks of a range changed, in order. */
-  listChanges(filter: ChangeFilter = {}, options: ListChangesOptions = {}): AsyncIterable<Change> {
-    return listChanges(this.#session, filter, options);
+  listChanges(filter: ChangeFilter = {}, options: ListChangesOptions = {}): ChangeList {
+    return new ChangeList(this.#session, filter, options);
   }
 
   /**

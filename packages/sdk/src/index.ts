@@ -28,7 +28,14 @@ export {
   type RangedBlock,
   type VerifiedBlockProof,
 } from "./calls/block-range.js";
-export type { Change, ChangeFilter, ChangeTarget, ListChangesOptions } from "./calls/changes.js";
+export {
+  type Change,
+  type ChangeFilter,
+  ChangeList,
+  type ChangePage,
+  type ChangeTarget,
+  type ListChangesOptions,
+} from "./calls/changes.js";
 export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
 export type { ClientState, EntityListOptions } from "./calls/listings.js";
 export {

@@ -4,6 +4,7 @@ import type { Tuple } from "@authledger/types";
 import { type CallOptions, pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
 import { malformed, plain } from "./convert.js";
+import { RowList } from "./row-list.js";
 
 const { listChanges: LIST_CHANGES } = read.ReadServiceService;
 
@@ -64,26 +65,54 @@ export interface ListChangesOptions extends CallOptions {
   readonly pageSize?: number | undefined;
 }
 
-/** Every change of the blocks of a range, in order; pages are fetched as they are needed. */
-export async function* listChanges(
-  session: Session,
-  filter: ChangeFilter,
-  options: ListChangesOptions,
-): AsyncGenerator<Change> {
-  const { from = 0n, to } = options;
-  const question = {
-    ...session.vault(),
-    filter: filterMessage(filter),
-    fromHeight: from,
-    toHeight: to,
-    pageSize: pageSizeOf(options.pageSize),
-  };
-  let pageToken: Uint8Array = new Uint8Array(0);
-  do {
-    const page = await session.call(LIST_CHANGES, { ...question, pageToken }, options);
-    for (const change of page.changes) yield changeOf(change);
-    pageToken = plain(page.nextPageToken);
-  } while (pageToken.length > 0);
+/** Changes of some blocks, and from where on there are more. */
+export interface ChangePage {
+  /** May be none, and the page not the last one. */
+  readonly changes: readonly Change[];
+  /** Every change below it has been given. */
+  readonly nextHeight: bigint;
+  readonly tipHeight: bigint;
+}
+
+/** Every change of the blocks of a range, in order. @example for await (const change of client.listChanges()) show(change); */
+export class ChangeList extends RowList<Change, ChangePage> {
+  readonly #session: Session;
+  readonly #filter: ChangeFilter;
+  readonly #options: ListChangesOptions;
+
+  constructor(session: Session, filter: ChangeFilter, options: ListChangesOptions) {
+    super();
+    this.#session = session;
+    this.#filter = filter;
+    this.#options = options;
+  }
+
+  override async *pages(): AsyncGenerator<ChangePage, void, undefined> {
+    const { from = 0n, to, pageSize } = this.#options;
+    const question = {
+      ...this.#session.vault(),
+      filter: filterMessage(this.#filter),
+      fromHeight: from,
+      toHeight: to,
+      pageSize: pageSizeOf(pageSize),
+    };
+    let pageToken: Uint8Array = new Uint8Array(0);
+    do {
+      const request = { ...question, pageToken };
+      const page = await this.#session.call(LIST_CHANGES, request, this.#options);
+      const next = plain(page.nextPageToken);
+      if (next.length > 0 && Buffer.compare(next, pageToken) === 0) {
+        throw malformed("the same page token again");
+      }
+      const { nextHeight, tipHeight } = page;
+      yield { changes: page.changes.map(changeOf), nextHeight, tipHeight };
+      pageToken = next;
+    } while (pageToken.length > 0);
+  }
+
+  protected override rowsOf({ changes }: ChangePage): readonly Change[] {
+    return changes;
+  }
 }
 
 export function filterMessage(filter: ChangeFilter): read.ChangeFilter {

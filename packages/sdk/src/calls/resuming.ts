@@ -6,10 +6,10 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { LedgerError } from "@authledger/types";
+import { backoffMs } from "../transport/backoff.js";
 
-/** Pauses before the next attempt: twice the one before, shortened at random. */
-const PAUSE_MS = 100;
-const PAUSE_MS_MAX = 5_000;
+/** Before the next attempt. */
+const PAUSE = { firstMs: 100, maxMs: 5_000 } as const;
 /** A watch that never had an answer gives up after so many attempts. */
 const FIRST_ATTEMPTS_MAX = 3;
 
@@ -57,8 +57,7 @@ async function pause(
   { retryAfterMs = 0 }: LedgerError,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const ceiling = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(failures - 1, 10));
-  const waitMs = retryAfterMs + Math.random() * ceiling;
+  const waitMs = backoffMs(failures, PAUSE, retryAfterMs);
   await sleep(waitMs, undefined, signal && { signal }).catch(() => {
     throw givenUp(signal!);
   });

@@ -25,6 +25,7 @@ import {
   endpointsOf,
   requestIdOf,
 } from "../options.js";
+import { backoffMs } from "./backoff.js";
 import type { Connection, Repeat, UnaryMethod } from "./connection.js";
 import { type EndpointFailure, type Failure, failureOf, UnreachableError } from "./grpc-error.js";
 import { namedMetadata, readStream, type StreamMethod, type StreamOptions } from "./stream.js";
@@ -32,9 +33,8 @@ import { namedMetadata, readStream, type StreamMethod, type StreamOptions } from
 const REQUEST_ID_KEY = "x-request-id";
 /** Wait for a connection while other endpoints are left to try, in milliseconds. */
 const CONNECT_MS_MAX = 2_000;
-/** The first pause between attempts; each is twice the one before, and shortened at random. */
-const BACKOFF_MS = 50;
-const BACKOFF_MS_MAX = 1_000;
+/** Between attempts. */
+const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
 
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": limits.MESSAGE_BYTES_MAX,
@@ -380,9 +380,8 @@ function isRepeatable(failure: Failure, repeat: Repeat): boolean {
   return row.retry === "with-key" && repeat === "repeatable" && !isOver;
 }
 
-/** Exponential, with full jitter, and not before the server wants to be asked again. */
+/** Not before the server wants to be asked again. */
 function pauseBefore(attempt: number, failure: Failure): number {
-  const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** Math.min(attempt - 1, 10));
-  const asked = failure.kind === "answered" ? (failure.error.retryAfterMs ?? 0) : 0;
-  return asked + 1 + Math.random() * ceiling;
+  const asked = failure.kind === "answered" ? failure.error.retryAfterMs : undefined;
+  return 1 + backoffMs(attempt, BACKOFF, asked);
 }
