@@ -1,12 +1,14 @@
 // @ts-check
 /** What people and files give: tuples, keys, slugs, NDJSON, proof files, pinned roots, log entries. */
 import { golden, hex, product, same, utf8 } from "../lib/product.mjs";
-import { accepts, must } from "../lib/refusal.mjs";
+import { accepts, acceptsAsync, must } from "../lib/refusal.mjs";
 
 const types = await product("types");
 const ndjson = await product("cli", "importers/ndjson/ndjson-line.js");
 const splitter = await product("cli", "importers/ndjson/line-splitter.js");
 const proofFile = await product("cli", "commands/proof-file.js");
+const csv = await product("cli", "importers/csv/csv-source.js");
+const auditHead = await product("cli", "audit/audit-head.js");
 const contexts = await product("cli", "contexts/context-file.js");
 const trustRecord = await product("sdk", "verify/trust-record.js");
 const entry = await product("state", "entry.js");
@@ -99,6 +101,46 @@ export const textTargets = [
     },
   },
   {
+    name: "csv",
+    maxBytes: 4_096,
+    seeds: () =>
+      [
+        "resource,relation,subject\nd:a,viewer,user:b\n",
+        'op,key,value,expires_at_ms\r\nwrite,a:b,"x,""y""\n",5\r\ndelete,a,,\r\n',
+        "\ufefftuple,expires_at\n\n,\nd:a#r@user:*,2030-01-01T00:00:00Z,more\n",
+      ].map((text) => utf8(`\u0007${text}`)),
+    words: ['"', ",", "\n", "\r\n", '""', "key_base64", "value_base64", "resource"].map(utf8),
+    run: (input) =>
+      acceptsAsync(async () => {
+        // The first byte says how the bytes arrive in pieces: the items are the same.
+        const step = 1 + (input[0] ?? 0);
+        const pieces = [];
+        for (let at = 1; at < input.length; at += step) pieces.push(input.slice(at, at + step));
+        const items = await itemsOf([input.slice(1)]);
+        must(
+          textOfItems(await itemsOf(pieces)) === textOfItems(items),
+          "items do not depend on how the bytes arrive",
+        );
+      }),
+  },
+  {
+    name: "audit-head",
+    maxBytes: 8_192,
+    seeds: () => [utf8(auditHeadText())],
+    run: onText((text) => {
+      const saved = auditHead.parseAuditHead(text);
+      must(
+        typeof saved.anchor === "string" && saved.position.size >= 0,
+        "fields are of their kind",
+      );
+      const again = auditHead.formatAuditHead(saved);
+      must(
+        auditHead.formatAuditHead(auditHead.parseAuditHead(again)) === again,
+        "a saved head is read as it was written",
+      );
+    }),
+  },
+  {
     name: "proof-file",
     maxBytes: 8_192,
     seeds: () => [utf8(JSON.stringify(proofFields()))],
@@ -161,6 +203,33 @@ async function linesOf(pieces) {
 /** @param {readonly Uint8Array[]} pieces */
 async function* toAsync(pieces) {
   yield* pieces;
+}
+
+/** @param {readonly Uint8Array[]} pieces */
+async function itemsOf(pieces) {
+  const items = [];
+  for await (const some of csv.csvSource(toAsync(pieces)).items()) items.push(...some);
+  return items;
+}
+
+/** @param {readonly any[]} items */
+function textOfItems(items) {
+  return JSON.stringify(items, (_, value) => (typeof value === "bigint" ? String(value) : value));
+}
+
+function auditHeadText() {
+  const head = golden.checkpoints.at(-1);
+  return auditHead.formatAuditHead({
+    anchor: pinnedText(),
+    origin: golden.origin,
+    position: {
+      size: 8,
+      range: [new Uint8Array(32).fill(1)],
+      header: hex(golden.blocks[7].header),
+    },
+    head: { size: BigInt(head.size), root: new Uint8Array(32), note: head.note },
+    savedAtMs: 1_700_000_000_000,
+  });
 }
 
 function proofFields() {

@@ -53,6 +53,12 @@ export function parseAuditHead(text: string): AuditHead {
       throw new Error("its header is of another block");
     }
     const { size, root, note } = saved.head;
+    for (const text of [saved.anchor, saved.origin, note]) {
+      if (typeof text !== "string") throw new Error("a text is missing");
+    }
+    for (const number of [saved.blocks, saved.saved_at_ms]) {
+      if (!Number.isSafeInteger(number) || number < 0) throw new Error("a number is missing");
+    }
     return {
       anchor: saved.anchor,
       origin: saved.origin,
