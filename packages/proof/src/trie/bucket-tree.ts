@@ -59,16 +59,24 @@ export class BucketTree {
   }
 
   #settle(): void {
-    if (this.#stale[1] === 0) return;
-    for (let node = BUCKETS - 1; node >= 1; node--) {
-      if (this.#stale[node] === 0) continue;
-      this.#stale[node] = 0;
-      this.#nodeInput[0] = Tag.bucketNode;
-      this.#nodeInput[1] = levelOf(node);
-      const children = 2 * node * HASH_BYTES;
-      this.#nodeInput.set(this.#nodes.subarray(children, children + 2 * HASH_BYTES), 2);
-      this.#hasher.sha256Into(this.#nodeInput, this.#nodes, node * HASH_BYTES);
+    this.#settleBelow(1);
+  }
+
+  /** What is stale has stale nodes above it, so a walk from the top that turns back at others misses none. */
+  #settleBelow(node: number): void {
+    if (this.#stale[node] === 0) return;
+    this.#stale[node] = 0;
+    const left = 2 * node;
+    if (left < BUCKETS) {
+      this.#settleBelow(left);
+      this.#settleBelow(left + 1);
     }
+    const input = this.#nodeInput;
+    input[0] = Tag.bucketNode;
+    input[1] = levelOf(node);
+    const children = left * HASH_BYTES;
+    for (let i = 0; i < 2 * HASH_BYTES; i++) input[2 + i] = this.#nodes[children + i]!;
+    this.#hasher.sha256Into(input, this.#nodes, node * HASH_BYTES);
   }
 
   #at(node: number): Uint8Array {
