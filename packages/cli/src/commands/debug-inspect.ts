@@ -87,7 +87,7 @@ async function runPage(run: Run, number = ""): Promise<undefined> {
   const { inspectDataPage } = await import("@authledger/engine");
   const { report, rows, ...directory } = await inspectDataPage(directoryOf(run), 1, Number(number));
   sayHolder(run, directory);
-  if (run.flags["rows"] === true) {
+  if (run.flags["rows"] === true && isForLines(run)) {
     await run.print.many(
       rows.map(({ key, keyBytes, value }) => ({
         name: keyBytes,
@@ -154,9 +154,10 @@ async function runWal(run: Run): Promise<undefined> {
   sayHolder(run, found);
   const { log } = found;
   for (const { message } of log.problems) run.io.err(`damaged: ${message}\n`);
-  if (wantsEntries) await run.print.many(records.map(recordThing));
-  else if (run.flags["segments"] === true) await run.print.many(log.segments.map(segmentThing));
-  else {
+  if (wantsEntries && isForLines(run)) await run.print.many(records.map(recordThing));
+  else if (run.flags["segments"] === true && isForLines(run)) {
+    await run.print.many(log.segments.map(segmentThing));
+  } else {
     await run.print.one({
       name: log.end ?? "damaged",
       fields: {
@@ -165,9 +166,10 @@ async function runWal(run: Run): Promise<undefined> {
         torn:
           log.torn && `${log.torn.bytes} bytes at ${log.torn.offset} of ${fileName(log.torn.file)}`,
         problems: log.problems.map(({ message }) => message),
-        segments: log.segments.length,
+        segment_count: log.segments.length,
         batches: log.batches,
         records: log.records,
+        used: sizeText(log.segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0)),
         used_bytes: log.segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
         signed_marks: log.signedMarks,
         groups: log.groups.map((group) => ({
@@ -177,10 +179,29 @@ async function runWal(run: Run): Promise<undefined> {
           term: group.term,
           commit_hint: group.commitHint,
         })),
+        segments: log.segments.map((segment) => segmentThing(segment).fields),
+        ...(wantsEntries && { entries: records.map((record) => recordThing(record).fields) }),
       },
+      columns: [
+        "directory",
+        "end",
+        "torn",
+        "problems",
+        "segment_count",
+        "used",
+        "batches",
+        "records",
+        "signed_marks",
+        "groups",
+      ],
     });
   }
   return undefined;
+}
+
+/** JSON and YAML are one document, with the lines in it. */
+function isForLines({ settings }: Run): boolean {
+  return settings.format !== "json" && settings.format !== "yaml";
 }
 
 function segmentThing(segment: {

@@ -59,6 +59,9 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   scrub: ["authledger scrub", "authledger scrub --last -o json"],
   schema: ["authledger schema", "authledger schema tuple write"],
   "debug check": ["authledger debug check --data ./data"],
+  "debug slot": ["authledger debug slot --data ./data", "authledger debug slot -o json"],
+  "debug page": ["authledger debug page 200 --data ./data", "authledger debug page 200 --rows"],
+  "debug wal": ["authledger debug wal --data ./data", "authledger debug wal --entries"],
   "context set": [
     "authledger context set prod --endpoint 10.0.0.1:7400,10.0.0.2:7400 --org 7 --vault 9",
     "authledger context set prod --anchor anchor.json --use",

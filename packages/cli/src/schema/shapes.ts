@@ -93,6 +93,20 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     "directory:text node_id:u64 result:text problems:texts log_end:text log_segments:int",
     "log_batches:int log_records:int log_torn_bytes:int groups:objects",
   ),
+  "debug slot": lines(
+    "slot:text verdict:text role:text? generation:int? applied_index:int? applied_term:int?",
+    "open_epoch:int? pages:int? free_pages:int? size:text? page_bytes:int? tables:int?",
+    "catalog_page:int? free_list_page:int? time:time? digest:hex? file_uuid:hex?",
+  ),
+  "debug page": document(
+    "page:int kind:text checksum:text reached_by:any parent:int? pages:int table?:text",
+    "table_id?:int level?:int generation?:int cells?:int free_bytes?:int prefix_bytes?:int",
+    "first?:text last?:text rows:objects",
+  ),
+  "debug wal": document(
+    "directory:text end:text torn?:text? problems:texts segment_count:int batches:int records:int",
+    "used:text used_bytes:int signed_marks:int groups:objects segments:objects entries?:objects",
+  ),
   scrub: document(
     "result:text running:bool passes:u64 started_at?:time ended_at?:time pages:u64 vaults:u64",
     "leaves:u64 branches:u64 blocks:u64 transactions:u64 index_rows:u64 skipped:u64",

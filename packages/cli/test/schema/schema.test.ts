@@ -170,6 +170,12 @@ it("the JSON of every command is what its schema says", async () => {
   await run(`proof verify ${proof} --anchor ${anchor}`);
   await node.end("SIGTERM");
   await run(`debug check --data ${data}`);
+  await run(`debug slot --data ${data}`);
+  for (const page of [0, 16, 20]) await run(`debug page ${page} --data ${data}`);
+  await run(`debug page 16 --rows --data ${data}`);
+  await run(`debug wal --data ${data}`);
+  await run(`debug wal --entries --data ${data}`);
+  await run(`debug wal --segments --data ${data}`);
   expect(found).toEqual([]);
   const missing = Object.keys(SHAPES).filter(
     (path) => !seen.has(path) && !ELSEWHERE.includes(path),
