@@ -15,11 +15,19 @@ import {
 import { toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
-import type { GroupState } from "../../src/index.js";
+import { FrameReader, type GroupState, SnapshotInstall } from "../../src/index.js";
 import { readU32 } from "../../src/tables.js";
 import { recordOfRow } from "../../src/trie/leaf-row.js";
-import { restore, snapshotOf, snapshotPieces } from "../snapshot-support.js";
-import { hasher, Ledger, ORGANIZATION, type PlainOp } from "../state-support.js";
+import { authority, restore, snapshotOf, snapshotPieces } from "../snapshot-support.js";
+import {
+  hasher,
+  Ledger,
+  newDisk,
+  ORGANIZATION,
+  openState,
+  openStore,
+  type PlainOp,
+} from "../state-support.js";
 
 const RENEWED = new Set(["ledger genesis "]);
 
@@ -198,5 +206,31 @@ describe("a snapshot", () => {
     expect(ledger.store.stats().pins).toBe(0);
     const { state } = await restore(ledger, Buffer.concat(pieces));
     expect(contentsOf(state, 1)).toEqual(before);
+  });
+
+  test("is made piece by piece, each of about one frame (INV-SNAP-3)", async () => {
+    const ledger = await Ledger.create(testRandom("pieces"), 1);
+    for (let i = 0; i < 10; i++) {
+      const ops = Array.from({ length: 200 }, (_, j) => {
+        const tuple = { resource: `doc:d${i}`, relation: "r", subject: `user:u${j}` };
+        return { op: "create_tuple", tuple, expiresAtMs: 0 } as const;
+      });
+      ledger.write(1, ops);
+    }
+    const sizes = [...snapshotPieces(ledger.state)].map(({ length }) => length);
+    expect(sizes.filter((size) => size > 50_000).length).toBeGreaterThanOrEqual(3);
+    expect(Math.max(...sizes)).toBeLessThan(64 * 1024 + 32 * 1024);
+  });
+
+  test("that is not read to its end names no cluster, also in a store that was flushed (INV-SNAP-6)", async () => {
+    const ledger = await randomLedger("half", 10);
+    const store = await openStore(await newDisk(), ledger.leader.random);
+    const install = new SnapshotInstall(store, hasher, authority(ledger), () => undefined);
+    const frames = [...new FrameReader(hasher).push(snapshotOf(ledger.state))];
+    for (const frame of frames.slice(0, -1)) install.take(frame);
+    await store.flush(install.prepareFlush());
+    expect(() => install.finish(1)).toThrow(/ends before the snapshot does/);
+    const { cluster, applied } = openState(store);
+    expect([cluster, applied.index]).toEqual([undefined, 0]);
   });
 });
