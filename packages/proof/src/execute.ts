@@ -190,7 +190,7 @@ export class BlockExecutor {
     const slot = this.#slot(tupleKey(tuple));
     const exists = slot.now !== undefined && this.#isLive(slot.now);
     if (exists === (condition === "tuple_must_exist")) return "satisfied";
-    throw new Rejected(slot.key, condition, slot.now);
+    throw new Rejected(slot.key, condition, exists ? slot.now : undefined);
   }
 
   #require(slot: Slot, condition: CanonicalCondition): void {

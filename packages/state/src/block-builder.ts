@@ -17,6 +17,7 @@ import {
   type LedgerKey,
   leafHash,
   type NetChange,
+  NONCE_BYTES,
   PATH_BYTES,
   type StoredRecord,
   stateRoot,
@@ -105,6 +106,14 @@ export class BlockBuilder {
       for (const [key, value] of values) this.#values.set(key, value);
     }
     return result;
+  }
+
+  /** The value of a key that the transactions so far left, or that was there before them. */
+  value(key: LedgerKey): NoncedValue | undefined {
+    const written = this.#values.get(keyId(key));
+    if (written !== undefined) return written;
+    const row = this.vault.value(this.vault.paths.path(key));
+    return row && { nonce: row.slice(0, NONCE_BYTES), value: row.slice(NONCE_BYTES) };
   }
 
   /** Writes the block. */

@@ -7,14 +7,9 @@
  *
  * It knows no log and signs nothing: the engine feeds it committed entries and decides when to flush.
  */
-import {
-  type CanonicalTransaction,
-  decodeTransaction,
-  type FailedCondition,
-  Kind,
-} from "@authledger/proof";
+import { type CanonicalTransaction, decodeTransaction } from "@authledger/proof";
 import type { AppliedState, PageStore, Pin } from "@authledger/store";
-import { assert, type Hasher, LedgerError, type OperationStatus, toHex } from "@authledger/types";
+import { assert, type Hasher, LedgerError, type OperationStatus } from "@authledger/types";
 import { pack, unpack } from "msgpackr";
 import { BlockBuilder, type BlockPlace } from "./block-builder.js";
 import { type ClientState, clientKey, decodeClientRow, encodeClientRow } from "./client-row.js";
@@ -27,6 +22,7 @@ import {
   type SealedTransaction,
   type TransactionItem,
 } from "./entry.js";
+import { preconditionFailed } from "./failed-condition.js";
 import { Idempotency } from "./idempotency.js";
 import { type LifecycleDeps, setStatus, sweep } from "./lifecycle.js";
 import { OpenVault } from "./open-vault.js";
@@ -377,7 +373,10 @@ export class GroupState {
     const values = valuesOf(this.#hasher, sealed, transaction);
     const result = builder.run(transaction, sealed.canonical, values);
     if (result.kind === "accepted") return result.statuses;
-    throw preconditionFailed(result.failure);
+    throw preconditionFailed(this.#hasher, result.failure, (key) => [
+      ...sealed.values,
+      builder.value(key),
+    ]);
   }
 
   #noteClient(vault: number, clientId: string, last: ClientState): void {
@@ -490,22 +489,6 @@ function isRefusal({ code }: LedgerError): boolean {
 
 function refusalOf({ code, message, details }: LedgerError): Refusal {
   return { kind: "refused", code, message, details };
-}
-
-function preconditionFailed({ operation, key, condition, found }: FailedCondition): LedgerError {
-  const parts = [key.partition, key.group, key.item].filter((part) => part !== "");
-  const name = key.kind === Kind.entity ? key.partition + key.item : parts.join(" ");
-  const state = found === undefined ? "it does not exist" : `it is at version ${found.version}`;
-  const message = `operation ${operation} over "${name}": the condition ${condition} does not hold, ${state}`;
-  return new LedgerError("PRECONDITION_FAILED", message, {
-    details: {
-      operation,
-      key: name,
-      condition,
-      ...(found && { version: Number(found.version) }),
-      ...(found?.value && { digest: toHex(found.value.digest) }),
-    },
-  });
 }
 
 function vaultDeleted({ organizationSlug, slug, status }: VaultRow): LedgerError {

@@ -1,7 +1,7 @@
 /** `authledger entity set|get|list|delete`. */
 import { readFile } from "node:fs/promises";
 import { deleteEntity, type Entity, setEntity } from "@authledger/sdk";
-import { decodeUtf8, LedgerError, type SetCondition } from "@authledger/types";
+import { decodeUtf8, LedgerError, type SetCondition, utf8 } from "@authledger/types";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
@@ -43,20 +43,24 @@ export function addEntityCommands(program: Command, frame: CommandFrame): void {
 function withConditions(command: Command): Command {
   return command
     .option("--if-absent", "only when there is no such key")
-    .option("--if-present", "only when there is one")
-    .option("--if-version <height>", "only when its version is this one");
+    .option("--if-exists", "only when there is one")
+    .option("--if-version <height>", "only when its version is this one")
+    .option("--if-value <text>", "only when its value is this one");
 }
 
 /** @throws LedgerError USAGE when there is more than one */
 function conditionOf(run: Run): SetCondition {
-  const { ifAbsent, ifPresent, ifVersion } = run.flags;
+  const { ifAbsent, ifExists, ifVersion, ifValue } = run.flags;
   const given: SetCondition[] = [];
   if (ifAbsent === true) given.push({ kind: "must_not_exist" });
-  if (ifPresent === true) given.push({ kind: "must_exist" });
+  if (ifExists === true) given.push({ kind: "must_exist" });
   if (typeof ifVersion === "string") {
     given.push({ kind: "version_equals", version: wholeOf(ifVersion, "if-version") });
   }
-  if (given.length > 1) throw usage("at most one of --if-absent, --if-present and --if-version");
+  if (typeof ifValue === "string") given.push({ kind: "value_equals", value: utf8(ifValue) });
+  if (given.length > 1) {
+    throw usage("at most one of --if-absent, --if-exists, --if-version and --if-value");
+  }
   return given[0] ?? { kind: "none" };
 }
 

@@ -3,6 +3,8 @@ import {
   createTuple,
   deleteTuple,
   type Relationship,
+  tupleMustExist,
+  tupleMustNotExist,
   type WriteAnswer,
   type WriteOperation,
 } from "@authledger/sdk";
@@ -22,6 +24,8 @@ export function addTupleCommands(program: Command, frame: CommandFrame): void {
     .argument("<tuples...>")
     .description("store tuples, all of them or none")
     .option("--expires <time>", "RFC 3339 time, or milliseconds since 1970")
+    .option("--must-exist <tuples...>", "write nothing unless all of these are stored")
+    .option("--must-not-exist <tuples...>", "write nothing if one of these is stored")
     .option("--reason <text>", "why, for the record")
     .option("--idempotency-key <key>", "the same key with the same content is applied once");
   frame.handle(write, async (run, ...tuples) => {
@@ -30,6 +34,7 @@ export function addTupleCommands(program: Command, frame: CommandFrame): void {
       run,
       tuples,
       tuples.map((text) => createTuple(text, { expiresAtMs })),
+      preconditions(run),
     );
   });
   const remove = tuple
@@ -124,17 +129,30 @@ async function readTuple(run: Run, text = ""): Promise<undefined> {
   throw new LedgerError("TUPLE_NOT_FOUND", `"${text}" is not stored`, { details: { tuple: text } });
 }
 
+function preconditions({ flags }: Run): WriteOperation[] {
+  const { mustExist, mustNotExist } = flags;
+  const listed = (tuples: typeof mustExist): readonly string[] =>
+    Array.isArray(tuples) ? tuples : [];
+  return [
+    ...listed(mustExist).map((text) => tupleMustExist(text)),
+    ...listed(mustNotExist).map((text) => tupleMustNotExist(text)),
+  ];
+}
+
 async function change(
   run: Run,
   tuples: readonly string[],
-  operations: readonly WriteOperation[],
+  changes: readonly WriteOperation[],
+  conditions: readonly WriteOperation[] = [],
 ): Promise<undefined> {
+  // Operations run in order, so conditions are about what was there before.
+  const operations = [...conditions, ...changes];
   requireTenant(run);
   const client = await run.client();
   const reason = textFlag(run, "reason");
   const idempotencyKey = textFlag(run, "idempotencyKey");
   const answer = await client.write({ operations, reason, idempotencyKey }, run.call);
-  await run.print.many(tuples.map((name, i) => changedThing(name, answer, i)));
+  await run.print.many(tuples.map((name, i) => changedThing(name, answer, conditions.length + i)));
   return undefined;
 }
 

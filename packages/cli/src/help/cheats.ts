@@ -35,7 +35,7 @@ export const CHEATS: readonly Cheat[] = [
       "authledger entity set config:limit 42 --if-absent",
       'authledger entity set config:limit 43 --if-version "$(authledger entity get config:limit --field version)"',
       "authledger entity get config:limit --raw",
-      "authledger entity delete config:limit --if-present",
+      "authledger entity delete config:limit --if-exists",
     ],
   },
   {

@@ -26,7 +26,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   "entity get": ["authledger entity get config:limit", "authledger entity get config:limit --raw"],
   "entity list": ["authledger entity list", "authledger entity list --prefix config: -o json"],
-  "entity delete": ["authledger entity delete config:limit --if-present"],
+  "entity delete": ["authledger entity delete config:limit --if-exists"],
   check: [
     "authledger check 'doc:readme#viewer@user:alice'",
     "authledger check 'doc:readme#viewer@user:alice' --exit-code --quiet",

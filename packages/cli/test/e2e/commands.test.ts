@@ -127,6 +127,27 @@ describe("commands", () => {
     expect((await run("org list -o name")).out).toBe("");
   });
 
+  it("write only under conditions, and say of one that does not hold what is there (L-134)", async () => {
+    const { run, json } = await setUp();
+    await run("entity set config:a one");
+    expect((await run("entity set config:a two --if-absent")).end).toBe(5);
+    expect((await run("entity set config:b two --if-exists")).end).toBe(5);
+    const refused = await run("entity set config:a two --if-value other");
+    expect(refused.err).toMatch(/^error\[PRECONDITION_FAILED\]/);
+    expect(refused.err).toContain("key=config:a");
+    expect(refused.err).toContain(`valueBase64=${Buffer.from("one").toString("base64")}`);
+    expect(await json("entity set config:a two --if-value one")).toMatchObject({
+      status: "updated",
+    });
+    expect(await json("entity set config:a three --if-version 2")).toMatchObject({ height: "3" });
+    expect((await run("entity set config:a x --if-absent --if-exists")).end).toBe(2);
+    const other = "doc:readme#owner@user:bob";
+    expect((await run(`tuple write ${TUPLE} --must-exist ${other}`)).end).toBe(5);
+    expect((await run(`tuple write ${other} --must-not-exist ${TUPLE}`)).end).toBe(0);
+    const written = await run(`tuple write ${TUPLE} -o json --must-exist ${other}`);
+    expect(JSON.parse(written.out)).toMatchObject({ tuple: TUPLE, status: "created" });
+  });
+
   it("show organizations, vaults, blocks and versions in every format", async () => {
     const { run, json, env } = await setUp();
     await run(`tuple write ${TUPLE}`);
