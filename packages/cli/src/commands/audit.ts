@@ -117,7 +117,7 @@ async function showStatus(run: Run): Promise<undefined> {
 function thingOf({ origin, position, head, savedAtMs }: AuditHead): Thing {
   const fields = {
     origin,
-    blocks_executed: position.size,
+    blocks_executed: BigInt(position.size),
     head_size: head.size,
     head_root: head.root,
     saved_at: timeText(savedAtMs) ?? null,

@@ -1,6 +1,6 @@
 /** JSON for files that people edit: every value knows its line, and so does every mistake. */
 
-export type LineValue =
+type LineValue =
   | string
   | number
   | boolean

@@ -74,6 +74,16 @@ export const CHEATS: readonly Cheat[] = [
     ],
   },
   {
+    topic: "audit",
+    about: "trust nobody: execute every block again",
+    lines: [
+      "authledger vault anchor > anchor.json  # once, over a channel that you trust",
+      "authledger audit run --anchor anchor.json --state audit.json --once  # without --once it follows",
+      "authledger audit status --state audit.json",
+      "authledger audit run --state audit.json --once  # goes on where it was",
+    ],
+  },
+  {
     topic: "contexts",
     about: "names for ledgers",
     lines: [

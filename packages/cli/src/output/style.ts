@@ -3,7 +3,7 @@
 export const COLOR_MODES = ["auto", "always", "never"] as const;
 export type ColorMode = (typeof COLOR_MODES)[number];
 
-export type Color = "bold" | "dim" | "red" | "green" | "yellow";
+type Color = "bold" | "dim" | "red" | "green" | "yellow";
 
 /** Select graphic rendition, ECMA-48: on and off. */
 const CODES: Readonly<Record<Color, readonly [number, number]>> = {

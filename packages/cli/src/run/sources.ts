@@ -7,7 +7,7 @@
  */
 import type { Context, ContextKey } from "../contexts/context-file.js";
 
-export type SourceKind = "flag" | "environment" | "context" | "default";
+type SourceKind = "flag" | "environment" | "context" | "default";
 
 export interface Sourced {
   /** Undefined: not set at all, and there is no default. */

@@ -17,6 +17,8 @@ const VERIFIED =
 const NODE =
   "node_id:u64 cluster_id:text cluster_origin:text format_version:int role:text term:u64 last_index:u64 " +
   "applied_index:u64 flushed_index:u64 organizations:u64 vaults:u64 started_at:time started_at_ms:u64";
+const AUDITED =
+  "origin:text blocks_executed:u64 head_size:u64 head_root:hex saved_at:time? saved_at_ms:u64 note:text";
 const SIZES = ["store", "store_free", "log", "cache", "dirty", "memory"]
   .map((name) => `${name}?:text ${name}_bytes?:u64`)
   .join(" ");
@@ -89,6 +91,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     "file?:text tuples?:int entities?:int height?:u64 seconds:num",
     "snapshot?:text size?:text size_bytes?:u64 uncompressed?:text uncompressed_bytes?:u64 time?:text",
   ),
+  "audit run": document(AUDITED),
+  "audit status": document(AUDITED),
   "debug check": document(
     "directory:text node_id:u64 result:text problems:texts log_end:text log_segments:int",
     "log_batches:int log_records:int log_torn_bytes:int groups:objects",
