@@ -12,8 +12,8 @@ import { cliHere, startNode } from "../e2e/processes.js";
 
 /** They print a text, a script or lines of their own, or run until they are told to stop. */
 const WITHOUT_FIELDS = ["start", "help", "completion", "schema"];
-/** They show the insides of files, in as many forms as files have. */
-const INSIDES = ["debug slot", "debug page", "debug wal"];
+/** They show the insides of files, or write rows, in as many forms as there are. */
+const INSIDES = ["debug slot", "debug page", "debug wal", "export"];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts). */
 const ELSEWHERE = ["dev", "quickstart"];
 
