@@ -10,7 +10,7 @@ export async function snapshotOf(engine: Engine): Promise<Uint8Array> {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-export async function* partsOf(snapshot: Uint8Array, step = 100_000): AsyncGenerator<Uint8Array> {
+async function* partsOf(snapshot: Uint8Array, step = 100_000): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < snapshot.length; at += step) yield snapshot.subarray(at, at + step);
 }
 

@@ -28,7 +28,7 @@ export interface GroupSection {
 export type RowFields = Readonly<Record<string, unknown>>;
 
 /** What a vault's section holds when it is read. */
-export type VaultFields = Pick<
+type VaultFields = Pick<
   VaultRow,
   "organization" | "slug" | "name" | "status" | "createdAtMs" | "origin"
 >;
