@@ -63,7 +63,7 @@ export async function inspectDataPage(
   const { entries, ...report } = await inspectPage(new NodeDisk(), path, page);
   const table = report.table?.name ?? "";
   const rows = entries.map(({ key, value, page: at }) => ({
-    key: key.length === 0 ? "(everything before the next)" : describeKey(table, key),
+    key: keyText(report.kind, table, key),
     keyBytes: toHex(key),
     value: value === undefined ? `page ${at}` : describeRow(table, key, value, timeText),
   }));
@@ -88,6 +88,11 @@ function recordsOf({ file, offset, lsn, records }: WalBatch): InspectedRecord[] 
     ...record,
     text: textOf(record.kind, record.index, payload),
   }));
+}
+
+function keyText(kind: PageReport["kind"], table: string, key: Uint8Array): string {
+  if (kind !== "branch") return describeKey(table, key);
+  return key.length === 0 ? "(everything before the next)" : `from ${toHex(key)}`;
 }
 
 function textOf(kind: string, index: number, payload: Uint8Array | undefined): string {

@@ -25,8 +25,16 @@ export function describeRow(
   }
 }
 
-/** What a key of a table names, in one line. */
+/** What a key of a table names, in one line. The keys of branches are shorter than those of rows, and stay hex digits. */
 export function describeKey(table: string, key: Uint8Array): string {
+  try {
+    return keyText(table, key);
+  } catch {
+    return toHex(key);
+  }
+}
+
+function keyText(table: string, key: Uint8Array): string {
   const vault = key.length >= 4 ? `vault ${readU32(key)} ` : "";
   switch (table) {
     case "meta":
