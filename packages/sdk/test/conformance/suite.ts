@@ -26,6 +26,9 @@ const PARTS: Readonly<Record<string, readonly Behaviour[]>> = {
  */
 const OF_THE_DISK: readonly string[] = ["compact", "checkIntegrity", "exportSnapshot"];
 
+/** What the fake does not do, as its README says: it answers UNIMPLEMENTED. The tests of node and CLI try them. */
+const NOT_IN_THE_FAKE: readonly string[] = ["deleteVault", "deleteOrganization"];
+
 /** Runs everything on a subject. */
 export function conformance(subject: Subject): void {
   const called = new Set<string>();
@@ -39,7 +42,9 @@ export function conformance(subject: Subject): void {
     }
     it("and every public method of the client was called", () => {
       const methods = [LedgerClient, AdminClient].flatMap(({ prototype }) => methodsOf(prototype));
-      const left = methods.filter((name) => !called.has(name) && !OF_THE_DISK.includes(name));
+      const left = methods.filter(
+        (name) => ![...called, ...OF_THE_DISK, ...NOT_IN_THE_FAKE].includes(name),
+      );
       expect(left).toEqual([]);
     });
   });
