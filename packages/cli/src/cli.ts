@@ -14,6 +14,7 @@ import { addDevCommand } from "./commands/dev.js";
 import { addEntityCommands } from "./commands/entity.js";
 import { addExportCommand } from "./commands/export.js";
 import { addHelpCommand } from "./commands/help.js";
+import { addHistoryCommands } from "./commands/history.js";
 import { addImportCommand } from "./commands/import.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
@@ -108,6 +109,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addExportCommand(program, frame);
   addProofCommands(program, frame);
   addBlockCommands(program, frame);
+  addHistoryCommands(program, frame);
   addAuditCommands(program, frame);
   addStatusCommand(program, frame);
   addOrgCommands(program, frame);

@@ -14,6 +14,9 @@ import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { readText, usage } from "../run/settings.js";
 
+/** How often a busy vault's progress is told. */
+const TELL_MS = 1_000;
+
 export function addAuditCommands(program: Command, frame: CommandFrame): void {
   const audit = program
     .command("audit")
@@ -79,14 +82,17 @@ async function follow(run: Run, auditor: Auditor, path: string): Promise<void> {
   const { signal, requestId } = run.call;
   const client = await run.client({ verify: undefined });
   const onInterrupted = (error: LedgerError): void => run.say(`the node is away: ${error.message}`);
-  let lag = -1n;
+  let told = "";
+  let toldAtMs = 0;
   for await (const event of client.watchBlocks({ signal, requestId, onInterrupted })) {
     if (event.kind !== "progress") continue;
     await catchUp(run, auditor, path);
-    const behind = event.tipHeight + 1n - BigInt(auditor.executed);
-    const now = behind > 0n ? behind : 0n;
-    if (now !== lag) run.say(`${auditor.executed} blocks executed, ${now} behind`);
-    lag = now;
+    const behind = Math.max(0, Number(event.tipHeight) + 1 - auditor.executed);
+    const now = `${auditor.executed} blocks executed, ${behind} behind`;
+    if (now === told || performance.now() - toldAtMs < TELL_MS) continue;
+    run.say(now);
+    told = now;
+    toldAtMs = performance.now();
   }
 }
 

@@ -1,13 +1,14 @@
 /** `authledger proof get|verify`: proofs as files that outlive the server. */
-import { FileRoots, nodeCrypto, pinnedAnchor } from "@authledger/sdk";
-import { formatTuple, LedgerError, parseTuple } from "@authledger/types";
+import { nodeCrypto } from "@authledger/sdk";
+import { formatTuple, parseTuple } from "@authledger/types";
 import type { Command } from "commander";
 import { timeText } from "../output/printer.js";
+import { anchorFor } from "../run/anchor.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { consistencyOf, withHeight } from "../run/consistency.js";
 import { readText, usage } from "../run/settings.js";
 import { fetchProof } from "./proof-fetch.js";
-import { type ProofFile, type ProofQuestion, parseProofFile, proofFields } from "./proof-file.js";
+import { type ProofQuestion, parseProofFile, proofFields } from "./proof-file.js";
 import { verifyProofFile } from "./proof-verify.js";
 
 export function addProofCommands(program: Command, frame: CommandFrame): void {
@@ -83,22 +84,6 @@ async function verifyProof(run: Run, path = ""): Promise<undefined> {
   const columns = Object.keys(fields).filter((name) => name !== "time_ms");
   await run.print.one({ name: Array.isArray(answer) ? "list" : String(answer), fields, columns });
   return undefined;
-}
-
-/** Never from the file itself: that would prove only that the file agrees with itself. */
-async function anchorFor(
-  { settings }: Run,
-  { organization, vault }: ProofFile,
-): Promise<{ text: string; from: string }> {
-  const { anchorFile, pins } = settings;
-  if (anchorFile !== undefined) return { text: await readText(anchorFile), from: anchorFile };
-  const name = `${organization}-${vault}`;
-  const pinned = await new FileRoots(pins).load(name);
-  if (pinned !== undefined) {
-    return { text: pinnedAnchor(nodeCrypto.hasher, pinned), from: `the pinned root in ${pins}` };
-  }
-  const message = `no anchor for vault ${vault} of organization ${organization}: give --anchor FILE (authledger vault anchor prints it)`;
-  throw new LedgerError("TRUST_ANCHOR_MISSING", message, { details: { pins } });
 }
 
 const INPUT_BYTES_MAX = 64 * 1024 * 1024;
