@@ -39,6 +39,16 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   "resource list": ["authledger resource list --type doc -o name"],
   "block show": ["authledger block show", "authledger block show 1 --transactions -o json"],
+  "block watch": ["authledger block watch", "authledger block watch --from 0 | jq .block_hash"],
+  "block proof": ["authledger block proof --height 7 -f block-7.json"],
+  "block verify": ["authledger block verify block-7.json --anchor anchor.json"],
+  "tuple watch": ["authledger tuple watch --resource-type doc", "authledger tuple watch --from 0"],
+  "tuple changes": ["authledger tuple changes --from 5 --to 9 --subject user:alice"],
+  "audit run": [
+    "authledger audit run --state audit.json --anchor anchor.json",
+    "authledger audit run --state audit.json --once",
+  ],
+  "audit status": ["authledger audit status --state audit.json"],
   "proof get": [
     "authledger proof get 'doc:readme#viewer@user:alice' -o json > proof.json",
     "authledger proof get --key config:limit -o json",

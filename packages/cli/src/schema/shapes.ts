@@ -19,6 +19,12 @@ const NODE =
   "applied_index:u64 flushed_index:u64 organizations:u64 vaults:u64 started_at:time started_at_ms:u64";
 const AUDITED =
   "origin:text blocks_executed:u64 head_size:u64 head_root:hex saved_at:time? saved_at_ms:u64 note:text";
+const CHANGE =
+  "height:u64 change:text kind:text name:text time:time? time_ms:u64 actor:text reason:text " +
+  "expires_at:time? expires_at_ms:u64 transaction:hex transaction_index:int operation_index:int " +
+  "value_length?:int? value_digest?:hex?";
+const AUDITED =
+  "origin:text blocks_executed:int head_size:u64 head_root:hex saved_at:time? saved_at_ms:u64 note:text";
 const SIZES = ["store", "store_free", "log", "cache", "dirty", "memory"]
   .map((name) => `${name}?:text ${name}_bytes?:u64`)
   .join(" ");
@@ -71,6 +77,22 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     "leaf_count:u64 state_root:hex history_root:hex previous_hash:hex transaction_root:hex",
     "config_hash:hex vault_ref:hex header:hex verified?:text transactions?:objects",
   ),
+  "block watch": lines(
+    "height:u64 time:time? time_ms:u64 transaction_count:int leaf_count:u64 block_hash:hex",
+    "state_root:hex verified:bool",
+  ),
+  "block proof": document(
+    "organization:u64 vault:u64 height:u64 header:hex previous_header:hex? transactions:hexes",
+    "witness:hex compact_range:hexes history_proof:hexes consistency_proof:hexes checkpoint:text",
+  ),
+  "block verify": document(
+    "verified:bool origin:text height:u64 time:time? time_ms:u64 transactions:int operations:int",
+    "leaves_changed:int leaf_count:u64 state_root:hex checkpoint_size:u64 anchor:text",
+  ),
+  "tuple watch": lines(CHANGE),
+  "tuple changes": lines(CHANGE),
+  "audit run": document(AUDITED),
+  "audit status": document(AUDITED),
   "proof get": document(
     "organization:u64 vault:u64 origin:text salt:hex question:object answer:any height:u64 header:hex",
     "state_proof:hex history_proof:hexes checkpoint:text consistency_proof:hexes value?:hex nonce?:hex",

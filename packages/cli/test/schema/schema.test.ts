@@ -16,6 +16,8 @@ const WITHOUT_FIELDS = ["start", "help", "completion", "schema"];
 const ROWS = ["export"];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts). */
 const ELSEWHERE = ["dev", "quickstart"];
+/** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts, history.test.ts). */
+const ELSEWHERE = ["dev", "quickstart", "block watch", "tuple watch"];
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -139,6 +141,7 @@ it("the JSON of every command is what its schema says", async () => {
     "check doc:a#viewer@user:ann",
     "check doc:a#viewer@user:eve --trust-on-first-use",
     "block show 1 --transactions",
+    "tuple changes",
     "vault client nobody",
     `import ${ndjson}`,
     `export -f ${directory}/rows.csv`,
@@ -173,6 +176,13 @@ it("the JSON of every command is what its schema says", async () => {
   const auditor = join(directory, "audit.json");
   await run(`audit run --anchor ${anchor} --state ${auditor} --once`);
   await run(`audit status --state ${auditor}`);
+  const [block, audit] = [join(directory, "block.json"), join(directory, "audit.json")];
+  for (const height of [0, 2]) {
+    writeFileSync(block, await run(`block proof --height ${height}`));
+    await run(`block verify ${block} --anchor ${anchor}`);
+  }
+  await run(`audit run --once --state ${audit} --anchor ${anchor}`);
+  await run(`audit status --state ${audit}`);
   await node.end("SIGTERM");
   await run(`debug check --data ${data}`);
   await run(`debug slot --data ${data}`);
