@@ -44,11 +44,6 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "block verify": ["authledger block verify block-7.json --anchor anchor.json"],
   "tuple watch": ["authledger tuple watch --resource-type doc", "authledger tuple watch --from 0"],
   "tuple changes": ["authledger tuple changes --from 5 --to 9 --subject user:alice"],
-  "audit run": [
-    "authledger audit run --state audit.json --anchor anchor.json",
-    "authledger audit run --state audit.json --once",
-  ],
-  "audit status": ["authledger audit status --state audit.json"],
   "proof get": [
     "authledger proof get 'doc:readme#viewer@user:alice' -o json > proof.json",
     "authledger proof get --key config:limit -o json",

@@ -23,8 +23,6 @@ const CHANGE =
   "height:u64 change:text kind:text name:text time:time? time_ms:u64 actor:text reason:text " +
   "expires_at:time? expires_at_ms:u64 transaction:hex transaction_index:int operation_index:int " +
   "value_length?:int? value_digest?:hex?";
-const AUDITED =
-  "origin:text blocks_executed:int head_size:u64 head_root:hex saved_at:time? saved_at_ms:u64 note:text";
 const SIZES = ["store", "store_free", "log", "cache", "dirty", "memory"]
   .map((name) => `${name}?:text ${name}_bytes?:u64`)
   .join(" ");
@@ -91,8 +89,6 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   ),
   "tuple watch": lines(CHANGE),
   "tuple changes": lines(CHANGE),
-  "audit run": document(AUDITED),
-  "audit status": document(AUDITED),
   "proof get": document(
     "organization:u64 vault:u64 origin:text salt:hex question:object answer:any height:u64 header:hex",
     "state_proof:hex history_proof:hexes checkpoint:text consistency_proof:hexes value?:hex nonce?:hex",

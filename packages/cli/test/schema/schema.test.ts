@@ -14,8 +14,6 @@ import { cliHere, startNode } from "../e2e/processes.js";
 const WITHOUT_FIELDS = ["start", "help", "completion", "schema"];
 /** It writes rows in forms of their own. */
 const ROWS = ["export"];
-/** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts). */
-const ELSEWHERE = ["dev", "quickstart"];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts, history.test.ts). */
 const ELSEWHERE = ["dev", "quickstart", "block watch", "tuple watch"];
 
@@ -176,13 +174,11 @@ it("the JSON of every command is what its schema says", async () => {
   const auditor = join(directory, "audit.json");
   await run(`audit run --anchor ${anchor} --state ${auditor} --once`);
   await run(`audit status --state ${auditor}`);
-  const [block, audit] = [join(directory, "block.json"), join(directory, "audit.json")];
+  const block = join(directory, "block.json");
   for (const height of [0, 2]) {
     writeFileSync(block, await run(`block proof --height ${height}`));
     await run(`block verify ${block} --anchor ${anchor}`);
   }
-  await run(`audit run --once --state ${audit} --anchor ${anchor}`);
-  await run(`audit status --state ${audit}`);
   await node.end("SIGTERM");
   await run(`debug check --data ${data}`);
   await run(`debug slot --data ${data}`);
