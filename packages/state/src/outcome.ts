@@ -51,7 +51,7 @@ interface StatusSet {
 }
 
 /** Rows of a vault that is being deleted were removed. */
-export interface Swept {
+interface Swept {
   readonly kind: "swept";
   readonly removed: number;
   /** Nothing of it is left. */

@@ -4,13 +4,13 @@
  * There is no index of resources, so that writing a tuple costs nothing for it. All leaves of one partition share the
  * first 16 bytes of their paths, so a walk that has seen one leaf of a partition seeks behind all of them: it takes one
  * seek for each resource, subject and entity partition of the vault, however many tuples each has. Partitions lie in the
- * order of hashes, so a type is spread over all of them: a page looks at PARTITIONS_MAX, and may find nothing.
+ * order of hashes, so a type is spread over all of them: a page looks at RESOURCE_SCAN_MAX, and may find nothing.
  */
 import { decodeRecord, isLive, Kind, PARTITION_BITS, PATH_BYTES } from "@authledger/proof";
 import type { StateView } from "./state-view.js";
 
 /** Seeks and rows of one page: some 20 ms. */
-export const RESOURCE_SCAN_MAX = 10_000;
+const RESOURCE_SCAN_MAX = 10_000;
 
 const PREFIX_BYTES = PARTITION_BITS / 8;
 

@@ -20,30 +20,43 @@ export class FakeAdmin {
 
   createOrganization({ name }: admin.CreateOrganizationRequest): admin.CreateOrganizationResponse {
     validateName(name, "name");
-    return { organization: organizationMessage(this.#state.createOrganization(name)) };
+    return { organization: this.#organization(this.#state.createOrganization(name)) };
   }
 
   getOrganization({ organization }: admin.GetOrganizationRequest): admin.GetOrganizationResponse {
     requireSlug(organization, "organization");
-    return { organization: organizationMessage(this.#state.organization(organization)) };
+    return { organization: this.#organization(this.#state.organization(organization)) };
+  }
+
+  deleteOrganization(request: admin.DeleteOrganizationRequest): admin.DeleteOrganizationResponse {
+    requireSlug(request.organization, "organization");
+    const organization = this.#state.organization(request.organization);
+    this.#state.deleteOrganization(organization);
+    return { organization: this.#organization(organization) };
+  }
+
+  deleteVault(request: admin.DeleteVaultRequest): admin.DeleteVaultResponse {
+    const open = this.#state.anyVault(request);
+    this.#state.deleteVault(open);
+    return { vault: this.#vault(open) };
   }
 
   listOrganizations(request: admin.ListOrganizationsRequest): admin.ListOrganizationsResponse {
     const all = this.#state.organizations();
     const { page, nextPageToken } = pageOf(all, ({ slug }) => slug, "organizations", request);
-    return { organizations: page.map(organizationMessage), nextPageToken };
+    return { organizations: page.map((one) => this.#organization(one)), nextPageToken };
   }
 
   createVault({ organization, name }: admin.CreateVaultRequest): admin.CreateVaultResponse {
     requireSlug(organization, "organization");
     validateName(name, "name");
     const open = this.#state.createVault(organization, name);
-    return { vault: vaultMessage(open), genesisHeader: open.commitment.header(0) };
+    return { vault: this.#vault(open), genesisHeader: open.commitment.header(0) };
   }
 
   getVault(request: admin.GetVaultRequest): admin.GetVaultResponse {
     const health = admin.VaultHealth.VAULT_HEALTH_HEALTHY;
-    return { vault: vaultMessage(this.#state.vault(request)), health };
+    return { vault: this.#vault(this.#state.anyVault(request)), health };
   }
 
   listVaults(request: admin.ListVaultsRequest): admin.ListVaultsResponse {
@@ -54,7 +67,7 @@ export class FakeAdmin {
     const all = this.#state.vaults(organization);
     const slugOf = ({ vault }: OpenVault): bigint => vault.identity.slug;
     const { page, nextPageToken } = pageOf(all, slugOf, query, request);
-    return { vaults: page.map(vaultMessage), nextPageToken };
+    return { vaults: page.map((one) => this.#vault(one)), nextPageToken };
   }
 
   getTrustAnchor(request: admin.GetTrustAnchorRequest): admin.GetTrustAnchorResponse {
@@ -81,6 +94,14 @@ export class FakeAdmin {
       startedAtMs: BigInt(startedAtMs),
     };
   }
+
+  #organization(one: FakeOrganization): admin.Organization {
+    return organizationMessage(one, this.#state.isDeleted(one.slug));
+  }
+
+  #vault(one: OpenVault): admin.Vault {
+    return vaultMessage(one, this.#state.isDeleted(one));
+  }
 }
 
 /** A page of what is in the order of its slugs. */
@@ -100,18 +121,24 @@ function pageOf<T>(
   return { page, nextPageToken: encodePageToken(query, last) };
 }
 
-function organizationMessage({ slug, name, createdAtMs }: FakeOrganization): admin.Organization {
-  const status = admin.OrganizationStatus.ORGANIZATION_STATUS_ACTIVE;
+function organizationMessage(
+  { slug, name, createdAtMs }: FakeOrganization,
+  isDeleted: boolean,
+): admin.Organization {
+  const { ORGANIZATION_STATUS_ACTIVE: active, ORGANIZATION_STATUS_DELETED: deleted } =
+    admin.OrganizationStatus;
+  const status = isDeleted ? deleted : active;
   return { slug, name, status, createdAtMs: BigInt(createdAtMs) };
 }
 
-function vaultMessage({ vault }: OpenVault): admin.Vault {
+function vaultMessage({ vault }: OpenVault, isDeleted: boolean): admin.Vault {
+  const { VAULT_STATUS_ACTIVE: active, VAULT_STATUS_DELETED: deleted } = admin.VaultStatus;
   const { organization, slug, name, origin, createdAtMs } = vault.identity;
   return {
     organization,
     slug,
     name,
-    status: admin.VaultStatus.VAULT_STATUS_ACTIVE,
+    status: isDeleted ? deleted : active,
     createdAtMs: BigInt(createdAtMs),
     origin,
     height: BigInt(vault.size - 1),

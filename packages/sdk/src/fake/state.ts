@@ -60,6 +60,8 @@ export class FakeState {
   readonly #slugs: SnowflakeGenerator;
   readonly #organizations = new Map<bigint, FakeOrganization>();
   readonly #vaults = new Map<string, OpenVault>();
+  /** Organizations by slug, and vaults, that are deleted: at once, since nothing has to be removed. */
+  readonly #deleted = new Set<bigint | OpenVault>();
   #index = 0;
   #timeMs = 0;
 
@@ -99,13 +101,37 @@ export class FakeState {
     });
   }
 
-  /** In the order of their slugs. */
+  /** Those that are not deleted, in the order of their slugs. */
   organizations(): FakeOrganization[] {
-    return [...this.#organizations.values()];
+    return [...this.#organizations.values()].filter(({ slug }) => !this.#deleted.has(slug));
+  }
+
+  isDeleted(what: bigint | OpenVault): boolean {
+    return this.#deleted.has(what);
+  }
+
+  deleteVault(open: OpenVault): void {
+    this.#deleted.add(open);
+  }
+
+  /** @throws LedgerError ORGANIZATION_NOT_EMPTY */
+  deleteOrganization({ slug }: FakeOrganization): void {
+    const vaults = this.vaults(slug).length;
+    if (vaults > 0) {
+      const message = `organization ${slug} has ${vaults} vaults`;
+      throw new LedgerError("ORGANIZATION_NOT_EMPTY", message, {
+        details: { organization: String(slug), vaults },
+      });
+    }
+    this.#deleted.add(slug);
   }
 
   createVault(organization: bigint, name: string): OpenVault {
     this.organization(organization);
+    if (this.#deleted.has(organization)) {
+      const message = `organization ${organization} is deleted`;
+      throw new LedgerError("ORGANIZATION_NOT_ACTIVE", message);
+    }
     const { index, timeMs: createdAtMs } = this.next();
     const slug = this.#slugs.next();
     const origin = vaultOrigin(CLUSTER_ORIGIN, organization, slug);
@@ -128,8 +154,19 @@ export class FakeState {
     return open;
   }
 
-  /** @throws LedgerError SLUG_REQUIRED, ORGANIZATION_NOT_FOUND, VAULT_NOT_FOUND */
-  vault({ organization, vault: slug }: VaultName): OpenVault {
+  /** @throws LedgerError SLUG_REQUIRED, ORGANIZATION_NOT_FOUND, VAULT_NOT_FOUND, VAULT_DELETED */
+  vault(name: VaultName): OpenVault {
+    const found = this.anyVault(name);
+    if (!this.#deleted.has(found)) return found;
+    const { organization, vault } = name;
+    const message = `vault ${vault} of organization ${organization} is deleted`;
+    throw new LedgerError("VAULT_DELETED", message, {
+      details: { organization: String(organization), vault: String(vault), status: "deleted" },
+    });
+  }
+
+  /** Also one that is deleted. @throws LedgerError SLUG_REQUIRED, ORGANIZATION_NOT_FOUND, VAULT_NOT_FOUND */
+  anyVault({ organization, vault: slug }: VaultName): OpenVault {
     requireSlug(organization, "organization");
     requireSlug(slug, "vault");
     const found = this.#vaults.get(`${organization}/${slug}`);
@@ -141,9 +178,9 @@ export class FakeState {
     });
   }
 
-  /** Those of an organization, or all, in the order of their slugs. */
+  /** Those of an organization, or all, that are not deleted, in the order of their slugs. */
   vaults(organization?: bigint): OpenVault[] {
-    const all = [...this.#vaults.values()];
+    const all = [...this.#vaults.values()].filter((open) => !this.#deleted.has(open));
     return all.filter(
       ({ vault }) => organization === undefined || vault.identity.organization === organization,
     );

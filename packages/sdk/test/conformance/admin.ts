@@ -43,6 +43,26 @@ export const admin: readonly Behaviour[] = [
     },
   },
   {
+    title: "a deleted vault is closed and in no list, and its organization can go after it",
+    run: async ({ client }) => {
+      const { admin: ledger } = client();
+      const { slug: organization } = await ledger.createOrganization("acme");
+      const { slug: vault } = await ledger.createVault({ organization, name: "main" });
+      await expectRefusal(ledger.deleteOrganization(organization), "ORGANIZATION_NOT_EMPTY");
+      expect((await ledger.deleteVault({ organization, vault })).status).toMatch(/^delet/);
+      await expectRefusal(ledger.getTrustAnchor({ organization, vault }), "VAULT_DELETED");
+      expect((await ledger.getVault({ organization, vault })).status).toMatch(/^delet/);
+      expect(await collected(ledger.listVaults(organization))).toEqual([]);
+      // Again: no error.
+      expect((await ledger.deleteVault({ organization, vault })).slug).toBe(vault);
+      expect((await ledger.deleteOrganization(organization)).status).toMatch(/^delet/);
+      const slugs = (await collected(ledger.listOrganizations())).map(({ slug }) => slug);
+      expect(slugs).not.toContain(organization);
+      const late = ledger.createVault({ organization, name: "late" });
+      await expectRefusal(late, "ORGANIZATION_NOT_ACTIVE");
+    },
+  },
+  {
     title: "names and slugs that are none, or not there, are refused",
     run: async ({ client, tenant }) => {
       const { admin: ledger } = client();
