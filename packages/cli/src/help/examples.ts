@@ -9,9 +9,14 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "org create": ["authledger org create acme", "authledger org create acme -o name"],
   "org get": ["authledger org get 7"],
   "org list": ["authledger org list", "authledger org list --watch --interval 5s"],
+  "org delete": ["authledger org delete 7 --dry-run", "authledger org delete 7 --yes"],
   "vault create": ["authledger vault create main --org 7"],
   "vault get": ["authledger vault get", "authledger vault get --field height"],
   "vault list": ["authledger vault list --org 7 -o json"],
+  "vault delete": [
+    "authledger vault delete 9 --org 7 --dry-run",
+    "authledger vault delete 9 --org 7",
+  ],
   "vault anchor": ["authledger vault anchor > anchor.json"],
   "vault client": ["authledger vault client importer-1"],
   "tuple write": [

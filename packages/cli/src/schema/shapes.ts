@@ -53,9 +53,11 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "org create": document(ORGANIZATION),
   "org get": document(ORGANIZATION),
   "org list": lines(ORGANIZATION),
+  "org delete": document(ORGANIZATION),
   "vault create": document(VAULT),
   "vault get": document(VAULT),
   "vault list": lines(VAULT),
+  "vault delete": document(VAULT),
   "vault anchor": document("origin:text salt:hex genesis:hex anchor:text"),
   "vault client": document(
     "client:text last_sequence:u64 last_height:u64? last_transaction:text? height:u64 token:text",
