@@ -35,9 +35,11 @@ import { OpeningGroup } from "./opening-group.js";
 import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
 import { Proposer } from "./proposer.js";
 import { Reads } from "./reads.js";
+import { RetentionKeeper } from "./retention-keeper.js";
 import { Signer } from "./signer.js";
 import { stoppedBy } from "./stopped.js";
 import { findOrganization, findVault, organizationInfo, vaultInfo } from "./vault-lookup.js";
+import { updateVault } from "./vault-update.js";
 import { Writes } from "./writes.js";
 
 export interface EngineOptions extends MaintenanceOptions {
@@ -97,6 +99,7 @@ export class Engine implements EnginePort {
   readonly #writes: Writes;
   readonly #expirer: Expirer;
   readonly #deleter: Deleter;
+  readonly #keeper: RetentionKeeper;
   readonly #exports: Exports;
   readonly #maintenance: Maintenance;
   #stopTicking: () => void = () => undefined;
@@ -173,6 +176,14 @@ export class Engine implements EnginePort {
       propose: async (vault, transaction) => {
         checkWritable(vault);
         return writes.proposeOwn(vault, GC_ACTOR, transaction);
+      },
+      onFatal: (error) => this.#die(error),
+    });
+    this.#keeper = new RetentionKeeper({
+      state,
+      propose: async (vault) => {
+        checkWritable(vault);
+        await writes.proposePrune(vault);
       },
       onFatal: (error) => this.#die(error),
     });
@@ -342,6 +353,7 @@ export class Engine implements EnginePort {
     this.#stopTicking();
     await this.#expirer.stop();
     await this.#deleter.stop();
+    await this.#keeper.stop();
     this.#feed.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
     this.#exports.endAll();
     await this.#maintenance.stop();
@@ -394,6 +406,11 @@ export class Engine implements EnginePort {
       const row = findVault(this.#state, organization, vault);
       return { vault: vaultInfo(this.#state, row), health: this.#maintenance.healthOf(row.id) };
     },
+    update_vault: (request) =>
+      updateVault(
+        { state: this.#state, propose: (...own) => this.#writes.proposeOwn(...own) },
+        request,
+      ),
     list_vaults: ({ organization, limit, after }) => {
       const { id } = findOrganization(this.#state, organization);
       const { rows, next } = this.#state.rows.vaults(id, after ?? 0n, limit);
@@ -434,6 +451,7 @@ export class Engine implements EnginePort {
       this.#exports.tick();
       this.#signMoved();
       this.#maintenance.tick();
+      this.#keeper.tick();
       this.#tick();
     });
   }
@@ -456,6 +474,7 @@ export class Engine implements EnginePort {
     this.#proposer.stop(stoppedBy(error));
     void this.#expirer.stop();
     void this.#deleter.stop();
+    void this.#keeper.stop();
     this.#feed.stop(stoppedBy(error));
     this.#deps.onFatal(error);
   }

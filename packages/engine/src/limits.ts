@@ -34,6 +34,8 @@ export const CHECKPOINT_REUSE_MS = 1_000;
 export const SIGN_ROUND_MAX = 1_000;
 /** Signed heads kept to be given out again. */
 export const CHECKPOINTS_KEPT_MAX = 4_096;
+/** Vaults whose retention is looked at in one second. */
+export const RETENTION_VAULTS_PER_TICK = 256;
 /** Entries read from the log at once when it is replayed. */
 export const REPLAY_BYTES: number = 16 * MiB;
 /** How often is looked for what has expired: it is collected within a second of its time, unless much is due at once. */

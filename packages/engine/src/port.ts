@@ -125,6 +125,10 @@ export interface VaultInfo {
   readonly createdAtMs: number;
   readonly origin: string;
   readonly height: number;
+  /** The newest blocks that are kept whole; 0 = all. */
+  readonly retentionBlocks: number;
+  /** The oldest block that can be read. */
+  readonly oldestHeight: number;
 }
 
 /** The size of the store's file. */
@@ -410,6 +414,18 @@ export interface EngineCalls {
   get_vault: {
     request: { readonly organization: bigint; readonly vault: bigint };
     reply: { readonly vault: VaultInfo; readonly health: VaultHealth };
+  };
+  update_vault: {
+    request: {
+      readonly organization: bigint;
+      readonly vault: bigint;
+      readonly actor: string;
+      /** What is absent stays as it is. */
+      readonly name?: string;
+      /** The newest blocks to keep whole; 0 = all. */
+      readonly retentionBlocks?: number;
+    };
+    reply: { readonly vault: VaultInfo };
   };
   list_vaults: {
     request: { readonly organization: bigint; readonly limit: number; readonly after?: bigint };

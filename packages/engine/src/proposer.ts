@@ -226,6 +226,7 @@ function partsOf(item: EntryItem): readonly SealedTransaction[] {
     case "set_status":
       return [item.registration];
     case "sweep":
+    case "prune":
       return [];
   }
 }

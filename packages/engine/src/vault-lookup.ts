@@ -54,9 +54,14 @@ export function organizationInfo({
 }
 
 export function vaultInfo(state: GroupState, row: VaultRow): VaultInfo {
-  const { organizationSlug, slug, name, status, createdAtMs, origin } = row;
-  const height = state.vault(row.id)?.height ?? row.lastHeight ?? 0;
-  return { organization: organizationSlug, slug, name, status, createdAtMs, origin, height };
+  const { organizationSlug: organization, slug, name, status, createdAtMs, origin } = row;
+  const open = state.vault(row.id);
+  const height = open?.height ?? row.lastHeight ?? 0;
+  // Nothing of a deleted vault can be read.
+  const oldestHeight = open?.oldest ?? height;
+  const { retentionBlocks } = row;
+  const at = { height, retentionBlocks, oldestHeight };
+  return { organization, slug, name, status, createdAtMs, origin, ...at };
 }
 
 /** Slugs ascend also over restarts with a clock that went back. */

@@ -81,6 +81,9 @@ export interface OwnTransaction {
   readonly needsCurrentState: boolean;
 }
 
+/** What a step of pruning weighs in an entry. */
+const PRUNE_OPERATIONS = 250;
+
 export class Writes {
   readonly #deps: WriteDeps;
   readonly #sealer: Sealer;
@@ -188,6 +191,13 @@ export class Writes {
     const operations = [{ op: "set_entity", key, value, expiresAtMs: 0, condition }] as const;
     const system = this.#deps.state.requireVault(SYSTEM_VAULT);
     return this.#sealer.seal(system, { operations, ...OWN }, { sequence: 0, ...stamp });
+  }
+
+  /** Proposes a step towards a vault's retention. */
+  async proposePrune(vault: number): Promise<void> {
+    const make = (): EntryItem => ({ kind: "prune", vault });
+    const { outcome } = await this.#submit({ operations: PRUNE_OPERATIONS, bytes: 16, make });
+    throwIfRefused(outcome);
   }
 
   /** The first entry of a cluster: its name and the system vault. */

@@ -16,6 +16,7 @@ export {
   type Organization,
   type OrganizationStatus,
   type Vault,
+  type VaultChanges,
   type VaultStatus,
   type VaultWithHealth,
 } from "./calls/admin-client.js";

@@ -467,6 +467,8 @@ describe("administration", () => {
       createdAtMs: 1n,
       origin: `ledger.test/7/${slug}`,
       height: 2n ** 60n,
+      retentionBlocks: 10n,
+      oldestHeight: 3n,
     });
     const client = await clientOf({
       admin: {

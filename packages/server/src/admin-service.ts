@@ -3,7 +3,7 @@ import { snapshotChunks } from "@authledger/engine";
 import { admin } from "@authledger/proto";
 import { ByteReader, ByteWriter, validateName } from "@authledger/types";
 import { type Decoders, strict } from "./call-frame.js";
-import { pageSizeOf } from "./convert-request.js";
+import { numberOf, pageSizeOf } from "./convert-request.js";
 import { organizationMessage, vaultMessage } from "./convert-response.js";
 import { checkIntegrity, compact, healthMessage, maintenanceMessage } from "./maintenance-calls.js";
 import type { ServiceDeps } from "./read-service.js";
@@ -22,6 +22,7 @@ export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
   getVault: strict(admin.GetVaultRequest),
   deleteVault: strict(admin.DeleteVaultRequest),
   listVaults: strict(admin.ListVaultsRequest),
+  updateVault: strict(admin.UpdateVaultRequest),
   getTrustAnchor: strict(admin.GetTrustAnchorRequest),
   getNodeInfo: strict(admin.GetNodeInfoRequest),
   compact: strict(admin.CompactRequest),
@@ -48,6 +49,7 @@ interface AdminHandlers {
   readonly getVault: Handler<admin.GetVaultRequest, admin.GetVaultResponse>;
   readonly deleteVault: Handler<admin.DeleteVaultRequest, admin.DeleteVaultResponse>;
   readonly listVaults: Handler<admin.ListVaultsRequest, admin.ListVaultsResponse>;
+  readonly updateVault: Handler<admin.UpdateVaultRequest, admin.UpdateVaultResponse>;
   readonly getTrustAnchor: Handler<admin.GetTrustAnchorRequest, admin.GetTrustAnchorResponse>;
   readonly getNodeInfo: Handler<admin.GetNodeInfoRequest, admin.GetNodeInfoResponse>;
   readonly compact: Handler<admin.CompactRequest, admin.CompactResponse>;
@@ -122,6 +124,19 @@ export class AdminService {
       requireSlug(vault, "vault");
       const request = { organization, vault, actor: ANONYMOUS };
       const reply = await this.#deps.engine.call("delete_vault", request);
+      return { vault: vaultMessage(reply.vault) };
+    },
+    updateVault: async ({ organization, vault, name, retentionBlocks: blocks }) => {
+      requireSlug(organization, "organization");
+      requireSlug(vault, "vault");
+      if (name !== undefined) validateName(name, "name");
+      const reply = await this.#deps.engine.call("update_vault", {
+        organization,
+        vault,
+        actor: ANONYMOUS,
+        ...(name !== undefined && { name }),
+        ...(blocks !== undefined && { retentionBlocks: numberOf(blocks, "retention_blocks") }),
+      });
       return { vault: vaultMessage(reply.vault) };
     },
     listVaults: async ({ organization, pageSize, pageToken }) => {

@@ -105,6 +105,7 @@ export function organizationMessage(info: OrganizationInfo): admin.Organization 
 
 export function vaultMessage(info: VaultInfo): admin.Vault {
   const { organization, slug, name, status, createdAtMs, origin, height } = info;
+  const { retentionBlocks, oldestHeight } = info;
   return {
     organization,
     slug,
@@ -113,5 +114,7 @@ export function vaultMessage(info: VaultInfo): admin.Vault {
     createdAtMs: BigInt(createdAtMs),
     origin,
     height: BigInt(height),
+    retentionBlocks: BigInt(retentionBlocks),
+    oldestHeight: BigInt(oldestHeight),
   };
 }

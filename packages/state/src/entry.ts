@@ -7,6 +7,7 @@
  *            | 0x03 init          lp16 cluster id || lp16 cluster origin || salt32 || signed (genesis of the system vault)
  *            | 0x04 set status    u64 organization slug || u64 vault slug, 0 = the organization itself || signed (system vault)
  *            | 0x05 sweep         u32 vault || u32 rows
+ *            | 0x06 prune         u32 vault
  *     signed = lp32 LVT1 || u32 n || n x (nonce16 || lp32 value)       the values in the order of the operations
  *
  * Everything that applying needs is in it: time, ids, sequences, nonces and salts were chosen by the leader.
@@ -78,7 +79,19 @@ export interface SweepItem {
   readonly rows: number;
 }
 
-export type EntryItem = TransactionItem | CreateVaultItem | InitItem | SetStatusItem | SweepItem;
+/** Removes some of the oldest blocks that a vault's retention does not keep. */
+export interface PruneItem {
+  readonly kind: "prune";
+  readonly vault: number;
+}
+
+export type EntryItem =
+  | TransactionItem
+  | CreateVaultItem
+  | InitItem
+  | SetStatusItem
+  | SweepItem
+  | PruneItem;
 
 export interface Entry {
   /** The leader's time, not before that of any earlier entry. */
@@ -86,7 +99,14 @@ export interface Entry {
   readonly items: readonly EntryItem[];
 }
 
-const ITEM = { transaction: 1, create_vault: 2, init: 3, set_status: 4, sweep: 5 } as const;
+const ITEM = {
+  transaction: 1,
+  create_vault: 2,
+  init: 3,
+  set_status: 4,
+  sweep: 5,
+  prune: 6,
+} as const;
 
 export function encodeEntry(entry: Entry): Uint8Array {
   const out = new ByteWriter(1024);
@@ -141,6 +161,9 @@ function writeItem(out: ByteWriter, item: EntryItem): void {
     case "sweep":
       out.u32(item.vault).u32(item.rows);
       return;
+    case "prune":
+      out.u32(item.vault);
+      return;
   }
 }
 
@@ -181,6 +204,8 @@ function readItem(input: ByteReader): EntryItem {
       };
     case ITEM.sweep:
       return { kind: "sweep", vault: input.u32("vault"), rows: input.u32("rows") };
+    case ITEM.prune:
+      return { kind: "prune", vault: input.u32("vault") };
     default:
       throw unknown(`item 0x${code.toString(16).padStart(2, "0")}`);
   }

@@ -27,14 +27,17 @@ import { Idempotency } from "./idempotency.js";
 import { type LifecycleDeps, setStatus, sweep } from "./lifecycle.js";
 import { OpenVault } from "./open-vault.js";
 import { encodeOutcomes, type Outcome, type Refusal } from "./outcome.js";
+import { KEEP_ALL, prune } from "./past/retention.js";
 import { valuesOf } from "./sealed-values.js";
 import {
   decodeEntity,
   type OrganizationEntity,
   organizationOfKey,
+  retentionBlocksOf,
   SYSTEM_ORGANIZATION_NAME,
   SYSTEM_VAULT,
   type VaultEntity,
+  vaultOfKey,
 } from "./system-vault.js";
 import { openTables, type Tables } from "./tables.js";
 import { checkTransaction } from "./transaction-limits.js";
@@ -60,6 +63,12 @@ const BLOCK_WORK = 8;
 
 /** Rows that are swept in the time of one unit of work. */
 const ROWS_PER_WORK = 8;
+
+/** After each block: one goes for one that came, and another one where there are more. */
+const PRUNE_AFTER_BLOCK = { blocksMax: 2, operationsMax: 1_000 };
+
+/** What an item of its own removes: some 10 ms. */
+const PRUNE_STEP = { blocksMax: 256, operationsMax: 1_000 };
 
 /** Rows of branches written in one step: about 5 ms. */
 const SETTLE_ROWS = 16_384;
@@ -213,6 +222,7 @@ export class GroupState {
       const { blockHash, leavesChanged } = builder.finish();
       blocks.push({ vault, height: builder.height, blockHash });
       this.#work += BLOCK_WORK + leavesChanged;
+      this.#work += prune(this.tables, builder.vault, PRUNE_AFTER_BLOCK).operations;
     }
     return this.#finish(index, term, entry.timeMs, outcomes, blocks);
   }
@@ -289,6 +299,8 @@ export class GroupState {
           if (outcome.kind === "swept") this.#work += Math.ceil(outcome.removed / ROWS_PER_WORK);
           return outcome;
         }
+        case "prune":
+          return this.#prune(item.vault);
       }
     } catch (error) {
       if (error instanceof LedgerError && isRefusal(error)) return refusalOf(error);
@@ -360,7 +372,10 @@ export class GroupState {
       const { clientId } = transaction;
       this.#idempotency.remember(vault, clientId, key, payloadHash, timeMs, remembered);
     }
-    if (vault === SYSTEM_VAULT) this.#noteOrganizations(transaction, item.transaction);
+    if (vault === SYSTEM_VAULT) {
+      this.#noteOrganizations(transaction, item.transaction);
+      this.#noteVaults(transaction, item.transaction);
+    }
     return { kind: "applied", vault, transaction: remembered, replayed: false };
   }
 
@@ -398,6 +413,33 @@ export class GroupState {
     }
   }
 
+  /** What may change in a vault: its name, status and retention. */
+  #noteVaults(transaction: CanonicalTransaction, sealed: SealedTransaction): void {
+    let next = 0;
+    for (const op of transaction.ops) {
+      if (!("value" in op) || op.value === undefined) continue;
+      const nonced = sealed.values[next++]!;
+      const names = op.op === "set_entity" ? vaultOfKey(op.key) : undefined;
+      const organization = names && this.rows.organizationBySlug(names.organization);
+      const known = organization && this.rows.vaultBySlug(organization.id, names!.slug);
+      if (known === undefined) continue;
+      const entity = decodeEntity<VaultEntity>(nonced.value);
+      const { name, status } = entity;
+      const change = { name, status, retentionBlocks: retentionBlocksOf(entity) };
+      const row = this.rows.updateVault(known.id, change);
+      const open = this.#vaults.get(known.id);
+      if (open !== undefined && row !== undefined) open.row = row;
+    }
+  }
+
+  /** A step towards a vault's retention, where blocks do not come that would bring it there. */
+  #prune(id: number): Outcome {
+    const vault = this.vault(id);
+    if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
+    this.#work += prune(this.tables, vault, PRUNE_STEP).operations;
+    return { kind: "pruned", vault: id, oldest: vault.oldest };
+  }
+
   #createVault(batch: Batch, item: CreateVaultItem): Outcome {
     const organization = this.rows.organizationBySlug(item.organization);
     if (organization === undefined) {
@@ -426,6 +468,7 @@ export class GroupState {
       createdAtMs,
       origin,
       salt: item.salt.slice(),
+      retentionBlocks: retentionBlocksOf(entity),
     });
     this.#runGenesis(batch, row.id, item.genesis);
     return { kind: "vault_created", vault: row.id };
@@ -454,6 +497,7 @@ export class GroupState {
       createdAtMs,
       origin: `${origin}/0/0`,
       salt: item.salt.slice(),
+      retentionBlocks: KEEP_ALL,
     });
     assert(row.id === SYSTEM_VAULT, "the system vault comes first", { id: row.id });
     this.#runGenesis(batch, row.id, item.genesis);

@@ -35,7 +35,7 @@ export {
 } from "./group-state.js";
 export type { OpenVault, VaultTip } from "./open-vault.js";
 export type { AppliedTransaction, Outcome, Refusal } from "./outcome.js";
-export { RETENTION_BLOCKS_DEFAULT, type Retention } from "./past/retention.js";
+export { isOverdue } from "./past/retention.js";
 export { VaultAt } from "./past/vault-at.js";
 export {
   blockTransactions,
@@ -63,10 +63,12 @@ export {
 } from "./snapshot/snapshot-install.js";
 export type { LeafCursor, StateView } from "./state-view.js";
 export {
+  decodeEntity,
   encodeOrganizationEntity,
   encodeVaultEntity,
   organizationEntityKey,
   SYSTEM_VAULT,
+  type VaultEntity,
   vaultEntityKey,
   withStatus,
 } from "./system-vault.js";

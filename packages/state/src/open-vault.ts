@@ -37,7 +37,7 @@ export interface VaultTip {
 }
 
 export class OpenVault implements StateView {
-  readonly row: VaultRow;
+  row: VaultRow;
   readonly vaultRef: Uint8Array;
   readonly paths: PathHasher;
   readonly records: RecordHasher;

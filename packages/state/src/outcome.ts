@@ -58,7 +58,21 @@ interface Swept {
   readonly isDone: boolean;
 }
 
-export type Outcome = AppliedTransaction | Refusal | CreatedVault | Initialized | StatusSet | Swept;
+interface Pruned {
+  readonly kind: "pruned";
+  readonly vault: number;
+  /** The oldest block that is kept now. */
+  readonly oldest: number;
+}
+
+export type Outcome =
+  | AppliedTransaction
+  | Refusal
+  | CreatedVault
+  | Initialized
+  | StatusSet
+  | Swept
+  | Pruned;
 
 const KIND = {
   applied: 1,
@@ -67,6 +81,7 @@ const KIND = {
   initialized: 4,
   status_set: 5,
   swept: 6,
+  pruned: 7,
 } as const;
 
 const STATUS_BY_NUMBER: ReadonlyMap<number, OperationStatus> = new Map(
@@ -121,6 +136,9 @@ function writeOutcome(out: ByteWriter, outcome: Outcome): void {
       return;
     case "swept":
       out.u32(outcome.removed).u8(outcome.isDone ? 1 : 0);
+      return;
+    case "pruned":
+      out.u32(outcome.vault).u64(outcome.oldest);
       return;
   }
 }

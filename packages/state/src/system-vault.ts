@@ -3,6 +3,7 @@
  * values. Keys and texts are normative for this project (docs/format/entry.md).
  */
 import { decodeUtf8, LedgerError, toHex, utf8 } from "@authledger/types";
+import { KEEP_ALL } from "./past/retention.js";
 import type { OrganizationStatus, VaultStatus } from "./vault-rows.js";
 
 export const SYSTEM_VAULT = 0;
@@ -23,6 +24,8 @@ export interface VaultEntity {
   /** Of a vault that is deleted: the newest block that it had, and its hash (64 hex digits). */
   readonly last_height?: number;
   readonly last_block_hash?: string;
+  /** Blocks that the vault keeps, the newest ones; absent: all. */
+  readonly retention_blocks?: number | undefined;
 }
 
 export function organizationEntityKey(slug: bigint): string {
@@ -39,6 +42,18 @@ export function organizationOfKey(key: string): bigint | undefined {
   return match === null ? undefined : BigInt(match[1]!);
 }
 
+/** The slugs that a vault's entity names; undefined for other keys. */
+export function vaultOfKey(
+  key: string,
+): { readonly organization: bigint; readonly slug: bigint } | undefined {
+  const match = /^vault:([0-9]{1,20}):([0-9]{1,20})$/.exec(key);
+  return match === null ? undefined : { organization: BigInt(match[1]!), slug: BigInt(match[2]!) };
+}
+
+export function retentionBlocksOf({ retention_blocks: blocks }: VaultEntity): number {
+  return blocks ?? KEEP_ALL;
+}
+
 export function encodeOrganizationEntity(entity: OrganizationEntity): Uint8Array {
   const { name, status, created_ms } = entity;
   return utf8(JSON.stringify({ name, status, created_ms }));
@@ -47,9 +62,9 @@ export function encodeOrganizationEntity(entity: OrganizationEntity): Uint8Array
 export function encodeVaultEntity(
   entity: Omit<VaultEntity, "vault_ref"> & { readonly vaultRef: Uint8Array },
 ): Uint8Array {
-  const { name, status, origin, created_ms } = entity;
+  const { name, status, origin, created_ms, retention_blocks } = entity;
   const vault_ref = toHex(entity.vaultRef);
-  return utf8(JSON.stringify({ name, status, origin, vault_ref, created_ms }));
+  return utf8(JSON.stringify({ name, status, origin, vault_ref, created_ms, retention_blocks }));
 }
 
 /** The value of an entity with another status, and with what there is to say about it. Everything else stays. */

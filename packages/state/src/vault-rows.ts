@@ -34,6 +34,8 @@ export interface VaultRow {
   readonly salt: Uint8Array;
   /** Of a deleted vault: the newest block that it had. */
   readonly lastHeight?: number;
+  /** The newest blocks that are kept whole; 0 = all. */
+  readonly retentionBlocks: number;
 }
 
 /** Is everything of the vault or organization gone, or about to go? */
@@ -126,6 +128,18 @@ export class VaultRows {
     this.#tables.vault.put(u32Key(id), pack({ ...row, slug: String(row.slug) }));
     this.#tables.vaultSlug.put(vaultSlugKey(row.organization, row.slug), u32Key(id));
     return this.vault(id)!;
+  }
+
+  /** Takes over what may change in a vault. */
+  updateVault(
+    id: number,
+    change: Pick<VaultRow, "name" | "status" | "retentionBlocks">,
+  ): VaultRow | undefined {
+    const known = this.vault(id);
+    if (known === undefined) return undefined;
+    const { id: _, organizationSlug, ...row } = { ...known, ...change };
+    this.#tables.vault.put(u32Key(id), pack({ ...row, slug: String(row.slug) }));
+    return { ...known, ...change };
   }
 
   vault(id: number): VaultRow | undefined {

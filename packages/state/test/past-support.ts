@@ -13,8 +13,10 @@ import {
   decodeEntry,
   type EntryItem,
   encodeEntry,
+  encodeVaultEntity,
   type GroupState,
   type OpenVault,
+  vaultEntityKey,
 } from "../src/index.js";
 import {
   Leader,
@@ -82,6 +84,22 @@ export class PastLedger {
   /** One block of vault 1. */
   write(ops: readonly PlainOp[]): void {
     this.apply([this.leader.transaction(VAULT, ops)]);
+  }
+
+  /** Sets how many blocks vault 1 keeps; undefined = all. */
+  keep(blocks: number | undefined): void {
+    const { row, vaultRef } = this.vault;
+    const entity = encodeVaultEntity({
+      name: row.name,
+      status: row.status,
+      origin: row.origin,
+      vaultRef,
+      created_ms: row.createdAtMs,
+      retention_blocks: blocks,
+    });
+    const key = vaultEntityKey(ORGANIZATION, 1n);
+    const op: PlainOp = { op: "set_entity", key, plain: entity, expiresAtMs: 0 };
+    this.apply([this.leader.transaction(0, [op])]);
   }
 
   /** An import: many tuples that were not there before. */

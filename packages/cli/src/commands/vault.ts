@@ -1,4 +1,4 @@
-/** `authledger vault create|get|list|client|delete|anchor`. */
+/** `authledger vault create|get|update|list|client|delete|anchor`. */
 import type { Vault } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
@@ -8,6 +8,7 @@ import { isDeletionConfirmed } from "../run/confirm-deletion.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { withoutProof } from "../run/rows.js";
 import { watchable } from "../run/watch.js";
+import { addVaultUpdateCommand, retentionText } from "./vault-update.js";
 
 export function addVaultCommands(program: Command, frame: CommandFrame): void {
   const vault = program.command("vault").description("vaults: each a ledger of its own");
@@ -21,14 +22,18 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
       return undefined;
     },
   );
-  frame.handle(watchable(vault.command("get").description("show --vault")), async (run) => {
-    const { admin } = await run.client();
-    const vault = await admin.getVault(requireTenant(run), run.call);
-    const { fields, columns = [], name } = thingOf(vault);
-    const withHealth = { ...fields, health: vault.health };
-    await run.print.one({ name, fields: withHealth, columns: [...columns, "health"] });
-    return undefined;
-  });
+  frame.handle(
+    watchable(vault.command("get").alias("show").description("show --vault")),
+    async (run) => {
+      const { admin } = await run.client();
+      const vault = await admin.getVault(requireTenant(run), run.call);
+      const { fields, columns = [], name } = thingOf(vault);
+      const withHealth = { ...fields, health: vault.health };
+      await run.print.one({ name, fields: withHealth, columns: [...columns, "health"] });
+      return undefined;
+    },
+  );
+  addVaultUpdateCommand(vault, frame, thingOf);
   const list = vault.command("list").description("list the vaults of --org");
   frame.handle(watchable(list), async (run) => {
     const count = await run.print.many(all(run));
@@ -118,6 +123,7 @@ async function* all(run: Run): AsyncGenerator<Thing, void, undefined> {
 
 function thingOf(vault: Vault): Thing {
   const { organization, slug, name, status, createdAtMs, origin, height } = vault;
+  const { retentionBlocks, oldestHeight } = vault;
   return {
     name: String(slug),
     fields: {
@@ -126,10 +132,13 @@ function thingOf(vault: Vault): Thing {
       name,
       status,
       height,
+      retention: retentionText(retentionBlocks),
+      retention_blocks: retentionBlocks,
+      oldest_height: oldestHeight,
       origin,
       created_at: timeText(createdAtMs),
       created_at_ms: createdAtMs,
     },
-    columns: ["slug", "name", "status", "height", "origin", "created_at"],
+    columns: ["slug", "name", "status", "height", "retention", "origin", "created_at"],
   };
 }

@@ -30,6 +30,20 @@ export interface Vault {
   readonly origin: string;
   /** Newest block; of a deleted vault the last one that it had. */
   readonly height: bigint;
+  /** How many of the newest blocks are kept whole; 0 = all. */
+  readonly retentionBlocks: bigint;
+  /** The oldest block that can be read: its transactions, and the state as of it. */
+  readonly oldestHeight: bigint;
+}
+
+/** What is left out stays as it is. */
+export interface VaultChanges {
+  readonly name?: string | undefined;
+  /**
+   * How many of the newest blocks are kept whole; 0 = all. Of older ones the header stays and all that proves it; their
+   * transactions and states go for ever, also when this is raised later.
+   */
+  readonly retentionBlocks?: bigint | undefined;
 }
 
 export interface CreatedVault extends Vault {
@@ -101,6 +115,13 @@ export class AdminClient {
   async getVault(tenant: Tenant, options?: CallOptions): Promise<VaultWithHealth> {
     const response = await this.#session.call(SERVICE.getVault, vaultNameOf(tenant), options);
     return { ...vaultOf(response.vault), health: VAULT_HEALTH[response.health] ?? "unknown" };
+  }
+
+  /** @example await client.admin.updateVault(tenant, { retentionBlocks: 10_000n }); */
+  async updateVault(tenant: Tenant, changes: VaultChanges, options?: CallOptions): Promise<Vault> {
+    const { name, retentionBlocks } = changes;
+    const request = { ...vaultNameOf(tenant), name, retentionBlocks };
+    return vaultOf((await this.#session.call(SERVICE.updateVault, request, options)).vault);
   }
 
   /**

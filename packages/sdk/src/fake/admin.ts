@@ -1,7 +1,7 @@
 /** AdminService of a fake ledger. */
 import { admin } from "@authledger/proto";
 import { ByteReader, ByteWriter, validateName } from "@authledger/types";
-import { pageSizeOf } from "./requests.js";
+import { numberOf, pageSizeOf } from "./requests.js";
 import {
   CLUSTER_ORIGIN,
   type FakeOrganization,
@@ -57,6 +57,17 @@ export class FakeAdmin {
   getVault(request: admin.GetVaultRequest): admin.GetVaultResponse {
     const health = admin.VaultHealth.VAULT_HEALTH_HEALTHY;
     return { vault: this.#vault(this.#state.anyVault(request)), health };
+  }
+
+  updateVault(request: admin.UpdateVaultRequest): admin.UpdateVaultResponse {
+    const open = this.#state.vault(request);
+    if (request.name !== undefined) validateName(request.name, "name");
+    const { name, retentionBlocks } = request;
+    if (name !== undefined) open.vault.name = name;
+    if (retentionBlocks !== undefined) {
+      open.vault.keep(numberOf(retentionBlocks, "retention_blocks"));
+    }
+    return { vault: this.#vault(open) };
   }
 
   listVaults(request: admin.ListVaultsRequest): admin.ListVaultsResponse {
@@ -133,7 +144,8 @@ function organizationMessage(
 
 function vaultMessage({ vault }: OpenVault, isDeleted: boolean): admin.Vault {
   const { VAULT_STATUS_ACTIVE: active, VAULT_STATUS_DELETED: deleted } = admin.VaultStatus;
-  const { organization, slug, name, origin, createdAtMs } = vault.identity;
+  const { organization, slug, origin, createdAtMs } = vault.identity;
+  const { name } = vault;
   return {
     organization,
     slug,
@@ -142,5 +154,7 @@ function vaultMessage({ vault }: OpenVault, isDeleted: boolean): admin.Vault {
     createdAtMs: BigInt(createdAtMs),
     origin,
     height: BigInt(vault.size - 1),
+    retentionBlocks: BigInt(vault.retentionBlocks),
+    oldestHeight: BigInt(vault.oldest),
   };
 }

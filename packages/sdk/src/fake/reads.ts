@@ -125,6 +125,7 @@ export class FakeReads {
       const message = `there is no block ${height}; the newest is ${newest}`;
       throw new LedgerError("BLOCK_NOT_FOUND", message, { details: { height, newest } });
     }
+    if (request.transactions) view.open.vault.requireKept(height);
     const header = view.header(height);
     const { prove } = request;
     return {

@@ -66,6 +66,10 @@ export interface VaultIdentity {
 
 export class FakeVault {
   readonly identity: VaultIdentity;
+  name: string;
+  /** The newest blocks that can be read; 0 = all. */
+  retentionBlocks = 0;
+  #oldest = 0;
   readonly paths: PathHasher;
   readonly blocks: FakeBlock[] = [];
   readonly #rows = new Map<string, Row>();
@@ -74,7 +78,30 @@ export class FakeVault {
 
   constructor(identity: VaultIdentity) {
     this.identity = identity;
+    this.name = identity.name;
     this.paths = new PathHasher(nodeCrypto.hasher, identity.salt);
+  }
+
+  /** The oldest block that can be read; what once was older does not come back. */
+  get oldest(): number {
+    if (this.retentionBlocks > 0) {
+      this.#oldest = Math.max(this.#oldest, this.size - this.retentionBlocks);
+    }
+    return this.#oldest;
+  }
+
+  keep(blocks: number): void {
+    this.#oldest = this.oldest;
+    this.retentionBlocks = blocks;
+  }
+
+  /** @throws LedgerError HEIGHT_UNAVAILABLE */
+  requireKept(height: number): void {
+    const { oldest } = this;
+    if (height >= oldest) return;
+    const newest = this.size - 1;
+    const message = `block ${height} is not kept any more: heights ${oldest} to ${newest} can be read`;
+    throw new LedgerError("HEIGHT_UNAVAILABLE", message, { details: { height, oldest, newest } });
   }
 
   /** Blocks: newest height + 1. */

@@ -46,10 +46,12 @@ export class View {
   }
 
   get(key: LedgerKey): Found | undefined {
+    this.open.vault.requireKept(this.height);
     return this.open.vault.get(key, this.height);
   }
 
   records(wanted: (key: LedgerKey) => boolean): Found[] {
+    this.open.vault.requireKept(this.height);
     return this.open.vault.records(this.height, wanted);
   }
 

@@ -1,5 +1,7 @@
 /** Organizations, vaults and the node. */
+import { utf8 } from "@authledger/types";
 import { expect } from "vitest";
+import { atHeight, setEntity } from "../../src/index.js";
 import { type Behaviour, collected, expectRefusal } from "./behaviour.js";
 
 export const admin: readonly Behaviour[] = [
@@ -60,6 +62,28 @@ export const admin: readonly Behaviour[] = [
       expect(slugs).not.toContain(organization);
       const late = ledger.createVault({ organization, name: "late" });
       await expectRefusal(late, "ORGANIZATION_NOT_ACTIVE");
+    },
+  },
+  {
+    title:
+      "a vault that keeps its newest blocks only says which heights it has, and has them no more later",
+    run: async ({ client, tenant }) => {
+      const ledger = client();
+      for (let i = 0; i < 5; i++) await ledger.write([setEntity("k", String(i))]);
+      const kept = await ledger.admin.updateVault(tenant, { retentionBlocks: 2n });
+      expect(kept).toMatchObject({ retentionBlocks: 2n });
+      await ledger.write([setEntity("k", "5")]);
+      await ledger.write([setEntity("k", "6")]);
+      const { height } = await ledger.getTip();
+      const then = await ledger.read("k", { consistency: atHeight(height - 1n) });
+      expect(then.entity?.value).toEqual(utf8("5"));
+      const gone = ledger.read("k", { consistency: atHeight(0n) });
+      await expectRefusal(gone, "HEIGHT_UNAVAILABLE");
+      await expectRefusal(ledger.getBlock(0n, { transactions: true }), "HEIGHT_UNAVAILABLE");
+      expect((await ledger.getBlock(0n)).header).toHaveLength(244);
+      const all = await ledger.admin.updateVault(tenant, { name: "kept", retentionBlocks: 0n });
+      expect(all).toMatchObject({ name: "kept", retentionBlocks: 0n });
+      expect(all.oldestHeight).toBeGreaterThan(0n);
     },
   },
   {

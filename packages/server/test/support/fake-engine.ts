@@ -234,6 +234,15 @@ export class FakeEngine implements EnginePort {
       vault: this.#vaults[this.#find(organization, vault)]!.info,
       health: "healthy",
     }),
+    update_vault: ({ organization, vault, name, retentionBlocks }) => {
+      const found = this.#vaults[this.#find(organization, vault)]!;
+      found.info = {
+        ...found.info,
+        ...(name !== undefined && { name }),
+        ...(retentionBlocks !== undefined && { retentionBlocks }),
+      };
+      return { vault: found.info };
+    },
     list_vaults: ({ organization, limit, after }) => {
       this.#organization(organization);
       const all = this.#vaults
@@ -287,9 +296,11 @@ export class FakeEngine implements EnginePort {
     this.#organization(organization);
     const slug = this.#slug++;
     const origin = `test.example/${organization}/${slug}`;
-    const info = { organization, slug, name, status: "active", createdAtMs: 6, origin } as const;
-    this.#vaults.push({ info: { ...info, height: 0 }, tuples: new Map(), entities: new Map() });
-    return { vault: { ...info, height: 0 }, genesisHeader: new Uint8Array([0]) };
+    const kept = { height: 0, retentionBlocks: 0, oldestHeight: 0 };
+    const about = { organization, slug, name, status: "active", createdAtMs: 6, origin } as const;
+    const info = { ...about, ...kept };
+    this.#vaults.push({ info, tuples: new Map(), entities: new Map() });
+    return { vault: info, genesisHeader: new Uint8Array([0]) };
   }
 
   #organization(slug: bigint): OrganizationInfo {

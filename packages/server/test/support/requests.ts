@@ -57,6 +57,7 @@ export const GOOD_CALLS: readonly GoodCall[] = [
   { method: ["admin", "listOrganizations"], request: () => PAGE },
   { method: ["admin", "createVault"], request: (t) => ({ ...t, name: "main" }) },
   { method: ["admin", "getVault"], request: (t) => t },
+  { method: ["admin", "updateVault"], request: (t) => ({ ...t, retentionBlocks: 10n }) },
   { method: ["admin", "listVaults"], request: (t) => ({ ...t, ...PAGE }) },
   { method: ["admin", "deleteVault"], request: (t) => t },
   { method: ["admin", "deleteOrganization"], request: (t) => t },

@@ -13,6 +13,7 @@ import {
   BUCKETS,
   type CanonicalOp,
   type CanonicalTransaction,
+  decodeHeader,
   decodeTransaction,
   entityKey,
   Kind,
@@ -23,17 +24,12 @@ import {
   twinOf,
 } from "@authledger/proof";
 import { forgetRemovedEntity } from "../record-indexes.js";
-import { readU32, readU48, type Tables, transactionKey } from "../tables.js";
+import { readU32, readU48, type Tables, transactionKey, u32Key } from "../tables.js";
 import { canonicalOfRow } from "../transaction-row.js";
 import { bucketHistKey, leafHistKey } from "./history-rows.js";
 
-/** Blocks that a vault keeps when its retention is compacted and nothing else is said (L-24). */
-export const RETENTION_BLOCKS_DEFAULT = 10_000;
-
-/** What a vault keeps: all blocks, or the newest ones. */
-export type Retention =
-  | { readonly kind: "full" }
-  | { readonly kind: "compacted"; readonly blocks: number };
+/** What a vault keeps unless it is told otherwise: nothing is removed that nobody asked to be removed. */
+export const KEEP_ALL = 0;
 
 /** A vault as far as pruning needs it. */
 interface PrunedVault {
@@ -49,13 +45,51 @@ export function oldestBlock(tables: Tables, vault: number): number | undefined {
   return readU32(key) === vault ? readU48(key, 4) : undefined;
 }
 
-/** The oldest block that a vault of `size` blocks keeps by its retention. */
-export function firstKept(retention: Retention, size: number): number {
-  return retention.kind === "full" ? 0 : Math.max(0, size - retention.blocks);
+/** What one step of pruning did. */
+export interface Pruning {
+  readonly blocks: number;
+  readonly operations: number;
+}
+
+/**
+ * Removes the oldest blocks that a vault of `size` blocks need not keep: at least one where there is one, and no more
+ * than `blocksMax`, or until they had `operationsMax` operations.
+ */
+export function prune(
+  tables: Tables,
+  vault: PrunedVault & {
+    readonly size: number;
+    readonly row: { readonly retentionBlocks: number };
+  },
+  { blocksMax, operationsMax }: { readonly blocksMax: number; readonly operationsMax: number },
+): Pruning {
+  let [blocks, operations] = [0, 0];
+  const { retentionBlocks } = vault.row;
+  if (retentionBlocks === KEEP_ALL) return { blocks, operations };
+  const end = Math.max(0, vault.size - retentionBlocks);
+  let height = oldestBlock(tables, vault.id) ?? end;
+  while (height < end && blocks < blocksMax && operations < operationsMax) {
+    operations += removeBlock(tables, vault, height);
+    height++;
+    blocks++;
+  }
+  return { blocks, operations };
+}
+
+/** Does a vault hold blocks that its retention does not keep? Looks at two rows and opens nothing. */
+export function isOverdue(
+  tables: Tables,
+  { id, retentionBlocks }: { readonly id: number; readonly retentionBlocks: number },
+): boolean {
+  if (retentionBlocks === KEEP_ALL) return false;
+  const tip = tables.tip.get(u32Key(id));
+  const oldest = oldestBlock(tables, id);
+  if (tip === undefined || oldest === undefined) return false;
+  return oldest <= decodeHeader(tip).height - retentionBlocks;
 }
 
 /** Removes the transactions of a block and what it replaced; returns how many operations it had. */
-export function removeBlock(tables: Tables, vault: PrunedVault, height: number): number {
+function removeBlock(tables: Tables, vault: PrunedVault, height: number): number {
   const transactions = transactionsOf(tables, vault.id, height);
   const buckets = new Uint8Array(BUCKETS);
   const path = new Uint8Array(PATH_BYTES);

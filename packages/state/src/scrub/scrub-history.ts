@@ -9,7 +9,7 @@ import {
   vaultRef,
 } from "@authledger/proof";
 import { equalBytes, type Hasher, LedgerError } from "@authledger/types";
-import { heightKey, historyKey, type Tables, u32Key } from "../tables.js";
+import { heightKey, historyKey, readU32, readU48, type Tables, u32Key } from "../tables.js";
 import { canonicalOfRow } from "../transaction-row.js";
 import type { VaultRow } from "../vault-rows.js";
 import type { Finding, ScrubCounts } from "./difference.js";
@@ -127,6 +127,14 @@ export class HistoryScrubber {
     return undefined;
   }
 
+  /** The oldest block whose transactions are kept. */
+  #oldest(view: ScrubView): number {
+    const { id } = this.#vault;
+    const cursor = view(this.#deps.tables.transaction).cursor();
+    const isFound = cursor.seek(heightKey(id, 0)) && readU32(cursor.key) === id;
+    return isFound ? readU48(cursor.key, 4) : 0;
+  }
+
   *#transactions(header: BlockHeader, view: ScrubView): Generator<void, Finding | undefined> {
     const { tables, hasher, counts } = this.#deps;
     const { height } = header;
@@ -140,6 +148,8 @@ export class HistoryScrubber {
       yield;
     }
     const finding = (what: string): Finding => ({ area: "transaction", height, what });
+    // Retention removes the transactions of the oldest blocks, all of them.
+    if (hashes.length === 0 && height < this.#oldest(view)) return undefined;
     if (hashes.length !== header.transactionCount) {
       return finding(
         `${hashes.length} transactions are stored, its header counts ${header.transactionCount}`,

@@ -30,7 +30,7 @@ export type RowFields = Readonly<Record<string, unknown>>;
 /** What a vault's section holds when it is read. */
 type VaultFields = Pick<
   VaultRow,
-  "organization" | "slug" | "name" | "status" | "createdAtMs" | "origin"
+  "organization" | "slug" | "name" | "status" | "createdAtMs" | "origin" | "retentionBlocks"
 >;
 
 export interface VaultSection {
@@ -72,7 +72,7 @@ const GROUP_FIELDS = [
   "records",
 ] as const;
 const ROW_FIELDS = ["slug", "name", "status", "createdAtMs"] as const;
-const VAULT_FIELDS = [...ROW_FIELDS, "organization", "origin"] as const;
+const VAULT_FIELDS = [...ROW_FIELDS, "organization", "origin", "retentionBlocks"] as const;
 const VAULT_END_FIELDS = ["blocks", "records", "clients", "root"] as const;
 const VAULT_STATUSES = ["active", "read_only", "deleted"] as const;
 const ORGANIZATION_STATUSES = ["active", "migrating", "suspended", "deleting", "deleted"] as const;
@@ -141,6 +141,7 @@ export function decodeVault(bytes: Uint8Array): VaultSection {
       status: row.oneOf("status", VAULT_STATUSES),
       createdAtMs: row.integer("createdAtMs"),
       origin: row.text("origin"),
+      retentionBlocks: row.integer("retentionBlocks"),
     },
     salt: fields.hash("salt"),
     isEmpty: fields.boolean("empty"),

@@ -221,6 +221,10 @@ export interface Vault {
   origin: string;
   /** Newest block; of a deleted vault the last one that it had. */
   height: bigint;
+  /** How many of the newest blocks are kept whole; 0 = all. */
+  retentionBlocks: bigint;
+  /** The oldest block that can be read: its transactions, and the state as of it. */
+  oldestHeight: bigint;
 }
 
 export interface CreateOrganizationRequest {
@@ -272,6 +276,24 @@ export interface GetVaultRequest {
 export interface GetVaultResponse {
   vault?: Vault | undefined;
   health: VaultHealth;
+}
+
+export interface UpdateVaultRequest {
+  organization: bigint;
+  vault: bigint;
+  /** Not unique; the slug is. */
+  name?:
+    | string
+    | undefined;
+  /**
+   * How many of the newest blocks are kept whole; 0 = all. Of older ones the header stays, and everything that proves
+   * it; their transactions and states go for ever, also when this is raised later.
+   */
+  retentionBlocks?: bigint | undefined;
+}
+
+export interface UpdateVaultResponse {
+  vault?: Vault | undefined;
 }
 
 export interface ListVaultsRequest {
@@ -565,7 +587,17 @@ export const Organization: MessageFns<Organization> = {
 };
 
 function createBaseVault(): Vault {
-  return { organization: 0n, slug: 0n, name: "", status: 0, createdAtMs: 0n, origin: "", height: 0n };
+  return {
+    organization: 0n,
+    slug: 0n,
+    name: "",
+    status: 0,
+    createdAtMs: 0n,
+    origin: "",
+    height: 0n,
+    retentionBlocks: 0n,
+    oldestHeight: 0n,
+  };
 }
 
 export const Vault: MessageFns<Vault> = {
@@ -602,6 +634,18 @@ export const Vault: MessageFns<Vault> = {
         throw new globalThis.Error("value provided for field message.height of type uint64 too large");
       }
       writer.uint32(56).uint64(message.height);
+    }
+    if (message.retentionBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.retentionBlocks) !== message.retentionBlocks) {
+        throw new globalThis.Error("value provided for field message.retentionBlocks of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.retentionBlocks);
+    }
+    if (message.oldestHeight !== 0n) {
+      if (BigInt.asUintN(64, message.oldestHeight) !== message.oldestHeight) {
+        throw new globalThis.Error("value provided for field message.oldestHeight of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.oldestHeight);
     }
     return writer;
   },
@@ -675,6 +719,22 @@ export const Vault: MessageFns<Vault> = {
             message.height = reader.uint64() as bigint;
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.retentionBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.oldestHeight = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -700,6 +760,16 @@ export const Vault: MessageFns<Vault> = {
         : 0n,
       origin: isSet(object.origin) ? globalThis.String(object.origin) : "",
       height: isSet(object.height) ? BigInt(object.height) : 0n,
+      retentionBlocks: isSet(object.retentionBlocks)
+        ? BigInt(object.retentionBlocks)
+        : isSet(object.retention_blocks)
+        ? BigInt(object.retention_blocks)
+        : 0n,
+      oldestHeight: isSet(object.oldestHeight)
+        ? BigInt(object.oldestHeight)
+        : isSet(object.oldest_height)
+        ? BigInt(object.oldest_height)
+        : 0n,
     };
   },
 
@@ -726,6 +796,12 @@ export const Vault: MessageFns<Vault> = {
     if (message.height !== 0n) {
       obj.height = message.height.toString();
     }
+    if (message.retentionBlocks !== 0n) {
+      obj.retentionBlocks = message.retentionBlocks.toString();
+    }
+    if (message.oldestHeight !== 0n) {
+      obj.oldestHeight = message.oldestHeight.toString();
+    }
     return obj;
   },
 
@@ -745,6 +821,12 @@ export const Vault: MessageFns<Vault> = {
       : 0n;
     message.origin = object.origin ?? "";
     message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : 0n;
+    message.retentionBlocks = (object.retentionBlocks !== undefined && object.retentionBlocks !== null)
+      ? BigInt(object.retentionBlocks)
+      : 0n;
+    message.oldestHeight = (object.oldestHeight !== undefined && object.oldestHeight !== null)
+      ? BigInt(object.oldestHeight)
+      : 0n;
     return message;
   },
 };
@@ -1563,6 +1645,207 @@ export const GetVaultResponse: MessageFns<GetVaultResponse> = {
     const message = createBaseGetVaultResponse();
     message.vault = (object.vault !== undefined && object.vault !== null) ? Vault.fromPartial(object.vault) : undefined;
     message.health = object.health ?? 0;
+    return message;
+  },
+};
+
+function createBaseUpdateVaultRequest(): UpdateVaultRequest {
+  return { organization: 0n, vault: 0n, name: undefined, retentionBlocks: undefined };
+}
+
+export const UpdateVaultRequest: MessageFns<UpdateVaultRequest> = {
+  encode(message: UpdateVaultRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.name !== undefined) {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.retentionBlocks !== undefined) {
+      if (BigInt.asUintN(64, message.retentionBlocks) !== message.retentionBlocks) {
+        throw new globalThis.Error("value provided for field message.retentionBlocks of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.retentionBlocks);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateVaultRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateVaultRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.retentionBlocks = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateVaultRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      name: isSet(object.name) ? globalThis.String(object.name) : undefined,
+      retentionBlocks: isSet(object.retentionBlocks)
+        ? BigInt(object.retentionBlocks)
+        : isSet(object.retention_blocks)
+        ? BigInt(object.retention_blocks)
+        : undefined,
+    };
+  },
+
+  toJSON(message: UpdateVaultRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.name !== undefined) {
+      obj.name = message.name;
+    }
+    if (message.retentionBlocks !== undefined) {
+      obj.retentionBlocks = message.retentionBlocks.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateVaultRequest>, I>>(base?: I): UpdateVaultRequest {
+    return UpdateVaultRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateVaultRequest>, I>>(object: I): UpdateVaultRequest {
+    const message = createBaseUpdateVaultRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.name = object.name ?? undefined;
+    message.retentionBlocks = (object.retentionBlocks !== undefined && object.retentionBlocks !== null)
+      ? BigInt(object.retentionBlocks)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseUpdateVaultResponse(): UpdateVaultResponse {
+  return { vault: undefined };
+}
+
+export const UpdateVaultResponse: MessageFns<UpdateVaultResponse> = {
+  encode(message: UpdateVaultResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vault !== undefined) {
+      Vault.encode(message.vault, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateVaultResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateVaultResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vault = Vault.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateVaultResponse {
+    return { vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined };
+  },
+
+  toJSON(message: UpdateVaultResponse): unknown {
+    const obj: any = {};
+    if (message.vault !== undefined) {
+      obj.vault = Vault.toJSON(message.vault);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateVaultResponse>, I>>(base?: I): UpdateVaultResponse {
+    return UpdateVaultResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateVaultResponse>, I>>(object: I): UpdateVaultResponse {
+    const message = createBaseUpdateVaultResponse();
+    message.vault = (object.vault !== undefined && object.vault !== null) ? Vault.fromPartial(object.vault) : undefined;
     return message;
   },
 };
@@ -4254,6 +4537,16 @@ export const AdminServiceService = {
     responseSerialize: (value: ListVaultsResponse): Buffer => Buffer.from(ListVaultsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListVaultsResponse => ListVaultsResponse.decode(value),
   },
+  /** Changes what may change in a vault; what is not set stays as it is. */
+  updateVault: {
+    path: "/authledger.v1.AdminService/UpdateVault" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateVaultRequest): Buffer => Buffer.from(UpdateVaultRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateVaultRequest => UpdateVaultRequest.decode(value),
+    responseSerialize: (value: UpdateVaultResponse): Buffer => Buffer.from(UpdateVaultResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateVaultResponse => UpdateVaultResponse.decode(value),
+  },
   /**
    * What a client must hold to verify answers of a vault. Take it over a channel you trust. It holds the
    * vault's salt: who has it can test guesses against hashes that proofs show.
@@ -4342,6 +4635,8 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
   deleteVault: handleUnaryCall<DeleteVaultRequest, DeleteVaultResponse>;
   /** Vaults that are not deleted. */
   listVaults: handleUnaryCall<ListVaultsRequest, ListVaultsResponse>;
+  /** Changes what may change in a vault; what is not set stays as it is. */
+  updateVault: handleUnaryCall<UpdateVaultRequest, UpdateVaultResponse>;
   /**
    * What a client must hold to verify answers of a vault. Take it over a channel you trust. It holds the
    * vault's salt: who has it can test guesses against hashes that proofs show.
@@ -4495,6 +4790,22 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListVaultsResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes what may change in a vault; what is not set stays as it is. */
+  updateVault(
+    request: UpdateVaultRequest,
+    callback: (error: ServiceError | null, response: UpdateVaultResponse) => void,
+  ): ClientUnaryCall;
+  updateVault(
+    request: UpdateVaultRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateVaultResponse) => void,
+  ): ClientUnaryCall;
+  updateVault(
+    request: UpdateVaultRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateVaultResponse) => void,
   ): ClientUnaryCall;
   /**
    * What a client must hold to verify answers of a vault. Take it over a channel you trust. It holds the
