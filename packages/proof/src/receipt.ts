@@ -5,7 +5,7 @@
  * a transaction; `verifyReceipt` (verify.ts) judges a whole receipt.
  *
  *     c2sp.org/tlog-proof@v1\nextra <base64>\nindex <height>\n<base64 hash>\n...\n\n<checkpoint>
- *     LVR1     = "LVR1" || lp32(header) || lp32(LSP1 or tx proof)
+ *     LVR1     = "LVR1" || lp32(header) || lp32(LSP1, tx proof, or nothing: the block itself)
  *     tx proof = u32 index || u32 tx_count || u8 n || n x hash32 || lp32(LVT1)
  */
 import { ByteReader, ByteWriter, type Hasher, LedgerError, limits } from "@authledger/types";
@@ -29,7 +29,7 @@ export interface Receipt {
   readonly historyProof: readonly Uint8Array[];
   readonly checkpoint: string;
   readonly header: Uint8Array;
-  /** LSP1 or a transaction proof; told apart by its first bytes. */
+  /** LSP1 or a transaction proof, told apart by its first bytes; empty for the block itself. */
   readonly inside: Uint8Array;
 }
 

@@ -127,7 +127,14 @@ export function verifyQuery(
 /** What a receipt shows of its block. */
 export type ReceiptContent =
   | { readonly kind: "state"; readonly state: ProvenTrie }
-  | { readonly kind: "transaction"; readonly transaction: CanonicalTransaction };
+  | {
+      readonly kind: "transaction";
+      readonly transaction: CanonicalTransaction;
+      /** The canonical bytes. */
+      readonly bytes: Uint8Array;
+    }
+  /** Nothing but the block: its header is what is shown. */
+  | { readonly kind: "block" };
 
 export interface VerifiedReceipt {
   readonly checkpoint: VerifiedCheckpoint;
@@ -164,10 +171,12 @@ function contentOf(
   inside: Uint8Array,
   { hasher }: LightClientDeps,
 ): ReceiptContent {
+  if (inside.length === 0) return { kind: "block" };
   const magic = String.fromCharCode(...inside.subarray(0, STATE_PROOF_MAGIC.length));
   if (magic === STATE_PROOF_MAGIC) {
     return { kind: "state", state: provenState(header, inside, salt, hasher) };
   }
   const proof = decodeTransactionProof(inside);
-  return { kind: "transaction", transaction: verifyTransactionProof(hasher, header, proof) };
+  const transaction = verifyTransactionProof(hasher, header, proof);
+  return { kind: "transaction", transaction, bytes: proof.transaction };
 }

@@ -97,10 +97,10 @@ export async function loadAuditHead(path: string): Promise<AuditHead | undefined
 }
 
 /** INV-AUDIT-2. @throws LedgerError IO_WRITE_FAILED */
-export async function saveDurably(path: string, text: string): Promise<void> {
+export async function saveDurably(path: string, content: string | Uint8Array): Promise<void> {
   const beside = `${path}.${randomUUID()}`;
   try {
-    await writeSynced(beside, text);
+    await writeSynced(beside, content);
     await rename(beside, path);
     await syncDirectory(dirname(path));
   } catch (cause) {
@@ -110,10 +110,10 @@ export async function saveDurably(path: string, text: string): Promise<void> {
   }
 }
 
-async function writeSynced(path: string, text: string): Promise<void> {
+async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
-    await file.writeFile(text, "utf8");
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();

@@ -50,7 +50,8 @@ async function showBlock(run: Run, text?: string): Promise<undefined> {
   return undefined;
 }
 
-function transactionFields(bytes: Uint8Array): Printable {
+/** A canonical transaction with its operations. */
+export function transactionFields(bytes: Uint8Array): Printable {
   const { id, clientId, sequence, actor, reason, timestampMs, ops } = decodeTransaction(bytes);
   return {
     id,

@@ -51,9 +51,10 @@ export function verifyProofFile(
   };
 }
 
-function answerOf(
-  verified: VerifiedAnswer,
-  file: ProofFile,
+/** What a proven state answers to a file's question. @throws LedgerError PROOF_INSUFFICIENT, PROOF_INVALID */
+export function answerOf(
+  verified: Pick<VerifiedAnswer, "state" | "timeMs">,
+  file: Pick<ProofFile, "question" | "nonce" | "value">,
   deps: LightClientDeps,
 ): VerifiedFile["answer"] {
   if (verified.state === undefined) {

@@ -10,6 +10,13 @@ import { readText, usage } from "../run/settings.js";
 import { fetchProof } from "./proof-fetch.js";
 import { type ProofQuestion, parseProofFile, proofFields } from "./proof-file.js";
 import { verifyProofFile } from "./proof-verify.js";
+import {
+  blockReceipt,
+  isReceipt,
+  stateReceipt,
+  verifyReceiptFile,
+  writeReceipt,
+} from "./receipt.js";
 
 export function addProofCommands(program: Command, frame: CommandFrame): void {
   const proof = program.command("proof").description("answers that anyone can check");
@@ -20,23 +27,37 @@ export function addProofCommands(program: Command, frame: CommandFrame): void {
     .option("--key <key>", "of this entity")
     .option("--resource <type:id>", "of the list of this resource")
     .option("--relation <name>", "only this relation of the list")
-    .option("--subject <type:id>", "of the list of this subject");
+    .option("--subject <type:id>", "of the list of this subject")
+    .option("--receipt", "as a receipt, a .tlog-proof file that outlives the node")
+    .option("--transaction <height:index>", "a receipt of this transaction")
+    .option("--block <height>", "a receipt of this block")
+    .option("-f, --file <file>", "where the receipt is written (default: standard output)");
   frame.handle(withHeight(get), getProof);
   const verify = proof
     .command("verify")
-    .argument("<file>", "what `proof get -o json` wrote; - for standard input")
+    .argument("<file>", "what `proof get` wrote, JSON or a receipt; - for standard input")
+    .argument("[tuple]", "what a receipt of the state is asked")
+    .option("--key <key>", "ask a receipt for this entity")
+    .option("--resource <type:id>", "ask a receipt for the list of this resource")
+    .option("--relation <name>", "only this relation of the list")
+    .option("--subject <type:id>", "ask a receipt for the list of this subject")
     .description("check a proof here, without a server, against --anchor or the pinned root");
   frame.handle(verify, verifyProof);
 }
 
 async function getProof(run: Run, tupleText?: string): Promise<undefined> {
   const tenant = requireTenant(run);
-  const question = questionOf(run, tupleText);
   const client = await run.client({ verify: undefined });
+  const ofBlock = await blockReceipt(run, client);
+  if (ofBlock !== undefined) return void (await writeReceipt(run, ofBlock));
+  const question = questionOf(run, tupleText);
   const file = await fetchProof(client, tenant, question, {
     ...run.call,
     consistency: consistencyOf(run),
   });
+  if (run.flags["receipt"] === true) {
+    return void (await writeReceipt(run, stateReceipt(file), file));
+  }
   const fields = proofFields(file);
   const columns = ["origin", "height", "question", "answer", "checkpoint"];
   await run.print.one({ name: `${file.origin}@${file.height}`, fields, columns });
@@ -64,8 +85,12 @@ function questionOf(run: Run, tupleText: string | undefined): ProofQuestion {
   };
 }
 
-async function verifyProof(run: Run, path = ""): Promise<undefined> {
-  const file = parseProofFile(path === "-" ? await inputText(run) : await readText(path));
+async function verifyProof(run: Run, path = "", tupleText?: string): Promise<undefined> {
+  const text = path === "-" ? await inputText(run) : await readText(path);
+  if (isReceipt(text)) {
+    return verifyReceiptFile(run, { path, text }, () => questionOf(run, tupleText));
+  }
+  const file = parseProofFile(text);
   const anchor = await anchorFor(run, file);
   const { height, timeMs, size, answer } = verifyProofFile(anchor.text, file, nodeCrypto);
   const { kind } = file.question;

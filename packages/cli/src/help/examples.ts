@@ -52,8 +52,12 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "proof get": [
     "authledger proof get 'doc:readme#viewer@user:alice' -o json > proof.json",
     "authledger proof get --key config:limit -o json",
+    "authledger proof get 'doc:readme#viewer@user:alice' --receipt -f x.tlog-proof",
   ],
-  "proof verify": ["authledger proof verify proof.json --anchor anchor.json"],
+  "proof verify": [
+    "authledger proof verify proof.json --anchor anchor.json",
+    "authledger proof verify x.tlog-proof 'doc:readme#viewer@user:alice' --anchor anchor.json",
+  ],
   import: [
     "authledger import tuples.ndjson",
     "authledger import tuples.csv",

@@ -1,13 +1,15 @@
 """A verifier in another language, written from docs/format/commitment.md alone and with nothing but the standard
 library. It shares no line with packages/proof: what both accept was said clearly enough.
 
-    verify_proof.py PROOF.json ANCHOR.json      PROOF.json is what `authledger proof get -o json` writes
+    verify_proof.py PROOF.json ANCHOR.json              what `authledger proof get -o json` writes
+    verify_proof.py RECEIPT ANCHOR.json QUESTION.json   a c2sp.org/tlog-proof@v1 file and what is asked of it
 
 Prints one JSON object: the answer, the height and the size of the checkpoint. Exits with 1 when anything is wrong.
 """
 import base64
 import hashlib
 import json
+import os
 import struct
 import sys
 
@@ -345,13 +347,61 @@ def list_of(state, question, now):
         yield f"{resource.decode()}#{relation.decode()}@{subject.decode()}"
 
 
+# -- Receipts, c2sp.org/tlog-proof@v1 with "LVR1" as extra data -------------------------------------------------
+def verify_receipt(text, anchor, question, path):
+    salt, origin = bytes.fromhex(anchor["salt"]), anchor["origin"]
+    vault_ref = sha(b"\x17", lp16(origin.encode()), sha(b"\x1a", salt))
+    head, _, note = text.partition("\n\n")
+    first, extra, index, *hashes = head.split("\n")
+    require(first == "c2sp.org/tlog-proof@v1" and extra[:6] == "extra " and index[:6] == "index ", "receipt")
+    size, root = verify_checkpoint(note, anchor)
+    reader = Reader(base64.b64decode(extra[6:], validate=True))
+    require(reader.take(4) == b"LVR1", "magic")
+    header = reader.take(reader.number(4))
+    inside = reader.take(reader.number(4))
+    require(reader.at == len(reader.data), "trailing")
+    require(len(header) == 244 and header[:5] == b"LVH1\x01" and header[8:40] == vault_ref, "header")
+    height = int.from_bytes(header[40:48], "big")
+    require(index == f"index {height}", "height")
+    history = [base64.b64decode(one, validate=True) for one in hashes]
+    verify_inclusion(sha(b"\x00", header), height, size, history, root)
+    return {"answer": inside_of(header, inside, question, path, salt, vault_ref), "height": height, "size": size}
+
+
+def inside_of(header, inside, question, path, salt, vault_ref):
+    if not inside:
+        return header[172:204].hex()
+    if inside[:4] != b"LSP1":
+        reader = Reader(inside)
+        index, count = reader.number(4), reader.number(4)
+        proof = [reader.take(32) for _ in range(reader.number(1))]
+        transaction = reader.take(reader.number(4))
+        require(reader.at == len(inside) and transaction[:4] == b"LVT1", "transaction")
+        require(count == int.from_bytes(header[72:76], "big"), "count")
+        verify_inclusion(sha(b"\x00", transaction), index, count, proof, header[76:108])
+        return "transaction"
+    state = StateProof(inside, Paths(salt), vault_ref)
+    require(state.root == header[172:204], "state root")
+    require(state.total == int.from_bytes(header[204:212], "big"), "total")
+    asked = {"question": question}
+    if question["kind"] == "entity" and os.path.exists(path + ".value"):
+        with open(path + ".value", "rb") as file:
+            stored = file.read()
+        asked.update(nonce=stored[:16].hex(), value=stored[16:].hex())
+    return answer_of(state, asked, int.from_bytes(header[48:56], "big"))
+
+
 if __name__ == "__main__":
     files = []
-    for name in sys.argv[1:3]:
+    for name in sys.argv[1:4]:
         with open(name, encoding="utf8") as file:
-            files.append(json.load(file))
+            files.append(file.read())
     try:
-        print(json.dumps(verify(*files)))
+        if files[0].startswith("c2sp.org/"):
+            verdict = verify_receipt(files[0], *map(json.loads, files[1:]), sys.argv[1])
+        else:
+            verdict = verify(*map(json.loads, files))
+        print(json.dumps(verdict))
     except (ValueError, KeyError, IndexError) as error:
         print(f"refused: {error}", file=sys.stderr)
         sys.exit(1)
