@@ -187,7 +187,7 @@ export const proofTargets = [
           const after = proof.executeBlock(fast, {
             salt,
             vaultRef,
-            height: each.height,
+            version: each.height,
             timestampMs: Number(block.timestamp_ms),
             transactions: block.transactions.map((/** @type {any} */ tx) =>
               proof.decodeTransaction(hex(tx.lvt1)),

@@ -60,7 +60,7 @@ export class AnswerProofs {
 
   /**
    * A proven answer. The time of the signature is known before it is made, so answer and proof are of one moment and of
-   * the time that the verifier will judge by (INV-READ-1).
+   * the time that the verifier will judge by (INV-ANSWER-1).
    */
   async current<R extends object>(
     vault: OpenVault,

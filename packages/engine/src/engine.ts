@@ -169,12 +169,17 @@ export class Engine implements EnginePort {
     this.#writes = writes;
     const onFatal = (error: LedgerError): void => this.#die(error);
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
-    this.#expirer = new Expirer({
-      state,
+    this.#expirer = this.#newExpirer(writes);
+  }
+
+  #newExpirer(writes: Writes): Expirer {
+    const { clock, timers } = this.#deps;
+    return new Expirer({
+      state: this.#state,
       clock,
       timers,
       propose: async (vault, transaction) => {
-        checkWritable(vault);
+        this.#maintenance.checkWritable(vault);
         return writes.proposeOwn(vault, GC_ACTOR, transaction);
       },
       onFatal: (error) => this.#die(error),

@@ -5,7 +5,7 @@
  * With one voter every acknowledged write has been applied before its answer left, so a linearizable read is
  * a read of the applied state.
  *
- *   INV-READ-1  An answer and its proof are judged by one time. A plain answer: what is past the newest block's time or
+ *   INV-ANSWER-1  An answer and its proof are judged by one time. A plain answer: what is past the newest block's time or
  *               this node's clock is expired. A proven one: what is past the newest block's time or the signature's,
  *               which is in whole seconds, since that is all that a verifier has (commitment.md, "Expiry").
  *               An answer about a height that was asked for: what is past that block's time.
@@ -235,7 +235,7 @@ export class Reads {
     return leaves;
   }
 
-  /** What is past this time counts as expired in a plain answer (INV-READ-1). */
+  /** What is past this time counts as expired in a plain answer (INV-ANSWER-1). */
   #timeMs(vault: OpenVault): number {
     return Math.max(vault.tip.header.timestampMs, this.#deps.clock.nowMs());
   }

@@ -83,7 +83,7 @@ async function proxy(
 
 const upTo = (count: number): bigint[] => Array.from({ length: count }, (_, i) => BigInt(i));
 
-// INV-SDK-5
+// INV-SDK-9
 describe("a watch of blocks", () => {
   it("goes on behind the last block when the node was away, without gap or duplicate", async () => {
     const scene = await start();

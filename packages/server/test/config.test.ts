@@ -13,6 +13,7 @@ describe("the configuration", () => {
       cache: 256 * 1024 * 1024,
       clusterOrigin: undefined,
       shutdownMs: 10_000,
+      scrubHours: 24,
       streamsPerConnection: 1_024,
     });
   });

@@ -547,15 +547,6 @@ const rows = {
     "The replica has not applied the height that the request asks for.",
     "Try again in a moment, or ask another replica.",
   ],
-  TOKEN_BEFORE_RESTORE: [
-    3037,
-    "FAILED_PRECONDITION",
-    409,
-    "CONFLICT",
-    "never",
-    "The consistency token is from before the ledger was restored from a snapshot.",
-    "Read without it and look at what is there: what was written after the snapshot is gone.",
-  ],
   PAGE_TOKEN_INVALID: [
     3033,
     "INVALID_ARGUMENT",
@@ -564,6 +555,15 @@ const rows = {
     "never",
     "The page token does not belong to this list.",
     "Start the list again without a page token.",
+  ],
+  TOKEN_BEFORE_RESTORE: [
+    3037,
+    "FAILED_PRECONDITION",
+    409,
+    "CONFLICT",
+    "never",
+    "The consistency token is from before the ledger was restored from a snapshot.",
+    "Read without it and look at what is there: what was written after the snapshot is gone.",
   ],
   SYSTEM_CLOCK: [
     3040,

@@ -176,7 +176,8 @@ describe("an honest node", () => {
       await restart(scene);
     }
     expect([...refused]).toEqual(["PRECONDITION_FAILED"]);
-    expect(saved!.position.size).toBeGreaterThan(100);
+    // About a third of the random transactions fails its conditions, and makes no block.
+    expect(saved!.position.size).toBeGreaterThan(50);
     const again = await run(auditor(scene));
     expect(again.position).toEqual(saved!.position);
   });

@@ -46,7 +46,7 @@ async function offered(line: string): Promise<string[]> {
 
 it("is what fits there", async () => {
   for (const [line, expected] of [
-    ["authledger che", ["check"]],
+    ["authledger che", ["check", "cheat"]],
     ["authledger tuple ", ["write", "delete", "read"]],
     ["authledger --org 7 tuple w", ["write"]],
     ["authledger -o ", ["table", "wide", "json", "yaml", "name"]],

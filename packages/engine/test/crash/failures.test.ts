@@ -206,7 +206,7 @@ describe("a full disk", () => {
     expect(await present(again, reader, count + 3)).toHaveLength(count);
   });
 
-  test("has proven answers be as of the signature that could still be made: they never contradict it (INV-READ-1)", async () => {
+  test("has proven answers be as of the signature that could still be made: they never contradict it (INV-ANSWER-1)", async () => {
     const { disk, vault, reader, ...node } = await start();
     const other = await newVault(node.engine);
     const expiresAtMs = node.time.wallMs + 3_000;

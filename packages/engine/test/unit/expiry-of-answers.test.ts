@@ -104,7 +104,7 @@ describe("a record that expires", () => {
     ["within a second", 400],
     ["at the last millisecond of a second", 999],
   ])(
-    "%s is there to the millisecond for plain answers, and for proven ones to the second that the signature says (INV-READ-1)",
+    "%s is there to the millisecond for plain answers, and for proven ones to the second that the signature says (INV-ANSWER-1)",
     async (_, afterMs) => {
       const scene = await start(afterMs);
       const { time, expiresAtMs } = scene;

@@ -208,7 +208,8 @@ describe("docs/format/ledger-records.md", () => {
   );
 
   test("shows the descriptor, limits, policy and anchor of the golden vault, in their one form", () => {
-    const [descriptor, limits, policy, anchor, ...more] = examples as [
+    const [descriptor, restored, limits, policy, anchor, ...more] = examples as [
+      string,
       string,
       string,
       string,
@@ -216,6 +217,9 @@ describe("docs/format/ledger-records.md", () => {
     ];
     expect(more).toEqual([]);
     expect([descriptor, limits, policy]).toEqual([textOf("genesis"), textOf("limits"), policyText]);
+    const next = decodeDescriptor(utf8(restored));
+    expect(next.incarnation).toBe(1);
+    expect(encodeDescriptor(next.origin, next.predecessor)).toEqual(utf8(restored));
     expect(parseTrustAnchor(hasher, anchor)).toEqual({
       origin: golden.origin,
       salt: hex(golden.salt),

@@ -1,7 +1,7 @@
 /**
  * A stream that outlives its connections: when one is lost, the next begins where it ended.
  *
- *   INV-SDK-5  A resumed watch begins behind the last thing that it gave out, so that it has neither gap nor
+ *   INV-SDK-9  A resumed watch begins behind the last thing that it gave out, so that it has neither gap nor
  *              duplicate.
  */
 import { setTimeout as sleep } from "node:timers/promises";

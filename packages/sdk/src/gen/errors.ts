@@ -969,23 +969,6 @@ export class StaleReplicaError extends LedgerError {
 }
 
 /**
- * The consistency token is from before the ledger was restored from a snapshot.
- * Send again? no: it would fail again. See docs/errors.md#token-before-restore
- */
-export class TokenBeforeRestoreError extends LedgerError {
-  declare readonly code: "TOKEN_BEFORE_RESTORE";
-  declare readonly details: ErrorDetails;
-
-  constructor(message: string, options?: LedgerErrorOptions) {
-    super("TOKEN_BEFORE_RESTORE", message, options);
-  }
-
-  static override [Symbol.hasInstance](thrown: unknown): thrown is TokenBeforeRestoreError {
-    return hasCode(thrown, "TOKEN_BEFORE_RESTORE");
-  }
-}
-
-/**
  * The page token does not belong to this list.
  * Send again? no: it would fail again. See docs/errors.md#page-token-invalid
  */
@@ -1001,6 +984,23 @@ export class PageTokenInvalidError extends LedgerError {
 
   static override [Symbol.hasInstance](thrown: unknown): thrown is PageTokenInvalidError {
     return hasCode(thrown, "PAGE_TOKEN_INVALID");
+  }
+}
+
+/**
+ * The consistency token is from before the ledger was restored from a snapshot.
+ * Send again? no: it would fail again. See docs/errors.md#token-before-restore
+ */
+export class TokenBeforeRestoreError extends LedgerError {
+  declare readonly code: "TOKEN_BEFORE_RESTORE";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("TOKEN_BEFORE_RESTORE", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is TokenBeforeRestoreError {
+    return hasCode(thrown, "TOKEN_BEFORE_RESTORE");
   }
 }
 

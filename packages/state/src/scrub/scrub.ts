@@ -96,9 +96,10 @@ export class Scrub {
     }
     const settle = (): void => this.#deps.state.openVault(vault.id)?.trie.writeAll();
     const { tables, hasher } = this.#shared;
-    // biome-ignore lint/correctness/useYield: one step
     const root = function* (view: ScrubView): Generator<void, Finding | undefined> {
-      return scrubRoot(vault, tables, hasher, view);
+      const finding = scrubRoot(vault, tables, hasher, view);
+      yield;
+      return finding;
     };
     if (isWhole) this.#report(vault, yield* this.#part(root, vault, settle));
     const entities = (view: ScrubView) => scrubEntities(vault, this.#shared, view);
