@@ -170,6 +170,18 @@ export class Engine implements EnginePort {
     const onFatal = (error: LedgerError): void => this.#die(error);
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = this.#newExpirer(writes);
+    this.#keeper = this.#newKeeper(writes);
+  }
+
+  #newKeeper(writes: Writes): RetentionKeeper {
+    return new RetentionKeeper({
+      state: this.#state,
+      propose: async (vault) => {
+        this.#maintenance.checkWritable(vault);
+        await writes.proposePrune(vault);
+      },
+      onFatal: (error) => this.#die(error),
+    });
   }
 
   #newExpirer(writes: Writes): Expirer {
@@ -181,14 +193,6 @@ export class Engine implements EnginePort {
       propose: async (vault, transaction) => {
         this.#maintenance.checkWritable(vault);
         return writes.proposeOwn(vault, GC_ACTOR, transaction);
-      },
-      onFatal: (error) => this.#die(error),
-    });
-    this.#keeper = new RetentionKeeper({
-      state,
-      propose: async (vault) => {
-        checkWritable(vault);
-        await writes.proposePrune(vault);
       },
       onFatal: (error) => this.#die(error),
     });
