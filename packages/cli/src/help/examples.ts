@@ -13,6 +13,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "vault create": ["authledger vault create main --org 7"],
   "vault get": ["authledger vault get", "authledger vault get --field height"],
   "vault list": ["authledger vault list --org 7 -o json"],
+  "vault update": [
+    "authledger vault update --retention 10000",
+    "authledger vault update --retention full --name prod",
+  ],
   "vault delete": [
     "authledger vault delete 9 --org 7 --dry-run",
     "authledger vault delete 9 --org 7",

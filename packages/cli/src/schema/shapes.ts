@@ -2,7 +2,7 @@
 import type { Shape } from "./shape.js";
 
 const ORGANIZATION = "slug:u64 name:text status:text created_at:time created_at_ms:u64";
-const VAULT = `organization:u64 origin:text height:u64 health?:text ${ORGANIZATION}`;
+const VAULT = `organization:u64 origin:text height:u64 retention:text retention_blocks:u64 oldest_height:u64 health?:text ${ORGANIZATION}`;
 const TUPLE =
   "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64";
 const WRITTEN =
@@ -57,6 +57,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "vault create": document(VAULT),
   "vault get": document(VAULT),
   "vault list": lines(VAULT),
+  "vault update": document(VAULT),
   "vault delete": document(VAULT),
   "vault anchor": document("origin:text salt:hex genesis:hex anchor:text"),
   "vault client": document(
