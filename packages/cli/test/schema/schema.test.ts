@@ -141,6 +141,8 @@ it("the JSON of every command is what its schema says", async () => {
     "block show 1 --transactions",
     "tuple changes",
     "vault client nobody",
+    `vault delete ${vault.out.trim()} --dry-run -q`,
+    `org delete ${org} --dry-run -q`,
     `import ${ndjson}`,
     `export -f ${directory}/rows.csv`,
     `export --snapshot ${directory}/backup`,
