@@ -80,7 +80,7 @@ export interface SweepItem {
 }
 
 /** Removes some of the oldest blocks that a vault's retention does not keep. */
-export interface PruneItem {
+interface PruneItem {
   readonly kind: "prune";
   readonly vault: number;
 }
