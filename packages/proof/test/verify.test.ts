@@ -198,6 +198,11 @@ describe("a receipt", () => {
   });
 
   const other = new TestVault({ origin: "ledger.test/other" });
+  test("with nothing inside shows its block and nothing else", () => {
+    const { content } = verify(receiptOf(2, new Uint8Array(0)));
+    expect(content).toEqual({ kind: "block" });
+  });
+
   test.each<[string, string, Receipt, Parameters<typeof verifyReceipt>[0]?]>([
     ["an index beside the header's height", "receipt", { ...stateReceipt, height: 1n }],
     ["the header of another height", "inclusion", { ...stateReceipt, header: vault.headers[1]! }],
@@ -226,7 +231,7 @@ describe("a receipt", () => {
       "inclusion",
       { ...stateReceipt, inside: vault.transactionProof(1, 0) },
     ],
-    ["nothing inside", "transaction", { ...stateReceipt, inside: new Uint8Array(0) }],
+    ["one byte inside", "transaction", { ...stateReceipt, inside: new Uint8Array(1) }],
     [
       "one cosigner",
       "quorum",
