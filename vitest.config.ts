@@ -17,6 +17,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Left alone it keeps a core free, which on two of them is half of the machine.
+    maxWorkers: "100%",
     setupFiles: ["test/setup.ts"],
   },
 });

@@ -81,6 +81,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "authledger audit run --state audit.json",
   ],
   "audit status": ["authledger audit status --state audit.json"],
+  "debug check": ["authledger debug check --data ./data"],
   "debug slot": ["authledger debug slot --data ./data", "authledger debug slot -o json"],
   "debug page": ["authledger debug page 200 --data ./data", "authledger debug page 200 --rows"],
   "debug wal": ["authledger debug wal --data ./data", "authledger debug wal --entries"],

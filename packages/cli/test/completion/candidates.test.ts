@@ -47,7 +47,7 @@ async function offered(line: string): Promise<string[]> {
 it("is what fits there", async () => {
   for (const [line, expected] of [
     ["authledger che", ["check", "cheat"]],
-    ["authledger tuple ", ["write", "delete", "read"]],
+    ["authledger tuple ", ["write", "delete", "read", "watch", "changes"]],
     ["authledger --org 7 tuple w", ["write"]],
     ["authledger -o ", ["table", "wide", "json", "yaml", "name"]],
     ["authledger check x --output=j", ["--output=json"]],
