@@ -48,7 +48,7 @@ it("is what fits there", async () => {
   for (const [line, expected] of [
     ["authledger che", ["check", "cheat"]],
     ["authledger tuple ", ["write", "delete", "read", "watch", "changes"]],
-    ["authledger --org 7 tuple w", ["write"]],
+    ["authledger --org 7 tuple w", ["write", "watch"]],
     ["authledger -o ", ["table", "wide", "json", "yaml", "name"]],
     ["authledger check x --output=j", ["--output=json"]],
     ["authledger check --exit", ["--exit-code"]],
