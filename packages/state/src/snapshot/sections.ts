@@ -30,7 +30,14 @@ export type RowFields = Readonly<Record<string, unknown>>;
 /** What a vault's section holds when it is read. */
 type VaultFields = Pick<
   VaultRow,
-  "organization" | "slug" | "name" | "status" | "createdAtMs" | "origin" | "retentionBlocks"
+  | "organization"
+  | "slug"
+  | "name"
+  | "status"
+  | "createdAtMs"
+  | "origin"
+  | "retentionBlocks"
+  | "lastHeight"
 >;
 
 export interface VaultSection {
@@ -72,9 +79,15 @@ const GROUP_FIELDS = [
   "records",
 ] as const;
 const ROW_FIELDS = ["slug", "name", "status", "createdAtMs"] as const;
-const VAULT_FIELDS = [...ROW_FIELDS, "organization", "origin", "retentionBlocks"] as const;
+const VAULT_FIELDS = [
+  ...ROW_FIELDS,
+  "organization",
+  "origin",
+  "retentionBlocks",
+  "lastHeight",
+] as const;
 const VAULT_END_FIELDS = ["blocks", "records", "clients", "root"] as const;
-const VAULT_STATUSES = ["active", "read_only", "deleted"] as const;
+const VAULT_STATUSES = ["active", "read_only", "deleting", "deleted"] as const;
 const ORGANIZATION_STATUSES = ["active", "migrating", "suspended", "deleting", "deleted"] as const;
 
 export function encodeJson(value: object): Uint8Array {
@@ -142,6 +155,8 @@ export function decodeVault(bytes: Uint8Array): VaultSection {
       createdAtMs: row.integer("createdAtMs"),
       origin: row.text("origin"),
       retentionBlocks: row.integer("retentionBlocks"),
+      // Of a vault that is being deleted, or was.
+      ...(row.has("lastHeight") && { lastHeight: row.integer("lastHeight") }),
     },
     salt: fields.hash("salt"),
     isEmpty: fields.boolean("empty"),

@@ -15,7 +15,13 @@ import {
 import { toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
-import { FrameReader, type GroupState, SnapshotInstall } from "../../src/index.js";
+import {
+  type EntryItem,
+  encodeEntry,
+  FrameReader,
+  type GroupState,
+  SnapshotInstall,
+} from "../../src/index.js";
 import { readU32 } from "../../src/tables.js";
 import { recordOfRow } from "../../src/trie/leaf-row.js";
 import { authority, restore, snapshotOf, snapshotPieces } from "../snapshot-support.js";
@@ -206,6 +212,29 @@ describe("a snapshot", () => {
     expect(ledger.store.stats().pins).toBe(0);
     const { state } = await restore(ledger, Buffer.concat(pieces));
     expect(contentsOf(state, 1)).toEqual(before);
+  });
+
+  // A vault in status "deleting" went into the file half swept, and the whole snapshot was refused.
+  test("of a ledger that is deleting a vault holds the vault's row, and the deletion ends after the restore", async () => {
+    const ledger = await Ledger.create(testRandom("deleting"), 2);
+    const { leader, state } = ledger;
+    const tuple = (i: number) => ({ resource: `doc:d${i}`, relation: "r", subject: "user:u" });
+    const create = (i: number) =>
+      ({ op: "create_tuple", tuple: tuple(i), expiresAtMs: 0 }) as const;
+    for (const vault of [1, 2]) ledger.write(vault, [create(1), create(2), create(3)]);
+    ledger.apply([leader.setStatus(ORGANIZATION, 1n, "deleting", 1)]);
+    ledger.apply([{ kind: "sweep", vault: 1, rows: 3 }]);
+    const other = contentsOf(state, 2);
+    const { state: restored } = await restore(ledger, snapshotOf(state));
+    expect(restored.rows.vault(1)!.status).toBe("deleting");
+    expect(contentsOf(restored, 2)).toEqual(other);
+    const items: readonly EntryItem[] = [
+      { kind: "sweep", vault: 1, rows: 1_000 },
+      leader.setStatus(ORGANIZATION, 1n, "deleted", 1),
+    ];
+    const { index, term } = restored.applied;
+    restored.apply(index + 1, term, encodeEntry({ timeMs: leader.timeMs, items }));
+    expect(restored.rows.vault(1)!.status).toBe("deleted");
   });
 
   test("is made piece by piece, each of about one frame (INV-SNAP-3)", async () => {
