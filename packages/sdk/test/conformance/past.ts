@@ -66,7 +66,7 @@ export const past: readonly Behaviour[] = [
     title: "a height that is not there yet is refused, and named",
     run: async ({ client }) => {
       const ledger = client();
-      const options = { consistency: atHeight(5n), deadlineMs: 300 };
+      const options = { consistency: atHeight(5n) };
       const facts = { height: 5, newest: 0 };
       await expectRefusal(ledger.check(ALICE, options), "HEIGHT_NOT_REACHED", facts);
       await expectRefusal(ledger.list({}, options).collect(), "HEIGHT_NOT_REACHED", facts);
