@@ -5,9 +5,7 @@
  *   INV-AUDIT-2  The file is replaced whole (written beside, synced, renamed, directory synced) and only ever holds
  *                what was verified: after a crash the auditor goes on from the old position or the new one.
  */
-import { randomUUID } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { decodeHeader, type HistoryPosition, type TrustedHead } from "@authledger/proof";
 import { fromHex, LedgerError, toHex } from "@authledger/types";
 
@@ -93,38 +91,5 @@ export async function loadAuditHead(path: string): Promise<AuditHead | undefined
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     const message = `cannot read ${path}: ${(cause as Error).message}`;
     throw new LedgerError("IO_READ_FAILED", message, { details: { path }, cause });
-  }
-}
-
-/** INV-AUDIT-2. @throws LedgerError IO_WRITE_FAILED */
-export async function saveDurably(path: string, content: string | Uint8Array): Promise<void> {
-  const beside = `${path}.${randomUUID()}`;
-  try {
-    await writeSynced(beside, content);
-    await rename(beside, path);
-    await syncDirectory(dirname(path));
-  } catch (cause) {
-    await rm(beside, { force: true }).catch(() => undefined);
-    const message = `cannot write ${path}: ${(cause as Error).message}`;
-    throw new LedgerError("IO_WRITE_FAILED", message, { details: { path }, cause });
-  }
-}
-
-async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

@@ -2,16 +2,12 @@
 import { nodeCrypto } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
-import {
-  type AuditHead,
-  formatAuditHead,
-  loadAuditHead,
-  saveDurably,
-} from "../audit/audit-head.js";
+import { type AuditHead, formatAuditHead, loadAuditHead } from "../audit/audit-head.js";
 import { Auditor } from "../audit/auditor.js";
 import { Contradiction } from "../audit/contradiction.js";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { saveDurably } from "../run/durable-file.js";
 import { readText, usage } from "../run/settings.js";
 
 /** How often a busy vault's progress is told. */

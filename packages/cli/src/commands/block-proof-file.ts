@@ -7,11 +7,11 @@ import {
 } from "@authledger/proof";
 import { type BlockProof, judgeBlockProof, nodeCrypto } from "@authledger/sdk";
 import { fromHex, LedgerError } from "@authledger/types";
-import { saveDurably } from "../audit/audit-head.js";
 import { jsonOf, jsonText, type Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
 import { anchorFor } from "../run/anchor.js";
 import { type Run, requireTenant, textFlag } from "../run/command.js";
+import { saveDurably } from "../run/durable-file.js";
 import { readText, wholeOf } from "../run/settings.js";
 
 /** `block proof`. The proof is of the anchored genesis on, so that anchor and file are all one needs. */

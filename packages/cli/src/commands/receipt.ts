@@ -17,11 +17,11 @@ import {
 } from "@authledger/proof";
 import { type LedgerClient, nodeCrypto, type Proof } from "@authledger/sdk";
 import { concatBytes, LedgerError } from "@authledger/types";
-import { saveDurably } from "../audit/audit-head.js";
 import type { Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
 import { anchorFor } from "../run/anchor.js";
 import { type Run, requireTenant, textFlag } from "../run/command.js";
+import { saveDurably } from "../run/durable-file.js";
 import { usage, wholeOf } from "../run/settings.js";
 import { transactionFields } from "./block.js";
 import type { ProofFile, ProofQuestion } from "./proof-file.js";

@@ -14,6 +14,7 @@ import { PassThrough, Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { LedgerError } from "@authledger/types";
+import { syncDirectory } from "./durable-file.js";
 
 const READ_BYTES = 256 * 1024;
 const GZIP = [0x1f, 0x8b];
@@ -113,13 +114,4 @@ function writeFailed(path: string, error: unknown): unknown {
       cause: error,
     },
   );
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

@@ -11,7 +11,7 @@
  */
 import { CompactRange, decodeHeader, leafHash } from "@authledger/proof";
 import type { Cursor, Pin, Table, TableView } from "@authledger/store";
-import { assert, type ByteWriter, type Hasher, toHex } from "@authledger/types";
+import { assert, type ByteWriter, equalBytes, type Hasher, toHex } from "@authledger/types";
 import { unpack } from "msgpackr";
 import {
   bucketKey,
@@ -133,7 +133,7 @@ export class SnapshotExport {
     let hasValue = values.seek(start);
     let ok = leaves.seek(start);
     for (; ok && readU32(leaves.key) === vault; ok = leaves.next()) {
-      const isOfLeaf = hasValue && isSame(values.key, leaves.key);
+      const isOfLeaf = hasValue && equalBytes(values.key, leaves.key);
       const record = recordOfRow(leaves.value);
       writeRecordSection(out, { record, stored: isOfLeaf ? values.value : undefined });
       if (isOfLeaf) hasValue = values.next();
@@ -189,10 +189,4 @@ function bodiesOf(cursor: Cursor, vault: number, height: number, count: number):
     height,
   });
   return bodies;
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
-  return true;
 }
