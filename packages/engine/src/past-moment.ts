@@ -10,7 +10,7 @@ export interface PastMoment extends ProvenState {
 }
 
 /**
- * The moment that a request names; undefined for now. An answer about a height is judged by the time of that block,
+ * The moment that a request names; undefined where it asks about the present. An answer about a height is judged by the time of that block,
  * also when it is the newest one (commitment.md, "Expiry").
  * @throws LedgerError HEIGHT_NOT_REACHED, HEIGHT_UNAVAILABLE
  */
