@@ -8,14 +8,16 @@ export const may = {
   proof: ["types"],
   store: ["types", "io"],
   wal: ["types", "io"],
+  raft: ["types"],
   state: ["types", "proof", "store"],
-  engine: ["types", "io", "proof", "store", "wal", "state"],
+  engine: ["types", "io", "proof", "store", "wal", "raft", "state"],
   proto: [],
   server: ["types", "proof", "proto", "engine"],
   sdk: ["types", "proof", "proto"],
   cli: ["types", "proof", "sdk", "server", "engine"],
+  simulator: ["types", "io", "proof", "store", "wal", "raft", "state", "engine"],
 };
-const pure = "types|proof|state";
+const pure = "types|proof|raft|state";
 
 const layers = Object.entries(may).map(([name, allowed]) => ({
   name: `layer-${name}`,

@@ -1,0 +1,69 @@
+/**
+ * How the engines of a cluster reach each other. The transport (server, simulator) implements it; the engine never sees a
+ * socket. Frames may be lost, doubled and reordered: whoever sends one repeats what matters.
+ */
+import type { GroupId, NodeId } from "@authledger/types";
+
+/** What a node is to the others; replicated with the configuration of the group. */
+export interface MemberInfo {
+  readonly nodeId: NodeId;
+  /** Random for each life of the disk, 16 bytes: an empty disk is a new node. */
+  readonly incarnation: Uint8Array;
+  /** For people; unique in the cluster. */
+  readonly name: string;
+  /** host:port */
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  /** Ed25519 public key of its cosignatures, 32 bytes. */
+  readonly cosignKey: Uint8Array;
+  /** X25519 public key that secrets are sealed to, 32 bytes. */
+  readonly sealKey: Uint8Array;
+}
+
+/** Never reused. */
+export const FrameKind = {
+  raft: 1,
+  snapshotChunk: 2,
+  snapshotAck: 3,
+  cosignRequest: 4,
+  cosignReply: 5,
+  digest: 6,
+  secret: 7,
+} as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
+export interface PeerFrame {
+  readonly kind: FrameKind;
+  readonly group: GroupId;
+  readonly payload: Uint8Array;
+}
+
+/** How well a peer is reached. */
+export interface PeerLink {
+  readonly isConnected: boolean;
+  /** On the monotonic clock; undefined before the first frame. */
+  readonly lastHeardMs: number | undefined;
+  readonly queuedBytes: number;
+  /** Why it is not reached, in words. */
+  readonly problem: string | undefined;
+}
+
+export interface PeerReceiver {
+  onFrame(from: NodeId, frame: PeerFrame): void;
+  /** Frames to this node may have been lost. */
+  onUnreachable(node: NodeId): void;
+}
+
+export interface PeerPort {
+  /** Who hears what arrives. Called once, before anything else. */
+  listen(receiver: PeerReceiver): void;
+  /** Hands a frame over; all frames of one turn leave together. False when it was dropped: no such peer, or its queue is full. */
+  send(to: NodeId, frame: PeerFrame): boolean;
+  /** Who is to be reached from now on, without this node; others are hung up on. */
+  setMembers(clusterId: string, members: readonly MemberInfo[]): void;
+  link(node: NodeId): PeerLink | undefined;
+  /** Asks the node at an address who it is, and which cluster it is of, if any. @throws LedgerError UNAVAILABLE */
+  lookup(
+    address: string,
+  ): Promise<{ readonly member: MemberInfo; readonly clusterId: string | undefined }>;
+}

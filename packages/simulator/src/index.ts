@@ -1,0 +1,2 @@
+/** Whole clusters under virtual time. */
+export {};
