@@ -1,5 +1,6 @@
 /** Generated messages and services of `authledger.v1`, and the standard services around them. */
 export * as admin from "./gen/authledger/v1/admin.js";
+export * as cluster from "./gen/authledger/v1/cluster.js";
 export * as common from "./gen/authledger/v1/common.js";
 export * as errors from "./gen/authledger/v1/errors.js";
 export * as read from "./gen/authledger/v1/read.js";
