@@ -40,7 +40,8 @@ const stages = [
     ],
     count: countTests,
   },
-  { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "60"] },
+  // One seed: whether a change is taken must not hang on luck. Campaigns with fresh ones: npm run fuzz.
+  { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "60", "--seed", "1"] },
 ];
 
 const results = stages.map(run);

@@ -26,7 +26,7 @@ export async function emptyStore() {
 }
 
 /** @param {readonly any[]} ops values are given as `plain` */
-function seal(ops, sequence = 0) {
+function seal(ops, sequence = 0, timestampMs = TIME) {
   /** @type {{ nonce: Uint8Array, value: Uint8Array }[]} */
   const values = [];
   const sealed = ops.map(({ plain, ...op }) => {
@@ -36,7 +36,7 @@ function seal(ops, sequence = 0) {
     return { ...op, value: proof.commitToValue(hasher, nonce, plain) };
   });
   const head = { id: new Uint8Array(16), clientId: "c", actor: "test", reason: "" };
-  const transaction = { ...head, sequence, timestampMs: TIME, ops: sealed };
+  const transaction = { ...head, sequence, timestampMs, ops: sealed };
   return { canonical: proof.encodeTransaction(transaction), values };
 }
 
@@ -49,17 +49,21 @@ const setEntity = (key, plain) => ({
   condition: none,
   plain,
 });
-/** @param {string} origin @param {any} [predecessor] */
-const genesis = (origin, predecessor) =>
-  seal([
-    {
-      op: "set_record",
-      partition: "ledger",
-      group: "genesis",
-      item: "",
-      plain: proof.encodeDescriptor(origin, predecessor),
-    },
-  ]);
+/** @param {string} origin @param {any} [predecessor] @param {number} [timeMs] */
+const genesis = (origin, predecessor, timeMs) =>
+  seal(
+    [
+      {
+        op: "set_record",
+        partition: "ledger",
+        group: "genesis",
+        item: "",
+        plain: proof.encodeDescriptor(origin, predecessor),
+      },
+    ],
+    0,
+    timeMs,
+  );
 
 /** @param {number} vault @param {readonly any[]} ops @param {number} sequence */
 const transaction = (vault, ops, sequence) => ({
@@ -141,8 +145,12 @@ export async function snapshotFrames() {
 export const authority = {
   clusterId: "1".repeat(32),
   timeMs: TIME,
-  /** @param {string} origin @param {any} predecessor */
-  genesis: (origin, predecessor) => genesis(origin, predecessor),
-  /** @param {readonly { key: string, value: Uint8Array }[]} entities */
-  entities: (entities) => seal(entities.map(({ key, value }) => setEntity(key, value))),
+  genesis,
+  /** @param {readonly { key: string, value: Uint8Array }[]} entities @param {number} timeMs */
+  entities: (entities, timeMs) =>
+    seal(
+      entities.map(({ key, value }) => setEntity(key, value)),
+      0,
+      timeMs,
+    ),
 };
