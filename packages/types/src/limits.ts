@@ -29,6 +29,10 @@ export const ENTRY_BYTES_MAX: number = 4 * MiB;
 export const MESSAGE_BYTES_MAX: number = 8 * MiB;
 /** One write and sync of the log, unless a single entry is larger. */
 export const WAL_BATCH_BYTES_MAX: number = 1 * MiB;
+/** Payloads of one message that replicates entries, unless it holds a single one. */
+export const APPEND_BYTES_MAX: number = 1 * MiB;
+/** Entries of such a message: 16 bytes for each, and real ones are larger. */
+export const APPEND_ENTRIES_MAX: number = 65_536;
 /** A record as it enters a state proof (commitment.md). */
 export const RECORD_BYTES_MAX: number = 70_000;
 /** State proof that a verifier looks at, by default. */
