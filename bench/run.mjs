@@ -18,6 +18,8 @@ import * as workspace from "./lib/workspace.mjs";
 const BENCHMARKS = new Map([
   ["node", { packages: ["cli"] }],
   ["player", { packages: ["proto", "types"] }],
+  ["cluster", { packages: ["cli"] }],
+  ["failover", { packages: ["cli"] }],
   ["check", { packages: ["cli"] }],
   ["import", { packages: ["cli"] }],
   ["restart", { packages: ["cli"] }],

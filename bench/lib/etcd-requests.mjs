@@ -33,7 +33,7 @@ function put(key, value = VALUE) {
 }
 
 /** A key as long as a tuple of the benchmarks is. @param {number} i */
-export function keyOf(i) {
+function keyOf(i) {
   return `document:d-${i.toString(36).padStart(8, "0")}#viewer@user:u-${(i * 7).toString(36)}`;
 }
 
@@ -50,10 +50,19 @@ export function putRequest(i) {
  * @returns {Request}
  */
 export function transactionRequest(from, to) {
-  const puts = [];
-  for (let i = from; i < to; i++) puts.push(put(`f/${keyOf(i)}`), put(`r/${keyOf(i)}`));
-  // TxnRequest.success = 2, RequestOp.request_put = 2
-  const message = Buffer.concat(puts.map((one) => field(2, field(2, one))));
+  const keys = [];
+  for (let i = from; i < to; i++) keys.push(`f/${keyOf(i)}`, `r/${keyOf(i)}`);
+  return putAll(keys);
+}
+
+/** The keys [from, to) as gets ask for them, in one transaction. @param {number} from @param {number} to @returns {Request} */
+export function putsRequest(from, to) {
+  return putAll(Array.from({ length: to - from }, (_, i) => keyOf(from + i)));
+}
+
+/** TxnRequest.success = 2, RequestOp.request_put = 2. @param {readonly string[]} keys @returns {Request} */
+function putAll(keys) {
+  const message = Buffer.concat(keys.map((key) => field(2, field(2, put(key)))));
   return { path: "/etcdserverpb.KV/Txn", message };
 }
 
