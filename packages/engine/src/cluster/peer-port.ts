@@ -48,10 +48,34 @@ export interface PeerLink {
   readonly problem: string | undefined;
 }
 
+/** Who a node is to its peers. */
+export interface PeerIdentity {
+  readonly member: MemberInfo;
+  /** Absent while the node waits to be added. */
+  readonly clusterId: string | undefined;
+}
+
+/**
+ * Why a node refuses to talk to another. `removed` is told to nodes that were members: they stop. `waiting`: neither is of a
+ * cluster. `other-node`, `other-incarnation`: not the one that the other expected; an empty disk is a new node.
+ */
+export type PeerRefusal =
+  | "protocol"
+  | "format"
+  | "other-cluster"
+  | "other-node"
+  | "other-incarnation"
+  | "removed"
+  | "waiting";
+
 export interface PeerReceiver {
+  /** Asked at every handshake and lookup. */
+  identity(): PeerIdentity;
   onFrame(from: NodeId, frame: PeerFrame): void;
   /** Frames to this node may have been lost. */
   onUnreachable(node: NodeId): void;
+  /** A peer refuses to talk to this node; it is asked again from time to time. */
+  onRefused(by: NodeId, why: PeerRefusal): void;
 }
 
 export interface PeerPort {
@@ -63,7 +87,5 @@ export interface PeerPort {
   setMembers(clusterId: string, members: readonly MemberInfo[]): void;
   link(node: NodeId): PeerLink | undefined;
   /** Asks the node at an address who it is, and which cluster it is of, if any. @throws LedgerError UNAVAILABLE */
-  lookup(
-    address: string,
-  ): Promise<{ readonly member: MemberInfo; readonly clusterId: string | undefined }>;
+  lookup(address: string): Promise<PeerIdentity>;
 }
