@@ -102,13 +102,14 @@ interface Batch {
 }
 
 export class GroupState {
-  readonly rows: VaultRows;
-  readonly tables: Tables;
-  readonly #store: PageStore;
   readonly #hasher: Hasher;
-  readonly #idempotency: Idempotency;
-  readonly #trie: TrieDeps;
-  readonly #cache: BranchCache;
+  readonly #options: BranchCacheOptions;
+  #rows: VaultRows;
+  #tables: Tables;
+  #store: PageStore;
+  #idempotency: Idempotency;
+  #trie: TrieDeps;
+  #cache: BranchCache;
   readonly #vaults = new Map<number, OpenVault>();
   #applied: AppliedState;
   #work = 0;
@@ -121,14 +122,40 @@ export class GroupState {
   ) {
     this.#store = store;
     this.#hasher = hasher;
-    this.tables = openTables(store);
-    this.rows = new VaultRows(this.tables);
+    this.#options = options;
+    this.#tables = openTables(store);
+    this.#rows = new VaultRows(this.tables);
     this.#idempotency = new Idempotency(this.tables.idempotency, this.tables.idempotencyAge);
     this.#trie = openTrie(this.tables, hasher, options);
     this.#cache = this.#trie.cache;
     this.#applied = store.applied;
     const cluster = this.tables.meta.get(CLUSTER_KEY);
     if (cluster !== undefined) this.#cluster = unpack(cluster) as ClusterIdentity;
+  }
+
+  /**
+   * Becomes the state that another page store holds, in place: who holds this object works on that one from now on.
+   * Vaults and cursors that were opened before keep reading the old store for as long as it is open.
+   */
+  reopen(store: PageStore): void {
+    const fresh = new GroupState(store, this.#hasher, this.#options);
+    this.#rows = fresh.#rows;
+    this.#tables = fresh.#tables;
+    this.#store = store;
+    this.#idempotency = fresh.#idempotency;
+    this.#trie = fresh.#trie;
+    this.#cache = fresh.#cache;
+    this.#vaults.clear();
+    this.#applied = fresh.#applied;
+    this.#cluster = fresh.#cluster;
+  }
+
+  get rows(): VaultRows {
+    return this.#rows;
+  }
+
+  get tables(): Tables {
+    return this.#tables;
   }
 
   /** The last entry applied; time and digest are those at it. */

@@ -49,6 +49,10 @@ export {
   type TuplePage,
 } from "./reader.js";
 export { type DuePage, type DueRecord, firstExpiry, scanDue } from "./record-indexes.js";
+export { type ExpectedReplica, ReplicaLoad } from "./replica/replica-load.js";
+export { REPLICA_MAGIC, type ReplicaHead } from "./replica/replica-sections.js";
+export { ReplicaSnapshot } from "./replica/replica-snapshot.js";
+export { verifyReplica } from "./replica/replica-verify.js";
 export { listResources, type ResourcePage, type ResourceQuery } from "./resource-list.js";
 export type { ScrubArea, ScrubCounts, ScrubDifference } from "./scrub/difference.js";
 export { Scrub, type ScrubDeps, type ScrubPause } from "./scrub/scrub.js";

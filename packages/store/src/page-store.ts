@@ -230,6 +230,16 @@ export class PageStore {
     return this.#applied;
   }
 
+  /** Names the file for as long as it is there, 16 bytes; another file of the same group has another one. */
+  get uuid(): Uint8Array {
+    return this.#uuid;
+  }
+
+  /** Every table that there is, in the order of their ids. */
+  get tables(): readonly Tree[] {
+    return [...this.#tables.values()].sort((a, b) => a.id - b.id);
+  }
+
   /** Both slots hold everything up to this log index; the log may be cut behind it. */
   get appliedFloor(): number {
     return Math.min(this.#newer.appliedIndex, this.#older.appliedIndex);

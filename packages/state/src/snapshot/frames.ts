@@ -36,11 +36,14 @@ const HEAD_BYTES = 5;
 const CHECK_BYTES = 8;
 
 export interface Frame {
-  readonly type: FrameType;
+  /** A FrameType, or one of another kind of stream. */
+  readonly type: number;
   /** A copy of its own. */
   readonly payload: Uint8Array;
   /** Where it begins in the stream. */
   readonly offset: number;
+  /** The chain over everything before it, 32 bytes. */
+  readonly chain: Uint8Array;
 }
 
 /** Both ends keep one: what was seen so far as one hash. */
@@ -48,13 +51,17 @@ class FrameChain {
   readonly #hasher: Hasher;
   #hash: Uint8Array;
 
-  constructor(hasher: Hasher) {
+  constructor(hasher: Hasher, magic: Uint8Array) {
     this.#hasher = hasher;
-    this.#hash = hasher.sha256(SNAPSHOT_MAGIC);
+    this.#hash = hasher.sha256(magic);
+  }
+
+  get hash(): Uint8Array {
+    return this.#hash;
   }
 
   /** The check behind a frame. */
-  next(type: FrameType, payload: Uint8Array): Uint8Array {
+  next(type: number, payload: Uint8Array): Uint8Array {
     const input = new Uint8Array(this.#hash.length + 1 + payload.length);
     input.set(this.#hash);
     input[this.#hash.length] = type;
@@ -67,12 +74,18 @@ class FrameChain {
 export class FrameWriter {
   readonly #chain: FrameChain;
 
-  constructor(hasher: Hasher) {
-    this.#chain = new FrameChain(hasher);
+  /** The stream begins with `magic`, which the caller writes. */
+  constructor(hasher: Hasher, magic: Uint8Array = SNAPSHOT_MAGIC) {
+    this.#chain = new FrameChain(hasher, magic);
+  }
+
+  /** The chain over everything written so far, 32 bytes. */
+  get chain(): Uint8Array {
+    return this.#chain.hash;
   }
 
   /** The bytes of the next frame. */
-  frame(type: FrameType, payload: Uint8Array): Uint8Array {
+  frame(type: number, payload: Uint8Array): Uint8Array {
     assert(payload.length <= FRAME_BYTES_MAX, "a frame fits its limit", { type });
     const out = new Uint8Array(HEAD_BYTES + payload.length + CHECK_BYTES);
     out[0] = type;
@@ -86,13 +99,15 @@ export class FrameWriter {
 /** Cuts a stream into frames, whatever the pieces are that it comes in; holds one frame and one piece. */
 export class FrameReader {
   readonly #chain: FrameChain;
+  readonly #magic: Uint8Array;
   #parts: Uint8Array[] = [];
   #length = 0;
   #offset = 0;
   #hasMagic = false;
 
-  constructor(hasher: Hasher) {
-    this.#chain = new FrameChain(hasher);
+  constructor(hasher: Hasher, magic: Uint8Array = SNAPSHOT_MAGIC) {
+    this.#chain = new FrameChain(hasher, magic);
+    this.#magic = magic;
   }
 
   /** Bytes of the stream in frames that were read. */
@@ -115,7 +130,7 @@ export class FrameReader {
         );
       }
       if (this.#length < HEAD_BYTES + length + CHECK_BYTES) return;
-      yield this.#frame(head[0] as FrameType, length);
+      yield this.#frame(head[0]!, length);
     }
   }
 
@@ -125,22 +140,23 @@ export class FrameReader {
     throw corruptAt(this.#offset, `the stream ends within a frame, ${this.#length} bytes into it`);
   }
 
-  #frame(type: FrameType, length: number): Frame {
+  #frame(type: number, length: number): Frame {
     const offset = this.#offset;
+    const chain = this.#chain.hash;
     const bytes = this.#take(HEAD_BYTES + length + CHECK_BYTES);
     const payload = bytes.subarray(HEAD_BYTES, HEAD_BYTES + length);
     if (!equalBytes(this.#chain.next(type, payload), bytes.subarray(HEAD_BYTES + length))) {
       throw corruptAt(offset, "the check of a frame does not match: a byte up to here was changed");
     }
-    return { type, payload, offset };
+    return { type, payload, offset, chain };
   }
 
   #readMagic(): boolean {
-    if (this.#length < SNAPSHOT_MAGIC.length) return false;
-    const found = this.#take(SNAPSHOT_MAGIC.length);
-    this.#hasMagic = equalBytes(found, SNAPSHOT_MAGIC);
+    if (this.#length < this.#magic.length) return false;
+    const found = this.#take(this.#magic.length);
+    this.#hasMagic = equalBytes(found, this.#magic);
     if (this.#hasMagic) return true;
-    if (equalBytes(found.subarray(0, FAMILY_BYTES), SNAPSHOT_MAGIC.subarray(0, FAMILY_BYTES))) {
+    if (equalBytes(found.subarray(0, FAMILY_BYTES), this.#magic.subarray(0, FAMILY_BYTES))) {
       const format = String.fromCharCode(found[FAMILY_BYTES]!);
       throw new LedgerError("FORMAT_NEWER", `the snapshot is of format "${format}", not 1`);
     }

@@ -84,7 +84,7 @@ export class VaultRestore {
   #place: SnapshotPlace;
   #offset = 0;
   /** The section before; they come in the order of their types. */
-  #last: FrameType = FrameType.vault;
+  #last: number = FrameType.vault;
 
   constructor(row: VaultRow, origin: string, tables: Tables, trie: TrieDeps) {
     this.vault = new OpenVault(row, tables, trie);
