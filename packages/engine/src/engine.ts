@@ -12,6 +12,8 @@ import { type Hasher, LedgerError, toHex, validateOrigin } from "@authledger/typ
 import { Wal, type WalStats } from "@authledger/wal";
 import { BlockFeed } from "./block-feed.js";
 import { BlockReads } from "./block-reads.js";
+import { ClusterAdmin } from "./cluster/cluster-admin.js";
+import type { ClusterOptions } from "./cluster/cluster-calls.js";
 import { Deleter, type DeleterStats } from "./deleter.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Exports } from "./exports.js";
@@ -51,6 +53,8 @@ export interface EngineOptions extends MaintenanceOptions {
   readonly clusterOrigin?: string | undefined;
   /** Bytes of a segment of a new log, as `WalOptions.segmentBytes`. Default 64 MiB. */
   readonly logSegmentBytes?: number | undefined;
+  /** Absent: a group of one, which opens no connection. */
+  readonly cluster?: ClusterOptions | undefined;
 }
 
 export interface EngineDeps {
@@ -377,6 +381,14 @@ export class Engine implements EnginePort {
     await this.#lock.release();
   }
 
+  readonly #cluster = new ClusterAdmin({
+    identity: () => this.#node.identity,
+    clusterId: () => this.#state.cluster?.id,
+    term: () => this.#group.term,
+    lastIndex: () => this.#group.lastIndex,
+    appliedIndex: () => this.#state.applied.index,
+  });
+
   readonly #handlers: { readonly [C in EngineCall]: Handler<C> } = {
     resolve_vault: ({ organization, vault }) => {
       const row = findVault(this.#state, organization, vault);
@@ -431,6 +443,12 @@ export class Engine implements EnginePort {
     export_next: ({ export: id }) => this.#exports.next(id),
     export_end: ({ export: id }) => this.#exports.end(id),
     compact: (request) => this.#maintenance.compact(request),
+    cluster_status: () => this.#cluster.status(),
+    cluster_init: () => this.#cluster.refuse(),
+    cluster_add: () => this.#cluster.refuse(),
+    cluster_promote: () => this.#cluster.refuse(),
+    cluster_remove: () => this.#cluster.refuse(),
+    cluster_transfer: () => this.#cluster.refuse(),
     check_integrity: (request) => this.#maintenance.checkIntegrity(request),
   };
 

@@ -7,6 +7,22 @@ export type {
   SnapshotProgress,
 } from "@authledger/state";
 export { checkDataDirectory, type DataDirectoryReport } from "./check-data-directory.js";
+export type {
+  ClusterCalls,
+  ClusterOptions,
+  ClusterRole,
+  ClusterStatus,
+  MemberStatus,
+} from "./cluster/cluster-calls.js";
+export { decodeMemberInfos, encodeMemberInfos } from "./cluster/member-info.js";
+export {
+  FrameKind,
+  type MemberInfo,
+  type PeerFrame,
+  type PeerLink,
+  type PeerPort,
+  type PeerReceiver,
+} from "./cluster/peer-port.js";
 export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
 export {
   type InspectedDirectory,

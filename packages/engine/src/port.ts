@@ -16,6 +16,7 @@ import type {
   TransactionRequest,
   Tuple,
 } from "@authledger/types";
+import type { ClusterCalls } from "./cluster/cluster-calls.js";
 
 /** Asks for a proof beside the answer. */
 export interface ProveOptions {
@@ -207,7 +208,7 @@ export interface HistoryPoint {
 }
 
 /** Every call that crosses the port: its request and its reply. */
-export interface EngineCalls {
+export interface EngineCalls extends ClusterCalls {
   resolve_vault: {
     request: { readonly organization: bigint; readonly vault: bigint };
     reply: { readonly vault: number };

@@ -81,7 +81,8 @@ function keyText(table: string, key: Uint8Array): string {
 const DESCRIPTIONS: Readonly<
   Record<string, (key: Uint8Array, value: Uint8Array, time: TimeText) => string>
 > = {
-  meta: (_, value) => JSON.stringify(unpack(value)),
+  meta: (key, value) =>
+    textOf(key) === "configuration" ? hexOf(value) : JSON.stringify(unpack(value)),
   organization: (_, value) => packedText(value),
   vault: (_, value) => packedText(value),
   organization_slug: (_, value) => `organization ${readU32(value)}`,

@@ -74,6 +74,8 @@ const PRUNE_STEP = { blocksMax: 256, operationsMax: 1_000 };
 const SETTLE_ROWS = 16_384;
 
 export const CLUSTER_KEY: Uint8Array = new TextEncoder().encode("cluster");
+/** Who belongs to the group, in the bytes of the group's owner. */
+export const CONFIGURATION_KEY: Uint8Array = new TextEncoder().encode("configuration");
 
 /** Who the cluster is, from its init entry. */
 export interface ClusterIdentity {
@@ -181,6 +183,11 @@ export class GroupState {
     return this.#cluster;
   }
 
+  /** What `applyConfiguration` was last given; undefined before the first. */
+  get configuration(): Uint8Array | undefined {
+    return this.tables.meta.get(CONFIGURATION_KEY);
+  }
+
   /** Bytes of branches in memory. */
   get branchBytes(): number {
     return this.#cache.pool.bytes;
@@ -231,10 +238,7 @@ export class GroupState {
    * @throws LedgerError UNKNOWN_OP_CODE: this version does not know the entry, the node must stop
    */
   apply(index: number, term: number, payload: Uint8Array): AppliedEntry {
-    assert(index === this.#applied.index + 1, "entries are applied in order", {
-      index,
-      applied: this.#applied.index,
-    });
+    this.#requireNext(index);
     if (payload.length === 0) return this.#finish(index, term, this.#applied.leaderTimeMs, [], []);
     const entry = decodeEntry(payload);
     assert(entry.timeMs >= this.#applied.leaderTimeMs, "time does not go back", { index });
@@ -252,6 +256,18 @@ export class GroupState {
       this.#work += prune(this.tables, builder.vault, PRUNE_AFTER_BLOCK).operations;
     }
     return this.#finish(index, term, entry.timeMs, outcomes, blocks);
+  }
+
+  /**
+   * Applies a committed change of who belongs to the group. The bytes are the owner's, the same on every replica: they
+   * are kept in the same commit as the applied index (museum row 20), and the group digest covers them.
+   */
+  applyConfiguration(index: number, term: number, configuration: Uint8Array): void {
+    this.#requireNext(index);
+    this.tables.meta.put(CONFIGURATION_KEY, configuration);
+    const { leaderTimeMs, digest } = this.#applied;
+    const next = nextDigest(this.#hasher, digest, index, term, [], configuration);
+    this.#advance({ index, term, configIndex: index, leaderTimeMs, digest: next });
   }
 
   /**
@@ -304,10 +320,20 @@ export class GroupState {
       blocks.map(({ blockHash }) => blockHash),
       encodeOutcomes(outcomes),
     );
-    this.#applied = { index, term, configIndex: 0, leaderTimeMs, digest };
+    const { configIndex } = this.#applied;
+    this.#advance({ index, term, configIndex, leaderTimeMs, digest });
+    return { outcomes, blocks };
+  }
+
+  #requireNext(index: number): void {
+    const { index: applied } = this.#applied;
+    assert(index === applied + 1, "entries are applied in order", { index, applied });
+  }
+
+  #advance(applied: AppliedState): void {
+    this.#applied = applied;
     this.#work += ENTRY_WORK;
     this.#store.endBatch();
-    return { outcomes, blocks };
   }
 
   #applyItem(batch: Batch, item: EntryItem): Outcome {

@@ -5,7 +5,7 @@
  *
  * | id | table | key | value |
  * |---|---|---|---|
- * | 1 | meta | "cluster" | msgpack |
+ * | 1 | meta | "cluster"; "configuration" | msgpack; docs/format/cluster.md |
  * | 2 | organization | u32 id | msgpack |
  * | 3 | organization_slug | u64 slug | u32 id |
  * | 4 | vault | u32 id | msgpack |

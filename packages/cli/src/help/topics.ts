@@ -12,6 +12,7 @@ const EXIT_CODES: Readonly<Record<keyof typeof ExitCode, string>> = {
   UNAVAILABLE: "no node could be reached, or the time ran out",
   VERIFICATION_FAILED: "a proof does not verify: do not trust the answer",
   CORRUPTED: "data on disk is damaged",
+  REMOVED: "the node was removed from its cluster",
   BUG: "a bug of Authledger; please report it",
   IO: "a file could not be read or written",
 };

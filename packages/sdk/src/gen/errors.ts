@@ -535,6 +535,275 @@ export class CancelledError extends LedgerError {
 }
 
 /**
+ * Only the leader of the cluster can do this, and this node is not it; nothing happened.
+ * Send again? yes: nothing happened. See docs/errors.md#not-leader
+ */
+export class NotLeaderError extends LedgerError {
+  declare readonly code: "NOT_LEADER";
+  declare readonly details: ErrorDetails & {
+    readonly leader?: string;
+    readonly clientAddress?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NOT_LEADER", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NotLeaderError {
+    return hasCode(thrown, "NOT_LEADER");
+  }
+}
+
+/**
+ * The cluster has no leader that this node can reach; nothing happened.
+ * Send again? yes: nothing happened. See docs/errors.md#no-leader
+ */
+export class NoLeaderError extends LedgerError {
+  declare readonly code: "NO_LEADER";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NO_LEADER", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NoLeaderError {
+    return hasCode(thrown, "NO_LEADER");
+  }
+}
+
+/**
+ * The leader was lost before the write was known to be committed: it may or may not happen.
+ * Send again? only with the same idempotency key: it may have happened. See docs/errors.md#commit-unknown
+ */
+export class CommitUnknownError extends LedgerError {
+  declare readonly code: "COMMIT_UNKNOWN";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("COMMIT_UNKNOWN", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is CommitUnknownError {
+    return hasCode(thrown, "COMMIT_UNKNOWN");
+  }
+}
+
+/**
+ * The node was removed from its cluster, or its identity is no longer one of the members.
+ * Send again? no: it would fail again. See docs/errors.md#node-removed
+ */
+export class NodeRemovedError extends LedgerError {
+  declare readonly code: "NODE_REMOVED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NODE_REMOVED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NodeRemovedError {
+    return hasCode(thrown, "NODE_REMOVED");
+  }
+}
+
+/**
+ * The node has not caught up with the leader, so it cannot vote or lead yet.
+ * Send again? yes: nothing happened. See docs/errors.md#not-caught-up
+ */
+export class NotCaughtUpError extends LedgerError {
+  declare readonly code: "NOT_CAUGHT_UP";
+  declare readonly details: ErrorDetails & {
+    readonly match?: number;
+    readonly last?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NOT_CAUGHT_UP", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NotCaughtUpError {
+    return hasCode(thrown, "NOT_CAUGHT_UP");
+  }
+}
+
+/**
+ * Another change of the membership or the leadership is under way.
+ * Send again? yes: nothing happened. See docs/errors.md#change-pending
+ */
+export class ChangePendingError extends LedgerError {
+  declare readonly code: "CHANGE_PENDING";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CHANGE_PENDING", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ChangePendingError {
+    return hasCode(thrown, "CHANGE_PENDING");
+  }
+}
+
+/**
+ * The node belongs to another cluster, or is another one than the members know.
+ * Send again? no: it would fail again. See docs/errors.md#cluster-mismatch
+ */
+export class ClusterMismatchError extends LedgerError {
+  declare readonly code: "CLUSTER_MISMATCH";
+  declare readonly details: ErrorDetails & {
+    readonly clusterId?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CLUSTER_MISMATCH", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ClusterMismatchError {
+    return hasCode(thrown, "CLUSTER_MISMATCH");
+  }
+}
+
+/**
+ * No member of the cluster is this node.
+ * Send again? no: it would fail again. See docs/errors.md#member-not-found
+ */
+export class MemberNotFoundError extends LedgerError {
+  declare readonly code: "MEMBER_NOT_FOUND";
+  declare readonly details: ErrorDetails & {
+    readonly node?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("MEMBER_NOT_FOUND", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is MemberNotFoundError {
+    return hasCode(thrown, "MEMBER_NOT_FOUND");
+  }
+}
+
+/**
+ * A member with this identity, name or address exists already.
+ * Send again? no: it would fail again. See docs/errors.md#member-exists
+ */
+export class MemberExistsError extends LedgerError {
+  declare readonly code: "MEMBER_EXISTS";
+  declare readonly details: ErrorDetails & {
+    readonly node?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("MEMBER_EXISTS", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is MemberExistsError {
+    return hasCode(thrown, "MEMBER_EXISTS");
+  }
+}
+
+/**
+ * The cluster would be left without a voter.
+ * Send again? no: it would fail again. See docs/errors.md#last-voter
+ */
+export class LastVoterError extends LedgerError {
+  declare readonly code: "LAST_VOTER";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("LAST_VOTER", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is LastVoterError {
+    return hasCode(thrown, "LAST_VOTER");
+  }
+}
+
+/**
+ * The node was started to join a cluster and no cluster has added it yet.
+ * Send again? yes: nothing happened. See docs/errors.md#node-waiting
+ */
+export class NodeWaitingError extends LedgerError {
+  declare readonly code: "NODE_WAITING";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NODE_WAITING", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NodeWaitingError {
+    return hasCode(thrown, "NODE_WAITING");
+  }
+}
+
+/**
+ * The node runs by itself, without an address for peers.
+ * Send again? no: it would fail again. See docs/errors.md#not-clustered
+ */
+export class NotClusteredError extends LedgerError {
+  declare readonly code: "NOT_CLUSTERED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NOT_CLUSTERED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NotClusteredError {
+    return hasCode(thrown, "NOT_CLUSTERED");
+  }
+}
+
+/**
+ * The node may have lost the end of its log and takes no part in decisions until it has caught up.
+ * Send again? yes: nothing happened. See docs/errors.md#node-recovering
+ */
+export class NodeRecoveringError extends LedgerError {
+  declare readonly code: "NODE_RECOVERING";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NODE_RECOVERING", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NodeRecoveringError {
+    return hasCode(thrown, "NODE_RECOVERING");
+  }
+}
+
+/**
+ * The leader's clock is too far from the clocks of its peers, so it stamps nothing.
+ * Send again? yes: nothing happened. See docs/errors.md#clock-skew
+ */
+export class ClockSkewError extends LedgerError {
+  declare readonly code: "CLOCK_SKEW";
+  declare readonly details: ErrorDetails & {
+    readonly aheadMs?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CLOCK_SKEW", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ClockSkewError {
+    return hasCode(thrown, "CLOCK_SKEW");
+  }
+}
+
+/**
+ * The leadership was not handed over within an election timeout; it stays where it was.
+ * Send again? yes: nothing happened. See docs/errors.md#transfer-failed
+ */
+export class TransferFailedError extends LedgerError {
+  declare readonly code: "TRANSFER_FAILED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("TRANSFER_FAILED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is TransferFailedError {
+    return hasCode(thrown, "TRANSFER_FAILED");
+  }
+}
+
+/**
  * A field of the request is not valid.
  * Send again? no: it would fail again. See docs/errors.md#invalid-argument
  */

@@ -5,6 +5,7 @@
 import type {
   AnswerPoint,
   AnswerProof,
+  ClusterCalls,
   EngineCall,
   EnginePort,
   EngineReply,
@@ -46,8 +47,11 @@ interface RecordedCall {
   readonly deadlineAtMs: number | undefined;
 }
 
+/** A node by itself has no cluster to administer. */
+type FakedCall = Exclude<EngineCall, keyof ClusterCalls>;
+
 type Handlers = {
-  readonly [C in EngineCall]: (request: EngineRequest<C>) => EngineReply<C>;
+  readonly [C in FakedCall]: (request: EngineRequest<C>) => EngineReply<C>;
 };
 
 export class FakeEngine implements EnginePort {
@@ -78,10 +82,13 @@ export class FakeEngine implements EnginePort {
     deadlineAtMs?: number,
   ): EngineReply<C> | Promise<EngineReply<C>> {
     this.calls.push({ call, request, deadlineAtMs });
+    const handlers: Partial<Readonly<Record<EngineCall, unknown>>> = this.#handlers;
     const answer = (): EngineReply<C> => {
       const { failure } = this;
       if (failure !== undefined && (failure.call ?? call) === call) throw failure.error;
-      return (this.#handlers[call] as (request: EngineRequest<C>) => EngineReply<C>)(request);
+      const handler = handlers[call] as ((asked: EngineRequest<C>) => EngineReply<C>) | undefined;
+      if (handler === undefined) throw new LedgerError("NOT_CLUSTERED", "no cluster");
+      return handler(request);
     };
     return this.hold === undefined ? answer() : this.hold.then(answer);
   }
