@@ -18,6 +18,7 @@ const FORK: Facts = { reason: "text", trusted: "text", received: "text" };
 /** The facts by code; codes that promise none are left out. */
 export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   STORE_KEY_INVALID: { limit: "number", actual: "number" },
+  PEER_REFUSED: { reason: "text", node: "text" },
   CODEC_DECODE: { field: "text", offset: "number" },
   DEADLINE_EXCEEDED: { endpoint: "text", deadlineMs: "number" },
   NOT_LEADER: { leader: "text", clientAddress: "text" },

@@ -475,6 +475,33 @@ const rows = {
     "The leadership was not handed over within an election timeout; it stays where it was.",
     "See whether the node is up and caught up: authledger cluster status; then try again.",
   ],
+  PEER_REFUSED: [
+    2040,
+    "FAILED_PRECONDITION",
+    409,
+    "CONFLICT",
+    "never",
+    "Two nodes refuse to talk: they are of different clusters or versions, or one is not the node that the other knows.",
+    "Read the reason in the details; an empty disk is a new node and must be added anew, after its old identity was removed.",
+  ],
+  DISCOVERY_FAILED: [
+    2041,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "safe",
+    "The addresses of the nodes could not be found out.",
+    "Check the list, the file or the DNS name that the message names; it is asked again in the background.",
+  ],
+  SEALED_SECRET_INVALID: [
+    2042,
+    "FAILED_PRECONDITION",
+    409,
+    "VERIFICATION_FAILED",
+    "never",
+    "A secret that a node was sent does not open: it was sealed for another node, cluster or purpose, or was changed.",
+    "Nothing was taken from it; remove the node and add it again, and report it if that repeats.",
+  ],
   // -- application -----------------------------------------------------------------------------------
   INVALID_ARGUMENT: [
     3001,

@@ -804,6 +804,60 @@ export class TransferFailedError extends LedgerError {
 }
 
 /**
+ * Two nodes refuse to talk: they are of different clusters or versions, or one is not the node that the other knows.
+ * Send again? no: it would fail again. See docs/errors.md#peer-refused
+ */
+export class PeerRefusedError extends LedgerError {
+  declare readonly code: "PEER_REFUSED";
+  declare readonly details: ErrorDetails & {
+    readonly reason?: string;
+    readonly node?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("PEER_REFUSED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is PeerRefusedError {
+    return hasCode(thrown, "PEER_REFUSED");
+  }
+}
+
+/**
+ * The addresses of the nodes could not be found out.
+ * Send again? yes: nothing happened. See docs/errors.md#discovery-failed
+ */
+export class DiscoveryFailedError extends LedgerError {
+  declare readonly code: "DISCOVERY_FAILED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("DISCOVERY_FAILED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is DiscoveryFailedError {
+    return hasCode(thrown, "DISCOVERY_FAILED");
+  }
+}
+
+/**
+ * A secret that a node was sent does not open: it was sealed for another node, cluster or purpose, or was changed.
+ * Send again? no: it would fail again. See docs/errors.md#sealed-secret-invalid
+ */
+export class SealedSecretInvalidError extends LedgerError {
+  declare readonly code: "SEALED_SECRET_INVALID";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("SEALED_SECRET_INVALID", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is SealedSecretInvalidError {
+    return hasCode(thrown, "SEALED_SECRET_INVALID");
+  }
+}
+
+/**
  * A field of the request is not valid.
  * Send again? no: it would fail again. See docs/errors.md#invalid-argument
  */
