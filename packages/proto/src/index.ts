@@ -11,6 +11,7 @@ export {
   HealthService,
   ServingStatus,
 } from "./health.js";
+export { FORWARDED_KEY, LEADER_KEY } from "./metadata-keys.js";
 export {
   Reflection,
   type ReflectionQuestion,

@@ -11,6 +11,7 @@ import {
   type VerifiedBlockProof,
 } from "./calls/block-range.js";
 import { type ChangeFilter, ChangeList, type ListChangesOptions } from "./calls/changes.js";
+import { ClusterClient } from "./calls/cluster-client.js";
 import {
   type BlockOptions,
   type CheckpointOptions,
@@ -65,6 +66,8 @@ import type { Surroundings } from "./transport/connection.js";
 export class LedgerClient implements AsyncDisposable {
   /** Organizations, vaults and the node. */
   readonly admin: AdminClient;
+  /** The nodes of the cluster. */
+  readonly cluster: ClusterClient;
   readonly #session: Session;
   readonly #coalesced: CoalescedCalls;
 
@@ -73,6 +76,7 @@ export class LedgerClient implements AsyncDisposable {
     this.#session = new Session(options, surroundings);
     this.#coalesced = new CoalescedCalls(this.#session);
     this.admin = new AdminClient(this.#session);
+    this.cluster = new ClusterClient(this.#session);
   }
 
   /**

@@ -37,6 +37,15 @@ export {
   type ChangeTarget,
   type ListChangesOptions,
 } from "./calls/changes.js";
+export {
+  ClusterClient,
+  type ClusterMember,
+  type ClusterStatus,
+  type MemberRole,
+  type NodeRole,
+  type PeerLink,
+  type ReplicationState,
+} from "./calls/cluster-client.js";
 export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
 export type { ClientState, EntityListOptions } from "./calls/listings.js";
 export {

@@ -33,8 +33,13 @@ export interface VerifyOptions {
 }
 
 export interface ClientOptions {
-  /** host:port of one or more nodes of a cluster, 1 to 32. The first that answers is used. */
+  /** host:port of one or more nodes of a cluster, 1 to 32. Writes go to the one that leads, once it is known. */
   readonly endpoints: string | readonly string[];
+  /**
+   * Learn the other nodes of the cluster from those that were given, and use them too? A node that was not given is used
+   * once it has shown that it is of the same cluster. Default true.
+   */
+  readonly discover?: boolean | undefined;
   /** Needed by every call but those of `admin`. */
   readonly tenant?: Tenant | undefined;
   /** Default: no TLS, which is for loopback. */
@@ -123,6 +128,12 @@ export function attemptsOf({ attemptsMax }: ClientOptions): number {
 export function coalesceOf({ coalesce = true }: ClientOptions): boolean {
   if (typeof coalesce === "boolean") return coalesce;
   throw invalid("coalesce", "true or false");
+}
+
+/** @throws LedgerError INVALID_ARGUMENT */
+export function discoverOf({ discover = true }: ClientOptions): boolean {
+  if (typeof discover === "boolean") return discover;
+  throw invalid("discover", "true or false");
 }
 
 /** @throws LedgerError INVALID_ARGUMENT: what is no header of HTTP/2 would fail in the depth of the transport */

@@ -60,7 +60,6 @@ export type Failure =
     };
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
-  [status.CANCELLED]: "CANCELLED",
   [status.INVALID_ARGUMENT]: "INVALID_ARGUMENT",
   [status.DEADLINE_EXCEEDED]: "DEADLINE_EXCEEDED",
   [status.NOT_FOUND]: "ENTITY_NOT_FOUND",
@@ -79,6 +78,11 @@ export function failureOf(error: ServiceError, facts: ErrorDetails): Failure {
   if (details !== undefined) return { kind: "answered", error: typedError(details, error, facts) };
   const text = error.details || error.message;
   const isForeignHttp = /^Received HTTP status code/.test(text);
+  // What the caller gives up is not judged here: a server that is torn down resets its calls so.
+  if (error.code === status.CANCELLED) {
+    const message = "the server ended the call";
+    return { kind: "transport", cause: "dropped", message, sent: true, error };
+  }
   if (error.code === status.UNAVAILABLE || isForeignHttp) {
     const sent = !/^(No connection established|Name resolution failed)/.test(text);
     return { kind: "transport", ...describeTransport(text), sent, error };

@@ -1,124 +1,72 @@
 /**
  * Calls over gRPC: connections made when first needed, deadlines, retries with jitter, another endpoint when
- * one cannot be used.
+ * one cannot be used. Calls that need the leader of a cluster go to it (route.ts, discovery.ts).
  *
  *   INV-SDK-1  A request is sent again only where that cannot do anything twice: it never left, or nothing
  *              happened, or it is a read, or it carries an idempotency key.
  *   INV-SDK-2  A call ends at its deadline, whatever the network does, and its error says what each endpoint met.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { assert, LedgerError, limits } from "@authledger/types";
-import {
-  Client,
-  type ClientUnaryCall,
-  connectivityState,
-  credentials as grpcCredentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from "@grpc/grpc-js";
+import { LEADER_KEY } from "@authledger/proto";
+import { assert, LedgerError } from "@authledger/types";
+import { type ClientUnaryCall, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import {
   attemptsOf,
   type CallOptions,
   type ClientOptions,
   deadlineOf,
-  endpointsOf,
+  discoverOf,
   requestIdOf,
 } from "../options.js";
 import { backoffMs } from "./backoff.js";
 import type { Connection, Repeat, UnaryMethod } from "./connection.js";
+import { Discovery } from "./discovery.js";
+import type { Endpoint } from "./endpoint.js";
+import { EndpointPool } from "./endpoint-pool.js";
 import { type EndpointFailure, type Failure, failureOf, UnreachableError } from "./grpc-error.js";
+import { type Route, routeOf } from "./route.js";
 import { namedMetadata, readStream, type StreamMethod, type StreamOptions } from "./stream.js";
 
+const READS = "/authledger.v1.ReadService/";
 const REQUEST_ID_KEY = "x-request-id";
 /** Wait for a connection while other endpoints are left to try, in milliseconds. */
-const CONNECT_MS_MAX = 2_000;
+const CONNECT_MS_MAX = 500;
+/** The least time that a node has to answer before another one is asked. */
+const ATTEMPT_MS_MIN = 500;
+/** An election is waited for until the deadline: these are no failed attempts. Nothing has happened. */
+const ELECTION_CODES: ReadonlySet<string> = new Set(["NOT_LEADER", "NO_LEADER"]);
 /** Between attempts. */
 const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
-
-const CHANNEL_OPTIONS = {
-  "grpc.max_receive_message_length": limits.MESSAGE_BYTES_MAX,
-  "grpc.max_send_message_length": limits.MESSAGE_BYTES_MAX,
-  // A node that restarts is back in a second or two: do not wait longer than that to look again.
-  "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.min_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 2_000,
-  "grpc.keepalive_time_ms": 60_000,
-  "grpc.keepalive_timeout_ms": 20_000,
-} as const;
-
-class Endpoint {
-  readonly address: string;
-  readonly client: Client;
-  last: EndpointFailure | undefined;
-
-  constructor(address: string, options: ClientOptions) {
-    this.address = address;
-    const credentials = options.credentials ?? grpcCredentials.createInsecure();
-    this.client = new Client(address, credentials, CHANNEL_OPTIONS);
-  }
-
-  get isReady(): boolean {
-    return this.client.getChannel().getConnectivityState(false) === connectivityState.READY;
-  }
-
-  /**
-   * False when there is no connection by then, or the caller gives up; true as soon as a call will succeed or fail at
-   * once.
-   */
-  async connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-    if (signal === undefined) return this.#connect(untilMs, signal);
-    let stop = (): void => undefined;
-    const given = new Promise<boolean>((resolve) => {
-      stop = () => resolve(false);
-    });
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      return await Promise.race([given, this.#connect(untilMs, signal)]);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
-  }
-
-  async #connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const channel = this.client.getChannel();
-    while (signal?.aborted !== true) {
-      const state = channel.getConnectivityState(true);
-      if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return true;
-      const isChanged = await new Promise<boolean>((resolve) => {
-        channel.watchConnectivityState(state, untilMs, (error) => resolve(error === undefined));
-      });
-      if (!isChanged) return false;
-    }
-    return false;
-  }
-}
 
 /** One call, over all its attempts. */
 interface Running<Req, Res> {
   readonly method: UnaryMethod<Req, Res>;
   readonly request: Req;
   readonly repeat: Repeat;
+  readonly route: Route;
   readonly signal: AbortSignal | undefined;
   readonly deadlineMs: number;
   readonly deadlineAtMs: number;
   readonly requestId: string;
   readonly tried: Set<Endpoint>;
+  /** That failed, elections left out. */
+  attempts: number;
+  failures: number;
 }
 
 export class Transport implements Connection {
-  readonly #endpoints: readonly Endpoint[];
+  readonly #pool: EndpointPool;
+  readonly #discovery: Discovery;
   readonly #options: ClientOptions;
   readonly #attemptsMax: number;
-  #current = 0;
   #isClosed = false;
 
   /** @throws LedgerError INVALID_ARGUMENT */
   constructor(options: ClientOptions) {
     this.#options = options;
-    const addresses = endpointsOf(options.endpoints);
-    this.#attemptsMax = Math.max(attemptsOf(options), addresses.length);
-    this.#endpoints = addresses.map((address) => new Endpoint(address, options));
+    this.#pool = new EndpointPool(options);
+    this.#discovery = new Discovery(this.#pool, discoverOf(options));
+    this.#attemptsMax = Math.max(attemptsOf(options), this.#pool.givenCount);
   }
 
   /** @throws LedgerError (by rejection): the server's, UnreachableError, DEADLINE_EXCEEDED, CANCELLED */
@@ -128,27 +76,40 @@ export class Transport implements Connection {
     repeat: Repeat,
     options: CallOptions = {},
   ): Promise<Res> {
+    const running = this.#begin(method, request, repeat, options);
+    for (;;) {
+      const endpoint = this.#pool.pick(running.route, running.tried);
+      const outcome = await this.#attempt(endpoint, running);
+      this.#discovery.tick(this.#pool.current);
+      if (outcome.kind === "done") return outcome.response;
+      await this.#recover(endpoint, outcome.failure, running);
+    }
+  }
+
+  #begin<Req, Res>(
+    method: UnaryMethod<Req, Res>,
+    request: Req,
+    repeat: Repeat,
+    options: CallOptions,
+  ): Running<Req, Res> {
     const deadlineMs = deadlineOf(options, this.#options);
-    const running: Running<Req, Res> = {
+    return {
       method,
       request,
       repeat,
+      route: routeOf(method.path, request),
       signal: options.signal,
       deadlineMs,
       deadlineAtMs: Date.now() + deadlineMs,
       requestId: requestIdOf(options.requestId ?? crypto.randomUUID()),
       tried: new Set(),
+      attempts: 0,
+      failures: 0,
     };
-    for (let attempt = 1; ; attempt++) {
-      const endpoint = this.#endpoints[this.#current]!;
-      const outcome = await this.#attempt(endpoint, running);
-      if (outcome.kind === "done") return outcome.response;
-      await this.#recover(endpoint, outcome.failure, running, attempt);
-    }
   }
 
   overdue(call: string, deadlineMs: number): LedgerError {
-    const endpoint = this.#next();
+    const endpoint = this.#pool.pick("leader", new Set());
     if (endpoint.isReady)
       return noAnswer(endpoint, { name: call, deadlineMs, requestId: undefined });
     const { address: found, last } = endpoint;
@@ -166,23 +127,14 @@ export class Transport implements Connection {
     request: Req,
     options: StreamOptions,
   ): AsyncGenerator<Res> {
-    const deadlineMs = deadlineOf({}, this.#options);
-    const running: Running<Req, Res> = {
-      method,
-      request,
-      repeat: "repeatable",
-      signal: options.signal,
-      deadlineMs,
-      deadlineAtMs: Date.now() + deadlineMs,
-      requestId: requestIdOf(options.requestId ?? crypto.randomUUID()),
-      tried: new Set(),
-    };
+    const { signal, requestId } = options;
+    const running = this.#begin<Req, Res>(method, request, "repeatable", { signal, requestId });
     this.#checkOpen(running);
-    const endpoint = this.#next();
+    const endpoint = this.#pool.pick(running.route, running.tried);
     running.tried.add(endpoint);
     const isUsable =
       endpoint.isReady || (await endpoint.connect(running.deadlineAtMs, options.signal));
-    if (!isUsable) throw this.#lost(endpoint, notConnected(endpoint, deadlineMs), running);
+    if (!isUsable) throw this.#lost(endpoint, notConnected(endpoint, running.deadlineMs), running);
     try {
       const metadata = namedMetadata(running.requestId);
       yield* readStream(endpoint.client, method, request, { ...options, metadata });
@@ -196,17 +148,13 @@ export class Transport implements Connection {
   }
 
   #lost<Req, Res>(endpoint: Endpoint, failure: Failure, running: Running<Req, Res>): LedgerError {
-    if (failure.kind === "transport") {
-      const { cause, message } = failure;
-      endpoint.last = { endpoint: endpoint.address, cause, message };
-    }
     this.#turnFrom(endpoint, failure);
     return this.#errorOf(failure, running);
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const { client } of this.#endpoints) client.close();
+    this.#pool.close();
   }
 
   async #attempt<Req, Res>(
@@ -215,7 +163,7 @@ export class Transport implements Connection {
   ): Promise<{ kind: "done"; response: Res } | { kind: "failed"; failure: Failure }> {
     this.#checkOpen(running);
     running.tried.add(endpoint);
-    const isLast = running.tried.size === this.#endpoints.length;
+    const isLast = running.tried.size >= this.#pool.givenCount;
     const connectAtMs = isLast
       ? running.deadlineAtMs
       : Math.min(running.deadlineAtMs, Date.now() + CONNECT_MS_MAX);
@@ -223,13 +171,28 @@ export class Transport implements Connection {
     const isUsable = endpoint.isReady || (await endpoint.connect(connectAtMs, running.signal));
     if (running.signal?.aborted === true) throw cancelled(running);
     if (!isUsable) return { kind: "failed", failure: notConnected(endpoint, waited) };
+    const untilMs = this.#attemptEnd(endpoint, running);
     try {
-      const response = await unary(endpoint.client, running);
-      endpoint.last = undefined;
+      const onLeader = (leader: string): void => this.#led(endpoint, leader);
+      const response = await unary(endpoint, running, untilMs, onLeader);
+      endpoint.succeeded();
       return { kind: "done", response };
     } catch (thrown) {
+      const isTimeUp = (thrown as ServiceError).code === status.DEADLINE_EXCEEDED;
+      if (isTimeUp && untilMs < running.deadlineAtMs) {
+        return { kind: "failed", failure: cutShort(endpoint, thrown) };
+      }
       return { kind: "failed", failure: judge(thrown, endpoint, running) };
     }
+  }
+
+  /** A node that hangs must not take the time that another one needs to answer. */
+  #attemptEnd<Req, Res>(endpoint: Endpoint, running: Running<Req, Res>): number {
+    const { deadlineAtMs, repeat, route } = running;
+    if (repeat !== "repeatable" || !this.#pool.hasOther(endpoint, route)) return deadlineAtMs;
+    const nowMs = Date.now();
+    const half = nowMs + Math.max(ATTEMPT_MS_MIN, (deadlineAtMs - nowMs) / 2);
+    return Math.min(deadlineAtMs, Math.ceil(half));
   }
 
   /** Returns when the call is to be tried again; throws what it failed with when not. */
@@ -237,15 +200,14 @@ export class Transport implements Connection {
     endpoint: Endpoint,
     failure: Failure,
     running: Running<Req, Res>,
-    attempt: number,
   ): Promise<void> {
-    if (failure.kind === "transport") {
-      const { cause, message } = failure;
-      endpoint.last = { endpoint: endpoint.address, cause, message };
-    }
-    const mayRepeat = isRepeatable(failure, running.repeat) && attempt < this.#attemptsMax;
-    const isNew = this.#turnFrom(endpoint, failure) && !running.tried.has(this.#next());
-    const pauseMs = isNew ? 0 : pauseBefore(attempt, failure);
+    const isElection = failure.kind === "answered" && ELECTION_CODES.has(failure.error.code);
+    running.failures++;
+    if (!isElection) running.attempts++;
+    const mayRepeat = isRepeatable(failure, running.repeat) && running.attempts < this.#attemptsMax;
+    const isElsewhere = this.#turnFrom(endpoint, failure);
+    const isNew = isElsewhere && !running.tried.has(this.#pool.pick(running.route, running.tried));
+    const pauseMs = isNew ? 0 : pauseBefore(running.failures, failure);
     if (!mayRepeat || Date.now() + pauseMs >= running.deadlineAtMs) {
       throw this.#errorOf(failure, running);
     }
@@ -257,15 +219,23 @@ export class Transport implements Connection {
 
   /** Moves on to the next endpoint where another one may do better. */
   #turnFrom(endpoint: Endpoint, failure: Failure): boolean {
-    const isElsewhere = failure.kind === "transport" || failure.error.row.grpc === "UNAVAILABLE";
-    if (!isElsewhere) return false;
-    // A concurrent call may have moved on already.
-    if (this.#next() === endpoint) this.#current = (this.#current + 1) % this.#endpoints.length;
+    if (failure.kind === "transport") {
+      endpoint.failed({ cause: failure.cause, message: failure.message });
+    } else if (ELECTION_CODES.has(failure.error.code)) {
+      const { leaderAddress } = failure.error.details;
+      this.#led(endpoint, typeof leaderAddress === "string" ? leaderAddress : undefined);
+      return true;
+    } else if (failure.error.row.grpc === "UNAVAILABLE") endpoint.failed();
+    else return false;
+    this.#pool.turnFrom(endpoint);
+    this.#discovery.hurry();
     return true;
   }
 
-  #next(): Endpoint {
-    return this.#endpoints[this.#current]!;
+  /** `endpoint` does not lead; the node at `leader` does, as far as it knows. */
+  #led(endpoint: Endpoint, leader: string | undefined): void {
+    this.#pool.followHint(endpoint, leader);
+    this.#discovery.hurry();
   }
 
   #errorOf<Req, Res>(failure: Failure, running: Running<Req, Res>): LedgerError {
@@ -291,8 +261,13 @@ function nameOf({ path }: { readonly path: string }): string {
 }
 
 /** One attempt on the wire. @throws ServiceError (by rejection) */
-function unary<Req, Res>(client: Client, running: Running<Req, Res>): Promise<Res> {
-  const { method, request, signal, deadlineAtMs, requestId } = running;
+function unary<Req, Res>(
+  { client }: Endpoint,
+  running: Running<Req, Res>,
+  deadlineAtMs: number,
+  onLeader: (address: string) => void,
+): Promise<Res> {
+  const { method, request, signal, requestId } = running;
   const metadata = new Metadata();
   metadata.set(REQUEST_ID_KEY, requestId);
   return new Promise<Res>((resolve, reject) => {
@@ -313,7 +288,19 @@ function unary<Req, Res>(client: Client, running: Running<Req, Res>): Promise<Re
       },
     );
     signal?.addEventListener("abort", cancel, { once: true });
+    // Reads are never passed on, and a plain check has nothing to spare.
+    if (method.path.startsWith(READS)) return;
+    call.on("status", ({ metadata: trailer }) => {
+      const [leader] = trailer.get(LEADER_KEY);
+      if (typeof leader === "string") onLeader(leader);
+    });
   });
+}
+
+/** What an attempt comes to that had to end before the deadline, so that another node has time to answer. */
+function cutShort({ address }: Endpoint, error: unknown): Failure {
+  const message = `${address} did not answer in time`;
+  return { kind: "transport", cause: "timeout", message, sent: true, error };
 }
 
 function judge<Req, Res>(thrown: unknown, endpoint: Endpoint, running: Running<Req, Res>): Failure {

@@ -1,6 +1,7 @@
 /** A gRPC server on a free port of loopback whose handlers the test writes; what it leaves out is UNIMPLEMENTED. */
 import {
   admin,
+  cluster,
   type common,
   encodeRpcStatus,
   read,
@@ -33,6 +34,7 @@ export interface FakeHandlers {
   readonly read?: Handlers<typeof read.ReadServiceService>;
   readonly write?: Handlers<typeof write.WriteServiceService>;
   readonly admin?: Handlers<typeof admin.AdminServiceService>;
+  readonly cluster?: Handlers<typeof cluster.ClusterServiceService>;
 }
 
 export interface FakeLedger {
@@ -47,6 +49,7 @@ export async function fakeLedger(handlers: FakeHandlers, port = 0): Promise<Fake
   add(server, read.ReadServiceService, handlers.read);
   add(server, write.WriteServiceService, handlers.write);
   add(server, admin.AdminServiceService, handlers.admin);
+  add(server, cluster.ClusterServiceService, handlers.cluster);
   const bound = await new Promise<number>((resolve, reject) => {
     const credentials = ServerCredentials.createInsecure();
     server.bindAsync(`127.0.0.1:${port}`, credentials, (error, got) =>

@@ -1,0 +1,7 @@
+/** Names of metadata that nodes and clients of a cluster add to calls. */
+
+/** On a request: it was passed on by a node, so it is answered here or refused, and never passed on again. */
+export const FORWARDED_KEY = "authledger-forwarded";
+
+/** On an answer that another node gave: the client address of the leader, where the next call is better sent. */
+export const LEADER_KEY = "authledger-leader";

@@ -1,0 +1,171 @@
+/**
+ * The nodes that a client may ask: those it was given, and those that the cluster has told it of.
+ *
+ *   INV-SDK-7  A node that fails costs a call only where it is the last one, or nobody knew yet: others are asked first
+ *              until it has rested, and it is connected to again behind their backs.
+ *   INV-SDK-8  A node that the client was not given is asked only after it has shown that it is of the same cluster.
+ */
+import type { ClientOptions } from "../options.js";
+import { endpointsOf } from "../options.js";
+import { Endpoint } from "./endpoint.js";
+import type { Route } from "./route.js";
+
+/** What a client remembers of a cluster, whatever it is told. */
+const LEARNED_MAX = 32;
+
+/** A node that a cluster named. */
+export interface NamedNode {
+  readonly nodeId: bigint;
+  readonly clientAddress: string;
+}
+
+/** Asks a node who it is; false unless it is the one that was named. */
+export type Proof = (endpoint: Endpoint, node: NamedNode) => Promise<boolean>;
+
+export class EndpointPool {
+  readonly #given: readonly Endpoint[];
+  readonly #learned = new Map<string, Endpoint>();
+  /** Learned ones that have shown who they are. */
+  readonly #proven = new Set<Endpoint>();
+  readonly #options: ClientOptions;
+  /** Of the given ones, the one in use. */
+  #current = 0;
+  #leaderAddress: string | undefined;
+  #replica: Endpoint | undefined;
+  #isClosed = false;
+
+  /** @throws LedgerError INVALID_ARGUMENT */
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#given = endpointsOf(options.endpoints).map(
+      (address) => new Endpoint(address, true, options),
+    );
+  }
+
+  /** How many the client was given. */
+  get givenCount(): number {
+    return this.#given.length;
+  }
+
+  /** The one in use among those that were given. */
+  get current(): Endpoint {
+    return this.#given[this.#current]!;
+  }
+
+  /** Who is asked next: one that has not been `tried`, as long as there is one. */
+  pick(route: Route, tried: ReadonlySet<Endpoint>): Endpoint {
+    if (this.#given.length === 1 && this.#proven.size === 0) return this.#given[0]!;
+    const favourite = this.#favourite(route);
+    if (!tried.has(favourite) && isWell(favourite)) return favourite;
+    if (!favourite.isResting) favourite.wake();
+    const ring = this.#ring(route);
+    const found =
+      ring.find((one) => !tried.has(one) && isWell(one)) ??
+      ring.find((one) => !tried.has(one) && one.isGiven && !one.isResting) ??
+      ring.find((one) => !tried.has(one) && one.isGiven) ??
+      [favourite, ...ring].find(isWell) ??
+      this.current;
+    if (route === "replica") this.#replica = found;
+    this.#wakeOthers(found);
+    return found;
+  }
+
+  /** Is there another one that a call could go to as well? */
+  hasOther(endpoint: Endpoint, route: Route): boolean {
+    if (route === "node") return false;
+    return this.#ring(route).some(
+      (one) => one !== endpoint && (isWell(one) || (one.isGiven && !one.isResting)),
+    );
+  }
+
+  /** Moves on from an endpoint that failed. A concurrent call may have moved on already. */
+  turnFrom(endpoint: Endpoint): void {
+    if (this.current === endpoint) this.#current = (this.#current + 1) % this.#given.length;
+    if (this.#leaderAddress === endpoint.address) this.#leaderAddress = undefined;
+    if (this.#replica === endpoint) this.#replica = undefined;
+  }
+
+  /** Whoever said that it does not lead is not asked first any more; a hint says who does. */
+  followHint(from: Endpoint, leaderAddress: string | undefined): void {
+    if (this.#leaderAddress === from.address) this.#leaderAddress = undefined;
+    this.#leaderAddress = leaderAddress ?? this.#leaderAddress;
+  }
+
+  /** Takes over what a node says of its cluster. Those that are new are asked who they are before they are used. */
+  learn(nodes: readonly NamedNode[], leaderAddress: string | undefined, prove: Proof): void {
+    const given = new Set(this.#given.map(({ address }) => address));
+    const named = nodes.filter(({ clientAddress }) => !given.has(clientAddress));
+    const addresses = new Set(named.map(({ clientAddress }) => clientAddress));
+    for (const [address, endpoint] of this.#learned) {
+      if (!addresses.has(address)) this.#forget(address, endpoint);
+    }
+    for (const node of named.slice(0, LEARNED_MAX)) void this.#meet(node, prove);
+    this.#leaderAddress = leaderAddress ?? this.#leaderAddress;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { client } of this.#given) client.close();
+    for (const { client } of this.#learned.values()) client.close();
+  }
+
+  #favourite(route: Route): Endpoint {
+    const leader = route === "leader" ? this.#leaderAddress : undefined;
+    const found = leader === undefined ? undefined : this.#known(leader);
+    return (route === "replica" ? this.#replica : found) ?? this.current;
+  }
+
+  /** Calls about a node go to the one that the caller named; others from a place on that clients do not share. */
+  #ring(route: Route): readonly Endpoint[] {
+    const given = [...this.#given.slice(this.#current), ...this.#given.slice(0, this.#current)];
+    if (route === "node") return given;
+    const all = [...given, ...this.#proven];
+    if (route === "leader") return all;
+    const start = Math.floor(Math.random() * all.length);
+    return [...all.slice(start), ...all.slice(0, start)];
+  }
+
+  /** Those that have rested are connected to while nobody waits for it. */
+  #wakeOthers(chosen: Endpoint): void {
+    if (!isWell(chosen)) return;
+    for (const one of [...this.#given, ...this.#proven]) {
+      if (one !== chosen && !one.isResting && !one.isReady) one.wake();
+    }
+  }
+
+  #known(address: string): Endpoint | undefined {
+    const given = this.#given.find((one) => one.address === address);
+    if (given !== undefined) return given;
+    const learned = this.#learned.get(address);
+    return learned !== undefined && this.#proven.has(learned) ? learned : undefined;
+  }
+
+  async #meet(node: NamedNode, prove: Proof): Promise<void> {
+    const { clientAddress: address } = node;
+    if (this.#learned.has(address) || this.#isClosed) return;
+    try {
+      // A given address is checked when it is used; what a server says is checked here.
+      endpointsOf(address);
+    } catch {
+      return;
+    }
+    const endpoint = new Endpoint(address, false, this.#options);
+    this.#learned.set(address, endpoint);
+    const isOurs = await prove(endpoint, node).catch(() => false);
+    if (this.#learned.get(address) !== endpoint) return;
+    if (isOurs) this.#proven.add(endpoint);
+    else this.#forget(address, endpoint);
+  }
+
+  #forget(address: string, endpoint: Endpoint): void {
+    this.#learned.delete(address);
+    this.#proven.delete(endpoint);
+    if (this.#replica === endpoint) this.#replica = undefined;
+    endpoint.client.close();
+  }
+}
+
+/** Asked now, it will most likely answer. */
+function isWell(endpoint: Endpoint): boolean {
+  return endpoint.isReady && !endpoint.isResting;
+}
