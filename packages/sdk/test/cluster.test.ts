@@ -68,7 +68,7 @@ async function startNode(nodes: Nodes, id: bigint): Promise<Node> {
 function notLeader(leader: Node | undefined): ReturnType<typeof refusal> {
   if (leader === undefined) return refusal("NO_LEADER", "there is no leader");
   return refusal("NOT_LEADER", "another node leads", {
-    context: { leaderAddress: leader.endpoint },
+    context: { clientAddress: leader.endpoint },
   });
 }
 

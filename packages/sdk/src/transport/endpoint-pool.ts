@@ -61,7 +61,7 @@ export class EndpointPool {
     const ring = this.#ring(route);
     const found =
       ring.find((one) => !tried.has(one) && isWell(one)) ??
-      ring.find((one) => !tried.has(one) && one.isGiven && !one.isResting) ??
+      [favourite, ...ring].find((one) => !tried.has(one) && one.isGiven && !one.isResting) ??
       ring.find((one) => !tried.has(one) && one.isGiven) ??
       [favourite, ...ring].find(isWell) ??
       this.current;

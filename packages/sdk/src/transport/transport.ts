@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { LEADER_KEY } from "@authledger/proto";
-import { assert, LedgerError } from "@authledger/types";
+import { assert, type ErrorCode, LedgerError } from "@authledger/types";
 import { type ClientUnaryCall, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import {
   attemptsOf,
@@ -18,7 +18,7 @@ import {
   discoverOf,
   requestIdOf,
 } from "../options.js";
-import { backoffMs } from "./backoff.js";
+import { type Backoff, backoffMs } from "./backoff.js";
 import type { Connection, Repeat, UnaryMethod } from "./connection.js";
 import { Discovery } from "./discovery.js";
 import type { Endpoint } from "./endpoint.js";
@@ -34,9 +34,11 @@ const CONNECT_MS_MAX = 500;
 /** The least time that a node has to answer before another one is asked. */
 const ATTEMPT_MS_MIN = 500;
 /** An election is waited for until the deadline: these are no failed attempts. Nothing has happened. */
-const ELECTION_CODES: ReadonlySet<string> = new Set(["NOT_LEADER", "NO_LEADER"]);
+const ELECTION_CODES: ReadonlySet<ErrorCode> = new Set(["NOT_LEADER", "NO_LEADER"]);
 /** Between attempts. */
 const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
+/** Of calls that wait for an election, which takes less than a second. */
+const ELECTION_BACKOFF = { firstMs: 50, maxMs: 150 } as const;
 
 /** One call, over all its attempts. */
 interface Running<Req, Res> {
@@ -207,7 +209,8 @@ export class Transport implements Connection {
     const mayRepeat = isRepeatable(failure, running.repeat) && running.attempts < this.#attemptsMax;
     const isElsewhere = this.#turnFrom(endpoint, failure);
     const isNew = isElsewhere && !running.tried.has(this.#pool.pick(running.route, running.tried));
-    const pauseMs = isNew ? 0 : pauseBefore(running.failures, failure);
+    const backoff = isElection ? ELECTION_BACKOFF : BACKOFF;
+    const pauseMs = isNew ? 0 : pauseBefore(running.failures, failure, backoff);
     if (!mayRepeat || Date.now() + pauseMs >= running.deadlineAtMs) {
       throw this.#errorOf(failure, running);
     }
@@ -222,8 +225,8 @@ export class Transport implements Connection {
     if (failure.kind === "transport") {
       endpoint.failed({ cause: failure.cause, message: failure.message });
     } else if (ELECTION_CODES.has(failure.error.code)) {
-      const { leaderAddress } = failure.error.details;
-      this.#led(endpoint, typeof leaderAddress === "string" ? leaderAddress : undefined);
+      const { clientAddress } = failure.error.details;
+      this.#led(endpoint, typeof clientAddress === "string" ? clientAddress : undefined);
       return true;
     } else if (failure.error.row.grpc === "UNAVAILABLE") endpoint.failed();
     else return false;
@@ -368,7 +371,7 @@ function isRepeatable(failure: Failure, repeat: Repeat): boolean {
 }
 
 /** Not before the server wants to be asked again. */
-function pauseBefore(attempt: number, failure: Failure): number {
+function pauseBefore(attempt: number, failure: Failure, backoff: Backoff): number {
   const asked = failure.kind === "answered" ? failure.error.retryAfterMs : undefined;
-  return 1 + backoffMs(attempt, BACKOFF, asked);
+  return 1 + backoffMs(attempt, backoff, asked);
 }
