@@ -56,14 +56,16 @@ export class EndpointPool {
   pick(route: Route, tried: ReadonlySet<Endpoint>): Endpoint {
     if (this.#given.length === 1 && this.#proven.size === 0) return this.#given[0]!;
     const favourite = this.#favourite(route);
-    if (!tried.has(favourite) && isWell(favourite)) return favourite;
-    if (!favourite.isResting) favourite.wake();
-    const ring = this.#ring(route);
+    if (favourite !== undefined) {
+      if (!tried.has(favourite) && isWell(favourite)) return favourite;
+      if (!favourite.isResting) favourite.wake();
+    }
+    const ring = favourite === undefined ? this.#ring(route) : [favourite, ...this.#ring(route)];
     const found =
       ring.find((one) => !tried.has(one) && isWell(one)) ??
-      [favourite, ...ring].find((one) => !tried.has(one) && one.isGiven && !one.isResting) ??
+      ring.find((one) => !tried.has(one) && one.isGiven && !one.isResting) ??
       ring.find((one) => !tried.has(one) && one.isGiven) ??
-      [favourite, ...ring].find(isWell) ??
+      ring.find(isWell) ??
       this.current;
     if (route === "replica") this.#replica = found;
     this.#wakeOthers(found);
@@ -109,10 +111,11 @@ export class EndpointPool {
     for (const { client } of this.#learned.values()) client.close();
   }
 
-  #favourite(route: Route): Endpoint {
+  /** Undefined: nothing speaks for one. */
+  #favourite(route: Route): Endpoint | undefined {
+    if (route === "replica") return this.#replica;
     const leader = route === "leader" ? this.#leaderAddress : undefined;
-    const found = leader === undefined ? undefined : this.#known(leader);
-    return (route === "replica" ? this.#replica : found) ?? this.current;
+    return (leader === undefined ? undefined : this.#known(leader)) ?? this.current;
   }
 
   /** Calls about a node go to the one that the caller named; others from a place on that clients do not share. */
