@@ -25,6 +25,7 @@ const stages = [
   { name: "types of the packages", command: [bin("tsc"), "-b"] },
   { name: "types of the tests", command: [bin("tsc"), "-p", "tsconfig.test.json"] },
   { name: "types of the fuzzer", command: [bin("tsc"), "-p", "fuzz"] },
+  { name: "types of the faults", command: [bin("tsc"), "-p", "faults"] },
   {
     name: "layers",
     command: [bin("depcruise"), "packages", "--config", ".dependency-cruiser.mjs"],

@@ -82,7 +82,8 @@ export class Hosts {
   heal() {
     for (const { name, number: from } of this.#hosts) {
       for (const { number: to } of this.#hosts) {
-        if (from !== to) works("ip", "-n", name, "route", "del", "blackhole", `${this.address(to)}/32`);
+        if (from !== to)
+          works("ip", "-n", name, "route", "del", "blackhole", `${this.address(to)}/32`);
       }
     }
   }

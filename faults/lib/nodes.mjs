@@ -137,7 +137,9 @@ export class NodeProcess {
     );
     const how = await Promise.race([ready, this.#ended, late]);
     if (how === undefined) return;
-    throw new Error(`${this.plan.name} did not start: ${how}\n${readFileSync(file, "utf8").slice(-2_000)}`);
+    throw new Error(
+      `${this.plan.name} did not start: ${how}\n${readFileSync(file, "utf8").slice(-2_000)}`,
+    );
   }
 
   /** kill -9, and waits until it is gone. */
