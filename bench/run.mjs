@@ -20,6 +20,7 @@ const BENCHMARKS = new Map([
   ["player", { packages: ["proto", "types"] }],
   ["cluster", { packages: ["cli"] }],
   ["failover", { packages: ["cli"] }],
+  ["members", { packages: ["cli"] }],
   ["check", { packages: ["cli"] }],
   ["import", { packages: ["cli"] }],
   ["restart", { packages: ["cli"] }],

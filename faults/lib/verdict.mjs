@@ -26,7 +26,8 @@ export async function lookForWrites(endpoints, tenant, acknowledged) {
   const problems = [];
   /** @type {Map<string, Uint8Array>} */
   const blocks = new Map();
-  const height = BigInt(Math.max(0, ...acknowledged.map(({ height: at }) => Number(at))));
+  let height = 0n;
+  for (const { height: at } of acknowledged) if (at > height) height = at;
   for (const endpoint of endpoints) {
     const told = await historyOf(endpoint, tenant, height);
     for (const [at, hash] of told.blocks) {
