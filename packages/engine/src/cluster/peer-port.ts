@@ -71,6 +71,11 @@ export type PeerRefusal =
 export interface PeerReceiver {
   /** Asked at every handshake and lookup. */
   identity(): PeerIdentity;
+  /**
+   * A member of a cluster has reached this node, whoever dialed: called after the handshake and before its frames. A node that
+   * waits learns so whose it is to be, and may answer whoever added it.
+   */
+  onConnected(peer: PeerIdentity): void;
   onFrame(from: NodeId, frame: PeerFrame): void;
   /** Frames to this node may have been lost. */
   onUnreachable(node: NodeId): void;
