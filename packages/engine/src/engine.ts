@@ -17,7 +17,7 @@ import type { ClusterOptions } from "./cluster/cluster-calls.js";
 import { Deleter, type DeleterStats } from "./deleter.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Exports } from "./exports.js";
-import { Flusher } from "./flusher.js";
+import { Flusher, type FlushPolicy } from "./flusher.js";
 import { GROUP } from "./group-id.js";
 import { GroupOfOne } from "./group-of-one.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
@@ -53,6 +53,8 @@ export interface EngineOptions extends MaintenanceOptions {
   readonly clusterOrigin?: string | undefined;
   /** Bytes of a segment of a new log, as `WalOptions.segmentBytes`. Default 64 MiB. */
   readonly logSegmentBytes?: number | undefined;
+  /** When the page store is flushed. Default as limits.ts says. */
+  readonly flushPolicy?: FlushPolicy | undefined;
   /** Absent: a group of one, which opens no connection. */
   readonly cluster?: ClusterOptions | undefined;
 }
@@ -266,6 +268,7 @@ export class Engine implements EnginePort {
       onDiskFull: (error) => open.proposer?.pause(error),
       onFatal: (error) => open.die(error),
       onFlushed: () => open.afterApply(),
+      policy: options.flushPolicy,
     });
     open.flusher = flusher;
     const group = await GroupOfOne.open(GROUP, node.identity.nodeId, {

@@ -20,6 +20,14 @@ import {
   FLUSH_WORK,
 } from "./limits.js";
 
+/** When a flush is due; what is absent is as the limits say. For small machines and tests. */
+export interface FlushPolicy {
+  readonly intervalMs?: number;
+  /** Work that a restart would have to do again, as FLUSH_WORK counts it. */
+  readonly work?: number;
+  readonly logBytes?: number;
+}
+
 export interface FlusherDeps {
   readonly store: PageStore;
   readonly state: GroupState;
@@ -32,11 +40,13 @@ export interface FlusherDeps {
   readonly onFatal: (error: LedgerError) => void;
   /** Told when a flush ended. */
   readonly onFlushed: () => void;
+  readonly policy?: FlushPolicy | undefined;
 }
 
 export class Flusher {
   readonly #group: GroupId;
   readonly #deps: FlusherDeps;
+  readonly #policy: Required<FlushPolicy>;
   readonly #dirtyMax: number;
   #lastMs: number;
   #flushedIndex: number;
@@ -49,6 +59,12 @@ export class Flusher {
   constructor(group: GroupId, cacheBytes: number, deps: FlusherDeps) {
     this.#group = group;
     this.#deps = deps;
+    const { policy } = deps;
+    this.#policy = {
+      intervalMs: policy?.intervalMs ?? FLUSH_INTERVAL_MS,
+      work: policy?.work ?? FLUSH_WORK,
+      logBytes: policy?.logBytes ?? FLUSH_LOG_BYTES,
+    };
     this.#dirtyMax = Math.min(FLUSH_DIRTY_BYTES, cacheBytes * FLUSH_DIRTY_CACHE_PART);
     this.#lastMs = deps.clock.monotonicMs();
     this.#flushedIndex = deps.store.applied.index;
@@ -74,9 +90,9 @@ export class Flusher {
     const logBytes = wal.stats().logBytes;
     const isDue =
       store.dirtyBytes >= this.#dirtyMax ||
-      state.work - this.#flushedWork >= FLUSH_WORK ||
-      now - this.#lastMs >= FLUSH_INTERVAL_MS ||
-      logBytes - this.#logBytes >= FLUSH_LOG_BYTES;
+      state.work - this.#flushedWork >= this.#policy.work ||
+      now - this.#lastMs >= this.#policy.intervalMs ||
+      logBytes - this.#logBytes >= this.#policy.logBytes;
     if (isDue) void this.flush();
   }
 

@@ -15,7 +15,7 @@ export {
   type FaultPlan,
   FaultyDisk,
 } from "./faulty-disk.js";
-export { type CrashOptions, MemoryDisk } from "./memory-disk.js";
+export { type CrashOptions, MemoryDisk, MemoryFile } from "./memory-disk.js";
 export { NodeDisk } from "./node-disk.js";
 export { NodeHasher } from "./node-hasher.js";
 export { nodeClock, nodeRandom, nodeTimers } from "./node-ports.js";

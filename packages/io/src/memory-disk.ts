@@ -144,9 +144,21 @@ export class MemoryDisk implements Disk {
   }
 
   async syncDirectory(directory: string): Promise<void> {
-    this.#nameChanges = this.#nameChanges
-      .map((together) => together.filter(({ path }) => directoryOf(path) !== directory))
-      .filter((together) => together.length > 0);
+    this.beginSyncDirectory(directory)();
+  }
+
+  /** As `MemoryFile.beginSync`, for the names of a directory. */
+  beginSyncDirectory(directory: string): () => void {
+    const covered = new Set(this.#nameChanges.flat());
+    return () => {
+      this.#nameChanges = this.#nameChanges
+        .map((together) =>
+          together.filter(
+            (change) => !covered.has(change) || directoryOf(change.path) !== directory,
+          ),
+        )
+        .filter((together) => together.length > 0);
+    };
   }
 
   #setNames(...names: readonly (readonly [string, Inode | undefined])[]): void {
@@ -220,8 +232,24 @@ export class MemoryFile implements DiskFile {
   }
 
   async datasync(): Promise<void> {
-    for (const change of this.#inode.pending) apply(this.#inode.durable, change);
-    this.#inode.pending = [];
+    this.beginSync()();
+  }
+
+  /**
+   * A sync that takes its time: what was written until now is durable when the returned function is called, and what is
+   * written meanwhile is not.
+   */
+  beginSync(): () => void {
+    const inode = this.#inode;
+    const covered = new Set(inode.pending);
+    return () => {
+      const left = [];
+      for (const change of inode.pending) {
+        if (covered.has(change)) apply(inode.durable, change);
+        else left.push(change);
+      }
+      inode.pending = left;
+    };
   }
 
   async truncate(length: number): Promise<void> {

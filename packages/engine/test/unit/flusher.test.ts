@@ -4,7 +4,7 @@ import type { PageStore } from "@authledger/store";
 import { groupId, LedgerError } from "@authledger/types";
 import type { Wal } from "@authledger/wal";
 import { describe, expect, test } from "vitest";
-import { Flusher } from "../../src/flusher.js";
+import { Flusher, type FlushPolicy } from "../../src/flusher.js";
 import {
   FLUSH_DIRTY_BYTES,
   FLUSH_INTERVAL_MS,
@@ -33,16 +33,21 @@ class Scene {
   appliedFloor = 0;
   /** Steps in which what lives beside the tables is written before a flush. */
   steps = 0;
-  readonly flusher = new Flusher(GROUP, 1024 * FLUSH_DIRTY_BYTES, {
-    store: this.#store(),
-    state: this.#state(),
-    wal: this.#wal(),
-    clock: this.time,
-    yield: () => settle(),
-    onDiskFull: (error) => this.room.push(error?.code ?? "room"),
-    onFatal: (error) => this.fatal.push(error),
-    onFlushed: () => this.ended++,
-  });
+  readonly flusher: Flusher;
+
+  constructor(policy?: FlushPolicy) {
+    this.flusher = new Flusher(GROUP, 1024 * FLUSH_DIRTY_BYTES, {
+      store: this.#store(),
+      state: this.#state(),
+      wal: this.#wal(),
+      clock: this.time,
+      yield: () => settle(),
+      onDiskFull: (error) => this.room.push(error?.code ?? "room"),
+      onFatal: (error) => this.fatal.push(error),
+      onFlushed: () => this.ended++,
+      policy,
+    });
+  }
 
   #store(): PageStore {
     const scene = this;
@@ -146,6 +151,25 @@ describe("a flush is due", () => {
     await scene.finish();
     await scene.tick();
     expect(scene.flushes).toBe(2);
+  });
+
+  test("sooner where the node is told so", async () => {
+    const scene = new Scene({ intervalMs: 10, work: 5, logBytes: 100 });
+    scene.work = 4;
+    scene.logBytes = 99;
+    await scene.tick();
+    expect(scene.flushes).toBe(0);
+    for (const makeDue of [
+      () => scene.time.advance(10),
+      () => (scene.work += 5),
+      () => (scene.logBytes += 100),
+    ]) {
+      const before = scene.flushes;
+      makeDue();
+      await scene.tick();
+      expect(scene.flushes).toBe(before + 1);
+      await scene.finish();
+    }
   });
 
   test("never while nothing was applied since the last one", async () => {

@@ -1,4 +1,4 @@
-import { MemoryDisk, readFile, SeededRandom } from "@authledger/io";
+import { MemoryDisk, type MemoryFile, readFile, SeededRandom } from "@authledger/io";
 import { describe, expect, it } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
 
@@ -88,6 +88,33 @@ describe("a full disk in memory", () => {
     const file = await disk.open("/a");
     expect((await rejectedBy(file.write([text("abc"), text("def")], 0))).code).toBe("DISK_FULL");
     expect(file.size()).toBeLessThanOrEqual(4);
+  });
+});
+
+describe("a sync that takes its time", () => {
+  it("covers what was written before it began, and nothing that was written meanwhile", async () => {
+    const disk = await diskWith({ "/a": "" });
+    await disk.syncDirectory("/");
+    const file = (await disk.open("/a")) as MemoryFile;
+    await file.write([text("abc")], 0);
+    const end = file.beginSync();
+    await file.write([text("def")], 3);
+    const during = disk.crash(new SeededRandom(1), { unsynced: "lost" });
+    expect(await readFile(during, "/a")).toHaveLength(0);
+    end();
+    const after = disk.crash(new SeededRandom(1), { unsynced: "lost" });
+    expect(Buffer.from(await readFile(after, "/a")).toString()).toBe("abc");
+    expect(Buffer.from(await readFile(disk, "/a")).toString()).toBe("abcdef");
+  });
+
+  it("covers the names of a directory in the same way", async () => {
+    const disk = new MemoryDisk();
+    await disk.open("/a", { create: true });
+    const end = disk.beginSyncDirectory("/");
+    await disk.open("/b", { create: true });
+    end();
+    const after = disk.crash(new SeededRandom(1), { unsynced: "lost" });
+    expect(await after.list("/")).toEqual(["a"]);
   });
 });
 

@@ -7,6 +7,9 @@ import xxhash, { type XXHashAPI } from "xxhash-wasm";
 /** Longer input is fed in pieces: the wasm memory grows to the longest input and never shrinks. */
 const PIECE_BYTES = 64 * 1024;
 
+/** Compiled once: it takes real time, which only the first one to ask waits for. */
+let compiled: Promise<XXHashAPI> | undefined;
+
 export class Checksum {
   readonly #xxhash: XXHashAPI;
 
@@ -15,7 +18,8 @@ export class Checksum {
   }
 
   static async load(): Promise<Checksum> {
-    return new Checksum(await xxhash());
+    compiled ??= xxhash();
+    return new Checksum(await compiled);
   }
 
   /** Unsigned 64 bits, seed 0. */
