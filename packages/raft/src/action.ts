@@ -8,7 +8,7 @@ export type Role = "follower" | "pre-candidate" | "candidate" | "leader";
 
 export type Action =
   /**
-   * One batch for the disk, in the order of the numbers. What is in it is seen by `LogReader` from now on. `then` leaves
+   * One batch for the disk, in the order of the numbers. What is in it is seen by `LogReader` from now on. `whenDurable` leaves
    * only when it is durable; the owner tells so by `durable`.
    */
   | {
@@ -21,7 +21,12 @@ export type Action =
       readonly entries: readonly Entry[];
       /** The log begins anew behind this, which the owner has received and verified. */
       readonly snapshot: SnapshotMeta | undefined;
-      readonly then: readonly Message[];
+      readonly whenDurable: readonly Message[];
+      /**
+       * False where it holds no more than a commit index: that needs no sync of its own, and counts as durable as soon
+       * as all appends before it are.
+       */
+      readonly mustSync: boolean;
     }
   /** May leave now. */
   | { readonly kind: "send"; readonly message: Message }
@@ -55,9 +60,12 @@ export type DropReason =
   | "no-leader"
   | "transferring"
   | "too-many-uncommitted"
+  | "too-many-unapplied"
+  | "too-many-reads"
   | "change-pending"
   | "not-joint"
   | "is-joint"
+  | "invalid-change"
   | "removed"
   | "recovering"
   | "term-ended";

@@ -1,0 +1,116 @@
+/**
+ * Elections (Raft 5.2, 5.4.1), with the question beforehand (dissertation 9.6) and voters that stick to a leader they
+ * hear from (dissertation 4.2.3).
+ *
+ * - INV-RAFT-10: a node grants at most one vote in a term, to a log at least as complete as its own, and says so only
+ *   when that is on its disk (museum rows 1 and 3). Its own vote counts no earlier.
+ * - INV-RAFT-11: votes count by who cast them, and only of voters (museum row 2).
+ */
+import type { NodeId } from "@authledger/types";
+import { isConfigurationChange } from "./configuration-codec.js";
+import type { Message } from "./message.js";
+import { jointVote } from "./quorum.js";
+import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from "./roles.js";
+import { isVoterOf, type State, send, sendDurably } from "./state.js";
+
+type VoteRequest = Extract<Message, { type: "vote" | "pre-vote" }>;
+
+export type Campaign = "ask-first" | "election" | "transfer";
+
+/** Starts an election, where this node may. */
+export function campaign(s: State, how: Campaign): void {
+  if (!mayCampaign(s)) return;
+  if (how === "ask-first") {
+    becomePreCandidate(s);
+    requestVotes(s, "pre-vote", s.term + 1, false);
+    // It asks for no promise of its own: nothing to wait for.
+    countVote(s, s.id, true);
+  } else {
+    becomeCandidate(s);
+    requestVotes(s, "vote", s.term, how === "transfer");
+    s.hasVotedForSelf = true;
+  }
+}
+
+export function campaignAsConfigured(s: State): void {
+  campaign(s, s.settings.preVote ? "ask-first" : "election");
+}
+
+function mayCampaign(s: State): boolean {
+  if (s.role === "leader" || s.isRecovering || !s.isVoter) return false;
+  // An entry that is committed and not applied may take this node's vote away (museum row 27).
+  return !s.log.hasPendingSnapshot && !hasUnappliedChange(s);
+}
+
+const SCAN_BYTES = 1024 * 1024;
+
+function hasUnappliedChange(s: State): boolean {
+  const { log } = s;
+  let from = log.applied + 1;
+  while (from <= log.commit) {
+    const entries = log.entries(from, log.commit + 1, SCAN_BYTES);
+    for (const { payload } of entries) if (isConfigurationChange(payload)) return true;
+    from += entries.length;
+  }
+  return false;
+}
+
+function requestVotes(
+  s: State,
+  type: "vote" | "pre-vote",
+  term: number,
+  isTransfer: boolean,
+): void {
+  const { lastIndex: index, lastTerm: logTerm } = s.log;
+  for (const to of s.progress.keys()) {
+    if (to === s.id || !isVoterOf(s.membership, to)) continue;
+    send(s, { type, from: s.id, to, term, index, logTerm, isTransfer });
+  }
+}
+
+/** Another asks for a vote. INV-RAFT-10. */
+export function receiveVoteRequest(s: State, request: VoteRequest): void {
+  const { from, term, type } = request;
+  const isFree =
+    s.vote === from ||
+    (s.vote === undefined && s.leader === undefined) ||
+    (type === "pre-vote" && term > s.term);
+  const granted =
+    isFree &&
+    !s.isRecovering &&
+    s.now >= s.quietUntil &&
+    s.log.isUpToDate(request.index, request.logTerm);
+  if (granted && type === "vote") {
+    s.vote = from;
+    s.electionElapsed = 0;
+  }
+  answer(s, request, granted ? term : s.term, !granted);
+}
+
+/** An answer to a question beforehand promises nothing, and waits for nothing. */
+function answer(s: State, request: VoteRequest, term: number, reject: boolean): void {
+  const { from: to, type } = request;
+  if (type === "vote") sendDurably(s, { type: "vote-response", from: s.id, to, term, reject });
+  else sendDurably(s, { type: "pre-vote-response", from: s.id, to, term, reject });
+}
+
+/** Whether this node holds on to a leader that it hears from, whoever asks for its vote. */
+export function sticksToLeader(s: State): boolean {
+  return (
+    s.settings.checkQuorum && s.leader !== undefined && s.electionElapsed < s.settings.electionTicks
+  );
+}
+
+/** INV-RAFT-11. A vote was cast for this candidate, or refused. The first word of a node counts. */
+export function countVote(s: State, from: NodeId, granted: boolean): void {
+  if (!s.votes.has(from)) s.votes.set(from, granted);
+  const { voters, outgoing } = s.membership;
+  const result = jointVote(voters, outgoing, s.votes);
+  if (result === "won") {
+    if (s.role === "pre-candidate") campaign(s, "election");
+    else becomeLeader(s);
+  } else if (result === "lost") {
+    // Not another term: it stays with the vote it has cast (museum row 1).
+    becomeFollower(s, s.term, undefined);
+  }
+}

@@ -1,0 +1,92 @@
+/** What a leader does with the answers of its followers (Raft 5.3). */
+import type { NodeId } from "@authledger/types";
+import { whereLogsMayAgree } from "./follower.js";
+import type { Message } from "./message.js";
+import type { Progress } from "./progress.js";
+import { acknowledgeRound } from "./reads.js";
+import { advanceCommit, broadcastAppend, sendAppend, sendEntries } from "./replication.js";
+import type { State } from "./state.js";
+import { finishTransfer } from "./transfer.js";
+
+type AppendResponse = Extract<Message, { type: "append-response" }>;
+
+export function receiveAppendResponse(s: State, response: AppendResponse): void {
+  const progress = s.progress.get(response.from);
+  if (progress === undefined) return;
+  progress.isActive = true;
+  if (response.reject) receiveRefusal(s, progress, response);
+  else receiveAcknowledgment(s, progress, response.index);
+}
+
+function receiveRefusal(s: State, progress: Progress, response: AppendResponse): void {
+  let { hint } = response;
+  // The follower's entries up to the hint are of `logTerm` or less: where this log has a higher one, they differ.
+  if (response.logTerm > 0) [hint] = whereLogsMayAgree(s, hint, response.logTerm);
+  if (!progress.refuse(response.index, hint)) return;
+  if (progress.state === "replicate") progress.becomeProbe();
+  sendAppend(s, progress);
+}
+
+function receiveAcknowledgment(s: State, progress: Progress, index: number): void {
+  const isNews = progress.acknowledge(index);
+  // A probe that was answered has done its work, though it told nothing new.
+  if (!isNews && !(progress.match === index && progress.state === "probe")) return;
+  if (progress.state === "probe") {
+    progress.becomeReplicate();
+  } else if (progress.state === "snapshot") {
+    // Whatever became of the state: the log reaches back to where the follower is (museum row 29).
+    if (progress.match + 1 >= s.log.firstIndex) {
+      progress.becomeProbe();
+      progress.becomeReplicate();
+    }
+  } else {
+    progress.inflights.freeTo(index);
+  }
+  if (advanceCommit(s)) broadcastAppend(s);
+  else if (progress.canLearnCommit(s.log.commit)) sendAppend(s, progress);
+  sendEntries(s, progress);
+  finishTransfer(s, progress);
+}
+
+export function receiveHeartbeatResponse(s: State, from: NodeId, round: number): void {
+  const progress = s.progress.get(from);
+  if (progress === undefined) return;
+  progress.isActive = true;
+  progress.isPaused = false;
+  if (progress.match < s.log.lastIndex || progress.state === "probe") sendAppend(s, progress);
+  if (round > 0) acknowledgeRound(s, progress, round);
+}
+
+/** What the leader itself appended is on its disk. */
+export function receiveOwnDurable(s: State): void {
+  const own = s.progress.get(s.id);
+  if (own === undefined) return;
+  if (own.acknowledge(s.log.durable) && advanceCommit(s)) broadcastAppend(s);
+}
+
+export function receiveUnreachable(s: State, node: NodeId): void {
+  const progress = s.progress.get(node);
+  if (s.role !== "leader" || progress?.state !== "replicate") return;
+  // What is on its way may be lost: ask where the follower is instead of streaming on.
+  progress.becomeProbe();
+}
+
+export function receiveSnapshotSent(s: State, node: NodeId, ok: boolean): void {
+  const progress = s.progress.get(node);
+  if (s.role !== "leader" || progress?.state !== "snapshot") return;
+  if (!ok) progress.pendingSnapshot = 0;
+  progress.becomeProbe();
+  // The follower's own answer comes first, or a heartbeat's; a state that could not be delivered waits a heartbeat.
+  progress.isPaused = true;
+}
+
+/** Steps down unless a majority was heard from since the last check (dissertation 6.2). */
+export function hasActiveQuorum(s: State): boolean {
+  return isActiveMajority(s, s.voters) && isActiveMajority(s, s.outgoing);
+}
+
+function isActiveMajority(s: State, voters: readonly Progress[]): boolean {
+  let active = 0;
+  for (const progress of voters) if (progress.id === s.id || progress.isActive) active++;
+  return voters.length === 0 || active * 2 > voters.length;
+}

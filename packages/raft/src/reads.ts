@@ -1,0 +1,233 @@
+/**
+ * Linearizable reads (dissertation, section 6.4). All reads that wait at the end of a turn share one numbered round of
+ * heartbeats; a majority that answers it, or a later one, confirms that no other leader had been elected when the round
+ * left, so the commit index of that moment is recent enough.
+ *
+ * - INV-RAFT-5: a round's number is used once in a term, on a retry too (museum row 18).
+ * - INV-RAFT-6: no read is answered before the leader has committed an entry of its own term (museum row 18).
+ * - INV-RAFT-7: a lease begins when the confirmed round left, not when its answers came (museum row 16), ends before
+ *   any follower could vote for another, and never outlives a request that another start an election.
+ *
+ * A follower asks the leader for the index, under a number of its own that no life of the node uses again.
+ */
+import type { NodeId } from "@authledger/types";
+import type { DropReason } from "./action.js";
+import type { Progress } from "./progress.js";
+import { majorityReached } from "./quorum.js";
+import { broadcastHeartbeat } from "./replication.js";
+import { type State, send, type WaitingRead } from "./state.js";
+
+/** A read of this node begins. */
+export function beginRead(s: State, context: number): void {
+  if (s.role === "leader") {
+    leaderRead(s, { from: s.id, context });
+  } else if (s.leader === undefined) {
+    s.out.push({ kind: "read-dropped", context, why: "no-leader" });
+  } else {
+    s.newReads.push(context);
+  }
+}
+
+function leaderRead(s: State, read: WaitingRead): void {
+  if (!s.progress.has(s.id)) refuseRead(s, read, "removed");
+  else if (mayAnswerAtOnce(s)) answerRead(s, read, s.log.commit);
+  else s.waitingReads.push(read);
+}
+
+/** INV-RAFT-6, INV-RAFT-7. */
+function mayAnswerAtOnce(s: State): boolean {
+  return s.hasCommittedInTerm && (s.isAlone || hasLease(s));
+}
+
+/** Whether the leader's lease holds. To be asked again immediately before a reply leaves. */
+export function hasLease(s: State): boolean {
+  return s.role === "leader" && s.now <= s.leaseUntil;
+}
+
+function answerRead(s: State, read: WaitingRead, index: number): void {
+  if (read.from === s.id) {
+    s.out.push({ kind: "read-ready", context: read.context, index });
+    return;
+  }
+  respond(s, read, index, false);
+}
+
+function respond(s: State, read: WaitingRead, index: number, reject: boolean): void {
+  const { from, context } = read;
+  send(s, {
+    type: "read-response",
+    from: s.id,
+    to: from,
+    term: s.term,
+    context,
+    index,
+    reject,
+  });
+}
+
+function refuseRead(s: State, read: WaitingRead, why: DropReason): void {
+  if (read.from === s.id) s.out.push({ kind: "read-dropped", context: read.context, why });
+  else respond(s, read, 0, true);
+}
+
+/** A follower asks. */
+export function receiveRead(s: State, from: NodeId, context: number): void {
+  const read = { from, context };
+  if (s.role === "leader") leaderRead(s, read);
+  else refuseRead(s, read, "not-leader");
+}
+
+/** End of a turn: one round for all that wait (INV-RAFT-5). */
+export function endTurn(s: State): void {
+  if (s.role !== "leader") {
+    askLeader(s);
+    return;
+  }
+  if (s.waitingReads.length === 0 || !s.hasCommittedInTerm) return;
+  if (mayAnswerAtOnce(s)) {
+    for (const read of s.waitingReads.splice(0)) answerRead(s, read, s.log.commit);
+    return;
+  }
+  beginRound(s);
+}
+
+/** Puts all that waits into a round of heartbeats that leaves now. */
+function beginRound(s: State): void {
+  s.lastRound++;
+  if (s.waitingReads.length > 0 && s.hasCommittedInTerm) {
+    const reads = s.waitingReads.splice(0);
+    s.readRounds.push({ round: s.lastRound, index: s.log.commit, reads });
+  }
+  if (s.settings.readMode === "lease") s.roundsSent.push({ round: s.lastRound, at: s.now });
+  broadcastHeartbeat(s, s.lastRound);
+}
+
+/** A heartbeat is due. It asks again, under a new number, where answers are missing. */
+export function beat(s: State): void {
+  const asks =
+    s.settings.readMode === "lease" || s.readRounds.length > 0 || s.waitingReads.length > 0;
+  if (asks && !s.isAlone) beginRound(s);
+  else broadcastHeartbeat(s, 0);
+}
+
+/** A node answered this round: it followed this leader when it got it. */
+export function acknowledgeRound(s: State, progress: Progress, round: number): void {
+  if (round <= progress.ackedRound) return;
+  progress.ackedRound = round;
+  const confirmed = confirmedRound(s);
+  renewLease(s, confirmed);
+  let done = 0;
+  for (const { round: number, index, reads } of s.readRounds) {
+    if (number > confirmed) break;
+    for (const read of reads) answerRead(s, read, index);
+    done++;
+  }
+  if (done > 0) s.readRounds.splice(0, done);
+}
+
+const rounds: number[] = [];
+
+function confirmedRound(s: State): number {
+  return Math.min(roundOf(s, s.voters), roundOf(s, s.outgoing));
+}
+
+function roundOf(s: State, voters: readonly Progress[]): number {
+  rounds.length = 0;
+  for (const { id, ackedRound, isRecovering } of voters) {
+    // A node that may have forgotten its term cannot say who leads.
+    rounds.push(id === s.id ? s.lastRound : isRecovering ? 0 : ackedRound);
+  }
+  return majorityReached(rounds);
+}
+
+/** INV-RAFT-7. A follower counts its timeout from when a heartbeat came, in ticks that may be cut short by one. */
+function renewLease(s: State, confirmed: number): void {
+  let sent = -1;
+  let done = 0;
+  for (const { round, at } of s.roundsSent) {
+    if (round > confirmed) break;
+    sent = at;
+    done++;
+  }
+  s.roundsSent.splice(0, done);
+  if (sent < 0 || s.isLeaseForfeited || !s.settings.checkQuorum) return;
+  const { electionTicks, clockDrift } = s.settings;
+  const length = Math.floor((electionTicks - 1) * (1 - clockDrift)) - 1;
+  s.leaseUntil = Math.max(s.leaseUntil, sent + length);
+}
+
+/** The lease ends now. */
+export function dropLease(s: State): void {
+  s.leaseUntil = -1;
+  s.roundsSent.length = 0;
+}
+
+/** This node stops to lead, or the term ends: what waits here gets no answer. */
+export function dropLeaderReads(s: State): void {
+  dropLease(s);
+  for (const { reads } of s.readRounds.splice(0)) {
+    for (const read of reads) refuseRead(s, read, "term-ended");
+  }
+  for (const read of s.waitingReads.splice(0)) refuseRead(s, read, "term-ended");
+}
+
+/** A follower asks for the reads of this turn. */
+function askLeader(s: State): void {
+  if (s.newReads.length === 0) return;
+  const contexts = s.newReads.splice(0);
+  if (s.leader === undefined || s.leader === s.id) {
+    dropContexts(s, contexts, "no-leader");
+    return;
+  }
+  s.askedReads.push({ request: ++s.lastRequest, contexts, age: 0 });
+  sendRequest(s, s.leader);
+}
+
+function sendRequest(s: State, leader: NodeId): void {
+  const context = s.lastRequest;
+  send(s, { type: "read", from: s.id, to: leader, term: 0, context });
+}
+
+function dropContexts(s: State, contexts: readonly number[], why: DropReason): void {
+  for (const context of contexts) s.out.push({ kind: "read-dropped", context, why });
+}
+
+/** Answers what the request asked for. Requests that left later than a read began answer it as well. */
+export function receiveReadResponse(
+  s: State,
+  context: number,
+  index: number,
+  reject: boolean,
+): void {
+  let done = 0;
+  for (const asked of s.askedReads) {
+    if (asked.request > context) break;
+    done++;
+    if (reject) dropContexts(s, asked.contexts, "not-leader");
+    else
+      for (const read of asked.contexts) s.out.push({ kind: "read-ready", context: read, index });
+  }
+  s.askedReads.splice(0, done);
+}
+
+/** Time passes for the reads of a follower: asked again after a heartbeat's time, given up after an election timeout. */
+export function tickReads(s: State): void {
+  if (s.askedReads.length === 0) return;
+  let isDue = false;
+  for (const asked of s.askedReads) {
+    asked.age++;
+    if (asked.age % s.settings.heartbeatTicks === 0) isDue = true;
+  }
+  while (s.askedReads.length > 0 && s.askedReads[0]!.age >= 2 * s.settings.electionTicks) {
+    dropContexts(s, s.askedReads.shift()!.contexts, "no-leader");
+  }
+  if (!isDue || s.askedReads.length === 0 || s.leader === undefined) return;
+  s.lastRequest++;
+  sendRequest(s, s.leader);
+}
+
+/** The node leads now: it must confirm by itself what it asked another for. */
+export function takeOverReads(s: State): void {
+  for (const { contexts } of s.askedReads.splice(0)) dropContexts(s, contexts, "term-ended");
+  dropContexts(s, s.newReads.splice(0), "term-ended");
+}
