@@ -1,6 +1,7 @@
 /** Adds services whose requests are decoded strictly and whose calls, unary or streaming, are framed. */
 import type { Server, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { type Decoders, type FrameDeps, orMalformed } from "./call-frame.js";
+import type { Forwarding } from "./forwarding.js";
 import type { OpenStreams } from "./open-streams.js";
 import { type AnyStreamMethod, StreamFrame } from "./streaming.js";
 import { type AnyHandler, UnaryFrame } from "./unary.js";
@@ -14,6 +15,10 @@ export interface Service<T extends object> {
   readonly handlers: { readonly [name: string]: AnyHandler };
   /** Its methods that stream their answer. */
   readonly streams?: { readonly [name: string]: AnyStreamMethod };
+  /** What passes calls on that need the leader. */
+  readonly forwarding?: Forwarding;
+  /** Methods about this node, which no other one can answer. */
+  readonly ownMethods?: readonly (keyof T)[];
 }
 
 export interface ServiceDeps extends FrameDeps {
@@ -21,15 +26,18 @@ export interface ServiceDeps extends FrameDeps {
 }
 
 interface AnyMethod {
+  readonly path: string;
+  readonly requestSerialize: (request: never) => Buffer;
   readonly responseStream: boolean;
   readonly responseSerialize: (value: unknown) => Buffer;
 }
 
 export function addFramedService<T extends object>(
   server: Server,
-  { name: service, definition, requests, handlers, streams }: Service<T>,
+  about: Service<T>,
   deps: ServiceDeps,
 ): void {
+  const { name: service, definition, requests, handlers, streams, forwarding, ownMethods } = about;
   const methods: Record<string, object> = {};
   const framed: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition) as [keyof T & string, AnyMethod][]) {
@@ -37,13 +45,16 @@ export function addFramedService<T extends object>(
     methods[name] = { ...method, requestDeserialize, responseSerialize: same };
     const label = `${service}/${name}`;
     const meter = deps.meters.method(label);
+    const isForwarded = forwarding !== undefined && ownMethods?.includes(name) !== true;
+    const { path, requestSerialize: encodeRequest } = method;
+    const forwarded = isForwarded ? { forwarding, path, encodeRequest } : undefined;
     const frame = method.responseStream
       ? new StreamFrame(streams![name]!, method.responseSerialize, {
           ...deps,
           meter,
           flow: deps.meters.stream(label),
         })
-      : new UnaryFrame(handlers[name]!, method.responseSerialize, meter, deps);
+      : new UnaryFrame(handlers[name]!, method.responseSerialize, meter, { ...deps, forwarded });
     framed[name] = frame.handle as UntypedServiceImplementation[string];
   }
   server.addService(methods as never, framed);

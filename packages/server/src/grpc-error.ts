@@ -58,8 +58,22 @@ function headerText(text: string, limit: number): string {
 
 const REPLACEMENT = "\ufffd";
 
+/** An error that another node answered with, handed on as it came. */
+export class ForeignError extends Error {
+  /** As the error table names it; another version may have others. */
+  readonly code: string;
+  readonly status: Partial<ServiceError>;
+
+  constructor(code: string, status: Partial<ServiceError>) {
+    super(status.details);
+    this.code = code;
+    this.status = status;
+  }
+}
+
 /** A status with `grpc-status-details-bin`. What is not a LedgerError tells nothing of its inside. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
+  if (thrown instanceof ForeignError) return thrown.status;
   const error =
     thrown instanceof LedgerError
       ? thrown

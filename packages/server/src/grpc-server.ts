@@ -4,12 +4,14 @@
  * Connections are accepted here and handed to the library, since only so can they be counted and cut off.
  */
 import type { EnginePort } from "@authledger/engine";
-import { admin, read, write } from "@authledger/proto";
+import { admin, cluster, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
 import { BlockService } from "./block-service.js";
 import type { FrameDeps } from "./call-frame.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
+import { CLUSTER_REQUESTS, ClusterService } from "./cluster-service.js";
+import { Forwarding } from "./forwarding.js";
 import { addFramedService } from "./framed-service.js";
 import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
@@ -53,7 +55,8 @@ export async function startGrpcServer(
     "grpc.max_concurrent_streams": options.streamsPerConnection,
   });
   const streams = new OpenStreams();
-  addServices(server, options, { ...deps, streams });
+  const forwarding = new Forwarding(deps.engine);
+  addServices(server, options, { ...deps, streams, forwarding });
   const health = new Health(addReflection(server));
   health.addTo(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -69,6 +72,7 @@ export async function startGrpcServer(
     streams.stop();
     listener.close();
     await stopServer(server, graceMs);
+    forwarding.close();
   };
   return { port, health, stop };
 }
@@ -76,9 +80,9 @@ export async function startGrpcServer(
 function addServices(
   server: Server,
   options: GrpcServerOptions,
-  deps: GrpcServerDeps & { readonly streams: OpenStreams },
+  deps: GrpcServerDeps & { readonly streams: OpenStreams; readonly forwarding: Forwarding },
 ): void {
-  const { engine } = deps;
+  const { engine, forwarding } = deps;
   const services = {
     engine,
     vaults: new VaultDirectory(engine),
@@ -89,6 +93,7 @@ function addServices(
     definition: write.WriteServiceService,
     requests: WRITE_REQUESTS,
     handlers: new WriteService(services).handlers,
+    forwarding,
   };
   const reads = new ReadService(services);
   const blocks = new BlockService(services);
@@ -107,10 +112,21 @@ function addServices(
     requests: ADMIN_REQUESTS,
     handlers: administration.handlers,
     streams: administration.streams,
+    forwarding,
+    ownMethods: ["getNodeInfo", "compact", "checkIntegrity", "exportSnapshot"] as const,
+  };
+  const clusterService = {
+    name: "ClusterService",
+    definition: cluster.ClusterServiceService,
+    requests: CLUSTER_REQUESTS,
+    handlers: new ClusterService(engine).handlers,
+    forwarding,
+    ownMethods: ["initCluster"] as const,
   };
   addFramedService(server, writeService, deps);
   addFramedService(server, readService, deps);
   addFramedService(server, adminService, deps);
+  addFramedService(server, clusterService, deps);
 }
 
 async function stopServer(server: Server, graceMs: number): Promise<void> {

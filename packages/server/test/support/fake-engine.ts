@@ -47,8 +47,12 @@ interface RecordedCall {
   readonly deadlineAtMs: number | undefined;
 }
 
-/** A node by itself has no cluster to administer. */
+/** A node by itself has no cluster to administer, unless a test gives it one. */
 type FakedCall = Exclude<EngineCall, keyof ClusterCalls>;
+
+type ClusterHandlers = {
+  readonly [C in keyof ClusterCalls]?: (request: EngineRequest<C>) => EngineReply<C>;
+};
 
 type Handlers = {
   readonly [C in FakedCall]: (request: EngineRequest<C>) => EngineReply<C>;
@@ -62,6 +66,8 @@ export class FakeEngine implements EnginePort {
   #index = 0;
   /** Thrown by the calls it names, or by all of them. */
   failure: { readonly call?: EngineCall; readonly error: unknown } | undefined;
+  /** What answers calls of the cluster's administration. */
+  cluster: ClusterHandlers = {};
   /** What `get_trust_anchor` answers instead of its own text. */
   anchor: string | undefined;
   /** Answers wait for this. */
@@ -82,9 +88,12 @@ export class FakeEngine implements EnginePort {
     deadlineAtMs?: number,
   ): EngineReply<C> | Promise<EngineReply<C>> {
     this.calls.push({ call, request, deadlineAtMs });
-    const handlers: Partial<Readonly<Record<EngineCall, unknown>>> = this.#handlers;
     const answer = (): EngineReply<C> => {
       const { failure } = this;
+      const handlers: Partial<Readonly<Record<EngineCall, unknown>>> = {
+        ...this.#handlers,
+        ...this.cluster,
+      };
       if (failure !== undefined && (failure.call ?? call) === call) throw failure.error;
       const handler = handlers[call] as ((asked: EngineRequest<C>) => EngineReply<C>) | undefined;
       if (handler === undefined) throw new LedgerError("NOT_CLUSTERED", "no cluster");

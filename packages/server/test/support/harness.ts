@@ -1,5 +1,5 @@
 /** The services in front of a fake engine, on a free port, with a real client. */
-import { admin, decodeErrorDetails, type errors, read, write } from "@authledger/proto";
+import { admin, cluster, decodeErrorDetails, type errors, read, write } from "@authledger/proto";
 import type { AssertionError } from "@authledger/types";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
@@ -13,6 +13,7 @@ const SERVICES = {
   read: read.ReadServiceService,
   write: write.WriteServiceService,
   admin: admin.AdminServiceService,
+  cluster: cluster.ClusterServiceService,
 } as const;
 export type ServiceName = keyof typeof SERVICES;
 
@@ -24,6 +25,9 @@ interface AnyMethod {
 
 export interface CallOptions {
   readonly deadlineMs?: number;
+  readonly metadata?: Metadata;
+  /** Told the trailer of an answer. */
+  readonly onTrailer?: (trailer: Metadata) => void;
 }
 
 export interface Harness {
@@ -118,21 +122,22 @@ export function send(
   client: Client,
   path: string,
   bytes: Uint8Array,
-  { deadlineMs = 20_000 }: CallOptions = {},
+  { deadlineMs = 20_000, metadata = new Metadata(), onTrailer }: CallOptions = {},
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
+    const made = client.makeUnaryRequest(
       path,
       (value: Uint8Array) => Buffer.from(value),
       (answer: Buffer) => answer,
       bytes,
-      new Metadata(),
+      metadata,
       { deadline: Date.now() + deadlineMs },
       (error, answer) => {
         if (error !== null) reject(error);
         else resolve(answer!);
       },
     );
+    if (onTrailer !== undefined) made.on("status", (status) => onTrailer(status.metadata));
   });
 }
 

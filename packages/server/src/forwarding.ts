@@ -1,0 +1,271 @@
+/**
+ * Passes calls on to the leader that this node's engine has refused because it does not lead.
+ *
+ *   INV-CLUSTER-1  A call is passed on only after the engine here refused it before it proposed anything, and again only
+ *                  after the node it went to refused it so, or it never left: it is never executed twice.
+ *   INV-CLUSTER-2  What was passed on once is answered or refused where it arrives: there are no loops.
+ *
+ * Where there is no leader, one is waited for, a little and within the deadline: an election takes less than a second.
+ * What the leader answers, errors with their details too, is handed on as it came.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EnginePort } from "@authledger/engine";
+import {
+  decodeErrorDetails,
+  FORWARDED_KEY,
+  LEADER_KEY,
+  STATUS_DETAILS_KEY,
+} from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
+import {
+  Client,
+  type ClientUnaryCall,
+  connectivityState,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { CHANNEL_OPTIONS } from "./channel-options.js";
+import { ForwardBudget } from "./forward-budget.js";
+import { ForeignError } from "./grpc-error.js";
+
+/** For a leader, at most, in milliseconds. */
+const LEADER_WAIT_MS_MAX = 3_000;
+/** For a connection to a leader that was not talked to yet. */
+const CONNECT_MS_MAX = 500;
+/** Between two looks for a leader; all calls share them. */
+const LOOK_MS = 20;
+/** Left of a deadline for the refusal to arrive. */
+const REFUSAL_MS = 50;
+/** For a call without a deadline. */
+const CALL_MS_MAX = 30_000;
+/** Channels kept; a cluster has few nodes, and leadership moves rarely. */
+const CHANNELS_MAX = 8;
+
+const REFUSALS = ["NOT_LEADER", "NO_LEADER"] as const;
+
+/** A call that the engine refused because another node leads. */
+export interface RefusedCall {
+  readonly path: string;
+  readonly metadata: Metadata;
+  readonly deadlineAtMs: number | undefined;
+  readonly signal: AbortSignal;
+  /** The request's bytes. */
+  encode(): Buffer;
+  /** Asks the engine here again, for when this node leads by now. */
+  again(): Promise<Buffer>;
+}
+
+export interface ForwardedAnswer {
+  readonly bytes: Buffer;
+  /** Client address of the node that answered; undefined when it was this one. */
+  readonly leader: string | undefined;
+}
+
+/** Undefined address: this node. */
+interface Leader {
+  readonly address: string | undefined;
+}
+
+/** Did the engine refuse for the only reason that makes another node worth asking? */
+export function isNotLeader(error: unknown): error is LedgerError {
+  return error instanceof LedgerError && REFUSALS.some((code) => code === error.code);
+}
+
+export class Forwarding {
+  readonly #engine: EnginePort;
+  readonly #channels = new Map<string, Client>();
+  readonly #budget = new ForwardBudget();
+  #looking: Promise<Leader | undefined> | undefined;
+  #isClosed = false;
+
+  constructor(engine: EnginePort) {
+    this.#engine = engine;
+  }
+
+  /**
+   * @throws LedgerError the refusal when no leader is found in time, COMMIT_UNKNOWN when the leader was lost, OVERLOADED
+   * @throws ForeignError what the leader answered
+   */
+  async pass(call: RefusedCall, refusal: LedgerError): Promise<ForwardedAnswer> {
+    const { metadata } = call;
+    if (metadata.get(FORWARDED_KEY).length > 0) throw refusal;
+    const request = call.encode();
+    const giveBack = this.#budget.take(request.length);
+    try {
+      return await this.#pass(call, request, refusal);
+    } finally {
+      giveBack();
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const channel of this.#channels.values()) channel.close();
+    this.#channels.clear();
+  }
+
+  async #pass(call: RefusedCall, request: Buffer, first: LedgerError): Promise<ForwardedAnswer> {
+    const deadlineAtMs = call.deadlineAtMs ?? performance.now() + CALL_MS_MAX;
+    const waitUntilMs = Math.min(deadlineAtMs - REFUSAL_MS, performance.now() + LEADER_WAIT_MS_MAX);
+    let refusal: unknown = first;
+    let leader = hintOf(first);
+    for (;;) {
+      leader ??= await this.#find(waitUntilMs);
+      if (leader === undefined || this.#isClosed || call.signal.aborted) throw refusal;
+      try {
+        return await this.#ask(leader, call, request, deadlineAtMs);
+      } catch (error) {
+        if (!isHarmless(error)) throw error;
+        refusal = error instanceof NotSent ? first : error;
+      }
+      leader = undefined;
+      if (performance.now() + LOOK_MS >= waitUntilMs) throw refusal;
+      await sleep(LOOK_MS);
+    }
+  }
+
+  async #ask(
+    { address }: Leader,
+    call: RefusedCall,
+    request: Buffer,
+    deadlineAtMs: number,
+  ): Promise<ForwardedAnswer> {
+    if (address === undefined) return { bytes: await call.again(), leader: undefined };
+    const metadata = call.metadata.clone();
+    metadata.set(FORWARDED_KEY, "1");
+    const channel = this.#channel(address);
+    if (!(await isConnected(channel))) throw new NotSent();
+    const deadline = Date.now() + (deadlineAtMs - performance.now());
+    const about = { path: call.path, request, metadata, deadline, signal: call.signal };
+    return { bytes: await send(channel, address, about), leader: address };
+  }
+
+  #channel(address: string): Client {
+    const known = this.#channels.get(address);
+    if (known !== undefined) return known;
+    for (const [oldest, channel] of this.#channels) {
+      if (this.#channels.size < CHANNELS_MAX) break;
+      channel.close();
+      this.#channels.delete(oldest);
+    }
+    const channel = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#channels.set(address, channel);
+    return channel;
+  }
+
+  async #find(untilMs: number): Promise<Leader | undefined> {
+    while (performance.now() < untilMs && !this.#isClosed) {
+      const found = await this.#look();
+      if (found !== undefined) return found;
+      await sleep(LOOK_MS);
+    }
+    return undefined;
+  }
+
+  /** One look of all calls that wait. */
+  #look(): Promise<Leader | undefined> {
+    this.#looking ??= this.#leader().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #leader(): Promise<Leader | undefined> {
+    const { nodeId, leader, members } = await this.#engine.call("cluster_status", {});
+    if (leader === undefined) return undefined;
+    if (leader === nodeId) return { address: undefined };
+    const info = members.find((member) => member.info.nodeId === leader)?.info;
+    return info?.clientAddress ? { address: info.clientAddress } : undefined;
+  }
+}
+
+function hintOf({ details }: LedgerError): Leader | undefined {
+  const { clientAddress } = details;
+  return typeof clientAddress === "string" && clientAddress !== ""
+    ? { address: clientAddress }
+    : undefined;
+}
+
+/** The call never left this node. */
+class NotSent extends Error {}
+
+/** INV-CLUSTER-1: the other node refused it as this one did, or it never left. */
+function isHarmless(error: unknown): boolean {
+  if (error instanceof ForeignError) return REFUSALS.some((code) => code === error.code);
+  return error instanceof NotSent || isNotLeader(error);
+}
+
+/** Waits for the first connection, and not for one that fails. */
+async function isConnected(client: Client): Promise<boolean> {
+  const channel = client.getChannel();
+  const untilMs = Date.now() + CONNECT_MS_MAX;
+  for (;;) {
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) return true;
+    if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return false;
+    const isChanged = await new Promise<boolean>((resolve) => {
+      channel.watchConnectivityState(state, untilMs, (error) => resolve(error === undefined));
+    });
+    if (!isChanged) return false;
+  }
+}
+
+interface Sending {
+  readonly path: string;
+  readonly request: Buffer;
+  readonly metadata: Metadata;
+  /** Since 1970. */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+}
+
+function send(channel: Client, address: string, sending: Sending): Promise<Buffer> {
+  const { path, request, metadata, deadline, signal } = sending;
+  return new Promise((resolve, reject) => {
+    let call: ClientUnaryCall | undefined;
+    const cancel = (): void => call?.cancel();
+    call = channel.makeUnaryRequest(
+      path,
+      asIs,
+      asIs,
+      request,
+      metadata,
+      { deadline },
+      (error, answer) => {
+        signal.removeEventListener("abort", cancel);
+        if (error === null && answer !== undefined) resolve(answer);
+        else reject(judge(error!, address));
+      },
+    );
+    signal.addEventListener("abort", cancel, { once: true });
+  });
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+/** What the leader said is handed on; a connection that broke says nothing of what became of the call. */
+function judge(error: ServiceError, address: string): unknown {
+  const [details] = error.metadata.get(STATUS_DETAILS_KEY);
+  if (details instanceof Uint8Array) return foreign(error, details, address);
+  if (/^(No connection established|Name resolution failed)/.test(error.details)) {
+    return new NotSent();
+  }
+  if (error.code === status.DEADLINE_EXCEEDED) {
+    const message = "the leader did not answer in time";
+    return new LedgerError("DEADLINE_EXCEEDED", message, { cause: error });
+  }
+  const message = `the connection to the leader at ${address} broke before it answered`;
+  return new LedgerError("COMMIT_UNKNOWN", message, { cause: error });
+}
+
+function foreign({ code, details: text }: ServiceError, details: Buffer, address: string): Error {
+  const metadata = new Metadata();
+  metadata.set(STATUS_DETAILS_KEY, details);
+  metadata.set(LEADER_KEY, address);
+  const known = decodeErrorDetails(details)?.code ?? "";
+  return new ForeignError(known, { code, details: text, metadata });
+}

@@ -1,0 +1,113 @@
+/** ClusterService in front of a fake engine: messages, and what is refused before the engine is asked. */
+import type { ClusterStatus, MemberInfo, MemberStatus } from "@authledger/engine";
+import { cluster } from "@authledger/proto";
+import { nodeId } from "@authledger/types";
+import { describe, expect, it } from "vitest";
+import { call, failureOf, type Harness, startHarness } from "./support/harness.js";
+
+function info(id: bigint): MemberInfo {
+  const none = new Uint8Array(0);
+  return {
+    ...{ nodeId: nodeId(id), name: `n${id}`, incarnation: none, cosignKey: none, sealKey: none },
+    ...{ peerAddress: `10.0.0.${id}:7401`, clientAddress: `10.0.0.${id}:7400` },
+  };
+}
+
+function statusOf(changes: Partial<ClusterStatus> = {}): ClusterStatus {
+  const members: MemberStatus[] = [
+    { info: info(1n), role: "voter" },
+    {
+      ...{ info: info(2n), role: "voter", match: 7, next: 9, state: "replicate", isActive: true },
+      link: {
+        ...{ isConnected: true, lastHeardMs: performance.now() - 100, queuedBytes: 5 },
+        problem: undefined,
+      },
+    },
+    {
+      ...{ info: info(3n), role: "voter", match: 8, next: 9, state: "snapshot", isActive: true },
+      link: {
+        ...{ isConnected: false, lastHeardMs: undefined, queuedBytes: 0 },
+        problem: "connection refused",
+      },
+    },
+    { info: info(4n), role: "learner", match: 9, next: 10, state: "probe", isActive: true },
+    { info: info(5n), role: "voter", match: 9, next: 10, state: "probe", isActive: false },
+  ];
+  return {
+    ...{ nodeId: nodeId(1n), name: "n1", clusterId: "ab".repeat(16), role: "leader", term: 4 },
+    ...{ leader: nodeId(1n), commitIndex: 8, appliedIndex: 7, lastIndex: 9, isJoint: true },
+    ...{ isRecovering: false, members },
+    ...changes,
+  };
+}
+
+function ask<R>({ client }: Harness, name: string, request: object): Promise<R> {
+  return call<R>(client, ["cluster", name], request);
+}
+
+describe("the cluster's service", () => {
+  it("tells who the members are, how far they are, and how they are reached", async () => {
+    const h = await startHarness();
+    h.engine.cluster = { cluster_status: () => statusOf() };
+    const status = await ask<cluster.GetClusterStatusResponse>(h, "getClusterStatus", {});
+    const { members, ...about } = status;
+    expect(about).toEqual({
+      ...{ nodeId: 1n, name: "n1", clusterId: "ab".repeat(16), role: 1, term: 4n, leaderId: 1n },
+      ...{ commitIndex: 8n, appliedIndex: 7n, lastIndex: 9n, isJoint: true, isRecovering: false },
+    });
+    const [self, second, third] = members;
+    expect(self).toEqual({
+      ...{ nodeId: 1n, name: "n1", peerAddress: "10.0.0.1:7401", clientAddress: "10.0.0.1:7400" },
+      ...{ role: cluster.MemberRole.MEMBER_ROLE_VOTER, replication: 0 },
+    });
+    expect(second).toMatchObject({ matchIndex: 7n, nextIndex: 9n, replication: 2, isActive: true });
+    expect(second!.link).toMatchObject({ isConnected: true, queuedBytes: 5n, problem: "" });
+    expect(Number(second!.link!.lastHeardMs)).toBeGreaterThanOrEqual(100);
+    expect(third!.link).toEqual({
+      ...{ isConnected: false, queuedBytes: 0n, problem: "connection refused" },
+    });
+    expect(members[3]!.role).toBe(cluster.MemberRole.MEMBER_ROLE_LEARNER);
+  });
+
+  it("refuses addresses and nodes that are none before anything happens", async () => {
+    const h = await startHarness();
+    const cases: [string, object, string][] = [
+      ["addMember", { address: "here" }, "address"],
+      ["addMember", { address: "a:0" }, "address"],
+      ["promoteMember", { nodeId: 0n }, "node_id"],
+      ["removeMember", { nodeId: 0n }, "node_id"],
+      ["initCluster", { addresses: ["a:1", "b"] }, "addresses[1]"],
+      ["initCluster", { addresses: Array.from({ length: 32 }, () => "a:1") }, "addresses"],
+    ];
+    for (const [name, request, field] of cases) {
+      const { details } = await failureOf(ask(h, name, request));
+      expect([details.code, details.context["field"]]).toEqual(["INVALID_ARGUMENT", field]);
+    }
+    expect(h.engine.calls).toEqual([]);
+  });
+
+  it("hands leadership to the voter that is furthest where none is named", async () => {
+    const h = await startHarness();
+    h.engine.cluster = {
+      cluster_status: () => statusOf(),
+      cluster_transfer: () => ({ term: 5 }),
+    };
+    const made = await ask(h, "transferLeadership", { nodeId: 0n });
+    // The learner has no vote, and the fifth node is not heard of.
+    expect(made).toEqual({ leaderId: 3n, term: 5n });
+    expect(h.engine.requests("cluster_transfer")).toEqual([{ node: 3n }]);
+  });
+
+  it("says that a node waits, or that nobody leads, where the leader's account is wanted", async () => {
+    const h = await startHarness();
+    const { leader: _, ...unled } = statusOf({ role: "follower" });
+    h.engine.cluster = { cluster_status: () => unled };
+    const error = await failureOf(
+      call(h.client, ["cluster", "getClusterStatus"], { atLeader: true }, { deadlineMs: 300 }),
+    );
+    expect(error.details.code).toBe("NO_LEADER");
+    h.engine.cluster = { cluster_status: () => ({ ...unled, role: "waiting" }) };
+    const waiting = await failureOf(ask(h, "getClusterStatus", { atLeader: true }));
+    expect(waiting.details.code).toBe("NODE_WAITING");
+  });
+});

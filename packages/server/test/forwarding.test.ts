@@ -1,0 +1,186 @@
+/** Calls that reach a node that does not lead: two nodes with fake engines, and a real connection between them. */
+import { createServer, type Server } from "node:net";
+import type { ClusterStatus } from "@authledger/engine";
+import { FORWARDED_KEY, LEADER_KEY, type write } from "@authledger/proto";
+import { LedgerError, nodeId } from "@authledger/types";
+import { Metadata } from "@grpc/grpc-js";
+import { describe, expect, it, onTestFinished } from "vitest";
+import {
+  type CallOptions,
+  call,
+  failureOf,
+  type Harness,
+  startHarness,
+} from "./support/harness.js";
+
+const LEADER = nodeId(2n);
+
+interface Pair {
+  readonly follower: Harness;
+  readonly leader: Harness;
+}
+
+/** A follower that refuses what needs the leader, and knows where that is. */
+async function startPair(): Promise<Pair> {
+  const [follower, leader] = [await startHarness(), await startHarness()];
+  refuse(follower, leader.address);
+  return { follower, leader };
+}
+
+function refuse({ engine }: Harness, leaderAddress: string | undefined): void {
+  const details = leaderAddress === undefined ? {} : { clientAddress: leaderAddress };
+  const error = new LedgerError("NOT_LEADER", "another node leads", { details });
+  engine.failure = { call: "write", error };
+  engine.cluster = { cluster_status: () => statusOf(leaderAddress) };
+}
+
+function statusOf(leaderAddress: string | undefined): ClusterStatus {
+  const none = new Uint8Array(0);
+  const info = { nodeId: LEADER, name: "n2", incarnation: none, cosignKey: none, sealKey: none };
+  const member = { ...info, peerAddress: "", clientAddress: leaderAddress ?? "" };
+  return {
+    ...{ nodeId: nodeId(1n), name: "n1", role: "follower", term: 1, isJoint: false },
+    ...{ commitIndex: 0, appliedIndex: 0, lastIndex: 0, isRecovering: false },
+    ...(leaderAddress !== undefined && { leader: LEADER }),
+    members: [{ info: member, role: "voter" }],
+  };
+}
+
+function writeTo(
+  { client, tenant }: Harness,
+  options: CallOptions = {},
+): Promise<write.WriteResponse> {
+  const tuple = { resource: "doc:a", relation: "viewer", subject: "user:b" };
+  const operation = { $case: "createRelationship", value: { tuple, expiresAtMs: 0n } };
+  const transaction = { operations: [{ operation }], idempotencyKey: "k", conditions: [] };
+  return call(client, ["write", "write"], { ...tenant, transaction }, options);
+}
+
+/** A port that takes a connection's bytes and drops it: the call may have been made. */
+async function droppingPort(): Promise<string> {
+  const server: Server = createServer((socket) => {
+    socket.once("data", () => setTimeout(() => socket.destroy(), 50));
+    // Just enough for the other side to send its call: an empty SETTINGS frame.
+    socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  return `127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+}
+
+describe("a write at a node that does not lead", () => {
+  it("is passed on with what came with it, and its answer names the leader (L-117)", async () => {
+    const { follower, leader } = await startPair();
+    const metadata = new Metadata();
+    metadata.set("x-request-id", "r-7");
+    let trailer = new Metadata();
+    const answer = await writeTo(follower, {
+      metadata,
+      deadlineMs: 5_000,
+      onTrailer: (given) => {
+        trailer = given;
+      },
+    });
+    expect(answer.result?.height).toBe(1n);
+    expect(trailer.get(LEADER_KEY)).toEqual([leader.address]);
+    const made = leader.engine.calls.find(({ call: name }) => name === "write")!;
+    const leftMs = made.deadlineAtMs! - performance.now();
+    expect(leftMs > 3_000 && leftMs <= 5_000).toBe(true);
+    expect(leader.engine.requests("write")).toEqual(follower.engine.requests("write"));
+  });
+
+  it("gets the leader's error as it is, with its details", async () => {
+    const { follower, leader } = await startPair();
+    const details = { limit: 3, actual: 9 };
+    const error = new LedgerError("LIMIT_EXCEEDED", "too much", { details });
+    leader.engine.failure = { call: "write", error };
+    const failure = await failureOf(writeTo(follower));
+    expect([failure.details.code, failure.details.context]).toEqual([
+      "LIMIT_EXCEEDED",
+      { limit: "3", actual: "9" },
+    ]);
+    expect(leader.engine.requests("write")).toHaveLength(1);
+  });
+
+  it("is passed on once: what was passed on is refused where the leader is not (INV-CLUSTER-2)", async () => {
+    const { follower, leader } = await startPair();
+    const metadata = new Metadata();
+    metadata.set(FORWARDED_KEY, "1");
+    const failure = await failureOf(writeTo(follower, { metadata }));
+    expect(failure.details.code).toBe("NOT_LEADER");
+    expect(leader.engine.calls).toEqual([]);
+    // Two nodes that take each other for the leader do not send it round.
+    refuse(leader, follower.address);
+    const round = await failureOf(writeTo(follower, { deadlineMs: 400 }));
+    expect(round.details.code).toBe("NOT_LEADER");
+    expect(follower.engine.requests("write")).toHaveLength(2);
+  });
+
+  it("waits for a leader while there is none, and goes on here when this node becomes it", async () => {
+    const { follower, leader } = await startPair();
+    refuse(follower, undefined);
+    setTimeout(() => refuse(follower, leader.address), 200);
+    const startMs = performance.now();
+    await writeTo(follower);
+    expect(performance.now() - startMs).toBeGreaterThan(190);
+    expect(leader.engine.requests("write")).toHaveLength(1);
+    refuse(follower, undefined);
+    setTimeout(() => {
+      follower.engine.failure = undefined;
+      const status = statusOf(undefined);
+      follower.engine.cluster = {
+        cluster_status: () => ({ ...status, role: "leader", leader: status.nodeId }),
+      };
+    }, 100);
+    expect((await writeTo(follower)).result?.height).toBe(1n);
+  });
+
+  it("is refused within its deadline when no leader is found", async () => {
+    const follower = await startHarness();
+    refuse(follower, undefined);
+    const startMs = performance.now();
+    const failure = await failureOf(writeTo(follower, { deadlineMs: 300 }));
+    expect(failure.details.code).toBe("NOT_LEADER");
+    expect(performance.now() - startMs).toBeLessThan(300);
+  });
+
+  it("finds the next leader when the one it knew is gone, since nothing was sent (INV-CLUSTER-1)", async () => {
+    const { follower, leader } = await startPair();
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+    const address = closed.address();
+    const gone = `127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+    await new Promise((resolve) => closed.close(resolve));
+    refuse(follower, gone);
+    setTimeout(() => refuse(follower, leader.address), 100);
+    await writeTo(follower);
+    expect(leader.engine.requests("write")).toHaveLength(1);
+  });
+
+  it("is not sent again when the connection breaks, since it may have happened (INV-CLUSTER-1)", async () => {
+    const { follower, leader } = await startPair();
+    refuse(follower, await droppingPort());
+    setTimeout(() => refuse(follower, leader.address), 20);
+    const failure = await failureOf(writeTo(follower, { deadlineMs: 3_000 }));
+    expect(failure.details.code).toBe("COMMIT_UNKNOWN");
+    expect(leader.engine.calls).toEqual([]);
+  });
+
+  it("is what it would be at a single node: calls about the node are never passed on", async () => {
+    const { follower, leader } = await startPair();
+    const error = new LedgerError("NOT_LEADER", "x", {
+      details: { clientAddress: leader.address },
+    });
+    for (const [name, engineCall, request] of [
+      ["compact", "compact", { fillPercent: 0 }],
+      ["checkIntegrity", "check_integrity", { waitMs: 0, follow: false }],
+    ] as const) {
+      follower.engine.failure = { call: engineCall, error };
+      const failure = await failureOf(call(follower.client, ["admin", name], request));
+      expect(failure.details.code).toBe("NOT_LEADER");
+    }
+    expect(leader.engine.calls).toEqual([]);
+  });
+});
