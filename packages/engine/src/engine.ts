@@ -14,6 +14,9 @@ import { BlockFeed } from "./block-feed.js";
 import { BlockReads } from "./block-reads.js";
 import { ClusterAdmin } from "./cluster/cluster-admin.js";
 import type { ClusterOptions } from "./cluster/cluster-calls.js";
+import { snapshotDirectory } from "./cluster/snapshot-files.js";
+import { StateHolder } from "./cluster/state-holder.js";
+import { finishSwitch, unfinishedSwitch } from "./cluster/state-switch.js";
 import { Deleter, type DeleterStats } from "./deleter.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Exports } from "./exports.js";
@@ -92,7 +95,7 @@ export class Engine implements EnginePort {
   readonly #node: NodeDirectory;
   readonly #lock: { release(): Promise<void> };
   readonly #wal: Wal;
-  readonly #store: PageStore;
+  readonly #holder: StateHolder;
   readonly #state: GroupState;
   readonly #group: GroupOfOne;
   readonly #proposer: Proposer;
@@ -119,18 +122,18 @@ export class Engine implements EnginePort {
     readonly node: NodeDirectory;
     readonly lock: { release(): Promise<void> };
     readonly wal: Wal;
-    readonly store: PageStore;
-    readonly state: GroupState;
+    readonly holder: StateHolder;
     readonly open: OpeningGroup;
     readonly flusher: Flusher;
     readonly group: GroupOfOne;
   }) {
-    const { deps, node, wal, state, open } = parts;
+    const { deps, node, wal, holder, open } = parts;
+    const { state } = holder;
     this.#deps = deps;
     this.#node = node;
     this.#lock = parts.lock;
     this.#wal = wal;
-    this.#store = parts.store;
+    this.#holder = holder;
     this.#state = state;
     this.#group = parts.group;
     this.#flusher = parts.flusher;
@@ -163,7 +166,7 @@ export class Engine implements EnginePort {
     const { proposer, signer } = { proposer: this.#proposer, signer: this.#signer };
     this.#maintenance = new Maintenance(
       {
-        ...{ store: parts.store, state, flusher: parts.flusher, clock, timers, hasher },
+        ...{ holder, state, flusher: parts.flusher, clock, timers, hasher },
         onAlarm: (alarm) => deps.onAlarm?.(alarm),
         onFatal: (error) => this.#die(error),
         failure: () => this.#failure,
@@ -233,17 +236,18 @@ export class Engine implements EnginePort {
     const { directory, cacheBytes, logSegmentBytes } = options;
     const node = await openNodeDirectory(directory, deps);
     const groupDirectory = joinPath(directory, "groups", String(GROUP));
-    await deps.disk.makeDirectory(groupDirectory);
+    const snapshots = snapshotDirectory(groupDirectory);
+    await deps.disk.makeDirectory(snapshots);
     await deps.disk.syncDirectory(joinPath(directory, "groups"));
-    const store = await PageStore.open(
-      {
-        path: joinPath(groupDirectory, "state.db"),
-        cacheBytes,
-        groupId: GROUP,
-        incarnation: node.identity.incarnation,
-      },
-      deps,
-    );
+    await deps.disk.syncDirectory(groupDirectory);
+    const storeOptions = {
+      path: joinPath(groupDirectory, "state.db"),
+      cacheBytes,
+      groupId: GROUP,
+      incarnation: node.identity.incarnation,
+    };
+    const begun = await unfinishedSwitch(deps.disk, snapshots);
+    const store = await PageStore.open(storeOptions, deps);
     closers.push(() => store.close());
     const open = new OpeningGroup(deps.onFatal);
     const wal = await Wal.open(
@@ -251,16 +255,25 @@ export class Engine implements EnginePort {
         directory: joinPath(directory, "wal"),
         voters: "one",
         ...(logSegmentBytes !== undefined && { segmentBytes: logSegmentBytes }),
-        ...(store.applied.index > 0 && {
-          knownDurableIndexes: new Map([[GROUP, store.applied.index]]),
-        }),
+        // The log may not have heard yet of a state that was being put in place.
+        ...(begun === undefined &&
+          store.applied.index > 0 && {
+            knownDurableIndexes: new Map([[GROUP, store.applied.index]]),
+          }),
       },
       { ...deps, onFatal: (error) => open.die(error) },
     );
     closers.push(() => wal.close());
+    if (begun !== undefined) {
+      await finishSwitch(begun, store.uuid, GROUP, { disk: deps.disk, wal, directory: snapshots });
+    }
     const state = new GroupState(store, deps.hasher);
+    const onFatal = (error: LedgerError): void => open.die(error);
+    const holder = new StateHolder(store, state, storeOptions, { ...deps, onFatal });
     const flusher = new Flusher(GROUP, cacheBytes, {
-      store,
+      get store() {
+        return holder.store;
+      },
       state,
       wal,
       clock: deps.clock,
@@ -282,7 +295,7 @@ export class Engine implements EnginePort {
       onFatal: (error) => open.die(error),
     });
     if (open.failure !== undefined) throw open.failure;
-    return new Engine({ options, deps, node, lock, wal, store, state, open, flusher, group });
+    return new Engine({ options, deps, node, lock, wal, holder, open, flusher, group });
   }
 
   /** Initializes a new cluster and starts the clockwork. */
@@ -313,7 +326,7 @@ export class Engine implements EnginePort {
 
   stats(): EngineStats {
     return {
-      store: this.#store.stats(),
+      store: this.#holder.store.stats(),
       wal: this.#wal.stats(),
       writesWaiting: this.#proposer.waiting,
       entriesInFlight: this.#proposer.inFlight,
@@ -379,7 +392,7 @@ export class Engine implements EnginePort {
       await this.#signer.idle();
       await this.#flusher.flush();
     }
-    await this.#store.close();
+    await this.#holder.close();
     await this.#wal.close();
     await this.#lock.release();
   }

@@ -26,9 +26,12 @@ export interface FlushPolicy {
   /** Work that a restart would have to do again, as FLUSH_WORK counts it. */
   readonly work?: number;
   readonly logBytes?: number;
+  /** Entries applied since the last flush; default: they do not count by themselves. */
+  readonly entries?: number;
 }
 
 export interface FlusherDeps {
+  /** Asked for each time: a snapshot of another replica puts another one in its place. */
   readonly store: PageStore;
   readonly state: GroupState;
   readonly wal: Wal;
@@ -41,6 +44,11 @@ export interface FlusherDeps {
   /** Told when a flush ended. */
   readonly onFlushed: () => void;
   readonly policy?: FlushPolicy | undefined;
+  /**
+   * How much of the log that this node does not need itself may go, at most up to `floor`; what others need is kept
+   * (log-retention.ts). Default: all of it.
+   */
+  readonly releasable?: (floor: number) => number;
 }
 
 export class Flusher {
@@ -64,6 +72,7 @@ export class Flusher {
       intervalMs: policy?.intervalMs ?? FLUSH_INTERVAL_MS,
       work: policy?.work ?? FLUSH_WORK,
       logBytes: policy?.logBytes ?? FLUSH_LOG_BYTES,
+      entries: policy?.entries ?? Number.POSITIVE_INFINITY,
     };
     this.#dirtyMax = Math.min(FLUSH_DIRTY_BYTES, cacheBytes * FLUSH_DIRTY_CACHE_PART);
     this.#lastMs = deps.clock.monotonicMs();
@@ -92,7 +101,8 @@ export class Flusher {
       store.dirtyBytes >= this.#dirtyMax ||
       state.work - this.#flushedWork >= this.#policy.work ||
       now - this.#lastMs >= this.#policy.intervalMs ||
-      logBytes - this.#logBytes >= this.#policy.logBytes;
+      logBytes - this.#logBytes >= this.#policy.logBytes ||
+      state.applied.index - this.#flushedIndex >= this.#policy.entries;
     if (isDue) void this.flush();
   }
 
@@ -112,6 +122,26 @@ export class Flusher {
     this.#deps.onFlushed();
   }
 
+  /**
+   * Runs what puts another store in the place of the present one, after a running flush; no flush begins meanwhile.
+   * What is in memory of the old one is dropped.
+   */
+  async replacing(replace: () => Promise<void>): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    const done = replace().then(() => {
+      const { store, state, clock } = this.#deps;
+      this.#flushedIndex = store.applied.index;
+      this.#flushedWork = state.work;
+      this.#lastMs = clock.monotonicMs();
+    });
+    // Who waits to flush does not care how it ended: a failure stops the node.
+    const ended = (): void => {
+      this.#running = undefined;
+    };
+    this.#running = done.then(ended, ended);
+    await done;
+  }
+
   async #flush(): Promise<void> {
     const { store, state, wal, clock, onDiskFull, onFatal } = this.#deps;
     try {
@@ -125,7 +155,8 @@ export class Flusher {
       this.#lastMs = clock.monotonicMs();
       if (this.#retryAtMs > 0) onDiskFull(undefined);
       this.#retryAtMs = 0;
-      wal.release(this.#group, store.appliedFloor);
+      const floor = store.appliedFloor;
+      wal.release(this.#group, this.#deps.releasable?.(floor) ?? floor);
       this.#logBytes = wal.stats().logBytes;
     } catch (error) {
       const failure = LedgerError.from(error);

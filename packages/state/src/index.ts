@@ -50,7 +50,7 @@ export {
 } from "./reader.js";
 export { type DuePage, type DueRecord, firstExpiry, scanDue } from "./record-indexes.js";
 export { type ExpectedReplica, ReplicaLoad } from "./replica/replica-load.js";
-export { REPLICA_MAGIC, type ReplicaHead } from "./replica/replica-sections.js";
+export { REPLICA_MAGIC, type ReplicaHead, type ReplicaStart } from "./replica/replica-sections.js";
 export { ReplicaSnapshot } from "./replica/replica-snapshot.js";
 export { verifyReplica } from "./replica/replica-verify.js";
 export { listResources, type ResourcePage, type ResourceQuery } from "./resource-list.js";

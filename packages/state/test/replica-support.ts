@@ -11,13 +11,8 @@ import { REPLICA_MAGIC } from "../src/replica/replica-sections.js";
 import { type Frame, FrameWriter } from "../src/snapshot/frames.js";
 import { hasher, type Ledger, newDisk, openState, openStore } from "./state-support.js";
 
-export const CONFIGURATION: Uint8Array = new TextEncoder().encode("who is a member");
-
 export function replicaOf(source: { state: GroupState; store: PageStore }): Uint8Array {
-  const snapshot = ReplicaSnapshot.of(
-    { ...source, hasher },
-    { group: 1, configuration: CONFIGURATION },
-  );
+  const snapshot = ReplicaSnapshot.of({ ...source, hasher }, 1);
   const bytes = new Uint8Array(Buffer.concat([...snapshot.bytes()]));
   snapshot.release();
   return bytes;
@@ -54,6 +49,6 @@ export async function load(
   const applied = replica.finish(reader.offset);
   await store.flush(applied);
   await store.flush(applied);
-  for (const _ of verifyReplica(store, hasher));
+  for (const _ of verifyReplica(store, replica.start!, hasher));
   return { store, state: openState(store) };
 }

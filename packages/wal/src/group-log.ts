@@ -81,6 +81,11 @@ export class GroupLog {
     return { index, term, payload: this.#reader.payload(state.placeOf(index), expected) };
   }
 
+  /** Bytes of the payload of an entry of `[firstIndex, lastIndex]`. */
+  payloadBytes(index: number): number {
+    return this.#state.payloadBytes(index);
+  }
+
   /**
    * The entries of `[from, to)`, at least one and then as many as `bytesMax` of payload allow.
    * @throws LedgerError WAL_CORRUPT, IO_READ_FAILED; AssertionError for a range that is not in the log

@@ -34,6 +34,7 @@ export const COMPACTION_POLICY: CompactionPolicy = {
 export const FILL_THRESHOLD_DEFAULT = 0.4;
 
 export interface CompactorDeps {
+  /** Asked for each time: a snapshot of another replica puts another one in its place. */
   readonly store: PageStore;
   readonly clock: Clock;
   readonly flush: () => Promise<void>;

@@ -1,8 +1,8 @@
 /** What a node does for its own files: compaction and scrubbing, with their figures. */
 import type { Clock, Timers } from "@authledger/io";
 import type { GroupState, ScrubDifference } from "@authledger/state";
-import type { PageStore } from "@authledger/store";
 import type { Hasher, LedgerError } from "@authledger/types";
+import type { StateHolder } from "../cluster/state-holder.js";
 import type { Flusher } from "../flusher.js";
 import type { EngineReply, EngineRequest, VaultHealth } from "../port.js";
 import { type CompactionPolicy, Compactor, type CompactorStats } from "./compactor.js";
@@ -17,7 +17,7 @@ export interface MaintenanceOptions {
 }
 
 export interface MaintenanceDeps {
-  readonly store: PageStore;
+  readonly holder: Pick<StateHolder, "store">;
   readonly state: GroupState;
   readonly flusher: Flusher;
   readonly clock: Clock;
@@ -35,20 +35,33 @@ export interface MaintenanceStats {
 }
 
 export class Maintenance {
-  readonly #store: PageStore;
+  readonly #holder: Pick<StateHolder, "store">;
   readonly #compactor: Compactor;
   readonly #scrubber: Scrubber;
 
   constructor(deps: MaintenanceDeps, options: MaintenanceOptions) {
-    const { store, flusher, timers, failure } = deps;
-    const compactor = { store, clock: deps.clock, failure, yield: () => timers.yield() };
-    this.#store = store;
+    const { holder, flusher, timers, failure } = deps;
+    const compactor = { clock: deps.clock, failure, yield: () => timers.yield() };
+    this.#holder = holder;
     this.#compactor = new Compactor(
-      { ...compactor, flush: () => flusher.flush() },
+      {
+        ...compactor,
+        flush: () => flusher.flush(),
+        get store() {
+          return holder.store;
+        },
+      },
       options.compaction,
     );
     const onAlarm = (found: ScrubDifference): void => deps.onAlarm(describeDifference(found));
-    this.#scrubber = new Scrubber({ ...deps, onAlarm }, options.scrubIntervalMs ?? 0);
+    const { state, hasher, clock, onFatal } = deps;
+    const scrubber = {
+      ...{ state, hasher, clock, timers, onFatal, onAlarm },
+      get store() {
+        return holder.store;
+      },
+    };
+    this.#scrubber = new Scrubber(scrubber, options.scrubIntervalMs ?? 0);
   }
 
   get stats(): MaintenanceStats {
@@ -109,7 +122,7 @@ export class Maintenance {
   /** For node info. */
   info(): EngineReply<"get_node_info">["maintenance"] {
     const { compaction, integrity } = this.stats;
-    const { bytes, pages, freePages } = this.#store.size();
+    const { bytes, pages, freePages } = this.#holder.store.size();
     return {
       fileBytes: bytes,
       filePages: pages,

@@ -12,6 +12,7 @@ import { type Hasher, LedgerError } from "@authledger/types";
 import { SCRUB_DIFFERENCES_MAX, SCRUB_SHARE, SCRUB_SLICE_MS } from "../limits.js";
 
 export interface ScrubberDeps {
+  /** Asked for each time: a snapshot of another replica puts another one in its place. */
   readonly store: PageStore;
   readonly state: GroupState;
   readonly hasher: Hasher;

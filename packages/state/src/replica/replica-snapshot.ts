@@ -45,15 +45,16 @@ export class ReplicaSnapshot {
    */
   static of(
     source: { readonly state: GroupState; readonly store: PageStore; readonly hasher: Hasher },
-    about: { readonly group: number; readonly configuration: Uint8Array },
+    group: number,
   ): ReplicaSnapshot {
     const { state, store, hasher } = source;
     assert(state.cluster !== undefined, "a group without its first entry has no snapshot");
     const pin = state.pinForExport();
     const { index, term, configIndex, leaderTimeMs, digest } = state.applied;
     const tables = store.tables.map(({ id, name }) => ({ id, name, rows: pin.table(id).count }));
-    const clusterId = state.cluster.id;
-    const head = { ...about, clusterId, index, term, configIndex, leaderTimeMs, digest };
+    const place = { index, term, configIndex, leaderTimeMs, digest };
+    const configuration = new Uint8Array(state.configuration ?? []);
+    const head = { ...place, clusterId: state.cluster.id, group, configuration };
     return new ReplicaSnapshot(head, pin, tables, hasher);
   }
 

@@ -18,6 +18,7 @@ import { TrieFolder } from "../scrub/trie-folder.js";
 import { bucketKey, heightKey, readU32, type Tables, u32Key } from "../tables.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "../trie/leaf-row.js";
 import { isGone, type VaultRow } from "../vault-rows.js";
+import type { ReplicaHead } from "./replica-sections.js";
 
 /** Leaves between two steps: some 2 ms. */
 const LEAVES_PER_STEP = 512;
@@ -28,9 +29,17 @@ const DISK_FAILURES: ReadonlySet<string> = new Set(["IO_READ_FAILED", "STORE_CLO
  * Yields after some milliseconds of work; nobody writes to the store meanwhile.
  * @throws LedgerError SNAPSHOT_CORRUPT
  */
-export function* verifyReplica(store: PageStore, hasher: Hasher): Generator<void, void> {
+export function* verifyReplica(
+  store: PageStore,
+  start: Pick<ReplicaHead, "configuration">,
+  hasher: Hasher,
+): Generator<void, void> {
   try {
-    yield* verify(store, hasher);
+    const state = new GroupState(store, hasher);
+    if (!equalBytes(state.configuration ?? new Uint8Array(0), start.configuration)) {
+      throw refused("its head has another configuration than its rows");
+    }
+    yield* verify(state, store, hasher);
   } catch (error) {
     const failure = LedgerError.from(error);
     if (failure.code === "SNAPSHOT_CORRUPT" || DISK_FAILURES.has(failure.code)) throw failure;
@@ -39,8 +48,7 @@ export function* verifyReplica(store: PageStore, hasher: Hasher): Generator<void
   }
 }
 
-function* verify(store: PageStore, hasher: Hasher): Generator<void, void> {
-  const state = new GroupState(store, hasher);
+function* verify(state: GroupState, store: PageStore, hasher: Hasher): Generator<void, void> {
   if (state.cluster === undefined) throw refused("it names no cluster");
   const pages = store.scrubPages();
   for (let found = pages.step(); found !== undefined; found = pages.step()) {

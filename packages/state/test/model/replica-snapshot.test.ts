@@ -6,7 +6,7 @@ import type { SeededRandom } from "@authledger/io";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
 import { GroupState, ReplicaSnapshot } from "../../src/index.js";
-import { CONFIGURATION, load, replicaOf } from "../replica-support.js";
+import { load, replicaOf } from "../replica-support.js";
 import {
   dump,
   hasher,
@@ -77,11 +77,7 @@ describe("a replica's snapshot", () => {
     const ledger = await Ledger.create(random, 3);
     for (let i = 0; i < 30; i++) write(ledger, random);
     const whole = replicaOf(ledger);
-    const about = { group: 1, configuration: CONFIGURATION };
-    const snapshot = ReplicaSnapshot.of(
-      { ...ledger, hasher, state: ledger.state, store: ledger.store },
-      about,
-    );
+    const snapshot = ReplicaSnapshot.of({ state: ledger.state, store: ledger.store, hasher }, 1);
     const parts: Uint8Array[] = [];
     for (const part of snapshot.bytes()) {
       parts.push(part);

@@ -1,0 +1,232 @@
+/**
+ * Builds the file that followers are given: the state as of one pin, as a stream. It is a file and not the pin itself
+ * that is sent, so that a slow follower keeps no page from being used again, two followers share one, and a sender
+ * that was started again goes on where it was.
+ *
+ *   INV-REPLICA-5  A built file has its name only when it is whole and synced; at most one is there, and another one
+ *                  that is being built.
+ */
+import {
+  type Clock,
+  type Disk,
+  type DiskFile,
+  joinPath,
+  type Random,
+  type Timers,
+} from "@authledger/io";
+import { type GroupState, ReplicaSnapshot } from "@authledger/state";
+import type { PageStore } from "@authledger/store";
+import { concatBytes, type GroupId, type Hasher, LedgerError } from "@authledger/types";
+import {
+  BUILDING_FILE,
+  chainsOf,
+  fileOf,
+  listSnapshots,
+  type SnapshotName,
+} from "./snapshot-files.js";
+import { firstChain, nextChain } from "./snapshot-frames.js";
+import { SNAPSHOT_IDLE_MS, SNAPSHOT_SLICE_MS } from "./snapshot-limits.js";
+
+export interface SnapshotBuilderDeps {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timers: Timers;
+  readonly hasher: Hasher;
+  readonly group: GroupId;
+  /** The files' directory, which exists. */
+  readonly directory: string;
+  /** The state and the store that it stands on now. */
+  readonly source: () => { readonly state: GroupState; readonly store: PageStore };
+  /** Writes dirty pages to the disk, so that the pin keeps what is on it. */
+  readonly flush: () => Promise<void>;
+}
+
+/** A whole stream on the disk, open for reading. */
+export interface BuiltSnapshot extends SnapshotName {
+  readonly total: number;
+  readonly chunkBytes: number;
+  /** The running hash behind the first `n` chunks. */
+  readonly chains: readonly Uint8Array[];
+  /** The chunk at an offset, a multiple of `chunkBytes`. @throws LedgerError IO_READ_FAILED */
+  chunk(offset: number): Uint8Array;
+}
+
+interface Open {
+  readonly built: BuiltSnapshot;
+  readonly file: DiskFile;
+  users: number;
+  usedAtMs: number;
+}
+
+export class SnapshotBuilder {
+  readonly #deps: SnapshotBuilderDeps;
+  readonly #chunkBytes: number;
+  #open: Open | undefined;
+  #building: Promise<Open> | undefined;
+  #isStopped = false;
+
+  constructor(deps: SnapshotBuilderDeps, chunkBytes: number) {
+    this.#deps = deps;
+    this.#chunkBytes = chunkBytes;
+  }
+
+  /** The index of the file that is there; the log behind it is what its receivers will need. */
+  get index(): number | undefined {
+    return this.#open?.built.index;
+  }
+
+  /** Finds the file that was there before the process began; drops all but the newest. */
+  async start(): Promise<void> {
+    const { disk, directory } = this.#deps;
+    const found = await listSnapshots(disk, directory, "built");
+    found.sort((a, b) => b.index - a.index);
+    for (const name of found.slice(1)) await disk.remove(fileOf(directory, "built", name));
+    const [newest] = found;
+    if (newest !== undefined) this.#open = await this.#reopen(newest);
+  }
+
+  /**
+   * A stream of at least this index, built when there is none. Give it back with `release`.
+   * @throws LedgerError PIN_LIMIT, PIN_EXPIRED, DISK_FULL, SHUTTING_DOWN
+   */
+  async acquire(index: number): Promise<BuiltSnapshot> {
+    const known = this.#open;
+    if (known === undefined || known.built.index < index) {
+      this.#building ??= this.#build().finally(() => {
+        this.#building = undefined;
+      });
+      await this.#building;
+    }
+    const open = this.#open;
+    if (open === undefined || open.built.index < index) {
+      throw new LedgerError("NOT_READY", `there is no state of index ${index} yet`);
+    }
+    open.users++;
+    return open.built;
+  }
+
+  release(built: BuiltSnapshot): void {
+    const open = this.#open;
+    if (open?.built !== built) return;
+    open.users--;
+    open.usedAtMs = this.#deps.clock.monotonicMs();
+  }
+
+  /** From time to time: removes a file that nobody needs any more. */
+  async tick(): Promise<void> {
+    const open = this.#open;
+    if (open === undefined || open.users > 0 || this.#building !== undefined) return;
+    if (this.#deps.clock.monotonicMs() - open.usedAtMs < SNAPSHOT_IDLE_MS) return;
+    await this.#drop();
+  }
+
+  /** Ends a build that runs, and closes the file, which stays. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#building?.catch(() => undefined);
+    await this.#open?.file.close();
+    this.#open = undefined;
+  }
+
+  async #build(): Promise<Open> {
+    const { disk, directory, random, flush, source } = this.#deps;
+    await flush();
+    this.#checkRunning();
+    const snapshot = ReplicaSnapshot.of(
+      { ...source(), hasher: this.#deps.hasher },
+      this.#deps.group,
+    );
+    const { index, term } = snapshot.head;
+    const name: SnapshotName = { uuid: random.bytes(16), index, term };
+    const aside = joinPath(directory, BUILDING_FILE);
+    await disk.remove(aside);
+    const file = await disk.open(aside, { create: true });
+    try {
+      const chains = await this.#write(snapshot, name, file);
+      await file.datasync();
+      await disk.rename(aside, fileOf(directory, "built", name));
+      await disk.syncDirectory(directory);
+      await this.#drop();
+      this.#open = this.#opened(name, file, chains);
+      return this.#open;
+    } catch (error) {
+      await file.close();
+      await disk.remove(aside).catch(() => undefined);
+      throw error;
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  async #write(
+    snapshot: ReplicaSnapshot,
+    { uuid }: SnapshotName,
+    file: DiskFile,
+  ): Promise<Uint8Array[]> {
+    const { clock, timers, hasher } = this.#deps;
+    const chains = [firstChain(uuid, hasher)];
+    let parts: Uint8Array[] = [];
+    let length = 0;
+    let at = 0;
+    const flushChunk = async (bytes: number): Promise<void> => {
+      const all = concatBytes(...parts);
+      const chunk = all.subarray(0, bytes);
+      parts = [all.subarray(bytes)];
+      length -= bytes;
+      chains.push(nextChain(chains.at(-1)!, chunk, hasher));
+      await file.write([chunk], at);
+      at += bytes;
+    };
+    let startedMs = clock.monotonicMs();
+    for (const part of snapshot.bytes()) {
+      parts.push(part);
+      length += part.length;
+      while (length >= this.#chunkBytes) await flushChunk(this.#chunkBytes);
+      if (clock.monotonicMs() - startedMs >= SNAPSHOT_SLICE_MS) {
+        await timers.yield();
+        startedMs = clock.monotonicMs();
+      }
+      this.#checkRunning();
+    }
+    if (length > 0) await flushChunk(length);
+    return chains;
+  }
+
+  async #reopen(name: SnapshotName): Promise<Open> {
+    const { disk, directory, hasher, timers } = this.#deps;
+    const file = await disk.open(fileOf(directory, "built", name));
+    const pause = (): Promise<void> => timers.yield();
+    const deps = { hasher, chunkBytes: this.#chunkBytes, pause };
+    return this.#opened(name, file, await chainsOf(file, name.uuid, deps));
+  }
+
+  #opened(name: SnapshotName, file: DiskFile, chains: readonly Uint8Array[]): Open {
+    const chunkBytes = this.#chunkBytes;
+    const total = file.size();
+    const chunk = (offset: number): Uint8Array => {
+      const bytes = new Uint8Array(Math.min(chunkBytes, total - offset));
+      const length = file.readSync(bytes, offset);
+      if (length === bytes.length) return bytes;
+      throw new LedgerError("IO_READ_FAILED", `${file.path} ends at ${offset + length}`);
+    };
+    const built = { ...name, total, chunkBytes, chains, chunk };
+    return { built, file, users: 0, usedAtMs: this.#deps.clock.monotonicMs() };
+  }
+
+  /** Removes the file that is there. Who still sends it finds it closed, and asks for another one. */
+  async #drop(): Promise<void> {
+    const { disk, directory } = this.#deps;
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
+    await open.file.close();
+    await disk.remove(fileOf(directory, "built", open.built));
+    await disk.syncDirectory(directory);
+  }
+
+  #checkRunning(): void {
+    if (!this.#isStopped) return;
+    throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+  }
+}
