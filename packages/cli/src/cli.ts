@@ -6,6 +6,7 @@ import { addBenchCommand } from "./commands/bench.js";
 import { addBlockCommands } from "./commands/block.js";
 import { addCheatCommand } from "./commands/cheat.js";
 import { addCheckCommand } from "./commands/check.js";
+import { addClusterCommands } from "./commands/cluster.js";
 import { addCompactCommand } from "./commands/compact.js";
 import { addCompletionCommands } from "./commands/completion.js";
 import { addContextCommands } from "./commands/context.js";
@@ -112,6 +113,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addHistoryCommands(program, frame);
   addAuditCommands(program, frame);
   addStatusCommand(program, frame);
+  addClusterCommands(program, frame);
   addOrgCommands(program, frame);
   addVaultCommands(program, frame);
   addCompactCommand(program, frame);

@@ -144,6 +144,8 @@ async function argumentValues(
       return { list: tupleCandidates((await sources.seen()).tuples, current) };
     case "slug":
       return { list: await sources.organizations() };
+    case "node":
+      return { list: await sources.members() };
     case "shell":
       return words(...SHELLS);
     case "file":

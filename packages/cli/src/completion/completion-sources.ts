@@ -12,6 +12,8 @@ export interface CompletionSources {
   contexts(): Promise<readonly Candidate[]>;
   organizations(): Promise<readonly Candidate[]>;
   vaults(): Promise<readonly Candidate[]>;
+  /** Of the cluster. */
+  members(): Promise<readonly Candidate[]>;
   seen(): Promise<Seen>;
 }
 

@@ -50,6 +50,7 @@ export function liveSources(
     },
     organizations: () => ask("organizations", [], organizations),
     vaults: () => ask("vaults", [], vaults),
+    members: () => ask("members", [], members),
     seen: () => ask<Seen>("seen", { tuples: [] }, seen),
   };
 }
@@ -71,6 +72,14 @@ async function vaults({ admin }: LedgerClient, { tenant }: Settings): Promise<Ca
     if (found.push({ value: String(slug), description: name }) === NAMES_MAX) break;
   }
   return found;
+}
+
+async function members({ cluster }: LedgerClient): Promise<Candidate[]> {
+  const { members: found, leaderId } = await cluster.status();
+  return found.map(({ name, nodeId, role, peerAddress }) => ({
+    value: name === "" ? String(nodeId) : name,
+    description: `${nodeId === leaderId ? "leader" : role} ${peerAddress}`,
+  }));
 }
 
 async function seen(client: LedgerClient): Promise<Seen> {

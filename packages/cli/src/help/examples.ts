@@ -6,6 +6,23 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   dev: ["authledger dev", "authledger dev --data /tmp/ledger"],
   quickstart: ["authledger quickstart --once", "authledger quickstart --limit 1000 -o json --once"],
   status: ["authledger status", "authledger status --watch", "authledger status --field health"],
+  "cluster status": [
+    "authledger cluster status",
+    "authledger cluster status --watch --interval 1s",
+    "authledger cluster status --field leader",
+  ],
+  "cluster init": ["authledger cluster init 10.0.0.2:7401 10.0.0.3:7401 --endpoint 10.0.0.1:7400"],
+  "cluster add": [
+    "authledger cluster add 10.0.0.4:7401",
+    "authledger cluster add 10.0.0.4:7401 --promote --wait 1m",
+  ],
+  "cluster promote": ["authledger cluster promote n4"],
+  "cluster remove": [
+    "authledger cluster remove n3 --dry-run",
+    "authledger cluster remove n3 --yes",
+  ],
+  "cluster transfer": ["authledger cluster transfer", "authledger cluster transfer n2 -o name"],
+  "cluster wait-ready": ["authledger cluster wait-ready --expect 3 --wait 30s"],
   "org create": ["authledger org create acme", "authledger org create acme -o name"],
   "org get": ["authledger org get 7"],
   "org list": ["authledger org list", "authledger org list --watch --interval 5s"],

@@ -6,7 +6,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   "Begin:": "quickstart dev start context",
   "Ask and write:": "check list tuple entity resource import export watch explain",
   "Prove:": "proof block audit",
-  "Administer:": "status org vault compact scrub debug bench",
+  "Administer:": "status cluster org vault compact scrub debug bench",
   "Help:": "help cheat completion schema version",
 };
 

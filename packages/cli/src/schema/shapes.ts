@@ -17,6 +17,13 @@ const VERIFIED =
 const NODE =
   "node_id:u64 cluster_id:text cluster_origin:text format_version:int role:text term:u64 last_index:u64 " +
   "applied_index:u64 flushed_index:u64 organizations:u64 vaults:u64 started_at:time started_at_ms:u64";
+const MEMBER =
+  "name:text node_id:u64 role:text state:text lag:u64? client:text peer:text match_index:u64? " +
+  "next_index:u64? last_heard_ms:u64? queued_bytes:u64 problem:text";
+const CLUSTER =
+  "health:text sentence:text cluster_id:hex? leader:text? leader_id:u64? term:u64 voters:int voters_up:int " +
+  "majority:int commit_index:u64 applied_index:u64 last_index:u64 is_joint:bool is_recovering:bool " +
+  "seen_by:text seen_by_id:u64 seen_by_role:text members:objects";
 const AUDITED =
   "origin:text blocks_executed:u64 head_size:u64 head_root:hex saved_at:time? saved_at_ms:u64 note:text";
 const CHANGE =
@@ -50,6 +57,13 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     `health:text endpoint:text version:text uptime:text uptime_ms:i64 unflushed:i64 ${NODE} ${SIZES}`,
     "writes_waiting?:num sync_p99_ms?:num http:text? answer_ms:num",
   ),
+  "cluster status": document(CLUSTER),
+  "cluster init": document(CLUSTER),
+  "cluster wait-ready": document(CLUSTER),
+  "cluster add": document(MEMBER),
+  "cluster promote": document(MEMBER),
+  "cluster remove": document(MEMBER),
+  "cluster transfer": document("leader:text leader_id:u64 term:u64 took_ms:int"),
   "org create": document(ORGANIZATION),
   "org get": document(ORGANIZATION),
   "org list": lines(ORGANIZATION),

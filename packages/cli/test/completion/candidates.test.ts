@@ -14,6 +14,7 @@ const SOURCES: CompletionSources = {
     { value: "72", description: "Zoo" },
   ],
   vaults: async () => [{ value: "91", description: "main" }],
+  members: async () => [{ value: "n1", description: "leader 10.0.0.1:7401" }, { value: "n2" }],
   seen: async () => ({
     tuples: [
       { resource: "doc:readme", relation: "viewer", subject: "user:alice" },
@@ -46,6 +47,8 @@ async function offered(line: string): Promise<string[]> {
 
 it("is what fits there", async () => {
   for (const [line, expected] of [
+    ["authledger cluster transfer ", ["n1", "n2"]],
+    ["authledger cluster remove n2", ["n2"]],
     ["authledger che", ["check", "cheat"]],
     ["authledger tuple ", ["write", "delete", "read", "watch", "changes"]],
     ["authledger --org 7 tuple w", ["write", "watch"]],
