@@ -130,13 +130,11 @@ export class SnapshotBuilder {
   }
 
   async #build(): Promise<Open> {
-    const { disk, directory, random, flush, source } = this.#deps;
+    const { disk, directory, random, hasher, group, flush, source } = this.#deps;
     await flush();
     this.#checkRunning();
-    const snapshot = ReplicaSnapshot.of(
-      { ...source(), hasher: this.#deps.hasher },
-      this.#deps.group,
-    );
+    const { state, store } = source();
+    const snapshot = ReplicaSnapshot.of({ state, store, hasher }, group);
     const { index, term } = snapshot.head;
     const name: SnapshotName = { uuid: random.bytes(16), index, term };
     const aside = joinPath(directory, BUILDING_FILE);

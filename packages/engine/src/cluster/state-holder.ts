@@ -36,6 +36,11 @@ export class StateHolder {
     this.#deps = deps;
   }
 
+  /** Stores that were replaced and that somebody may still read from. */
+  get retired(): number {
+    return this.#retired.size;
+  }
+
   /** The store in use; another one after each `replace`. */
   get store(): PageStore {
     return this.#store;

@@ -1,0 +1,232 @@
+/**
+ * Snapshots as a group sees them: gives its state to followers, takes that of a leader, and puts it in place. The
+ * group's driver calls it for the core's actions and for frames of peers, and decides what a received state is for.
+ *
+ *     leader    send-snapshot -> send() ... onSent(to, ok)
+ *     follower  frames -> onReceived(received) -> the core takes it -> install(meta) -> records durable -> installed()
+ */
+import type { Clock, Disk, Random, Timers } from "@authledger/io";
+import type { SnapshotMeta } from "@authledger/raft";
+import { assert, type GroupId, type Hasher, LedgerError, type NodeId } from "@authledger/types";
+import type { WalRecord } from "@authledger/wal";
+import type { Flusher } from "../flusher.js";
+import { decodeConfiguration, encodeMembership } from "./group-configuration.js";
+import { FrameKind, type PeerFrame } from "./peer-port.js";
+import { SnapshotBuilder } from "./snapshot-builder.js";
+import {
+  decodeAck,
+  decodeChunk,
+  encodeAck,
+  encodeChunk,
+  type SnapshotPurpose,
+} from "./snapshot-frames.js";
+import { SNAPSHOT_CHUNK_BYTES } from "./snapshot-limits.js";
+import { type ReceivedSnapshot, SnapshotReceiver } from "./snapshot-receiver.js";
+import { SnapshotSender, type SnapshotSenderStats } from "./snapshot-sender.js";
+import type { StateHolder } from "./state-holder.js";
+import { endSwitch, type StateSwitch, snapshotRecord, switchFiles } from "./state-switch.js";
+
+export interface SnapshotExchangeOptions {
+  /** Bytes of one part; all of a cluster the same, else streams that were cut off begin anew. Default 512 KiB. */
+  readonly chunkBytes?: number | undefined;
+}
+
+export interface SnapshotExchangeDeps {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timers: Timers;
+  readonly hasher: Hasher;
+  readonly group: GroupId;
+  readonly incarnation: Uint8Array;
+  /** `groups/<id>/snapshots`, which exists. */
+  readonly directory: string;
+  /** `groups/<id>/state.db` */
+  readonly statePath: string;
+  readonly holder: StateHolder;
+  readonly flusher: Pick<Flusher, "flush" | "replacing">;
+  readonly send: (to: NodeId, frame: PeerFrame) => boolean;
+  readonly clusterId: () => string;
+  readonly term: () => number;
+  readonly isWanted: (purpose: SnapshotPurpose, index: number) => boolean;
+  /** A follower has the state, or was given up: the event `snapshot-sent` of the core. */
+  readonly onSent: (to: NodeId, ok: boolean, why: string) => void;
+  /** A checked state is there. False: it is of no use, and discarded. */
+  readonly onReceived: (received: ReceivedSnapshot) => boolean;
+  /** A replica asks for a state of at least this index, to rebuild itself. */
+  readonly onAsked: (from: NodeId, index: number) => void;
+  /** Before another state is put in place: what holds views of the old one without a limit ends them. */
+  readonly beforeReplaced: () => Promise<void>;
+  /** Another state is in place. */
+  readonly onReplaced: () => void;
+  readonly onAlarm: (alarm: string) => void;
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+const NO_UUID = new Uint8Array(16);
+
+export class SnapshotExchange {
+  readonly #deps: SnapshotExchangeDeps;
+  readonly #builder: SnapshotBuilder;
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
+  #received: ReceivedSnapshot | undefined;
+  #isStopped = false;
+
+  private constructor(options: SnapshotExchangeOptions, deps: SnapshotExchangeDeps) {
+    this.#deps = deps;
+    const chunkBytes = options.chunkBytes ?? SNAPSHOT_CHUNK_BYTES;
+    const { holder, flusher, clock, timers, group } = deps;
+    const source = (): StateHolder => holder;
+    this.#builder = new SnapshotBuilder(
+      { ...deps, source, flush: () => flusher.flush() },
+      chunkBytes,
+    );
+    this.#sender = new SnapshotSender({
+      clock,
+      timers,
+      acquire: (index) => this.#builder.acquire(index),
+      release: (built) => this.#builder.release(built),
+      send: (to, chunk) =>
+        deps.send(to, { kind: FrameKind.snapshotChunk, group, payload: encodeChunk(chunk) }),
+      onEnded: deps.onSent,
+    });
+    this.#receiver = new SnapshotReceiver(
+      {
+        ...deps,
+        checkRunning: () => this.#checkRunning(),
+        send: (to, ack) =>
+          deps.send(to, { kind: FrameKind.snapshotAck, group, payload: encodeAck(ack) }),
+        onReceived: (received) => this.#take(received),
+      },
+      chunkBytes,
+    );
+  }
+
+  /** Finds what an earlier process has left, and removes what is of no use. */
+  static async open(
+    options: SnapshotExchangeOptions,
+    deps: SnapshotExchangeDeps,
+  ): Promise<SnapshotExchange> {
+    const exchange = new SnapshotExchange(options, deps);
+    await exchange.#receiver.start();
+    await exchange.#builder.start();
+    return exchange;
+  }
+
+  get stats(): SnapshotSenderStats & { readonly receiving: string } {
+    return { ...this.#sender.stats, receiving: this.#receiver.phase };
+  }
+
+  /** What followers will have when they have what is there for them; the log behind it is worth keeping. */
+  get builtIndex(): number | undefined {
+    return this.#sender.stats.active > 0 ? this.#builder.index : undefined;
+  }
+
+  /** Frames that cannot be read are dropped with an alarm: their sender has a fault. */
+  onFrame(from: NodeId, frame: PeerFrame): void {
+    if (this.#isStopped || frame.group !== this.#deps.group) return;
+    try {
+      if (frame.kind === FrameKind.snapshotChunk) {
+        this.#receiver.onChunk(from, decodeChunk(frame.payload));
+      } else if (frame.kind === FrameKind.snapshotAck) {
+        const ack = decodeAck(frame.payload);
+        if (ack.status === "asks") this.#deps.onAsked(from, ack.index);
+        else this.#sender.onAck(from, ack);
+      }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#deps.onAlarm(`a frame of node ${from} was dropped: ${why}`);
+    }
+  }
+
+  /** Gives a node a state of at least an index; ends in `onSent`. */
+  send(to: NodeId, index: number, purpose: SnapshotPurpose = "catch-up"): void {
+    if (!this.#isStopped) this.#sender.begin({ to, index, purpose, term: this.#deps.term() });
+  }
+
+  /** The node does not lead any more, or the follower needs nothing; nobody is told. */
+  stopSending(to?: NodeId): void {
+    if (to === undefined) this.#sender.stopAll();
+    else this.#sender.stop(to);
+  }
+
+  /** Asks another replica for a state of at least an index. */
+  ask(of: NodeId, index: number): boolean {
+    const { group } = this.#deps;
+    const about = { status: "asks", uuid: NO_UUID, index, offset: 0, reason: "" } as const;
+    return this.#deps.send(of, { kind: FrameKind.snapshotAck, group, payload: encodeAck(about) });
+  }
+
+  /**
+   * Puts the received state in place; the records must be appended to the log, before anything else, and `installed`
+   * called when they are durable (INV-REPLICA-7).
+   * @throws LedgerError of the disk: the node must stop, and finds the old or the new state at its next start
+   */
+  async install({ index, term, membership }: SnapshotMeta): Promise<readonly WalRecord[]> {
+    const received = this.#received;
+    const start = received?.state.start;
+    assert(start?.index === index && start.term === term, "the snapshot to install was received", {
+      index,
+    });
+    const { uuid, path } = received!.state;
+    const configuration = encodeMembership(membership);
+    const to: StateSwitch = { uuid, index, term, configuration };
+    await this.#replace(path, to);
+    return [snapshotRecord(this.#deps.group, to)];
+  }
+
+  /**
+   * Puts a received state in the place of a wrong one, under a log that agrees with it and stays as it is.
+   * @throws LedgerError of the disk, as `install`
+   */
+  async rebuild(received: ReceivedSnapshot): Promise<void> {
+    const { uuid, path, start } = received.state;
+    const { index, term, configuration: bytes } = start;
+    const { membership } = decodeConfiguration(bytes);
+    const configuration = encodeMembership(membership);
+    await this.#replace(path, { uuid, index, term, configuration });
+    await this.installed();
+  }
+
+  /** The records of `install` are durable. */
+  async installed(): Promise<void> {
+    this.#received = undefined;
+    await endSwitch(this.#deps.disk, this.#deps.directory);
+    await this.#receiver.installed();
+  }
+
+  /** From time to time. */
+  tick(): void {
+    this.#builder.tick().catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#sender.stopAll();
+    await this.#receiver.stop();
+    await this.#builder.stop();
+  }
+
+  #take(received: ReceivedSnapshot): void {
+    this.#received = received;
+    if (this.#deps.onReceived(received)) return;
+    this.#received = undefined;
+    this.#receiver
+      .discard("the state is of no use any more")
+      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+  }
+
+  async #replace(loaded: string, to: StateSwitch): Promise<void> {
+    const { flusher, holder, disk, statePath, beforeReplaced, onReplaced } = this.#deps;
+    await beforeReplaced();
+    await flusher.replacing(() =>
+      holder.replace(() => switchFiles(disk, { loaded, state: statePath }, to)),
+    );
+    onReplaced();
+  }
+
+  #checkRunning(): void {
+    if (this.#isStopped) throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+  }
+}

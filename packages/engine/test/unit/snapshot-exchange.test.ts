@@ -1,0 +1,240 @@
+/** A snapshot from one replica to another: over bad links, through restarts of either side, and what is refused. */
+import { readFileSync } from "node:fs";
+import type { MemoryDisk } from "@authledger/io";
+import { layoutTable } from "@authledger/types";
+import { describe, expect, test } from "vitest";
+import { testRandom, testRounds } from "../../../../test/support.js";
+import { FrameKind } from "../../src/cluster/peer-port.js";
+import {
+  decodeAck,
+  decodeChunk,
+  encodeAck,
+  encodeChunk,
+  SNAPSHOT_ACK,
+  SNAPSHOT_CHUNK,
+  type SnapshotChunk,
+} from "../../src/cluster/snapshot-frames.js";
+import { RECEIVER, SENDER, SnapshotPair } from "../snapshot-pair.js";
+
+const PART = 1_024;
+
+describe("a replica that is given a snapshot", () => {
+  test("has the same rows, log place and configuration afterwards, and its log begins behind it (INV-REPLICA-8)", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange"));
+    const { state } = pair.receiver.holder;
+    pair.begin();
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent).toEqual([{ to: RECEIVER, ok: true, why: "installed" }]);
+    expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+    // The same object that everybody held before.
+    expect(pair.receiver.holder.state).toBe(state);
+    expect(pair.receiver.logBegins).toBe(pair.ledger.log.length + 1);
+    await pair.until(() => pair.receiver.holder.retired === 0);
+    await pair.receiver.close();
+    await pair.openReceiver();
+    expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+    expect(pair.receiver.logBegins).toBe(pair.ledger.log.length + 1);
+    expect(await pair.disks.receiver.list("/n/groups/1/snapshots")).toEqual([]);
+    expect([...pair.receiver.events.fatal, ...pair.sender.events.fatal]).toEqual([]);
+  });
+
+  test("gets it over a link that loses, doubles and reorders (INV-REPLICA-4)", async () => {
+    const random = testRandom("exchange link");
+    const pair = await SnapshotPair.create(random, 1_024);
+    pair.link = () => random.pick([0, 1, 1, 2]);
+    pair.begin();
+    await pair.until(() => pair.isSent, 5_000);
+    expect(pair.sender.events.sent[0]!.ok).toBe(true);
+    expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+    expect(pair.receiver.events.alarms).toEqual([]);
+  });
+
+  test.each(["receiver", "sender", "both"] as const)(
+    "is given the rest after a restart of the %s, behind every part (INV-REPLICA-6)",
+    async (who) => {
+      const random = testRandom(`exchange ${who}`);
+      let last = 1;
+      for (let stopAt = 1; stopAt <= last; stopAt += Math.ceil(last / testRounds(5))) {
+        const pair = await SnapshotPair.create(random, PART);
+        let parts = 0;
+        const sent = new Set<number>();
+        pair.link = (_, { kind, payload }) => {
+          if (kind !== FrameKind.snapshotChunk) return 1;
+          const { data, offset, total } = decodeChunk(payload);
+          last = Math.floor(total / PART) - 1;
+          if (data.length === 0) return 1;
+          sent.add(offset);
+          return ++parts <= stopAt ? 1 : 0;
+        };
+        pair.begin();
+        await pair.until(() => parts > stopAt);
+        pair.loseFrames();
+        const taken = stopAt * PART;
+        if (who !== "sender") {
+          await pair.receiver.close();
+          await pair.openReceiver();
+        }
+        if (who !== "receiver") {
+          await pair.sender.exchange.stop();
+          await pair.sender.wal.close();
+          await pair.openSender();
+        }
+        sent.clear();
+        pair.link = (_, { kind, payload }) => {
+          const chunk = kind === FrameKind.snapshotChunk ? decodeChunk(payload) : undefined;
+          if (chunk !== undefined && chunk.data.length > 0) sent.add(chunk.offset);
+          return 1;
+        };
+        if (who !== "receiver") pair.begin();
+        await pair.until(() => pair.isSent);
+        expect(pair.sender.events.sent[0]!.ok).toBe(true);
+        expect(Math.min(...sent)).toBe(taken);
+        expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+        await pair.receiver.close();
+      }
+    },
+  );
+
+  test("begins anew where its file holds other bytes than those that come (INV-REPLICA-4)", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange other bytes"));
+    let parts = 0;
+    pair.link = (_, { kind }) => (kind === FrameKind.snapshotChunk && ++parts > 4 ? 0 : 1);
+    pair.begin();
+    await pair.until(() => parts > 5);
+    await pair.receiver.close();
+    const [file] = await pair.disks.receiver.list("/n/groups/1/snapshots");
+    expect(file).toMatch(/^received-/);
+    (pair.disks.receiver as MemoryDisk).corrupt(
+      `/n/groups/1/snapshots/${file}`,
+      9,
+      new Uint8Array([8]),
+    );
+    await pair.openReceiver();
+    pair.link = () => 1;
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent[0]!.ok).toBe(true);
+    expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+  });
+
+  test("refuses what is of another cluster or of a leader whose term is over, and keeps its state", async () => {
+    for (const [more, why] of [
+      [{ clusterId: "1".repeat(32) }, "clusterId"],
+      [{ term: 2 }, "term 1 is over"],
+    ] as const) {
+      const pair = await SnapshotPair.create(testRandom("exchange refused"));
+      await pair.receiver.close();
+      await pair.openReceiver(more);
+      pair.begin();
+      await pair.until(() => pair.isSent);
+      expect(pair.sender.events.sent[0]).toMatchObject({
+        ok: false,
+        why: expect.stringContaining(why),
+      });
+      expect(pair.receiver.holder.state.applied.index).toBe(0);
+      expect(await pair.disks.receiver.list("/n/groups/1/snapshots")).toEqual([]);
+    }
+  });
+
+  test("refuses a state whose roots are not those of its headers, and says so (INV-REPLICA-3)", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange wrong state"));
+    const { leaf } = pair.ledger.state.tables;
+    const cursor = leaf.cursor();
+    cursor.last();
+    const row = cursor.value.slice();
+    row[row.length - 1]! ^= 1;
+    leaf.put(cursor.key.slice(), row);
+    pair.begin();
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent[0]!.ok).toBe(false);
+    expect(pair.receiver.events.alarms).toEqual([
+      expect.stringMatching(/vault 7\/2, bucket \d+, path/),
+    ]);
+    expect(pair.receiver.holder.state.applied.index).toBe(0);
+  });
+
+  test("is given up when it does not answer, and the next one gets its turn", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange silent"));
+    pair.link = () => 0;
+    pair.begin();
+    await pair.until(() => pair.isSent, 2_000);
+    expect(pair.sender.events.sent[0]).toMatchObject({
+      ok: false,
+      why: expect.stringContaining("no progress"),
+    });
+    expect(pair.sender.exchange.stats.active).toBe(0);
+  });
+
+  test("drops frames that cannot be read, with an alarm", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange damaged"));
+    const random = testRandom("exchange damaged frames");
+    for (let i = 0; i < 50; i++) {
+      const kind = random.pick([FrameKind.snapshotChunk, FrameKind.snapshotAck]);
+      const payload = random.bytes(random.int(200));
+      pair.receiver.exchange.onFrame(SENDER, { kind, group: pair.group, payload });
+    }
+    expect(pair.receiver.events.alarms).toHaveLength(50);
+    pair.begin();
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent[0]!.ok).toBe(true);
+  });
+});
+
+describe("a frame of a snapshot", () => {
+  const chunk: SnapshotChunk = {
+    purpose: "rebuild",
+    leaderTerm: 7,
+    uuid: new Uint8Array(16).fill(1),
+    index: 1_000,
+    term: 6,
+    total: 5_000_000_000,
+    offset: 4_999_999_997,
+    chain: new Uint8Array(32).fill(2),
+    data: new Uint8Array([1, 2, 3]),
+  };
+  const ack = {
+    status: "refused",
+    uuid: chunk.uuid,
+    index: 9,
+    offset: 10,
+    reason: "because",
+  } as const;
+
+  test("comes back as it was written", () => {
+    expect(decodeChunk(encodeChunk(chunk))).toEqual(chunk);
+    expect(decodeAck(encodeAck(ack))).toEqual(ack);
+  });
+
+  test("with any byte changed is refused or another one, never a crash", () => {
+    for (const [bytes, decode] of [
+      [encodeChunk(chunk), decodeChunk],
+      [encodeAck(ack), decodeAck],
+    ] as const) {
+      for (let at = 0; at < bytes.length; at++) {
+        const copy = bytes.slice();
+        copy[at]! ^= 0x81;
+        try {
+          decode(copy);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "SNAPSHOT_CORRUPT" });
+        }
+      }
+      expect(() => decode(bytes.slice(0, 20))).toThrow(/frame of a replica's snapshot/);
+    }
+    const damaged = encodeChunk(chunk);
+    damaged[damaged.length - 1]! ^= 1;
+    expect(() => decodeChunk(damaged)).toThrow(/crc32/);
+    expect(() => decodeChunk(encodeChunk({ ...chunk, total: 10 }))).toThrow(/beyond/);
+    expect(() =>
+      decodeChunk(encodeChunk({ ...chunk, data: new Uint8Array(600_000), offset: 0 })),
+    ).toThrow(/600000 bytes/);
+  });
+
+  test.each([
+    ["chunk", SNAPSHOT_CHUNK],
+    ["answer", SNAPSHOT_ACK],
+  ])("has its table of the %s in docs/format/replica-snapshot.md", (_, layout) => {
+    const url = new URL("../../../../docs/format/replica-snapshot.md", import.meta.url);
+    const text = readFileSync(url, "utf8").replaceAll(/ +\|/g, " |");
+    for (const row of layoutTable(layout).split("\n").slice(2)) expect(text).toContain(row);
+  });
+});
