@@ -1,0 +1,131 @@
+/**
+ * What must come true once all faults have ended: one leader, everyone caught up, no joint configuration, nobody in
+ * doubt, new writes served, and every acknowledged write there once.
+ */
+import type { Administrator } from "./administrator.js";
+import type { Clients } from "./clients.js";
+import type { Machine } from "./machine.js";
+import type { Owner } from "./owner.js";
+import { membersOf } from "./quorum.js";
+import type { Run } from "./run.js";
+import { Violation } from "./violation.js";
+
+/** Virtual time that a healed group gets: many election timeouts. */
+const HEALED_MS_MAX = 40_000;
+const LOOK_EVERY_MS = 100;
+/** Writes that a healed group must take. */
+const FRESH_WRITES = 3;
+
+export class Liveness {
+  readonly #run: Run;
+  readonly #owner: Owner;
+  readonly #clients: Clients;
+  readonly #administrator: Administrator;
+  #deadline = Number.POSITIVE_INFINITY;
+  #acknowledgedWanted = 0;
+  #round = 0;
+  isDone = false;
+
+  constructor(
+    run: Run,
+    ports: {
+      readonly owner: Owner;
+      readonly clients: Clients;
+      readonly administrator: Administrator;
+    },
+  ) {
+    this.#run = run;
+    this.#owner = ports.owner;
+    this.#clients = ports.clients;
+    this.#administrator = ports.administrator;
+  }
+
+  /** Ends all faults, and looks now and then whether all has come right. */
+  begin(): void {
+    const run = this.#run;
+    run.isHealing = true;
+    run.say(() => "-- all faults end");
+    run.network.heal();
+    for (const machine of run.machines) {
+      machine.clockRate = 1;
+      machine.slowDiskUntil = 0;
+      this.#owner.start(machine);
+    }
+    this.#deadline = run.now + HEALED_MS_MAX;
+    this.#acknowledgedWanted = this.#clients.acknowledgedCount + FRESH_WRITES;
+    this.#look();
+  }
+
+  #look(): void {
+    const run = this.#run;
+    this.#stopRemoved();
+    const problem = this.#problem();
+    if (problem === undefined) {
+      this.isDone = true;
+      this.#clients.checkAcknowledged();
+      return;
+    }
+    if (run.now > this.#deadline) {
+      throw new Violation(`a healed group comes right: ${problem}`, this.#facts());
+    }
+    const leader = run.leader();
+    if (leader !== undefined) {
+      this.#administrator.leaveJoint(leader);
+      // Not in every round: a small limit of uncommitted bytes must get time to drain.
+      if (this.#round++ % 5 === 0) this.#clients.propose(leader, { count: 1, bytes: 5 });
+    }
+    run.after(LOOK_EVERY_MS, () => this.#look());
+  }
+
+  /** A removed node that has not learned it is told so at the handshake, and stops. */
+  #stopRemoved(): void {
+    const { judge, machines } = this.#run;
+    const members = membersOf(judge.membership);
+    for (const machine of machines) {
+      const isNew = machine.log.lastIndex === 0;
+      if (machine.isUp && !isNew && !members.includes(machine.id) && !this.#mayBeAdded(machine)) {
+        this.#owner.stop(machine);
+      }
+    }
+  }
+
+  /** Named by a change that is in the log of the leader and not applied yet. */
+  #mayBeAdded(machine: Machine): boolean {
+    const leader = this.#run.leader();
+    if (leader === undefined) return true;
+    return (
+      leader.core!.applied < leader.core!.lastIndex ||
+      membersOf(leader.core!.membership).includes(machine.id)
+    );
+  }
+
+  #problem(): string | undefined {
+    const { machines } = this.#run;
+    const leader = this.#run.leader();
+    if (leader === undefined) return "no leader";
+    const core = leader.core!;
+    if (core.membership.outgoing.length > 0) return "still joint";
+    if (core.commit < core.lastIndex || core.applied < core.commit) return "entries not committed";
+    const members = membersOf(core.membership);
+    for (const machine of machines) {
+      if (!members.includes(machine.id) || machine.isRetired) continue;
+      if (machine.core === undefined) return "a member is down";
+      if (machine.core.role === "leader" && machine !== leader) return "two leaders";
+      if (machine.core.isRecovering) return "a member is in doubt";
+      if (machine.state.index !== core.applied) return "a member lags";
+    }
+    if (this.#clients.acknowledgedCount < this.#acknowledgedWanted) return "no fresh writes";
+    return undefined;
+  }
+
+  #facts(): Record<string, unknown> {
+    return Object.fromEntries(
+      this.#run.machines.map(({ name, core, state }) => [
+        name,
+        core === undefined
+          ? "down"
+          : `${core.role} t${core.term} last ${core.lastIndex} commit ${core.commit} state ${state.index}`,
+      ]),
+    );
+  }
+}
