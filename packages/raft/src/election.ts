@@ -64,7 +64,11 @@ function requestVotes(
   const { lastIndex: index, lastTerm: logTerm } = s.log;
   for (const to of s.progress.keys()) {
     if (to === s.id || !isVoterOf(s.membership, to)) continue;
-    send(s, { type, from: s.id, to, term, index, logTerm, isTransfer });
+    const request = { type, from: s.id, to, term, index, logTerm, isTransfer };
+    // Were its term and its log lost in a crash, it could ask again in this term with a shorter log, and win by the
+    // answers to what it asked before.
+    if (type === "vote") sendDurably(s, request);
+    else send(s, request);
   }
 }
 

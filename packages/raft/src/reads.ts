@@ -199,6 +199,8 @@ export function receiveReadResponse(
   index: number,
   reject: boolean,
 ): void {
+  // An answer to a former life, whose numbers may have been higher, says nothing of what was asked in this one.
+  if (context > s.lastRequest) return;
   let done = 0;
   for (const asked of s.askedReads) {
     if (asked.request > context) break;

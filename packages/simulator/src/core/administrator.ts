@@ -101,7 +101,13 @@ export class Administrator {
       .filter((id) => !members.includes(id));
     const member = members.length === 0 ? undefined : random.pick(members);
     const blank = blanks.length === 0 ? undefined : random.pick(blanks);
-    const action = random.pick(["add-learner", "add-voter", "promote", "demote", "remove"] as const);
+    const action = random.pick([
+      "add-learner",
+      "add-voter",
+      "promote",
+      "demote",
+      "remove",
+    ] as const);
     switch (action) {
       case "add-learner":
       case "add-voter":

@@ -5,7 +5,6 @@
  * once. A read must see everything that was acknowledged or seen before it began (dissertation 6.4).
  */
 import type { Action } from "@authledger/raft";
-import { Hook } from "./hooks.js";
 import type { Machine } from "./machine.js";
 import type { Listener, Owner } from "./owner.js";
 import type { Run } from "./run.js";
@@ -68,7 +67,9 @@ export class Clients implements Listener {
       case "dropped":
         machine.submitted.delete(action.proposal);
         sometimes.hit(
-          action.why === "too-many-uncommitted" ? "proposal dropped for its size" : "proposal refused",
+          action.why === "too-many-uncommitted"
+            ? "proposal dropped for its size"
+            : "proposal refused",
         );
         break;
       case "read-ready":
@@ -124,7 +125,8 @@ export class Clients implements Listener {
     this.#watermark = Math.max(this.#watermark, index);
     run.sometimes.hit("entry acknowledged");
     if (run.settings.voters === 1) run.sometimes.hit("group of one served");
-    if (run.strikes(Hook.crashAfterClientAck)) this.#owner.crash(machine, "after a client's answer");
+    if (run.strikes("crash-after-client-ack"))
+      this.#owner.crash(machine, "after a client's answer");
   }
 
   #readReady(machine: Machine, context: number, index: number): void {
@@ -157,7 +159,8 @@ export class Clients implements Listener {
   }
 
   crashed(machine: Machine): void {
-    for (const { operation } of machine.proposals.values()) this.#run.say(() => `unknown: ${operation}`);
+    for (const { operation } of machine.proposals.values())
+      this.#run.say(() => `unknown: ${operation}`);
   }
 
   /** Everything that was acknowledged is committed, where it was said to be. */

@@ -123,10 +123,20 @@ export class DurableLog implements LogReader {
   }
 
   /** Power is lost; of the pending batches the oldest `kept` are found by the next start. */
-  crash(kept: number): void {
-    this.synced(kept);
+  crash(kept: number): Batch[] {
+    const found = this.synced(kept);
     this.#pending = [];
     this.visible = this.durable.clone();
+    return found;
+  }
+
+  /** Begins as a log whose entries up to `index` were cut. */
+  found(index: number, term: number): void {
+    for (const image of [this.visible, this.durable]) {
+      image.offset = index;
+      image.offsetTerm = term;
+      image.hardState = { term, vote: undefined, commit: index };
+    }
   }
 
   compact(to: number): void {

@@ -2,11 +2,9 @@
  * Named points where a run may be struck: right behind what a node must not forget, or between two things that belong
  * together. Rare by chance, and where the bugs are (simulation.md, "BUGGIFY points").
  */
-import { networkFaults } from "../world/network.js";
+import { type NetworkFault, networkFaults } from "../world/network.js";
 
-/** What a fault plan of a run has chances for: the network's first, then the points of the owner. */
-export const faultKinds = [
-  ...networkFaults,
+const hooks = [
   "crash-before-vote-leaves",
   "crash-after-vote",
   "crash-after-append-ack",
@@ -21,22 +19,13 @@ export const faultKinds = [
   "snapshot-lost",
 ] as const;
 
-export type FaultKind = (typeof faultKinds)[number];
+export type Hook = (typeof hooks)[number];
+export type FaultKind = NetworkFault | Hook;
 
-const numbered = (kind: FaultKind): number => faultKinds.indexOf(kind);
+/** What a fault plan of a run has chances for: the network's first, then the points of the owner. */
+export const faultKinds: readonly FaultKind[] = [...networkFaults, ...hooks];
 
-/** The places of the kinds in that list. */
-export const Hook = {
-  crashBeforeVoteLeaves: numbered("crash-before-vote-leaves"),
-  crashAfterVote: numbered("crash-after-vote"),
-  crashAfterAppendAck: numbered("crash-after-append-ack"),
-  crashAfterClientAck: numbered("crash-after-client-ack"),
-  crashWhenElected: numbered("crash-when-elected"),
-  crashInSync: numbered("crash-in-sync"),
-  crashAfterTruncate: numbered("crash-after-truncate"),
-  crashAfterCompaction: numbered("crash-after-compaction"),
-  crashAfterSnapshot: numbered("crash-after-snapshot"),
-  dropNextAppend: numbered("drop-next-append"),
-  delayDurable: numbered("delay-durable"),
-  snapshotLost: numbered("snapshot-lost"),
-} as const;
+/** The place of each point in that list. */
+export const hookNumbers: Readonly<Record<Hook, number>> = Object.fromEntries(
+  hooks.map((hook) => [hook, faultKinds.indexOf(hook)]),
+) as Record<Hook, number>;

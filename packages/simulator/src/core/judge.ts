@@ -52,6 +52,9 @@ interface Seen {
   readonly votes: Map<number, NodeId>;
 }
 
+/** The founders begin with this entry applied and cut: who comes later gets a state from them. */
+export const FOUNDING = { index: 1, term: 1 } as const;
+
 /** Index and term of an entry as one number: exact while terms stay below 2^20. */
 const TERM_SPAN = 2 ** 20;
 const CONFIGURATION_MARK = 0xcc;
@@ -60,18 +63,18 @@ export class Judge {
   readonly #nodes: Map<NodeId, JudgedNode> = new Map();
   readonly #seen: Map<NodeId, Seen> = new Map();
   readonly #leaders: Map<number, NodeId> = new Map();
-  /** The committed log; index 0 is not an entry. */
-  readonly #terms: number[] = [0];
-  readonly #payloads: Uint8Array[] = [new Uint8Array()];
+  /** The committed log; it begins with what stands for the founding. */
+  readonly #terms: number[] = [0, FOUNDING.term];
+  readonly #payloads: Uint8Array[] = [new Uint8Array(), new Uint8Array()];
   /** In which term the entry was first committed; ascending. */
-  readonly #commitTerms: number[] = [0];
+  readonly #commitTerms: number[] = [0, FOUNDING.term];
   /** By index and term: the term of the entry before, and the payload. */
   readonly #entries: Map<number, { readonly before: number; readonly payload: Uint8Array }> =
     new Map();
   readonly #memberships: { readonly index: number; readonly membership: Membership }[];
 
   constructor(initial: Membership) {
-    this.#memberships = [{ index: 0, membership: initial }];
+    this.#memberships = [{ index: FOUNDING.index, membership: initial }];
   }
 
   /** Index of the last entry that anybody knows to be committed. */
@@ -82,6 +85,11 @@ export class Judge {
   /** The membership that follows from the changes up to the last one that was applied anywhere. */
   get membership(): Membership {
     return this.#memberships.at(-1)!.membership;
+  }
+
+  /** The same, and the index of its entry. */
+  get lastMembership(): { readonly index: number; readonly membership: Membership } {
+    return this.#memberships.at(-1)!;
   }
 
   committed(index: number): { readonly term: number; readonly payload: Uint8Array } | undefined {
@@ -142,8 +150,10 @@ export class Judge {
       seen.applied = applied;
     }
     const { log } = node;
+    // A state that replaces another one before that was switched to leaves both waiting.
+    const isSwitching = log.visible.offset > log.durable.offset;
     if (
-      log.durable.offset > applied ||
+      (log.durable.offset > applied && !isSwitching) ||
       applied > commit ||
       commit > lastIndex ||
       log.durable.lastIndex < log.durable.offset
@@ -194,8 +204,7 @@ export class Judge {
 
   #sameAsCommitted(node: JudgedNode, entry: Entry): void {
     const { index, term } = entry;
-    const same =
-      term === this.#terms[index] && sameBytes(entry.payload, this.#payloads[index]!);
+    const same = term === this.#terms[index] && sameBytes(entry.payload, this.#payloads[index]!);
     require(same, "a committed entry never changes (Raft 5.4.3)", {
       node: node.id,
       index,
@@ -239,7 +248,12 @@ export class Judge {
   appending(node: JudgedNode, batch: Batch, core: JudgedCore): void {
     const { log } = node;
     const { hardState, truncateFrom, snapshot, entries } = batch;
-    if (hardState !== undefined) this.#votes(node, hardState);
+    if (hardState !== undefined) {
+      require(hardState.term >= log.visible.hardState.term, "terms never go back", {
+        node: node.id,
+        term: hardState.term,
+      });
+    }
     if (truncateFrom !== undefined) {
       // The commit index as it was before this event.
       const { commit } = this.#seen.get(node.id)!;
@@ -265,10 +279,9 @@ export class Judge {
     if (core.role === "leader") this.#oneChange(log, entries, core);
   }
 
-  #votes(
-    node: JudgedNode,
-    hardState: { readonly term: number; readonly vote: NodeId | undefined },
-  ): void {
+  /** A batch is on the disk for good. */
+  persisted(node: JudgedNode, { hardState }: Batch): void {
+    if (hardState === undefined) return;
     const { votes } = this.#seen.get(node.id)!;
     const { term, vote } = hardState;
     const earlier = votes.get(term);
@@ -278,7 +291,6 @@ export class Judge {
       vote,
       earlier,
     });
-    require(term >= node.log.visible.hardState.term, "terms never go back", { node: node.id, term });
     if (vote !== undefined) votes.set(term, vote);
   }
 
@@ -304,11 +316,12 @@ export class Judge {
       if (entry.payload[0] !== CONFIGURATION_MARK) continue;
       for (let index = core.applied + 1; index < entry.index; index++) {
         const other = index > log.lastIndex ? undefined : log.visible.entry(index);
-        require(
-          other?.payload[0] !== CONFIGURATION_MARK,
-          "one configuration change at a time (dissertation 4.1)",
-          { change: entry.index, other: index, applied: core.applied },
-        );
+        require(other?.payload[0] !==
+          CONFIGURATION_MARK, "one configuration change at a time (dissertation 4.1)", {
+          change: entry.index,
+          other: index,
+          applied: core.applied,
+        });
       }
     }
   }
@@ -328,7 +341,7 @@ export class Judge {
 
   /** A node has the membership that follows from the changes up to `index`. */
   membershipIs(index: number, membership: Membership, node: NodeId): void {
-    const known = this.#memberships.findLast((at) => at.index <= index)!;
+    const known = this.#memberships.findLast((at) => at.index <= index) ?? this.#memberships[0]!;
     if (known.index === index || !this.#isNew(index)) {
       require(sameMembership(known.membership, membership), "the same membership at an index", {
         node,
@@ -338,18 +351,20 @@ export class Judge {
       });
       return;
     }
-    require(
-      doOverlap(known.membership, membership),
-      "adjacent configurations overlap (dissertation 4.3)",
-      { index, before: known.membership.voters, after: membership.voters },
-    );
+    require(doOverlap(
+      known.membership,
+      membership,
+    ), "adjacent configurations overlap (dissertation 4.3)", {
+      index,
+      before: known.membership.voters,
+      after: membership.voters,
+    });
     this.#memberships.push({ index, membership });
   }
 
   #isNew(index: number): boolean {
     return (
-      index > this.#memberships.at(-1)!.index &&
-      this.#payloads[index]?.[0] === CONFIGURATION_MARK
+      index > this.#memberships.at(-1)!.index && this.#payloads[index]?.[0] === CONFIGURATION_MARK
     );
   }
 
@@ -365,27 +380,32 @@ export class Judge {
     switch (message.type) {
       case "vote-response":
         if (message.reject) return;
-        require(
-          hardState.term > message.term ||
-            (hardState.term === message.term && hardState.vote === message.to),
-          "a vote is durable before it is given (Raft 3.8)",
-          { node: node.id, to: message.to, term: message.term, durable: hardState.term },
-        );
+        require(hardState.term > message.term ||
+          (hardState.term === message.term &&
+            hardState.vote === message.to), "a vote is durable before it is given (Raft 3.8)", {
+          node: node.id,
+          to: message.to,
+          term: message.term,
+          durable: hardState.term,
+        });
         return;
       case "vote":
-        require(
-          hardState.term >= message.term && durable.lastIndex >= message.index,
-          "a candidate's term and log are durable before it asks (Raft 3.8)",
-          { node: node.id, term: message.term, durable: hardState.term },
-        );
+        require(hardState.term >= message.term &&
+          durable.lastIndex >=
+            message.index, "a candidate's term and log are durable before it asks (Raft 3.8)", {
+          node: node.id,
+          term: message.term,
+          durable: hardState.term,
+        });
         return;
       case "append-response":
         if (message.reject || hardState.term > message.term) return;
-        require(
-          durable.lastIndex >= message.index,
-          "an entry is durable before it is acknowledged (Raft 3.8)",
-          { node: node.id, index: message.index, durable: durable.lastIndex },
-        );
+        require(durable.lastIndex >=
+          message.index, "an entry is durable before it is acknowledged (Raft 3.8)", {
+          node: node.id,
+          index: message.index,
+          durable: durable.lastIndex,
+        });
         return;
       default:
     }

@@ -4,7 +4,6 @@
  */
 import type { Administrator } from "./administrator.js";
 import type { Clients } from "./clients.js";
-import type { Machine } from "./machine.js";
 import type { Owner } from "./owner.js";
 import { membersOf } from "./quorum.js";
 import type { Run } from "./run.js";
@@ -83,20 +82,15 @@ export class Liveness {
     const members = membersOf(judge.membership);
     for (const machine of machines) {
       const isNew = machine.log.lastIndex === 0;
-      if (machine.isUp && !isNew && !members.includes(machine.id) && !this.#mayBeAdded(machine)) {
+      if (
+        machine.isUp &&
+        !isNew &&
+        !members.includes(machine.id) &&
+        this.#owner.isDispensable(machine)
+      ) {
         this.#owner.stop(machine);
       }
     }
-  }
-
-  /** Named by a change that is in the log of the leader and not applied yet. */
-  #mayBeAdded(machine: Machine): boolean {
-    const leader = this.#run.leader();
-    if (leader === undefined) return true;
-    return (
-      leader.core!.applied < leader.core!.lastIndex ||
-      membersOf(leader.core!.membership).includes(machine.id)
-    );
   }
 
   #problem(): string | undefined {

@@ -6,7 +6,7 @@ import type { Membership } from "@authledger/raft";
 import type { NodeId } from "@authledger/types";
 import type { Core } from "./core-module.js";
 import { DurableLog, type LogImage } from "./durable-log.js";
-import type { JudgedNode } from "./judge.js";
+import { FOUNDING, type JudgedNode } from "./judge.js";
 
 /** A state as the owner keeps it: what it has applied, and who the members are then. */
 export interface AppliedState {
@@ -88,9 +88,14 @@ export class Machine implements JudgedNode {
 
   /** Begins with a state that all founders share. */
   found(membership: Membership): void {
-    this.state = { index: 0, membership };
-    this.newest = this.state;
-    this.older = this.state;
+    this.log.found(FOUNDING.index, FOUNDING.term);
+    this.#begin({ index: FOUNDING.index, membership });
+  }
+
+  #begin(state: AppliedState): void {
+    this.state = state;
+    this.newest = state;
+    this.older = state;
   }
 
   /** An empty disk and a new id. */
@@ -100,7 +105,7 @@ export class Machine implements JudgedNode {
     this.log = new DurableLog();
     this.isRetired = false;
     this.beforeLoss = undefined;
-    this.found(NOBODY);
+    this.#begin({ index: 0, membership: NOBODY });
   }
 
   /** What is in memory is gone. */
@@ -118,6 +123,11 @@ export class Machine implements JudgedNode {
     this.reads.clear();
     this.submitted.clear();
   }
+}
+
+/** Whether the machine of this node had another one before. */
+export function isReformatted(id: NodeId): boolean {
+  return Number(id) > MACHINES_MAX;
 }
 
 /** The node of an id, for people. */

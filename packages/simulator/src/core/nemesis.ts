@@ -127,16 +127,16 @@ export class Nemesis {
           run.after(round * 300, () => this.#cut(linksAcross(sides), 150));
         }
         break;
-      case "isolate":
-        // Out only, in only, or both ways.
+      case "isolate": {
+        // It hears nobody, nobody hears it, or both.
+        const ways = random.int(3);
+        const isMeant = (isOut: boolean): boolean => ways === 2 || isOut === (ways === 0);
         this.#cut(
-          linksAcross(sides).filter(([from], i, all) => {
-            const isOut = from === machine.slot;
-            return all.length % 3 === 0 ? isOut : random.chance(0.9) || isOut;
-          }),
+          linksAcross(sides).filter(([from]) => isMeant(from === machine.slot)),
           length,
         );
         break;
+      }
       default:
         this.#cut(linksAcross(sides), length);
     }

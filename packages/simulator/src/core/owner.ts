@@ -6,13 +6,13 @@ import {
   type Action,
   type Event,
   isConfigurationChange,
+  type Membership,
   type Message,
 } from "@authledger/raft";
 import type { NodeId } from "@authledger/types";
 import type { Batch } from "./durable-log.js";
-import { Hook } from "./hooks.js";
-import type { Machine } from "./machine.js";
-import { membersOf } from "./quorum.js";
+import { isReformatted, type Machine } from "./machine.js";
+import { isQuorum, membersOf } from "./quorum.js";
 import type { Run } from "./run.js";
 import { TICK_MS } from "./settings.js";
 import { describeAction, describeEvent, describeMessage } from "./trace.js";
@@ -38,6 +38,13 @@ export class Owner {
   readonly #inbox: { readonly machine: Machine; readonly life: number; readonly event: Event }[] =
     [];
   #isStepping = false;
+  /** Before the event that is being worked on. */
+  #wasLeader = false;
+  /** The machine whose event is being worked on, and the crash that will end it. */
+  #current: Machine | undefined;
+  #doom:
+    | { readonly machine: Machine; readonly why: string; readonly downMs: number | undefined }
+    | undefined;
 
   constructor(run: Run, listener: Listener) {
     this.#run = run;
@@ -46,6 +53,12 @@ export class Owner {
 
   /** Gives an event to a node, and then all that follows from it at once. Nothing happens where none runs. */
   step(machine: Machine, event: Event): void {
+    const run = this.#run;
+    if (machine.pausedUntil > run.now) {
+      const { slot, life } = machine;
+      run.queue.push(machine.pausedUntil, { kind: "event", slot, life, event });
+      return;
+    }
     this.#inbox.push({ machine, life: machine.life, event });
     if (this.#isStepping) return;
     this.#isStepping = true;
@@ -68,14 +81,25 @@ export class Owner {
     const { role, term } = core;
     const actions: Action[] = [];
     core.step(event, actions);
+    this.#current = machine;
+    this.#wasLeader = role === "leader";
     for (const action of actions) {
       this.#perform(machine, action);
-      if (machine.core !== core) return;
+      if (this.#doom !== undefined) break;
     }
     run.judge.after(machine, core);
     this.#noteMatch(machine, event);
     if (core.role !== role || core.term !== term) this.#noteRole(machine, role);
-    if (event.kind !== "turn") this.#scheduleTurn(machine);
+    this.#current = undefined;
+    if (this.#doom !== undefined) this.#crashNow();
+    else if (event.kind !== "turn") this.#scheduleTurn(machine);
+  }
+
+  /** A crash in the middle of an event comes when the judge has seen what there is of it. */
+  #crashNow(): void {
+    const { machine, why, downMs } = this.#doom!;
+    this.#doom = undefined;
+    this.crash(machine, why, downMs);
   }
 
   #record(machine: Machine, event: Event): void {
@@ -109,7 +133,7 @@ export class Owner {
       if (core.membership.outgoing.length > 0) {
         sometimes.hit("leader elected during a joint configuration");
       }
-      if (this.#run.strikes(Hook.crashWhenElected)) this.crash(machine, "when elected");
+      if (this.#run.strikes("crash-when-elected")) this.crash(machine, "when elected");
     } else if (before === "leader" && core.role !== "leader") {
       sometimes.hit("leader deposed");
     }
@@ -164,7 +188,7 @@ export class Owner {
     }
     if (batch.truncateFrom !== undefined) {
       run.sometimes.hit("entries truncated");
-      if (run.strikes(Hook.crashAfterTruncate)) {
+      if (run.strikes("crash-after-truncate")) {
         this.crash(machine, "after a truncation");
         return;
       }
@@ -180,7 +204,7 @@ export class Owner {
     const { syncMsMin, syncMsMax } = run.settings;
     let latency = run.uniform(syncMsMin, syncMsMax);
     if (run.now < machine.slowDiskUntil) latency *= 20;
-    if (run.strikes(Hook.delayDurable)) latency += DELAY_DURABLE_MS;
+    if (run.strikes("delay-durable")) latency += DELAY_DURABLE_MS;
     const { slot, life } = machine;
     run.queue.push(run.now + latency, { kind: "synced", slot, life, count });
   }
@@ -188,7 +212,7 @@ export class Owner {
   /** A sync has ended: what it covered is durable, and what waited for that leaves. */
   synced(machine: Machine, count: number): void {
     const run = this.#run;
-    if (run.strikes(Hook.crashInSync)) {
+    if (run.strikes("crash-in-sync")) {
       this.crash(machine, "in a sync");
       return;
     }
@@ -203,7 +227,10 @@ export class Owner {
   #finishBatches(machine: Machine, count: number): void {
     const { life } = machine;
     const batches = machine.log.synced(count);
-    for (const batch of batches) this.#tookEffect(machine, batch);
+    for (const batch of batches) {
+      this.#run.judge.persisted(machine, batch);
+      this.#tookEffect(machine, batch);
+    }
     for (const batch of batches) {
       if (!this.#release(machine, batch)) return;
     }
@@ -231,15 +258,15 @@ export class Owner {
     for (const message of batch.whenDurable) {
       const isVote = message.type === "vote-response" && !message.reject;
       const isAck = message.type === "append-response" && !message.reject;
-      if (isVote && run.strikes(Hook.crashBeforeVoteLeaves)) {
+      if (isVote && run.strikes("crash-before-vote-leaves")) {
         this.crash(machine, "before a vote left");
         return false;
       }
       this.#send(machine, message);
       if (
-        (isVote && run.strikes(Hook.crashAfterVote)) ||
-        (isAck && run.strikes(Hook.crashAfterAppendAck)) ||
-        (batch.snapshot !== undefined && run.strikes(Hook.crashAfterSnapshot))
+        (isVote && run.strikes("crash-after-vote")) ||
+        (isAck && run.strikes("crash-after-append-ack")) ||
+        (batch.snapshot !== undefined && run.strikes("crash-after-snapshot"))
       ) {
         this.crash(machine, `after ${message.type} left`);
         return false;
@@ -251,7 +278,7 @@ export class Owner {
   #send(machine: Machine, message: Message): void {
     const run = this.#run;
     run.judge.leaving(machine, message);
-    if (message.type === "append" && run.strikes(Hook.dropNextAppend)) return;
+    if (message.type === "append" && run.strikes("drop-next-append")) return;
     const to = run.machineOf(message.to);
     if (to === undefined) return;
     const { isCoded } = run.settings;
@@ -295,6 +322,8 @@ export class Owner {
     const range = machine.toApply.shift();
     if (range === undefined) return;
     const { from, to } = range;
+    // A snapshot that is on its way to the disk replaces these.
+    if (to <= machine.log.visible.offset) return;
     if (from !== machine.state.index + 1 || to > machine.core!.commit) {
       throw new Violation("entries are applied once, in order, and committed", {
         node: machine.name,
@@ -309,7 +338,7 @@ export class Owner {
       machine.state = { index, membership: machine.state.membership };
       if (isConfigurationChange(payload)) this.#applyChange(machine, index, payload);
       else this.#listener.applied(machine, index, term, payload);
-      if (machine.core === undefined) return;
+      if (this.#doom !== undefined || machine.core === undefined) return;
     }
     this.step(machine, { kind: "applied", index: to });
     this.#listener.advanced(machine);
@@ -331,29 +360,50 @@ export class Owner {
     const before = machine.state.membership;
     machine.state = { index: machine.state.index, membership };
     run.judge.membershipIs(index, membership, machine.id);
-    if (machine.core!.role === "leader") {
-      const wasJoint = before.outgoing.length > 0;
-      const isJoint = membership.outgoing.length > 0;
-      run.sometimes.hit("membership changed");
-      if (isJoint && !wasJoint) run.sometimes.hit("joint configuration entered");
-      if (wasJoint && !isJoint) run.sometimes.hit("joint configuration left");
-      const { voters } = membership;
-      if (voters.some((id) => before.learners.includes(id))) run.sometimes.hit("learner promoted");
-      if (before.voters.some((id) => !voters.includes(id))) run.sometimes.hit("voter removed");
-      if (!membersOf(membership).includes(machine.id)) run.sometimes.hit("leader removed itself");
-      if (membersOf(membership).some((id) => !membersOf(before).includes(id) && id > 16n)) {
-        run.sometimes.hit("reformatted node joined");
-      }
-    }
+    if (this.#wasLeader) this.#noteChange(machine, before, membership);
     const isOut = (members: readonly NodeId[]): boolean => !members.includes(machine.id);
     if (isOut(membersOf(membership)) && !isOut(membersOf(before))) this.#retire(machine);
   }
 
-  /** A node that learns that it was removed stops, a moment later. */
+  #noteChange(machine: Machine, before: Membership, membership: Membership): void {
+    const { sometimes } = this.#run;
+    const [wasMember, isMember] = [membersOf(before), membersOf(membership)];
+    const wasJoint = before.outgoing.length > 0;
+    const isJoint = membership.outgoing.length > 0;
+    sometimes.hit("membership changed");
+    if (isJoint && !wasJoint) sometimes.hit("joint configuration entered");
+    if (wasJoint && !isJoint) sometimes.hit("joint configuration left");
+    const { voters } = membership;
+    if (voters.some((id) => before.learners.includes(id))) sometimes.hit("learner promoted");
+    if (before.voters.some((id) => !voters.includes(id))) sometimes.hit("voter removed");
+    if (!isMember.includes(machine.id)) sometimes.hit("leader removed itself");
+    if (isMember.some((id) => !wasMember.includes(id) && isReformatted(id))) {
+      sometimes.hit("reformatted node joined");
+    }
+  }
+
+  /**
+   * A node that learns that it was removed stops, but not before those who stay know it too: of two voters the one that
+   * stays needs the vote of the other until it has learned that it is alone.
+   */
   #retire(machine: Machine): void {
+    const run = this.#run;
     const { life } = machine;
-    this.#run.after(this.#run.uniform(0, 500), () => {
-      if (machine.life === life) this.stop(machine);
+    run.after(run.uniform(0, 500), () => {
+      if (machine.life !== life) return;
+      if (this.isDispensable(machine)) this.stop(machine);
+      else this.#retire(machine);
+    });
+  }
+
+  /** Whether a majority of the present members knows that this node is none. */
+  isDispensable(machine: Machine): boolean {
+    const run = this.#run;
+    const { index, membership } = run.judge.lastMembership;
+    if (membersOf(membership).includes(machine.id)) return false;
+    return isQuorum(membership, (id) => {
+      const log = run.machineOf(id)?.log.durable;
+      return log !== undefined && (log.hardState.commit >= index || log.offset >= index);
     });
   }
 
@@ -382,7 +432,7 @@ export class Owner {
     if (machine.core!.role === "leader" && machine.core!.progress.some(isBeingSent)) {
       run.sometimes.hit("snapshot sent while the log was cut");
     }
-    if (run.strikes(Hook.crashAfterCompaction)) this.crash(machine, "after a compaction");
+    if (run.strikes("crash-after-compaction")) this.crash(machine, "after a compaction");
   }
 
   #sendSnapshot(machine: Machine, to: NodeId, index: number): void {
@@ -402,7 +452,7 @@ export class Owner {
         target?.core !== undefined &&
         target.pausedUntil <= run.now &&
         !run.network.isCut(machine.slot, target.slot) &&
-        !run.strikes(Hook.snapshotLost);
+        !run.strikes("snapshot-lost");
       if (ok) this.#deliverSnapshot(machine, target, term);
       this.step(machine, { kind: "snapshot-sent", node: to, ok });
     });
@@ -445,7 +495,8 @@ export class Owner {
       checkQuorum: settings.checkQuorum,
       readMode: settings.readMode,
       // One clock may be fast and the other slow.
-      clockDrift: settings.clockDrift === 0 ? 0 : 1 - (1 - settings.clockDrift) / (1 + settings.clockDrift),
+      clockDrift:
+        settings.clockDrift === 0 ? 0 : 1 - (1 - settings.clockDrift) / (1 + settings.clockDrift),
       isRecovering: machine.beforeLoss !== undefined,
       inflightMessagesMax: settings.inflightMessagesMax,
       inflightBytesMax: settings.inflightBytesMax,
@@ -454,7 +505,9 @@ export class Owner {
       applyBytesMax: settings.applyBytesMax,
     });
     machine.core = core;
-    run.say(() => `${machine.name} starts: term ${core.term}, log ${log.firstIndex}..${log.lastIndex}`);
+    run.say(
+      () => `${machine.name} starts: term ${core.term}, log ${log.firstIndex}..${log.lastIndex}`,
+    );
     run.judge.restarted(machine, core);
     this.#scheduleTick(machine, run.uniform(0, TICK_MS));
   }
@@ -483,14 +536,19 @@ export class Owner {
   crash(machine: Machine, why: string, downMs?: number): void {
     const run = this.#run;
     if (!machine.isUp) return;
+    if (machine === this.#current) {
+      this.#doom ??= { machine, why, downMs };
+      return;
+    }
     const pending = machine.log.pending.length;
     const kept = run.random.int(pending + 1);
     run.say(() => `${machine.name} crashes ${why}; keeps ${kept} of ${pending} unsynced batches`);
     if (kept > 0) run.sometimes.hit("unsynced batches kept by a crash");
     if (kept < pending) run.sometimes.hit("unsynced batches lost in a crash");
     run.count(`crash ${why}`);
-    const wasSnapshot = machine.log.pending.slice(0, kept).findLast(({ snapshot }) => snapshot);
-    machine.log.crash(kept);
+    const found = machine.log.crash(kept);
+    for (const batch of found) run.judge.persisted(machine, batch);
+    const wasSnapshot = found.findLast(({ snapshot }) => snapshot !== undefined);
     this.#listener.crashed(machine);
     if (wasSnapshot?.snapshot !== undefined) {
       const { index, membership } = wasSnapshot.snapshot;

@@ -1,12 +1,12 @@
 /** What the parts of a run share: its settings, world, machines, judge and counts. No behaviour of its own. */
 import { SeededRandom } from "@authledger/io";
-import type { Membership, Message } from "@authledger/raft";
+import type { Event, Membership, Message } from "@authledger/raft";
 import type { NodeId } from "@authledger/types";
 import { EventQueue } from "../world/event-queue.js";
 import { FaultPlan } from "../world/fault-plan.js";
 import { Network } from "../world/network.js";
 import type { CoreModule } from "./core-module.js";
-import { type FaultKind, faultKinds } from "./hooks.js";
+import { type FaultKind, faultKinds, type Hook, hookNumbers } from "./hooks.js";
 import { Judge } from "./judge.js";
 import { Machine } from "./machine.js";
 import type { CoreSettings } from "./settings.js";
@@ -32,13 +32,14 @@ export interface Happening {
     | "turn"
     | "start"
     | "resume"
-    | "snapshot"
+    | "event"
     | "call";
   readonly slot: number;
   readonly life: number;
   readonly message?: Message | undefined;
   /** Batches of a sync. */
   readonly count?: number;
+  readonly event?: Event;
   readonly run?: () => void;
 }
 
@@ -118,8 +119,9 @@ export class Run {
   }
 
   /** A point that `hooks.ts` names is passed: whether the run is struck there. */
-  strikes(hook: number): boolean {
-    return !this.isHealing && this.plan.strikes(hook, this.settings.hookRate);
+  strikes(hook: Hook): boolean {
+    const { hookRate } = this.settings;
+    return hookRate > 0 && !this.isHealing && this.plan.strikes(hookNumbers[hook], hookRate);
   }
 
   count(name: string): void {

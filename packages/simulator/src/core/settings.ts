@@ -142,12 +142,7 @@ function drawOwner(
   random: SeededRandom,
 ): Pick<
   CoreSettings,
-  | "syncMsMin"
-  | "syncMsMax"
-  | "applyMsMax"
-  | "turnMsMax"
-  | "checkpointEvery"
-  | "snapshotMsMax"
+  "syncMsMin" | "syncMsMax" | "applyMsMax" | "turnMsMax" | "checkpointEvery" | "snapshotMsMax"
 > {
   const syncMsMin = random.pick([0.05, 0.1, 1]);
   return {
@@ -185,6 +180,6 @@ function drawRates(
     transfer: rate(0.3, [0.3, 2]),
     campaign: rate(0.2, [0.3, 2]),
     reformat: rate(spare > 0 ? 0.4 : 0, [0.2]),
-    doubt: rate(0.2, [0.1, 0.3]),
+    doubt: rate(0, [0.1, 0.3]),
   };
 }

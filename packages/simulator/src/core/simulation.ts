@@ -59,7 +59,10 @@ export function simulate(options: RunOptions): RunResult {
     faults,
     sometimes: run.sometimes.counts,
     lines: run.trace.lines,
-    names: [...names, ...run.plan.faults.map(({ kind, chance }) => `${kind as FaultKind}#${chance}`)],
+    names: [
+      ...names,
+      ...run.plan.faults.map(({ kind, chance }) => `${kind as FaultKind}#${chance}`),
+    ],
   };
 }
 
@@ -120,6 +123,9 @@ function actOn(owner: Owner, machine: Machine, next: Happening, run: Run): void 
       break;
     case "start":
       if (!run.isHealing || !machine.isUp) owner.start(machine);
+      break;
+    case "event":
+      owner.step(machine, next.event!);
       break;
     case "resume":
       resume(owner, machine, run);

@@ -52,9 +52,7 @@ export function describeMessage(message: Message): string {
     }
     case "append-response": {
       const { index, reject, hint, logTerm } = message;
-      return reject
-        ? `${head} rejects ${index}, hint ${hint}/t${logTerm}`
-        : `${head} has ${index}`;
+      return reject ? `${head} rejects ${index}, hint ${hint}/t${logTerm}` : `${head} has ${index}`;
     }
     case "heartbeat":
       return `${head} commit ${message.commit} round ${message.round}`;
@@ -154,6 +152,7 @@ function describeAppend(batch: Extract<Action, { kind: "append" }>): string {
   if (entries.length > 0) {
     parts.push(entries.map((entry) => `${entry.index}/t${entry.term}`).join(" "));
   }
-  if (then.length > 0) parts.push(`then ${then.map((m) => `${m.type} to ${nameOf(m.to)}`).join(", ")}`);
+  if (then.length > 0)
+    parts.push(`then ${then.map((m) => `${m.type} to ${nameOf(m.to)}`).join(", ")}`);
   return parts.join(" ");
 }
