@@ -225,6 +225,9 @@ function partsOf(item: EntryItem): readonly SealedTransaction[] {
       return [item.genesis];
     case "set_status":
       return [item.registration];
+    case "policy_change":
+      return [item.transaction];
+    case "policy_bundle":
     case "sweep":
     case "prune":
       return [];

@@ -1,69 +1,56 @@
 /**
- * Signs heads of vaults (commitment.md, "Signing rules").
+ * Signed heads of vaults (commitment.md, "Signing rules"). A leader makes them: it signs with the log key and its own, and
+ * collects the cosignatures of the other voters where the policy names any. Everybody else asks the leader.
  *
  *   INV-SIGN-1  Only what is committed and applied here is signed.
  *   INV-SIGN-2  The high-water mark is synced before a signature leaves: sizes and times never go back, and at
  *               each size there is one root. A mark that our history does not continue stops the signing.
  *
- * Requests of one turn share one append to the log.
+ * Requests of one turn share one append to the log and one frame to each voter; the others' syncs run beside our own.
  */
 
-import type { Clock } from "@authledger/io";
-import {
-  checkpointBody,
-  cosignatureLine,
-  deriveLogSeed,
-  formatCheckpoint,
-  type NoteKey,
-  noteKey,
-  type Policy,
-  rangeRoot,
-  SignatureType,
-  signatureLine,
-} from "@authledger/proof";
+import type { Clock, Timers } from "@authledger/io";
+import type { NoteKey, Policy } from "@authledger/proof";
 import type { OpenVault } from "@authledger/state";
-import {
-  equalBytes,
-  type GroupId,
-  type Hasher,
-  LedgerError,
-  type VaultId,
-} from "@authledger/types";
+import { type GroupId, type Hasher, LedgerError } from "@authledger/types";
 import type { SignedRecord, Wal } from "@authledger/wal";
-import { SigningKey } from "./ed25519.js";
+import { CosignLeader } from "./cluster/cosign-leader.js";
+import { COSIGN_RESEND_MS, COSIGN_SKEW_MS, HEADS_UNDER_WAY_MAX } from "./cluster/cosign-limits.js";
+import { CosignedHead, type SignedHead } from "./cluster/cosigned-head.js";
+import { HeadAsker, type HeadWish } from "./cluster/head-asker.js";
+import type { HeadCluster } from "./cluster/head-cluster.js";
+import { firstPolicy } from "./cluster/voters-policy.js";
+import { HeadKeys } from "./head-keys.js";
 import { CHECKPOINT_REUSE_MS, CHECKPOINTS_KEPT_MAX } from "./limits.js";
 import type { NodeSecrets } from "./node-directory.js";
+import { SigningMarks, signingRefused } from "./signing-marks.js";
 
-/** The policy epoch of a new vault. */
-const FIRST_EPOCH = 1;
-/** Cosigner id of the only replica. */
-const REPLICA_ID = 1;
-
-export interface SignedHead {
-  readonly size: number;
-  readonly note: string;
-  /** What it is signed with; the note says whole seconds. */
-  readonly timeMs: number;
-}
+export type { SignedHead } from "./cluster/cosigned-head.js";
 
 /** A head that is being signed. Its time is known at once: answers are judged by it before they wait for the note. */
 export interface HeadRequest {
+  readonly size: number;
   readonly timeMs: number;
-  /** On a full disk an older head of the same size, with an older time. Rejects as `head`. */
+  /**
+   * Another one where this cannot be: on a full disk an older head of the same size, with an older time; a newer one when
+   * a cosigner has signed a later time. Rejects as `head`.
+   */
   readonly signed: Promise<SignedHead>;
 }
 
-interface LogKey {
-  readonly key: NoteKey;
-  readonly signing: SigningKey;
+/** What signing together takes. */
+export interface TogetherDeps {
+  readonly cluster: HeadCluster;
+  readonly timers: Timers;
+  /** Whose cosignatures a new vault's heads need: the keys of the voters. */
+  readonly cosigners: () => readonly NoteKey[];
+  /** The policies that clients of a vault may hold, the newest last. */
+  readonly policies: (vault: OpenVault) => readonly Policy[];
+  readonly vault: (id: number) => OpenVault | undefined;
+  /** A replica has another root at the size of a head that this node has signed. */
+  readonly onOtherRoot: CosignLeaderDeps["onOtherRoot"];
 }
-
-interface Waiting {
-  readonly record: SignedRecord;
-  readonly origin: string;
-  readonly resolve: (head: SignedHead) => void;
-  readonly reject: (error: unknown) => void;
-}
+type CosignLeaderDeps = ConstructorParameters<typeof CosignLeader>[0];
 
 export interface SignerDeps {
   readonly wal: Wal;
@@ -73,166 +60,206 @@ export interface SignerDeps {
   readonly soon: (run: () => void) => void;
   /** A head would have contradicted one that was signed: the node must halt. */
   readonly onRefused: (error: LedgerError) => void;
+  /** Absent where this node is the only replica. */
+  readonly together?: TogetherDeps | undefined;
 }
 
+const ANY_HEAD: HeadWish = { minSize: 0, cosignatures: 0 };
+
 export class Signer {
-  readonly #group: GroupId;
-  readonly #secrets: NodeSecrets;
+  readonly keys: HeadKeys;
+  readonly marks: SigningMarks;
   readonly #deps: SignerDeps;
-  readonly #replica: LogKey;
-  readonly #logKeys = new Map<string, LogKey>();
-  readonly #kept = new Map<number, SignedHead>();
-  /** The newest request of each vault that is under way. */
-  readonly #pending = new Map<number, HeadRequest>();
-  #waiting: Waiting[] = [];
+  readonly #leader: CosignLeader | undefined;
+  readonly #asker: HeadAsker | undefined;
+  /** The newest head of each vault that was made here, signed or under way. */
+  readonly #newest = new Map<number, CosignedHead>();
+  /** Times that cosigners of a vault have signed, where they are ahead of ours. */
+  readonly #floorsMs = new Map<number, number>();
+  readonly #pending = new Set<Promise<unknown>>();
+  #queue: CosignedHead[] = [];
 
   constructor(group: GroupId, replicaName: string, secrets: NodeSecrets, deps: SignerDeps) {
-    this.#group = group;
-    this.#secrets = secrets;
+    const { hasher, clock, soon, together } = deps;
     this.#deps = deps;
-    const signing = new SigningKey(secrets.replicaSeed);
-    const key = noteKey(deps.hasher, replicaName, SignatureType.cosignature, signing.publicKey);
-    this.#replica = { key, signing };
+    this.keys = new HeadKeys(hasher, replicaName, secrets);
+    this.marks = new SigningMarks(group, deps.wal, hasher);
+    if (together === undefined) return;
+    const { cluster, timers, onOtherRoot } = together;
+    const onPassed = (head: CosignedHead, timeMs: number): void => this.#passed(head, timeMs);
+    this.#leader = new CosignLeader({ cluster, timers, clock, hasher, onPassed, onOtherRoot });
+    this.#asker = new HeadAsker({ cluster, timers, clock, soon });
   }
 
-  /** The policy that a new vault begins with: its log key, this replica, quorum 1. */
+  /** Does this node get its heads from another? */
+  get asksLeader(): boolean {
+    return this.#deps.together?.cluster.isLeading() === false;
+  }
+
+  /** Collects cosignatures for this node's heads. */
+  get collecting(): CosignLeader | undefined {
+    return this.#leader;
+  }
+
+  /** Gets heads from the leader. */
+  get asking(): HeadAsker | undefined {
+    return this.#asker;
+  }
+
+  /** The policy that a new vault begins with: its log key and the replicas of now. */
   firstPolicy(origin: string): Policy {
-    return {
-      epoch: FIRST_EPOCH,
-      logKeys: [this.#logKey(origin).key],
-      cosigners: [{ id: REPLICA_ID, key: this.#replica.key }],
-      quorum: 1,
-      fromSize: 1,
-    };
+    const keys = this.#deps.together?.cosigners() ?? [];
+    return firstPolicy(this.keys.log(origin), keys.length === 0 ? [this.keys.replica] : keys);
   }
 
   /**
-   * A signed head of the vault as it is now. One of the same size and second is given out again.
+   * A signed head of the vault as it is now, or newer. One of the same size and second is given out again.
    * On a full disk so is an older one of the same size, since no new mark can be kept.
-   * @throws LedgerError (by rejection) SIGNING_REFUSED, DISK_FULL
+   * @throws LedgerError (by rejection) SIGNING_REFUSED, DISK_FULL, COSIGNATURES_MISSING, OVERLOADED
    */
-  async head(vault: OpenVault): Promise<SignedHead> {
-    return this.request(vault).signed;
+  async head(
+    vault: OpenVault,
+    { minSize, cosignatures }: HeadWish = ANY_HEAD,
+  ): Promise<SignedHead> {
+    if (!this.asksLeader) return this.request(vault, cosignatures).signed;
+    const wish = { minSize: Math.max(minSize, vault.size), cosignatures };
+    return this.#noted(this.#asker!.head(vault.id, wish));
   }
 
-  /** The same, with the time it is signed with before it is signed. @throws LedgerError SIGNING_REFUSED */
-  request(vault: OpenVault): HeadRequest {
+  /** The same on the node that makes heads, with the time it is signed with before it is signed. @throws LedgerError SIGNING_REFUSED, OVERLOADED */
+  request(vault: OpenVault, cosignatures = 0): HeadRequest {
     const { size } = vault;
-    const kept = this.#kept.get(vault.id);
     const now = this.#deps.clock.nowMs();
-    if (kept?.size === size && isSameSecond(kept.timeMs, now)) {
-      return { timeMs: kept.timeMs, signed: Promise.resolve(kept) };
-    }
-    const pending = this.#pending.get(vault.id);
-    const queued = this.#waiting.findLast(({ record }) => record.vault === vault.id);
-    if (pending !== undefined && queued?.record.size === size) return pending;
-    const request = this.#request(vault, now, queued?.record.timeMs ?? 0);
-    this.#pending.set(vault.id, request);
-    const settled = (): void => {
-      if (this.#pending.get(vault.id) === request) this.#pending.delete(vault.id);
-    };
-    request.signed.then(settled, settled);
-    return request;
+    const newest = this.#newest.get(vault.id);
+    const isGood = newest?.size === size && !newest.hasFailed && isSameSecond(newest.timeMs, now);
+    const head = isGood ? newest : this.#make(vault, now);
+    return { size, timeMs: head.timeMs, signed: this.#noted(head.wait(cosignatures)) };
   }
 
   /** Forgets a vault that is deleted; its mark stays in the log, where it can only refuse. */
   forget(vault: number): void {
-    this.#kept.delete(vault);
-    this.#pending.delete(vault);
+    this.#newest.delete(vault);
+    this.#floorsMs.delete(vault);
+    this.#asker?.forget(vault);
   }
 
   /** Resolves when everything asked for so far is signed or refused. */
   async idle(): Promise<void> {
-    await Promise.allSettled([...this.#pending.values()].map(({ signed }) => signed));
+    this.#leader?.stop();
+    this.#asker?.stop();
+    await Promise.allSettled([...this.#pending]);
   }
 
   /** Is the newest mark of another size than the vault? A larger one is for `head` to refuse. */
   isMoved(vault: OpenVault): boolean {
-    return this.#mark(vault.id as VaultId)?.size !== vault.size;
+    return this.marks.of(vault.id)?.size !== vault.size;
   }
 
-  #request(vault: OpenVault, nowMs: number, queuedMs: number): HeadRequest {
-    const record: SignedRecord = {
-      kind: "signed",
-      group: this.#group,
-      vault: vault.id as VaultId,
-      size: vault.size,
-      root: vault.history.root(),
-      timeMs: Math.max(this.#checkMark(vault, vault.size, nowMs), queuedMs),
-    };
-    const { promise, resolve, reject } = deferred<SignedHead>();
-    if (this.#waiting.length === 0) this.#deps.soon(() => void this.#signAll());
-    this.#waiting.push({ record, origin: vault.row.origin, resolve, reject });
-    return { timeMs: record.timeMs, signed: promise };
+  /** Is the newest head that others cosigned older than this? */
+  isOlderThan(vault: OpenVault, ageMs: number): boolean {
+    const newest = this.#newest.get(vault.id);
+    if (newest === undefined || newest.keys().length < 2) return false;
+    return newest.timeMs + ageMs <= this.#deps.clock.nowMs();
   }
 
-  /** INV-SIGN-2; returns the time to sign with. */
-  #checkMark(vault: OpenVault, size: number, nowMs: number): number {
-    const mark = this.#mark(vault.id as VaultId);
-    if (mark === undefined) return nowMs;
-    const own =
-      mark.size <= size
-        ? rangeRoot(this.#deps.hasher, vault.historyNode, 0, mark.size)
-        : new Uint8Array(0);
-    if (equalBytes(own, mark.root)) return Math.max(nowMs, mark.timeMs);
-    const message = `the history of ${vault.row.origin} does not continue the head of size ${mark.size} that this node has signed`;
-    const refused = new LedgerError("SIGNING_REFUSED", message, {
-      details: { origin: vault.row.origin, signedSize: mark.size, size },
-    });
-    this.#deps.onRefused(refused);
-    throw refused;
+  #noted<T>(signed: Promise<T>): Promise<T> {
+    const settled = (): void => void this.#pending.delete(signed);
+    this.#pending.add(signed);
+    signed.then(settled, settled);
+    return signed;
   }
 
-  async #signAll(): Promise<void> {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    try {
-      await this.#deps.wal.append(waiting.map(({ record }) => record));
-      for (const request of waiting) request.resolve(this.#sign(request));
-    } catch (error) {
-      for (const request of waiting) this.#refuse(request, LedgerError.from(error));
-    }
-  }
-
-  /** The log has taken the new mark back; what the one before it allows is still allowed. */
-  #refuse(request: Waiting, error: LedgerError): void {
-    const mark = error.code === "DISK_FULL" ? this.#mark(request.record.vault) : undefined;
-    if (mark?.size === request.record.size)
-      request.resolve(this.#sign({ ...request, record: mark }));
-    else request.reject(error);
-  }
-
-  #mark(vault: VaultId): SignedRecord | undefined {
-    return this.#deps.wal.signedMark(this.#group, vault);
-  }
-
-  #sign({ record, origin }: Waiting): SignedHead {
-    const log = this.#logKey(origin);
-    const body = checkpointBody({ origin, size: BigInt(record.size), root: record.root });
-    const note = formatCheckpoint(body, [
-      signatureLine(log.key, body, (message) => log.signing.sign(message)),
-      cosignatureLine(this.#replica.key, body, Math.floor(record.timeMs / 1000), (message) =>
-        this.#replica.signing.sign(message),
-      ),
-    ]);
-    const head = { size: record.size, note, timeMs: record.timeMs };
-    this.#kept.delete(record.vault);
-    this.#kept.set(record.vault, head);
-    if (this.#kept.size > CHECKPOINTS_KEPT_MAX) {
-      const [oldest] = this.#kept.keys();
-      if (oldest !== undefined) this.#kept.delete(oldest);
-    }
+  #make(vault: OpenVault, nowMs: number): CosignedHead {
+    if (this.#queue.length >= HEADS_UNDER_WAY_MAX) throw tooManyHeads(this.#queue.length);
+    const { origin } = vault.row;
+    const timeMs = this.#timeFor(vault, nowMs);
+    const content = { vault: vault.id, origin, size: vault.size, root: vault.history.root() };
+    const policies = this.#deps.together?.policies(vault) ?? [this.firstPolicy(origin)];
+    const head = new CosignedHead({ ...content, timeMs }, policies);
+    this.#floorsMs.delete(vault.id);
+    if (this.#queue.length === 0) this.#deps.soon(() => void this.#signQueue());
+    this.#queue.push(head);
+    this.#keep(head);
     return head;
   }
 
-  #logKey(origin: string): LogKey {
-    const known = this.#logKeys.get(origin);
-    if (known !== undefined) return known;
-    const signing = new SigningKey(deriveLogSeed(this.#secrets.logSeed, origin, FIRST_EPOCH));
-    const key = noteKey(this.#deps.hasher, origin, SignatureType.log, signing.publicKey);
-    if (this.#logKeys.size >= CHECKPOINTS_KEPT_MAX) this.#logKeys.clear();
-    this.#logKeys.set(origin, { key, signing });
-    return { key, signing };
+  /** INV-SIGN-2; returns the time to sign with. */
+  #timeFor(vault: OpenVault, nowMs: number): number {
+    const mark = this.marks.of(vault.id);
+    if (mark !== undefined && !this.marks.continues(vault, vault.size)) {
+      const { origin } = vault.row;
+      const refused = signingRefused(origin, { signedSize: mark.size, size: vault.size });
+      this.#deps.onRefused(refused);
+      throw refused;
+    }
+    const queued = this.#queue.findLast((head) => head.vault === vault.id);
+    const floorMs = this.#floorsMs.get(vault.id) ?? 0;
+    return Math.max(nowMs, mark?.timeMs ?? 0, queued?.timeMs ?? 0, floorMs);
+  }
+
+  async #signQueue(): Promise<void> {
+    const heads = this.#queue;
+    this.#queue = [];
+    const together = heads.filter((head) => head.keys().length > 1 || !this.#signsAlone(head));
+    if (together.length > 0) this.#leader?.ask(together);
+    try {
+      await this.marks.append(heads);
+      for (const head of heads) this.#sign(head);
+    } catch (error) {
+      for (const head of heads) this.#refuse(head, LedgerError.from(error));
+    }
+  }
+
+  #signsAlone(head: CosignedHead): boolean {
+    return head.keys().some(({ name }) => name === this.keys.replica.name);
+  }
+
+  #sign(head: CosignedHead): void {
+    const { origin, body, timeMs } = head;
+    head.cosigned(this.keys.replica, this.keys.cosign(body, timeMs));
+    head.signedByLog(this.keys.logLine(origin, body));
+  }
+
+  /** The log has taken the new mark back; what the one before it allows is still allowed. */
+  #refuse(head: CosignedHead, error: LedgerError): void {
+    const mark = error.code === "DISK_FULL" ? this.marks.of(head.vault) : undefined;
+    if (mark?.size !== head.size) {
+      head.fail(error);
+      return;
+    }
+    const older = this.#olderHead(head, mark);
+    if (!older.isServable) head.fail(error);
+    else head.passOnTo((cosignatures) => older.wait(cosignatures));
+  }
+
+  /** What the mark says, signed once more by this node alone. */
+  #olderHead(head: CosignedHead, { timeMs }: SignedRecord): CosignedHead {
+    const { vault, origin, size, root } = head;
+    const older = new CosignedHead({ vault, origin, size, root, timeMs }, head.policies);
+    this.#sign(older);
+    return older;
+  }
+
+  /** A cosigner has signed the vault with a later time, as under a leader whose clock was ahead: so must the next head. */
+  #passed(head: CosignedHead, markTimeMs: number): void {
+    const floorMs = Math.max(markTimeMs, this.#floorsMs.get(head.vault) ?? 0);
+    if (floorMs > this.#deps.clock.nowMs() + COSIGN_SKEW_MS || head.isServable) return;
+    this.#floorsMs.set(head.vault, floorMs);
+    const vault = this.#deps.together!.vault(head.vault);
+    if (vault === undefined) return;
+    head.passOnTo((cosignatures) => this.#retry(vault, cosignatures));
+  }
+
+  async #retry(vault: OpenVault, cosignatures: number): Promise<SignedHead> {
+    return this.request(vault, cosignatures).signed;
+  }
+
+  #keep(head: CosignedHead): void {
+    this.#newest.delete(head.vault);
+    this.#newest.set(head.vault, head);
+    if (this.#newest.size <= CHECKPOINTS_KEPT_MAX) return;
+    const [oldest] = this.#newest.keys();
+    if (oldest !== undefined) this.#newest.delete(oldest);
   }
 }
 
@@ -241,17 +268,7 @@ function isSameSecond(aMs: number, bMs: number): boolean {
   return Math.floor(aMs / CHECKPOINT_REUSE_MS) === Math.floor(bMs / CHECKPOINT_REUSE_MS);
 }
 
-/** A promise with its ends outside. */
-export function deferred<T>(): {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
-} {
-  let resolve!: (value: T) => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<T>((res, rej) => {
-    resolve = res;
-    reject = rej;
-  });
-  return { promise, resolve, reject };
+function tooManyHeads(count: number): LedgerError {
+  const message = `${count} heads are being signed`;
+  return new LedgerError("OVERLOADED", message, { retryAfterMs: COSIGN_RESEND_MS });
 }

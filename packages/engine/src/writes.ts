@@ -33,6 +33,7 @@ import {
   type TransactionRequest,
   vaultOrigin,
 } from "@authledger/types";
+import { deferred } from "./deferred.js";
 import type {
   EngineReply,
   EngineRequest,
@@ -41,7 +42,7 @@ import type {
 } from "./port.js";
 import type { Proposer } from "./proposer.js";
 import { payloadHash, Sealer } from "./sealer.js";
-import { deferred, type Signer } from "./signer.js";
+import type { Signer } from "./signer.js";
 import { SystemSealer } from "./system-sealer.js";
 import {
   checkWritable,

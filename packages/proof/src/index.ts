@@ -16,6 +16,7 @@ export {
 export { type BlockHeader, blockHash, decodeHeader, encodeHeader, HEADER_BYTES } from "./header.js";
 export { HistoryFollower, type HistoryPosition } from "./history-follower.js";
 export {
+  type CosignedBy,
   type FreshnessRules,
   isCurrentRecord,
   type LightClientDeps,
@@ -50,9 +51,11 @@ export {
   type CheckpointBody,
   checkpointBody,
   cosignatureLine,
+  cosignedMessage,
   formatCheckpoint,
   parseCheckpoint,
   signatureLine,
+  signedKeys,
   type UntrustedCheckpoint,
 } from "./note/checkpoint.js";
 export {

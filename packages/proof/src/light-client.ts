@@ -54,6 +54,8 @@ export interface FreshnessRules {
   readonly maxAgeS: number;
   /** How far cosigners' clocks may be ahead, in seconds. */
   readonly maxSkewS: number;
+  /** Distinct cosigners that a head needs where that is more than the policy's quorum. Default 0. */
+  readonly cosignatures?: number | undefined;
 }
 
 /** What a server sent, as canonical bytes. */
@@ -97,18 +99,34 @@ export function trustFromAnchor(anchor: TrustAnchor): TrustState {
   };
 }
 
+/** Somebody whose cosignature under a checkpoint is good. */
+export interface CosignedBy {
+  /** In the policy. */
+  readonly id: number;
+  /** Of the key that signed. */
+  readonly name: string;
+  /** In seconds. */
+  readonly time: bigint;
+}
+
 /** A checkpoint whose log signature and quorum are good. */
 export interface VerifiedCheckpoint extends UntrustedCheckpoint {
-  /** Newest time of each distinct cosigner, in seconds, newest first. */
+  /** The newest cosignature of each distinct cosigner, newest first. */
+  readonly cosigned: readonly CosignedBy[];
+  /** Their times. */
   readonly times: readonly bigint[];
 }
 
-/** Rule 1. @throws LedgerError PROOF_INVALID: note, policy, signature, quorum */
+/**
+ * Rule 1. With `cosignatures` a head needs so many distinct cosigners of the policy where that is more than its quorum.
+ * @throws LedgerError PROOF_INVALID: note, policy, signature, quorum, cosignatures
+ */
 export function verifyCheckpoint(
   note: string,
   origin: string,
   policy: Policy,
   { verifier }: LightClientDeps,
+  cosignatures = 0,
 ): VerifiedCheckpoint {
   const checkpoint = parseCheckpoint(note);
   if (checkpoint.origin !== origin) {
@@ -119,7 +137,7 @@ export function verifyCheckpoint(
     throw reject("policy", `${message}, the checkpoint has size ${checkpoint.size}`);
   }
   let isLogged = false;
-  const newest = new Map<number, bigint>();
+  const newest = new Map<number, CosignedBy>();
   for (const line of checkpoint.signatures) {
     const log = policy.logKeys.find((key) => key.name === origin && isOfKey(line, key));
     if (log !== undefined) {
@@ -129,15 +147,20 @@ export function verifyCheckpoint(
     const cosigner = policy.cosigners.find(({ key }) => isOfKey(line, key));
     if (cosigner === undefined) continue;
     const time = checkCosignature(verifier, checkpoint, line, cosigner.key);
-    const known = newest.get(cosigner.id);
-    if (known === undefined || time > known) newest.set(cosigner.id, time);
+    const { id, key } = cosigner;
+    const known = newest.get(id);
+    if (known === undefined || time > known.time) newest.set(id, { id, name: key.name, time });
   }
   if (!isLogged) throw reject("signature", "no log key of the policy has signed the checkpoint");
   if (newest.size < policy.quorum) {
     throw reject("quorum", `${newest.size} of ${policy.quorum} cosigners have signed`);
   }
-  const times = [...newest.values()].sort((a, b) => (a < b ? 1 : -1));
-  return { ...checkpoint, times };
+  if (newest.size < cosignatures) {
+    const message = `${newest.size} of the ${cosignatures} cosigners that were asked for have signed`;
+    throw reject("cosignatures", message, { have: newest.size, need: cosignatures });
+  }
+  const cosigned = [...newest.values()].sort((a, b) => (a.time < b.time ? 1 : -1));
+  return { ...checkpoint, cosigned, times: cosigned.map(({ time }) => time) };
 }
 
 /**
@@ -157,7 +180,9 @@ export function verifyAnswer(
   wanted: { readonly want: Wanted; readonly nowMs: number } & FreshnessRules,
   deps: LightClientDeps,
 ): VerifiedAnswer {
-  const checkpoint = verifyCheckpoint(answer.checkpoint, trust.origin, trust.policy, deps);
+  const { origin, policy } = trust;
+  const { cosignatures } = wanted;
+  const checkpoint = verifyCheckpoint(answer.checkpoint, origin, policy, deps, cosignatures);
   const isNewest = linkHeads(trust.head, checkpoint, answer, deps);
   const header = verifyHeader(trust, checkpoint, answer, deps);
   const quorumTime = freshQuorumTime(checkpoint, trust.policy, wanted);
@@ -254,7 +279,7 @@ export function verifyHeader(
   return header;
 }
 
-/** Rule 3: the quorum-th newest time, when a full quorum of distinct cosigners is within the bounds. */
+/** Rule 3: the quorum-th newest time, when a full quorum (and all who were asked for) is within the bounds. */
 function freshQuorumTime(
   { times }: VerifiedCheckpoint,
   policy: Policy,
@@ -267,7 +292,8 @@ function freshQuorumTime(
     throw new LedgerError("INVALID_ARGUMENT", message, { details: { field: "nowMs" } });
   }
   const [from, to] = [BigInt(fromS), BigInt(toS)];
-  return times.filter((time) => time >= from && time <= to)[policy.quorum - 1];
+  const fresh = times.filter((time) => time >= from && time <= to);
+  return fresh.length < (wanted.cosignatures ?? 0) ? undefined : fresh[policy.quorum - 1];
 }
 
 function notCurrent(

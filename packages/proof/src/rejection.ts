@@ -35,6 +35,7 @@ export type RejectReason =
   | "key"
   | "signature"
   | "quorum"
+  | "cosignatures"
   | "not-current"
   | "height"
   | "vault-ref"

@@ -57,6 +57,8 @@ function keyText(table: string, key: Uint8Array): string {
     case "client":
     case "entity":
       return `${vault}${textOf(key.subarray(4))}`;
+    case "policy":
+      return `${vault}epoch ${readU32(key, 4)}`;
     case "organization_slug":
       return `organization ${u64Of(key, 0)}`;
     case "vault_slug":
@@ -116,6 +118,8 @@ const DESCRIPTIONS: Readonly<
   idempotency_age: (key, _value, time) => `remembered at ${time(readU48(key, 4))}`,
   expiry: (key, _value, time) => `expires ${time(readU48(key, 0))}`,
   entity: () => "an entity",
+  policy: (_, value) =>
+    value[0] === 1 ? `changed, the bundle is missing` : `bundle of ${value.length - 1} bytes`,
 };
 
 function headerText(bytes: Uint8Array, time: TimeText): string {

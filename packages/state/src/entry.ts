@@ -8,6 +8,8 @@
  *            | 0x04 set status    u64 organization slug || u64 vault slug, 0 = the organization itself || signed (system vault)
  *            | 0x05 sweep         u32 vault || u32 rows
  *            | 0x06 prune         u32 vault
+ *            | 0x0c policy change u32 vault || u32 epoch || lp32 the policy before || signed
+ *            | 0x0d policy bundle u32 vault || u32 epoch || lp32 bundle
  *     signed = lp32 LVT1 || u32 n || n x (nonce16 || lp32 value)       the values in the order of the operations
  *
  * Everything that applying needs is in it: time, ids, sequences, nonces and salts were chosen by the leader.
@@ -85,13 +87,35 @@ interface PruneItem {
   readonly vault: number;
 }
 
+/** The next policy of a vault, and the one before for as long as clients may hold it (policy-rows.ts). */
+export interface PolicyChangeItem {
+  readonly kind: "policy_change";
+  readonly vault: number;
+  /** Of the new policy. */
+  readonly epoch: number;
+  /** The policy before, as it is stored: nonce16 || text. */
+  readonly before: Uint8Array;
+  /** Sets the policy record. */
+  readonly transaction: SealedTransaction;
+}
+
+/** What takes clients to a policy, kept for ever. */
+export interface PolicyBundleItem {
+  readonly kind: "policy_bundle";
+  readonly vault: number;
+  readonly epoch: number;
+  readonly bundle: Uint8Array;
+}
+
 export type EntryItem =
   | TransactionItem
   | CreateVaultItem
   | InitItem
   | SetStatusItem
   | SweepItem
-  | PruneItem;
+  | PruneItem
+  | PolicyChangeItem
+  | PolicyBundleItem;
 
 export interface Entry {
   /** The leader's time, not before that of any earlier entry. */
@@ -106,6 +130,8 @@ const ITEM = {
   set_status: 4,
   sweep: 5,
   prune: 6,
+  policy_change: 0x0c,
+  policy_bundle: 0x0d,
 } as const;
 
 export function encodeEntry(entry: Entry): Uint8Array {
@@ -164,6 +190,13 @@ function writeItem(out: ByteWriter, item: EntryItem): void {
     case "prune":
       out.u32(item.vault);
       return;
+    case "policy_change":
+      out.u32(item.vault).u32(item.epoch).lp32(item.before);
+      writeSealed(out, item.transaction);
+      return;
+    case "policy_bundle":
+      out.u32(item.vault).u32(item.epoch).lp32(item.bundle);
+      return;
   }
 }
 
@@ -206,6 +239,21 @@ function readItem(input: ByteReader): EntryItem {
       return { kind: "sweep", vault: input.u32("vault"), rows: input.u32("rows") };
     case ITEM.prune:
       return { kind: "prune", vault: input.u32("vault") };
+    case ITEM.policy_change:
+      return {
+        kind: "policy_change",
+        vault: input.u32("vault"),
+        epoch: input.u32("epoch"),
+        before: input.lp32("policy before"),
+        transaction: readSealed(input),
+      };
+    case ITEM.policy_bundle:
+      return {
+        kind: "policy_bundle",
+        vault: input.u32("vault"),
+        epoch: input.u32("epoch"),
+        bundle: input.lp32("bundle"),
+      };
     default:
       throw unknown(`item 0x${code.toString(16).padStart(2, "0")}`);
   }

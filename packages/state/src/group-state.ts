@@ -19,6 +19,7 @@ import {
   decodeEntry,
   type EntryItem,
   type InitItem,
+  type PolicyChangeItem,
   type SealedTransaction,
   type TransactionItem,
 } from "./entry.js";
@@ -28,6 +29,7 @@ import { type LifecycleDeps, setStatus, sweep } from "./lifecycle.js";
 import { OpenVault } from "./open-vault.js";
 import { encodeOutcomes, type Outcome, type Refusal } from "./outcome.js";
 import { KEEP_ALL, prune } from "./past/retention.js";
+import { checkPolicyChange, putPolicyBundle, putPolicyChange } from "./policy-rows.js";
 import { valuesOf } from "./sealed-values.js";
 import {
   decodeEntity,
@@ -98,6 +100,9 @@ export interface AppliedEntry {
 }
 
 /** An entry being applied. */
+/** Of what no client has sent. */
+const NO_PAYLOAD = new Uint8Array(32);
+
 interface Batch {
   readonly place: BlockPlace;
   readonly builders: Map<number, BlockBuilder>;
@@ -354,6 +359,12 @@ export class GroupState {
         }
         case "prune":
           return this.#prune(item.vault);
+        case "policy_change":
+          return this.#changePolicy(batch, item);
+        case "policy_bundle":
+          this.requireVault(item.vault);
+          putPolicyBundle(this.tables, item);
+          return { kind: "policy_kept", vault: item.vault, epoch: item.epoch };
       }
     } catch (error) {
       if (error instanceof LedgerError && isRefusal(error)) return refusalOf(error);
@@ -483,6 +494,17 @@ export class GroupState {
       const open = this.#vaults.get(known.id);
       if (open !== undefined && row !== undefined) open.row = row;
     }
+  }
+
+  /** The ledger's own transaction, and what clients that come later need of the policy before. */
+  #changePolicy(batch: Batch, item: PolicyChangeItem): Outcome {
+    const { vault, transaction } = item;
+    this.requireVault(vault);
+    checkPolicyChange(this.tables, item);
+    const own = { kind: "transaction", idempotencyKey: "", payloadHash: NO_PAYLOAD } as const;
+    const outcome = this.#applyTransaction(batch, { ...own, vault, transaction });
+    putPolicyChange(this.tables, item);
+    return outcome;
   }
 
   /** A step towards a vault's retention, where blocks do not come that would bring it there. */

@@ -37,6 +37,7 @@ export type { OpenVault, VaultTip } from "./open-vault.js";
 export type { AppliedTransaction, Outcome, Refusal } from "./outcome.js";
 export { isOverdue } from "./past/retention.js";
 export { VaultAt } from "./past/vault-at.js";
+export { newestPolicyRow, type PolicyRow, policyBundle } from "./policy-rows.js";
 export {
   blockTransactions,
   hasTuple,

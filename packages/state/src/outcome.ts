@@ -65,6 +65,13 @@ interface Pruned {
   readonly oldest: number;
 }
 
+/** The bundle of a policy's epoch is kept. */
+interface PolicyKept {
+  readonly kind: "policy_kept";
+  readonly vault: number;
+  readonly epoch: number;
+}
+
 export type Outcome =
   | AppliedTransaction
   | Refusal
@@ -72,7 +79,8 @@ export type Outcome =
   | Initialized
   | StatusSet
   | Swept
-  | Pruned;
+  | Pruned
+  | PolicyKept;
 
 const KIND = {
   applied: 1,
@@ -82,6 +90,7 @@ const KIND = {
   status_set: 5,
   swept: 6,
   pruned: 7,
+  policy_kept: 12,
 } as const;
 
 const STATUS_BY_NUMBER: ReadonlyMap<number, OperationStatus> = new Map(
@@ -139,6 +148,9 @@ function writeOutcome(out: ByteWriter, outcome: Outcome): void {
       return;
     case "pruned":
       out.u32(outcome.vault).u64(outcome.oldest);
+      return;
+    case "policy_kept":
+      out.u32(outcome.vault).u32(outcome.epoch);
       return;
   }
 }

@@ -26,6 +26,7 @@
  * | 19 | expiry | u48 expires_at, u32 vault, path48 | none |
  * | 20 | entity | u32 vault, key | none |
  * | 25 | value_hist | past/history-rows.ts | nonce16, value |
+ * | 32 | policy | u32 vault, u32 epoch | policy-rows.ts |
  */
 import type { PageStore, Table } from "@authledger/store";
 
@@ -51,6 +52,7 @@ export interface Tables {
   readonly expiry: Table;
   readonly entity: Table;
   readonly valueHist: Table;
+  readonly policy: Table;
 }
 
 /** Opens or creates all tables. */
@@ -77,6 +79,7 @@ export function openTables(store: PageStore): Tables {
     expiry: store.table(19, "expiry"),
     entity: store.table(20, "entity"),
     valueHist: store.table(25, "value_hist"),
+    policy: store.table(32, "policy"),
   };
 }
 

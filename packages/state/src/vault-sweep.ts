@@ -15,10 +15,10 @@ import { PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 /** Tables whose keys begin with the id of a vault. Leaves go first, while their records still say when they expire. */
 function tablesOf(tables: Tables): readonly Table[] {
   const { leaf, value, branch, bucket, leafHist, bucketHist, valueHist, entity } = tables;
-  const { transaction, history, header, tip, client, idempotency, idempotencyAge } = tables;
+  const { transaction, history, header, tip, client, idempotency, idempotencyAge, policy } = tables;
   return [
     ...[leaf, value, branch, bucket, leafHist, bucketHist, valueHist, entity],
-    ...[transaction, history, header, tip, client, idempotency, idempotencyAge],
+    ...[transaction, history, header, tip, client, idempotency, idempotencyAge, policy],
   ];
 }
 

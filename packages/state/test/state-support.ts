@@ -155,6 +155,14 @@ export class Leader {
     return { kind: "set_status", organization, vault, registration };
   }
 
+  /** A policy that nobody here reads. */
+  policyChange(vault: number, epoch: number): EntryItem {
+    const record = { op: "set_record", partition: "ledger", group: "policy", item: "" } as const;
+    const transaction = this.seal([{ ...record, plain: Uint8Array.of(epoch) }], "");
+    const before = Uint8Array.of(epoch - 1);
+    return { kind: "policy_change", vault, epoch, before, transaction };
+  }
+
   entry(items: readonly EntryItem[]): Uint8Array {
     return encodeEntry({ timeMs: this.timeMs, items });
   }

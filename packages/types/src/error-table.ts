@@ -502,6 +502,24 @@ const rows = {
     "A secret that a node was sent does not open: it was sealed for another node, cluster or purpose, or was changed.",
     "Nothing was taken from it; remove the node and add it again, and report it if that repeats.",
   ],
+  COSIGNATURES_MISSING: [
+    2050,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "safe",
+    "A head is not signed by as many replicas as it needs; the message says how many are missing.",
+    "Try again in a moment; if it stays so, see with `authledger cluster status` which replicas are down.",
+  ],
+  POLICIES_PENDING: [
+    2051,
+    "FAILED_PRECONDITION",
+    412,
+    "CONFLICT",
+    "safe",
+    "Vaults still need the signature of the replica, because their policies have not moved on without it yet.",
+    "Try again: the policies are moving since the first try, and the message says how many vaults are left.",
+  ],
   // -- application -----------------------------------------------------------------------------------
   INVALID_ARGUMENT: [
     3001,

@@ -1,89 +1,17 @@
 /** Signing under marks, over a log that is synced when the test says so and vaults that are a list of leaves. */
-import { lookupOf, rangeRoot, verifyCheckpoint } from "@authledger/proof";
-import type { OpenVault } from "@authledger/state";
-import { groupId, LedgerError } from "@authledger/types";
-import type { SignedRecord, Wal } from "@authledger/wal";
+import { verifyCheckpoint } from "@authledger/proof";
+import { LedgerError } from "@authledger/types";
+import type { Wal } from "@authledger/wal";
 import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
 import { CHECKPOINT_REUSE_MS } from "../../src/limits.js";
 import { type SignedHead, Signer } from "../../src/signer.js";
 import { clientDeps, settle, TestTime } from "../engine-support.js";
+import { GROUP, MarkLog, TestVault } from "../heads-support.js";
 
 const { hasher } = clientDeps;
-const GROUP = groupId(1);
 const secret = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 const SECRETS = { logSeed: secret(1), replicaSeed: secret(2), pageTokenKey: secret(3) };
-
-interface Append {
-  readonly records: readonly SignedRecord[];
-  readonly done: (error?: LedgerError) => void;
-}
-
-/** Marks are seen at once and durable when the test says so; a refused append takes its marks back. */
-class MarkLog {
-  readonly marks = new Map<number, SignedRecord>();
-  readonly appends: Append[] = [];
-
-  signedMark(_group: number, vault: number): SignedRecord | undefined {
-    return this.marks.get(vault);
-  }
-
-  append(records: readonly SignedRecord[]): Promise<void> {
-    const before = new Map(this.marks);
-    for (const record of records) this.marks.set(record.vault, record);
-    return new Promise((resolve, reject) => {
-      const done = (error?: LedgerError): void => {
-        if (error === undefined) resolve();
-        else reject(this.#takeBack(records, before, error));
-      };
-      this.appends.push({ records, done });
-    });
-  }
-
-  #takeBack(
-    records: readonly SignedRecord[],
-    before: ReadonlyMap<number, SignedRecord>,
-    error: LedgerError,
-  ): LedgerError {
-    for (const { vault } of records) this.marks.delete(vault);
-    for (const [vault, mark] of before) this.marks.set(vault, mark);
-    return error;
-  }
-}
-
-/** A history that grows when it is told to. */
-class TestVault {
-  readonly id: number;
-  readonly row: { readonly origin: string };
-  readonly #leaves: Uint8Array[] = [];
-
-  constructor(id: number, size: number, salt = 0) {
-    this.id = id;
-    this.row = { origin: `ledger.test/1/${id}` };
-    for (let i = 0; i < size; i++) this.grow(salt);
-  }
-
-  grow(salt = 0): this {
-    this.#leaves.push(hasher.sha256(Uint8Array.of(this.id, salt, this.size)));
-    return this;
-  }
-
-  get size(): number {
-    return this.#leaves.length;
-  }
-
-  get historyNode(): OpenVault["historyNode"] {
-    return lookupOf(hasher, this.#leaves);
-  }
-
-  get history(): { root(): Uint8Array } {
-    return { root: () => rangeRoot(hasher, this.historyNode, 0, this.size) };
-  }
-
-  get open(): OpenVault {
-    return this as unknown as OpenVault;
-  }
-}
 
 class Scene {
   readonly time = new TestTime();

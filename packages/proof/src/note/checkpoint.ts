@@ -81,11 +81,12 @@ export function cosignatureLine(
   sign: (message: Uint8Array) => Uint8Array,
 ): string {
   const time = new ByteWriter(8).u64(timeS).finish();
-  const signature = sign(cosignedMessage(BigInt(timeS), body));
+  const signature = sign(cosignedMessage(timeS, body));
   return `${DASH} ${key.name} ${toBase64(concatBytes(key.id, time, signature))}\n`;
 }
 
-function cosignedMessage(timeS: bigint, body: string): Uint8Array {
+/** What a cosigner signs: the head, and when. */
+export function cosignedMessage(timeS: bigint | number, body: string): Uint8Array {
   return utf8(`cosignature/v1\ntime ${timeS}\n${body}`);
 }
 
@@ -168,4 +169,24 @@ export function checkCosignature(
     if (verifier.verify(key.publicKey, message, line.signature.subarray(8))) return time;
   }
   throw reject("signature", `the cosignature of ${key.name} is bad`);
+}
+
+/** The known keys of which the note carries a good signature. A bad one counts as none here: this is not how answers are judged. */
+export function signedKeys(
+  verifier: SignatureVerifier,
+  checkpoint: UntrustedCheckpoint,
+  known: readonly NoteKey[],
+): readonly NoteKey[] {
+  return known.filter((key) => {
+    const check = key.type === SignatureType.log ? checkLogSignature : checkCosignature;
+    return checkpoint.signatures.some((line) => {
+      try {
+        if (!isOfKey(line, key)) return false;
+        check(verifier, checkpoint, line, key);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  });
 }

@@ -858,6 +858,40 @@ export class SealedSecretInvalidError extends LedgerError {
 }
 
 /**
+ * A head is not signed by as many replicas as it needs; the message says how many are missing.
+ * Send again? yes: nothing happened. See docs/errors.md#cosignatures-missing
+ */
+export class CosignaturesMissingError extends LedgerError {
+  declare readonly code: "COSIGNATURES_MISSING";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("COSIGNATURES_MISSING", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is CosignaturesMissingError {
+    return hasCode(thrown, "COSIGNATURES_MISSING");
+  }
+}
+
+/**
+ * Vaults still need the signature of the replica, because their policies have not moved on without it yet.
+ * Send again? yes: nothing happened. See docs/errors.md#policies-pending
+ */
+export class PoliciesPendingError extends LedgerError {
+  declare readonly code: "POLICIES_PENDING";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("POLICIES_PENDING", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is PoliciesPendingError {
+    return hasCode(thrown, "POLICIES_PENDING");
+  }
+}
+
+/**
  * A field of the request is not valid.
  * Send again? no: it would fail again. See docs/errors.md#invalid-argument
  */

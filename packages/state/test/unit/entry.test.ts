@@ -39,6 +39,14 @@ const entry: Entry = {
       genesis: bare,
     },
     { kind: "init", clusterId: "c1", clusterOrigin: "o", salt: filled(0x44, 32), genesis: bare },
+    {
+      kind: "policy_change",
+      vault: 9,
+      epoch: 2,
+      before: Uint8Array.of(0xbe, 0xf0),
+      transaction: sealed,
+    },
+    { kind: "policy_bundle", vault: 9, epoch: 2, bundle: Uint8Array.of(0xb1) },
   ],
 };
 
@@ -47,10 +55,12 @@ const BARE = "00000001 01 00000000";
 const BYTES = [
   "0001",
   "0000010203040506",
-  "00000003",
+  "00000005",
   `01 00000009 0003 6bc3a9 ${"11".repeat(32)} ${SEALED}`,
   `02 0000000000000007 ffffffffffffffff ${"33".repeat(32)} ${SEALED} ${BARE}`,
   `03 0002 6331 0001 6f ${"44".repeat(32)} ${BARE}`,
+  `0c 00000009 00000002 00000002 bef0 ${SEALED}`,
+  "0d 00000009 00000002 00000001 b1",
 ]
   .join("")
   .replaceAll(" ", "");

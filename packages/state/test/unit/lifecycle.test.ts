@@ -52,11 +52,12 @@ function some(random: Ledger["leader"]["random"], count: number, expiresAtMs = 0
 async function filled(): Promise<Ledger> {
   const ledger = await Ledger.create(testRandom("lifecycle"), 2);
   const { leader } = ledger;
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < 5; i++) {
     const expiresAtMs = i % 2 === 0 ? leader.timeMs + 1_000_000 + i : 0;
     for (const vault of [1, 2])
       ledger.write(vault, some(leader.random, 60, expiresAtMs), `key-${i}`);
   }
+  for (const vault of [1, 2]) ledger.apply([leader.policyChange(vault, 2)]);
   return ledger;
 }
 

@@ -1,0 +1,14 @@
+/** What signing heads needs to know of the cluster and ask of it. */
+import type { NodeId } from "@authledger/types";
+import type { MemberInfo } from "./peer-port.js";
+
+export interface HeadCluster {
+  readonly self: NodeId;
+  /** Does this node lead, and has it applied an entry of its own term? */
+  isLeading(): boolean;
+  /** Who leads, as far as this node knows. */
+  leader(): NodeId | undefined;
+  /** Who votes, on both sides of a joint configuration; this node too where it votes. */
+  voters(): readonly MemberInfo[];
+  send(to: NodeId, kind: "cosignRequest" | "cosignReply", payload: Uint8Array): void;
+}

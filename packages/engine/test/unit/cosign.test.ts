@@ -1,0 +1,496 @@
+/** Heads that three replicas sign together: who signs what and what not, and what is served when some are away. */
+import { checkpointBody, formatCheckpoint, type Policy, verifyCheckpoint } from "@authledger/proof";
+import type { NodeId } from "@authledger/types";
+import { describe, expect, test } from "vitest";
+import { rejectedBy } from "../../../../test/support.js";
+import {
+  type CosignAnswer,
+  CosignRefusal,
+  decodeCosignReply,
+  decodeCosignRequest,
+  encodeCosignReply,
+  encodeCosignRequest,
+  type HeadToSign,
+} from "../../src/cluster/cosign-frames.js";
+import {
+  COSIGN_APPLY_WAIT_MS,
+  COSIGN_RESEND_MS,
+  COSIGN_SKEW_MS,
+  HEAD_WAIT_MS,
+} from "../../src/cluster/cosign-limits.js";
+import type { SignedHead } from "../../src/signer.js";
+import { clientDeps } from "../engine-support.js";
+import { type Replica, Replicas, TestVault, VAULT } from "../heads-support.js";
+
+const ORIGIN = `ledger.test/1/${VAULT}`;
+const SIZE = 5;
+
+function read(
+  { note }: SignedHead,
+  policy: Policy,
+): { size: number; timeS: number; signers: string[] } {
+  const { size, times, cosigned } = verifyCheckpoint(note, ORIGIN, policy, clientDeps);
+  const signers = cosigned.map(({ name }) => name).sort();
+  return { size: Number(size), timeS: Number(times[policy.quorum - 1]), signers };
+}
+
+/** What a replica answers when another asks for its signature. */
+async function answerOf(
+  replicas: Replicas,
+  asked: Replica,
+  head: Partial<HeadToSign> = {},
+): Promise<CosignAnswer["result"] | undefined> {
+  const asker = replicas.nodes.find((node) => node !== asked)!;
+  let answer: CosignAnswer | undefined;
+  replicas.meddle = (from, payload) => {
+    if (from !== asked.id) return payload;
+    const reply = decodeCosignReply(payload);
+    if (reply.type === "answers") [answer] = reply.answers;
+    return undefined;
+  };
+  const vault = asked.vault!;
+  const size = head.size ?? vault.size;
+  const root = asked.signer.marks.rootAt(vault.open, Math.min(size, vault.size));
+  const timeMs = replicas.time.wallMs;
+  const payload = encodeCosignRequest({
+    type: "sign",
+    heads: [{ vault: VAULT, size, root, timeMs, ...head }],
+  });
+  asked.exchange.onFrame(asker.id, "cosignRequest", payload);
+  await replicas.settle();
+  replicas.meddle = (_, unchanged) => unchanged;
+  return answer?.result;
+}
+
+describe("a served head", () => {
+  test("carries the log's signature and those of all who answer, of one time (INV-COSIGN-3)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    const head = await leader.signer.head(leader.vault!.open, { minSize: 0, cosignatures: 3 });
+    const { size, timeS, signers } = read(head, replicas.policy);
+    expect({ size, timeS }).toEqual({ size: SIZE, timeS: Math.floor(replicas.time.wallMs / 1000) });
+    expect(signers).toHaveLength(3);
+    for (const { mark } of [leader, b, c]) expect(mark).toMatchObject({ size: SIZE });
+  });
+
+  test("is there when a majority has signed, and gets better when the others come", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, , c] = replicas.nodes as [Replica, Replica, Replica];
+    replicas.down.add(c.id);
+    const head = await leader.signer.head(leader.vault!.open);
+    expect(read(head, replicas.policy).signers).toHaveLength(2);
+    replicas.down.delete(c.id);
+    const all = leader.signer.head(leader.vault!.open, { minSize: 0, cosignatures: 3 });
+    replicas.time.advance(COSIGN_RESEND_MS);
+    expect(read(await all, replicas.policy).signers).toHaveLength(3);
+  });
+
+  test("is refused with how many are missing while two of three are away", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    for (const { id } of [b, c]) replicas.down.add(id);
+    const refused = rejectedBy(leader.signer.head(leader.vault!.open));
+    await replicas.settle();
+    replicas.time.advance(HEAD_WAIT_MS);
+    await replicas.settle();
+    replicas.time.advance(COSIGN_RESEND_MS);
+    const { code, details, retry } = await refused;
+    expect(code).toBe("COSIGNATURES_MISSING");
+    expect(details).toMatchObject({ origin: ORIGIN, have: 1, need: 2, missing: 1 });
+    expect(retry.kind).toBe("safe");
+    // They come back, and nothing of it is in the way.
+    replicas.down.clear();
+    expect((await leader.signer.head(leader.vault!.open)).size).toBe(SIZE);
+  });
+
+  test("that somebody wants from more replicas than there are is refused at once", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    const wish = { minSize: 0, cosignatures: 4 };
+    const { code } = await rejectedBy(leader.signer.head(leader.vault!.open, wish));
+    expect(code).toBe("INVALID_ARGUMENT");
+  });
+
+  test("satisfies the policy before and the next one while clients may hold either", async () => {
+    const replicas = await Replicas.of(4, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    const before = replicas.policyAfter(replicas.policy, [1, 2]);
+    const next = replicas.policyAfter(before, [2, 3, 4]);
+    leader.policies = [before, next];
+    const head = leader.signer.head(leader.vault!.open);
+    const { note } = await head;
+    for (const policy of [before, next]) {
+      expect(
+        verifyCheckpoint(note, ORIGIN, { ...policy, fromSize: 1 }, clientDeps).times.length,
+      ).toBeGreaterThanOrEqual(policy.quorum);
+    }
+    leader.grow();
+    for (const node of replicas.nodes.slice(1)) node.grow();
+    replicas.down.add(replicas.nodes[1]!.id);
+    const refused = rejectedBy(leader.signer.head(leader.vault!.open));
+    await replicas.settle();
+    replicas.time.advance(HEAD_WAIT_MS);
+    // The policy before needs 1 and 2, and 2 is away: 3 and 4 alone are not enough.
+    expect((await refused).details).toMatchObject({ have: 1, need: 2, missing: 1 });
+  });
+
+  test("holds no signature that does not verify: a spoiled one counts as none (INV-COSIGN-4)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    replicas.meddle = (from, payload) => {
+      if (from !== b.id) return payload;
+      const spoiled = payload.slice();
+      spoiled[spoiled.length - 1]! ^= 1;
+      return spoiled;
+    };
+    const { signers } = read(await leader.signer.head(leader.vault!.open), replicas.policy);
+    expect(signers).toHaveLength(2);
+    expect(signers).not.toContain(b.signer.keys.replica.name);
+  });
+
+  test("survives lost frames: who has not answered is asked again", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    let lost = 3;
+    replicas.meddle = (_, payload) => (lost-- > 0 ? undefined : payload);
+    const head = leader.signer.head(leader.vault!.open);
+    for (let i = 0; i < 4; i++) {
+      await replicas.settle();
+      replicas.time.advance(COSIGN_RESEND_MS);
+    }
+    expect((await head).size).toBe(SIZE);
+  });
+
+  test("asked for by many in one turn takes one frame to each voter, and one of the same second is reused", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    let frames = 0;
+    replicas.meddle = (from, payload) => {
+      if (from === leader.id) frames++;
+      return payload;
+    };
+    const ask = (): Promise<SignedHead> => leader.signer.head(leader.vault!.open);
+    const [first] = await Promise.all([ask(), ask(), ask()]);
+    expect(frames).toBe(2);
+    await replicas.settle();
+    expect((await ask()).timeMs).toBe(first!.timeMs);
+    expect(frames).toBe(2);
+    replicas.time.advance(1_000);
+    expect((await ask()).timeMs).toBe(first!.timeMs + 1_000);
+    expect(frames).toBe(4);
+  });
+});
+
+describe("a replica", () => {
+  test("signs what it has applied itself, and waits for blocks that are on their way (INV-COSIGN-1)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    leader.grow();
+    const head = leader.signer.head(leader.vault!.open);
+    await replicas.settle();
+    for (const { mark } of [b, c]) expect(mark).toBeUndefined();
+    b.grow();
+    expect((await head).size).toBe(SIZE + 1);
+    expect([b.mark?.size, c.mark?.size]).toEqual([SIZE + 1, undefined]);
+  });
+
+  test("that does not get the blocks in time says that it is behind", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    const answer = answerOf(replicas, b, { size: SIZE + 1 });
+    replicas.time.advance(COSIGN_APPLY_WAIT_MS);
+    expect(await answer).toMatchObject({ kind: "refused", why: CosignRefusal.behind });
+    expect(b.mark).toBeUndefined();
+  });
+
+  test("does not sign a root that is not that of its own history (INV-COSIGN-1)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    const root = new Uint8Array(32).fill(9);
+    const refused = { kind: "refused", why: CosignRefusal.otherRoot };
+    expect(await answerOf(replicas, b, { root })).toMatchObject(refused);
+    expect(b.mark).toBeUndefined();
+    // Nor the right root of another size.
+    const ofFour = b.signer.marks.rootAt(b.vault!.open, SIZE - 1);
+    expect(await answerOf(replicas, b, { root: ofFour })).toMatchObject(refused);
+  });
+
+  test("never signs a smaller size or an earlier time than it has signed (INV-COSIGN-2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    const timeMs = replicas.time.wallMs;
+    expect(await answerOf(replicas, b)).toMatchObject({ kind: "signed" });
+    const passed = {
+      kind: "refused",
+      why: CosignRefusal.passed,
+      markSize: SIZE,
+      markTimeMs: timeMs,
+    };
+    expect(await answerOf(replicas, b, { size: SIZE - 1 })).toEqual(passed);
+    expect(await answerOf(replicas, b, { timeMs: timeMs - 1 })).toEqual(passed);
+    // The same again is the same again: a frame may come twice.
+    expect(await answerOf(replicas, b)).toMatchObject({ kind: "signed" });
+    expect(await answerOf(replicas, b, { timeMs: timeMs + 1 })).toMatchObject({ kind: "signed" });
+  });
+
+  test("does not go back within one frame either (INV-COSIGN-2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    const answers: CosignAnswer[] = [];
+    replicas.meddle = (_, payload) => {
+      const reply = decodeCosignReply(payload);
+      if (reply.type === "answers") answers.push(...reply.answers);
+      return undefined;
+    };
+    const heads = [SIZE, SIZE - 1, SIZE].map((size): HeadToSign => {
+      const root = b.signer.marks.rootAt(b.vault!.open, size);
+      return { vault: VAULT, size, root, timeMs: replicas.time.wallMs };
+    });
+    b.exchange.onFrame(leader.id, "cosignRequest", encodeCosignRequest({ type: "sign", heads }));
+    await replicas.settle();
+    const kinds = answers.map(({ size, result }) => `${size} ${result.kind}`);
+    expect(kinds.sort()).toEqual(["4 refused", "5 signed", "5 signed"]);
+  });
+
+  test("signs no time, and no block, that is further ahead of its clock than the skew (INV-COSIGN-2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    const limit = replicas.time.wallMs + COSIGN_SKEW_MS;
+    const ahead = { kind: "refused", why: CosignRefusal.ahead };
+    expect(await answerOf(replicas, b, { timeMs: limit + 1 })).toMatchObject(ahead);
+    b.vault!.timestampMs = limit + 1;
+    expect(await answerOf(replicas, b, { timeMs: limit })).toMatchObject(ahead);
+    b.vault!.timestampMs = limit;
+    expect(await answerOf(replicas, b, { timeMs: limit })).toMatchObject({ kind: "signed" });
+  });
+
+  test("sends no signature before its mark is synced, and none when it cannot be (INV-COSIGN-2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    for (const { log } of [b, c]) log.isQuick = false;
+    let isSigned = false;
+    const head = leader.signer.head(leader.vault!.open).finally(() => {
+      isSigned = true;
+    });
+    await replicas.settle();
+    expect(isSigned).toBe(false);
+    expect(b.log.appends.map(({ records }) => records.length)).toEqual([1]);
+    const { LedgerError } = await import("@authledger/types");
+    c.log.appends[0]!.done(new LedgerError("DISK_FULL", "no room"));
+    await replicas.settle();
+    expect(isSigned).toBe(false);
+    b.log.appends[0]!.done();
+    expect(read(await head, replicas.policy).signers).toHaveLength(2);
+  });
+
+  test("signs nothing over a vault that is not whole, or is deleted", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    b.isWhole = false;
+    c.isGone = true;
+    const refused = (why: number): object => ({ kind: "refused", why });
+    expect(await answerOf(replicas, b)).toMatchObject(refused(CosignRefusal.diverged));
+    expect(await answerOf(replicas, c)).toMatchObject(refused(CosignRefusal.gone));
+  });
+
+  test("whose history does not continue what it signed halts (commitment.md, signing rule 2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    await answerOf(replicas, b);
+    b.vault = new TestVault(VAULT, SIZE + 1, 1);
+    const refused = { kind: "refused", why: CosignRefusal.diverged };
+    expect(await answerOf(replicas, b)).toMatchObject(refused);
+    expect(b.refused.map(({ code }) => code)).toEqual(["SIGNING_REFUSED"]);
+    expect(b.mark).toMatchObject({ size: SIZE });
+  });
+
+  test("drops frames that it cannot read (INV-COSIGN-5)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    for (const kind of ["cosignRequest", "cosignReply"] as const) {
+      b.exchange.onFrame(leader.id, kind, new Uint8Array(0));
+      b.exchange.onFrame(leader.id, kind, Uint8Array.of(1, 1, 0xff, 0xff, 0xff, 0xff));
+    }
+    expect((await leader.signer.head(leader.vault!.open)).size).toBe(SIZE);
+  });
+});
+
+describe("a new leader", () => {
+  test("whose clock is behind what others have signed signs with their time, not with one that went back", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    const ahead = replicas.time.wallMs + 3_000;
+    for (const node of [b, c]) await answerOf(replicas, node, { timeMs: ahead });
+    const [leader] = replicas.nodes as [Replica];
+    const asked = leader.signer.request(leader.vault!.open);
+    expect(asked.timeMs).toBe(replicas.time.wallMs);
+    const head = await asked.signed;
+    expect(head.timeMs).toBe(ahead);
+    expect(read(head, replicas.policy).timeS).toBe(Math.floor(ahead / 1000));
+  });
+
+  test("does not follow a time that is further ahead than the skew", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    b.log.marks.set(VAULT, {
+      ...{ kind: "signed", group: 1, vault: VAULT, size: SIZE },
+      ...{ root: b.vault!.history.root(), timeMs: replicas.time.wallMs + 60_000 },
+    } as never);
+    const head = await leader.signer.head(leader.vault!.open);
+    expect(head.timeMs).toBe(replicas.time.wallMs);
+    expect(read(head, replicas.policy).signers).not.toContain(b.signer.keys.replica.name);
+  });
+});
+
+describe("a follower", () => {
+  test("gets its heads from the leader, and gives one of the same second out again", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    let asked = 0;
+    replicas.meddle = (from: NodeId, payload) => {
+      if (from === b.id && isAsk(payload)) asked++;
+      return payload;
+    };
+    expect(b.signer.asksLeader).toBe(true);
+    const heads = await Promise.all([1, 2, 3].map(() => b.signer.head(b.vault!.open)));
+    expect(read(heads[0]!, replicas.policy).signers.length).toBeGreaterThanOrEqual(2);
+    expect(heads[0]!.note).toBe(
+      (await leader.signer.head(leader.vault!.open)).note.slice(0, heads[0]!.note.length),
+    );
+    expect(await b.signer.head(b.vault!.open)).toBe(heads[0]);
+    expect(asked).toBe(1);
+    replicas.time.advance(1_000);
+    await b.signer.head(b.vault!.open);
+    expect(asked).toBe(2);
+  });
+
+  test("that has seen more than the leader has applied gets a head that covers it", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    b.grow();
+    c.grow();
+    const head = b.signer.head(b.vault!.open);
+    await replicas.settle();
+    leader.grow();
+    expect((await head).size).toBe(SIZE + 1);
+  });
+
+  test("finds the next leader when the one it asked is gone", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    replicas.down.add(leader.id);
+    const head = b.signer.head(b.vault!.open);
+    await replicas.settle();
+    replicas.leader = c.id;
+    replicas.time.advance(COSIGN_RESEND_MS);
+    expect((await head).size).toBe(SIZE);
+  });
+
+  test("without a leader is told that cosignatures are missing; so is who gets the leader's refusal", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    replicas.leader = undefined;
+    const alone = rejectedBy(b.signer.head(b.vault!.open));
+    await replicas.settle();
+    replicas.time.advance(HEAD_WAIT_MS);
+    expect((await alone).code).toBe("COSIGNATURES_MISSING");
+    replicas.leader = leader.id;
+    const wish = { minSize: 0, cosignatures: 3 };
+    replicas.down.add(c.id);
+    const refused = rejectedBy(b.signer.head(b.vault!.open, wish));
+    await replicas.settle();
+    replicas.time.advance(HEAD_WAIT_MS);
+    expect((await refused).code).toBe("COSIGNATURES_MISSING");
+  });
+});
+
+function isAsk(payload: Uint8Array): boolean {
+  try {
+    return decodeCosignRequest(payload).type === "ask";
+  } catch {
+    return false;
+  }
+}
+
+describe("heads that contradict each other", () => {
+  test("are kept by both sides, told once, and decided by nobody (INV-COSIGN-6)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    b.vault = new TestVault(VAULT, SIZE, 1);
+    await answerOf(replicas, b);
+    const head = await leader.signer.head(leader.vault!.open);
+    expect(read(head, replicas.policy).signers).not.toContain(b.signer.keys.replica.name);
+    await replicas.settle();
+    for (const node of [leader, b]) expect(node.evidence.files).toHaveLength(1);
+    expect(leader.alarms.join("\n")).toMatch(/node 2 does not cosign .* another root/);
+    expect(b.alarms.join("\n")).toContain("shown by node 1");
+    const told = b.alarms.length;
+    replicas.time.advance(1_000);
+    await leader.signer.head(leader.vault!.open);
+    await replicas.settle();
+    for (const node of [leader, b]) expect(node.evidence.files).toHaveLength(1);
+    expect(b.alarms).toHaveLength(told);
+  });
+
+  test("are judged when a client shows one: consistent, larger, contradicting, or signed by nobody", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    const vault = b.vault!.open;
+    const { note } = await leader.signer.head(leader.vault!.open);
+    const judge = async (text: string): Promise<string> =>
+      (await b.contradictions.judge(vault, text, "client")).judgement;
+    expect(await judge(note)).toBe("consistent");
+    replicas.grow();
+    replicas.time.advance(1_000);
+    const larger = (await leader.signer.head(leader.vault!.open)).note;
+    b.vault = new TestVault(VAULT, SIZE);
+    expect((await b.contradictions.judge(b.vault.open, larger, "client")).judgement).toBe("larger");
+    const root = new Uint8Array(32).fill(7);
+    const body = checkpointBody({ origin: ORIGIN, size: BigInt(SIZE), root });
+    const forged = formatCheckpoint(body, [leader.signer.keys.logLine(ORIGIN, body)]);
+    expect(await judge(forged)).toBe("contradiction");
+    expect(b.evidence.files).toHaveLength(1);
+    const unsigned = forged.replace(`${SIZE}\n`, `${SIZE - 1}\n`);
+    expect((await rejectedBy(judge(unsigned))).code).toBe("PROOF_INVALID");
+    expect(b.evidence.files).toHaveLength(1);
+  });
+});
+
+describe("frames", () => {
+  test("come back as they were written", () => {
+    const root = new Uint8Array(32).fill(1);
+    for (const request of [
+      { type: "sign", heads: [{ vault: 7, size: 2 ** 40, root, timeMs: 2 ** 41 }] },
+      { type: "ask", questions: [{ id: 1, vault: 2, minSize: 3, cosignatures: 4 }] },
+      { type: "contradiction", vault: 1, note: "a\n— b\n" },
+    ] as const) {
+      expect(decodeCosignRequest(encodeCosignRequest(request))).toEqual(request);
+    }
+    const about = { vault: 1, size: 2, timeMs: 3 };
+    const refused = {
+      kind: "refused",
+      why: CosignRefusal.passed,
+      markSize: 4,
+      markTimeMs: 5,
+    } as const;
+    const signed = { kind: "signed", signature: new Uint8Array(64).fill(2) } as const;
+    for (const reply of [
+      {
+        type: "answers",
+        answers: [
+          { ...about, result: refused },
+          { ...about, result: signed },
+        ],
+      },
+      {
+        type: "heads",
+        heads: [
+          { id: 1, result: { kind: "head", size: 1, timeMs: 2, note: "n" } },
+          { id: 2, result: { kind: "failed", code: "OVERLOADED", message: "m" } },
+        ],
+      },
+    ] as const) {
+      expect(decodeCosignReply(encodeCosignReply(reply))).toEqual(reply);
+    }
+  });
+});
