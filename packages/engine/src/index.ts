@@ -19,9 +19,11 @@ export {
   FrameKind,
   type MemberInfo,
   type PeerFrame,
+  type PeerIdentity,
   type PeerLink,
   type PeerPort,
   type PeerReceiver,
+  type PeerRefusal,
 } from "./cluster/peer-port.js";
 export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
 export {

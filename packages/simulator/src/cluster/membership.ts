@@ -1,0 +1,286 @@
+/**
+ * The operator of a simulated cluster: brings it up, keeps the number of voters, replaces lost disks, and changes members and
+ * leaders when the storm wants it.
+ */
+import type { ClusterStatus, EngineCall, EngineReply, EngineRequest } from "@authledger/engine";
+import { LedgerError } from "@authledger/types";
+import type { ClusterSettings } from "./cluster-settings.js";
+import type { EventLoop } from "./event-loop.js";
+import type { EventTrace } from "./event-trace.js";
+import { DATA, type Machine } from "./machine.js";
+import type { Sometimes } from "./sometimes.js";
+
+const LOOK_MS = 150;
+/** A call of the operator is given up after so long. */
+const CALL_MS = 3_000;
+
+export interface MembershipDeps {
+  readonly settings: ClusterSettings;
+  readonly loop: EventLoop;
+  readonly trace: EventTrace;
+  readonly machines: readonly Machine[];
+  readonly sometimes: Sometimes;
+}
+
+export class Membership {
+  readonly #deps: MembershipDeps;
+  /** A disk that was lost or damaged, until a new node has taken its place. */
+  #lost: Machine | undefined;
+  /** The name of the node that it was of. */
+  #lostNode = "";
+  /** Machines whose node must leave the cluster before they may come back on an empty disk. */
+  readonly #retired = new Set<Machine>();
+  /** Machines that have been members with the disk they have. */
+  readonly #joined = new Set<Machine>();
+  #wantedLeader: Machine | undefined;
+  #unwanted: Machine | undefined;
+  #hasBegun = false;
+  #isStopped = false;
+
+  constructor(deps: MembershipDeps) {
+    this.#deps = deps;
+  }
+
+  /** Works as the operator until it is stopped. */
+  async work(): Promise<void> {
+    const { loop, machines, settings } = this.#deps;
+    for (const machine of machines) machine.start(this.startsWaiting(machine));
+    while (!this.#isStopped) {
+      await loop.sleep(LOOK_MS);
+      if (!this.#hasBegun && settings.bootstrap === "init") await this.#initialize();
+      const status = await this.#leaderStatus();
+      if (status !== undefined) await this.#reconcile(status);
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** The machine stays off: its node is being removed. */
+  isRetired(machine: Machine): boolean {
+    return this.#retired.has(machine);
+  }
+
+  /** Whether its node was a voter when that was last looked at. */
+  isVoter(machine: Machine): boolean {
+    return this.#joined.has(machine);
+  }
+
+  /** Whether a machine's process, on an empty disk, waits to be added. Without meaning on a disk that has been used. */
+  startsWaiting(machine: Machine): boolean {
+    const begins = this.#deps.settings.bootstrap === "one" && machine.index === 0;
+    return !begins || this.#hasBegun || machine.generation > 0;
+  }
+
+  /** The disk of a machine is gone, if that can be survived now. */
+  loseDisk(machine: Machine): void {
+    if (!this.#mayLose(machine)) return;
+    this.#noteLost(machine);
+    machine.reformat();
+    this.#retired.add(machine);
+    this.#deps.sometimes.note("disk lost");
+  }
+
+  /** A bit of a machine's disk changes, if that can be survived now. */
+  damage(machine: Machine, where: number): void {
+    if (!this.#mayLose(machine)) return;
+    const { platter } = machine;
+    void platter
+      .list(`${DATA}/wal`)
+      .then((segments) => segments.filter((name) => name.endsWith(".seg")))
+      .then(async (segments) => {
+        const paths = [
+          `${DATA}/groups/1/state.db`,
+          ...segments.map((name) => `${DATA}/wal/${name}`),
+        ];
+        const path = paths[Math.floor(where * paths.length)]!;
+        if (!(await platter.exists(path))) return;
+        const file = await platter.open(path);
+        if (file.size() === 0) return;
+        const position = Math.floor(((where * 7_919) % 1) * file.size());
+        this.#noteLost(machine);
+        this.#deps.trace.note(machine.name, `a bit of ${path} at ${position} changes`);
+        platter.corrupt(path, position, Uint8Array.of(1 << (position & 7)));
+      });
+  }
+
+  wantTransfer(machine: Machine): void {
+    this.#wantedLeader = machine;
+  }
+
+  /** This machine's node shall leave, and come back as another. */
+  wantOther(machine: Machine): void {
+    if (this.#lost === undefined && this.#retired.size === 0 && this.#joined.has(machine)) {
+      this.#unwanted ??= machine;
+    }
+  }
+
+  /** The process could not start, or stopped: whether that is what its disk demanded. */
+  noteEnd(machine: Machine, error: LedgerError): boolean {
+    if (error.code === "NODE_REMOVED") {
+      this.#renew(machine);
+      return true;
+    }
+    if (this.#lost !== machine) return false;
+    // It halted loudly on a damaged disk. Its node is lost.
+    this.#deps.sometimes.note(`halted on a damaged disk: ${error.code}`);
+    machine.reformat();
+    this.#retired.add(machine);
+    return true;
+  }
+
+  /** The leader's view, when exactly the wanted voters are there and have all. */
+  async healthy(): Promise<ClusterStatus | undefined> {
+    const status = await this.#leaderStatus();
+    if (status === undefined || status.isJoint) return undefined;
+    const voters = status.members.filter(({ role }) => role === "voter");
+    return voters.length === this.#deps.settings.voters &&
+      status.members.length === voters.length &&
+      status.appliedIndex === status.lastIndex
+      ? status
+      : undefined;
+  }
+
+  #noteLost(machine: Machine): void {
+    this.#lost = machine;
+    this.#lostNode = `${machine.name}-${machine.generation}`;
+  }
+
+  #mayLose(machine: Machine): boolean {
+    const { settings } = this.#deps;
+    return (
+      settings.voters >= 3 &&
+      this.#lost === undefined &&
+      this.#unwanted === undefined &&
+      this.#retired.size === 0 &&
+      this.#joined.has(machine) &&
+      this.#joined.size >= settings.voters
+    );
+  }
+
+  /** The machine gets an empty disk and starts as a new node. */
+  #renew(machine: Machine): void {
+    machine.reformat();
+    this.#retired.delete(machine);
+    this.#joined.delete(machine);
+    if (this.#unwanted === machine) this.#unwanted = undefined;
+    this.#deps.loop.time.after(20, () => machine.start(true));
+  }
+
+  async #initialize(): Promise<void> {
+    const { machines, settings } = this.#deps;
+    const [first, ...others] = machines.slice(0, settings.voters);
+    const addresses = others.map(({ address }) => address);
+    await this.#call(first!, "cluster_init", { addresses });
+  }
+
+  /** What the node says that leads in the highest term, if one does. */
+  async #leaderStatus(): Promise<ClusterStatus | undefined> {
+    const { machines } = this.#deps;
+    const all = await Promise.all(
+      machines.map((machine) => this.#call(machine, "cluster_status", {})),
+    );
+    let newest: ClusterStatus | undefined;
+    let leader: Machine | undefined;
+    for (const [i, status] of all.entries()) {
+      if (status?.role !== "leader" || status.term <= (newest?.term ?? -1)) continue;
+      newest = status;
+      leader = machines[i];
+    }
+    if (leader !== undefined) {
+      this.#hasBegun = true;
+      if (newest?.members.length === 1) this.#joined.add(leader);
+    }
+    return newest;
+  }
+
+  /** One step towards what is wanted. */
+  async #reconcile(status: ClusterStatus): Promise<void> {
+    const { machines, settings } = this.#deps;
+    const leader = machines.find(({ address }) => address === addressOf(status, status.nodeId));
+    if (leader === undefined) return;
+    const byAddress = new Map(status.members.map((member) => [member.info.peerAddress, member]));
+    for (const machine of machines) {
+      const member = byAddress.get(machine.address);
+      const isOwn = member?.info.name === `${machine.name}-${machine.generation}`;
+      if (isOwn && member.role === "voter" && !this.#retired.has(machine)) {
+        this.#joined.add(machine);
+      }
+      if (member === undefined && this.#retired.has(machine)) return this.#renewLost(machine);
+      const isGone = member !== undefined && (!isOwn || this.#unwanted === machine);
+      if (isGone && status.members.length > 1) {
+        await this.#call(leader, "cluster_remove", { node: member.info.nodeId });
+        return;
+      }
+    }
+    if (this.#wantedLeader !== undefined) {
+      const member = byAddress.get(this.#wantedLeader.address);
+      this.#wantedLeader = undefined;
+      if (member?.role === "voter") {
+        await this.#call(leader, "cluster_transfer", { node: member.info.nodeId });
+        return;
+      }
+    }
+    await this.#grow(leader, status, settings.voters);
+  }
+
+  #renewLost(machine: Machine): void {
+    this.#renew(machine);
+    if (this.#lost === machine) this.#deps.sometimes.note("lost disk replaced");
+  }
+
+  /** Promotes a learner or adds a machine while voters are missing; removes what is too much. */
+  async #grow(leader: Machine, status: ClusterStatus, voters: number): Promise<void> {
+    const { machines } = this.#deps;
+    const count = status.members.filter(({ role }) => role === "voter").length;
+    const learner = status.members.find(({ role }) => role === "learner");
+    if (count >= voters) {
+      // A disk counts as replaced when all voters are there again.
+      if (this.#lost !== undefined && !this.#retired.has(this.#lost)) this.#settleLost(status);
+      if (learner !== undefined) {
+        await this.#call(leader, "cluster_remove", { node: learner.info.nodeId });
+      }
+      return;
+    }
+    if (learner !== undefined) {
+      await this.#call(leader, "cluster_promote", { node: learner.info.nodeId });
+      return;
+    }
+    const known = new Set(status.members.map(({ info }) => info.peerAddress));
+    const candidates = machines.filter(
+      (machine) => !known.has(machine.address) && machine.isRunning && !this.#retired.has(machine),
+    );
+    const [next] = candidates;
+    if (next !== undefined) await this.#call(leader, "cluster_add", { address: next.address });
+  }
+
+  #settleLost(status: ClusterStatus): void {
+    if (status.members.every(({ info }) => info.name !== this.#lostNode)) this.#lost = undefined;
+  }
+
+  async #call<C extends EngineCall>(
+    machine: Machine,
+    call: C,
+    request: EngineRequest<C>,
+  ): Promise<EngineReply<C> | undefined> {
+    const { loop, trace } = this.#deps;
+    if (machine.engine === undefined) return undefined;
+    const timeout = loop.sleep(CALL_MS).then(() => undefined);
+    const asked = machine.call(call, request).catch((error: unknown) => {
+      const { code, message } = LedgerError.from(error);
+      trace.note("operator", `${call} at ${machine.name}: ${code}: ${message}`);
+      return undefined;
+    });
+    const reply = await Promise.race([asked, timeout]);
+    if (call !== "cluster_status" && reply !== undefined) {
+      trace.note("operator", `${call} at ${machine.name}: done`);
+      this.#deps.sometimes.note(call);
+    }
+    return reply;
+  }
+}
+
+function addressOf(status: ClusterStatus, node: bigint): string | undefined {
+  return status.members.find(({ info }) => info.nodeId === node)?.info.peerAddress;
+}

@@ -1,0 +1,204 @@
+/** The parts of a simulated cluster, each by itself: what they must notice, and what they must never let happen. */
+import { MemoryDisk, readFile, SeededRandom } from "@authledger/io";
+import { encodeHeader, encodeTransaction } from "@authledger/proof";
+import { LedgerError } from "@authledger/types";
+import { describe, expect, it } from "vitest";
+import { rejectedBy } from "../../../../test/support.js";
+import { isCertain } from "../../src/cluster/client-calls.js";
+import { EventLoop } from "../../src/cluster/event-loop.js";
+import { EventTrace } from "../../src/cluster/event-trace.js";
+import { loggedHistory } from "../../src/cluster/logged-history.js";
+import { MachineLife } from "../../src/cluster/machine-life.js";
+import {
+  compareStores,
+  readStore,
+  SeenHistory,
+  Violation,
+} from "../../src/cluster/replica-check.js";
+import { type DiskFate, SimulatedDisk } from "../../src/cluster/simulated-disk.js";
+
+class Scene {
+  readonly loop = new EventLoop();
+  readonly life = new MachineLife(this.loop);
+  readonly platter = new MemoryDisk();
+  fate: DiskFate = { delayMs: 1 };
+  readonly disk = new SimulatedDisk({
+    platter: this.platter,
+    life: this.life,
+    fate: () => this.fate,
+    onDone: () => undefined,
+  });
+
+  async finish<T>(work: Promise<T>): Promise<T> {
+    return this.loop.finish(work, "the work", 1_000);
+  }
+
+  /** What a file holds after power is lost now, with everything that was not synced. */
+  async durable(path: string): Promise<string> {
+    const left = this.platter.crash(new SeededRandom(1), { unsynced: "lost" });
+    return Buffer.from(await readFile(left, path)).toString();
+  }
+}
+
+const bytes = (text: string): Uint8Array[] => [new TextEncoder().encode(text)];
+
+describe("a simulated disk", () => {
+  it("takes its time, and makes durable what was there when a sync began", async () => {
+    const scene = new Scene();
+    const file = await scene.finish(scene.disk.open("/a", { create: true }));
+    await scene.finish(scene.disk.syncDirectory("/"));
+    expect(scene.loop.now).toBe(2);
+    await scene.finish(file.write(bytes("abc"), 0));
+    const sync = file.datasync();
+    const write = file.write(bytes("def"), 3);
+    expect(await scene.durable("/a")).toBe("");
+    await scene.finish(Promise.all([sync, write]));
+    expect(await scene.durable("/a")).toBe("abc");
+  });
+
+  it("loses what a failed sync should have synced, whatever later syncs say (Rebello et al.)", async () => {
+    const scene = new Scene();
+    const file = await scene.finish(scene.disk.open("/a", { create: true }));
+    await scene.finish(scene.disk.syncDirectory("/"));
+    await scene.finish(file.write(bytes("abc"), 0));
+    scene.fate = { delayMs: 1, failure: "EIO" };
+    expect((await rejectedBy(scene.finish(file.datasync()))).code).toBe("SYNC_FAILED");
+    scene.fate = { delayMs: 1 };
+    await scene.finish(file.datasync());
+    expect(await scene.durable("/a")).toBe("");
+    expect(Buffer.from(await readFile(scene.platter, "/a")).toString()).toBe("abc");
+  });
+
+  it("INV-SIM-20: nothing of a life happens after its end", async () => {
+    const scene = new Scene();
+    const file = await scene.finish(scene.disk.open("/a", { create: true }));
+    await scene.finish(scene.disk.syncDirectory("/"));
+    const happened: string[] = [];
+    file.write(bytes("abc"), 0).then(
+      () => happened.push("written"),
+      () => happened.push("failed"),
+    );
+    scene.life.after(1, () => happened.push("timer"));
+    scene.life.end();
+    void file.datasync().then(() => happened.push("synced"));
+    void file.write(bytes("def"), 3).then(() => happened.push("written again"));
+    await scene.loop.runUntil(1_000);
+    expect(happened).toEqual([]);
+    expect(await scene.durable("/a")).toBe("");
+    expect(Buffer.from(await readFile(scene.platter, "/a")).toString()).toBe("abc");
+  });
+
+  it("waits while its process is paused", async () => {
+    const scene = new Scene();
+    const opened = scene.disk.open("/a", { create: true });
+    scene.life.pause(500);
+    await scene.finish(opened);
+    expect(scene.loop.now).toBe(500);
+  });
+});
+
+describe("what replicas must agree on", () => {
+  it("INV-SIM-22: another block of the same height is a violation", () => {
+    const seen = new SeenHistory();
+    for (const height of [0, 1, 2]) seen.noteBlock(1, headerOf(height), "n0");
+    seen.noteBlock(1, headerOf(1), "n1");
+    const other = headerOf(1);
+    other[other.length - 1]! ^= 1;
+    expect(() => seen.noteBlock(1, other, "n1")).toThrow(
+      /INV-SIM-22: block 1 of vault 1 .* n0 .* n1/,
+    );
+  });
+
+  it("INV-SIM-23: another root for the size of a signed head is a violation", () => {
+    const seen = new SeenHistory();
+    seen.noteHead("o\n5\nAA==\n\n- a sig\n", "n0");
+    seen.noteHead("o\n5\nAA==\n\n- b sig\n", "n1");
+    seen.noteHead("o\n6\nAB==\n", "n1");
+    expect(() => seen.noteHead("o\n5\nAB==\n", "n1")).toThrow(Violation);
+  });
+
+  it("INV-SIM-24: stores of one index with other rows or another digest are a violation", () => {
+    const content = { index: 9, digest: "aa", rows: new Map([["tip", "11"]]) };
+    const compare = (other: Partial<typeof content>) => () =>
+      compareStores(
+        new Map([
+          ["n0", content],
+          ["n1", { ...content, ...other }],
+        ]),
+      );
+    expect(compare({})).not.toThrow();
+    expect(compare({ digest: "bb" })).toThrow(/INV-SIM-24: at index 9, n0 and n1 .* digests/);
+    expect(compare({ rows: new Map([["tip", "12"]]) })).toThrow(/rows of the table tip/);
+    expect(compare({ index: 10, digest: "bb" })).not.toThrow();
+  });
+
+  it("INV-SIM-24: a page that does not verify is a violation", async () => {
+    const disk = new MemoryDisk();
+    const file = await disk.open("/data/groups/1/state.db", { create: true });
+    await file.write([new Uint8Array(70_000)], 0);
+    await expect(readStore(disk, "n0", new Uint8Array(16))).rejects.toThrow(/INV-SIM-24/);
+  });
+
+  it("INV-SIM-26: what nobody asked for is not in the log", () => {
+    const transaction = encodeTransaction({
+      ...{ id: new Uint8Array(16), clientId: "c1", sequence: 1, actor: "user:a", timestampMs: 1 },
+      reason: "c1/0",
+      ops: [{ op: "delete_entity", key: "k0", condition: { kind: "none" } }],
+    });
+    const chains = new Map([[1, [{ header: headerOf(1), transactions: [transaction] }]]]);
+    const asked = {
+      proc: 1,
+      op: "del",
+      key: "k0",
+      vault: "1",
+      id: "c1/0",
+      in: null,
+      exp: null,
+    } as const;
+    const operation = { ...asked, call: 0, ret: 1, ok: true, out: true };
+    expect(loggedHistory(chains, [operation]).writes).toMatchObject([{ id: "c1/0", op: "del" }]);
+    expect(() => loggedHistory(chains, [{ ...operation, key: "k1" }])).toThrow(/INV-SIM-26/);
+    expect(() => loggedHistory(chains, [])).toThrow(/INV-SIM-26/);
+  });
+});
+
+describe("what a client knows", () => {
+  it("is certain of a refusal only when nothing can happen any more", () => {
+    const certain = (code: LedgerError["code"]): boolean => isCertain(new LedgerError(code, ""));
+    expect(
+      ["NOT_LEADER", "OVERLOADED", "PRECONDITION_FAILED"].map((code) =>
+        certain(code as "NOT_LEADER"),
+      ),
+    ).toEqual([true, true, true]);
+    expect(
+      ["COMMIT_UNKNOWN", "NODE_STOPPED", "SYNC_FAILED"].map((code) =>
+        certain(code as "NOT_LEADER"),
+      ),
+    ).toEqual([false, false, false]);
+  });
+});
+
+describe("the trace", () => {
+  it("has one number for all lines, and keeps the newest", () => {
+    const made = (lines: readonly string[]): EventTrace => {
+      const trace = new EventTrace(() => 1);
+      for (const line of lines) trace.note("n0", line);
+      return trace;
+    };
+    expect(made(["a", "b"]).hash).toBe(made(["a", "b"]).hash);
+    expect(made(["a", "b"]).hash).not.toBe(made(["b", "a"]).hash);
+    expect(made(["a", "b"]).newest(1)).toEqual(["1.000 n0 b"]);
+    expect(made(Array.from({ length: 2_001 }, (_, i) => String(i))).newest(3_000)).toHaveLength(
+      2_000,
+    );
+  });
+});
+
+function headerOf(height: number): Uint8Array {
+  const hash = new Uint8Array(32);
+  return encodeHeader({
+    ...{ bothDirections: true, height, timestampMs: 1, term: 1, index: 4 + height },
+    ...{ vaultRef: hash, transactionCount: 1, transactionRoot: hash, previousHash: hash },
+    ...{ historyRoot: hash, stateRoot: hash, leafCount: 1, configHash: hash },
+  });
+}
