@@ -1,4 +1,4 @@
-/** The HTTP side of a node: /metrics, /livez, /readyz. */
+/** The HTTP side of a node: /metrics, /startupz, /livez, /readyz. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
@@ -11,7 +11,10 @@ export interface HttpOptions {
 export interface HttpDeps {
   readonly registry: Registry;
   readonly isLive: () => boolean;
-  readonly isReady: () => boolean;
+  /** Undefined when the node is ready; else why it is not. */
+  readonly problem: () => string | undefined;
+  /** It has begun to serve. */
+  readonly isStarted: () => boolean;
 }
 
 /** A slow or silent client is cut off after so long. */
@@ -50,16 +53,18 @@ async function respond(url: string, deps: HttpDeps): Promise<HttpAnswer> {
     case "/metrics":
       return { code: 200, type: deps.registry.contentType, body: await deps.registry.metrics() };
     case "/livez":
-      return probe(deps.isLive());
+      return probe(deps.isLive() ? undefined : "the node has stopped");
     case "/readyz":
-      return probe(deps.isReady());
+      return probe(deps.problem());
+    case "/startupz":
+      return probe(deps.isStarted() ? undefined : "the node is starting");
     default:
-      return text(404, "there are /metrics, /livez and /readyz\n");
+      return text(404, "there are /metrics, /livez, /readyz and /startupz\n");
   }
 }
 
-function probe(ok: boolean): HttpAnswer {
-  return text(ok ? 200 : 503, ok ? "ok\n" : "not ready\n");
+function probe(problem: string | undefined): HttpAnswer {
+  return problem === undefined ? text(200, "ok\n") : text(503, `not ready: ${problem}\n`);
 }
 
 function text(code: number, body: string): HttpAnswer {

@@ -2,9 +2,10 @@
  * Metrics of a node, in Prometheus' format. Label values come from fixed sets (methods, status codes), so the
  * number of series is bounded. Counting is done in plain numbers; prom-client sees them when it is asked.
  */
-import type { EngineStats } from "@authledger/engine";
+import type { ClusterStatus, EngineStats } from "@authledger/engine";
 import { GrpcStatus } from "@authledger/types";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { addClusterMetrics } from "./cluster-metrics.js";
 
 const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 const CODE_NAMES: readonly string[] = Object.keys(GrpcStatus);
@@ -81,12 +82,17 @@ export class RpcMeters {
 }
 
 /** What `/metrics` serves. */
-export function createRegistry(meters: RpcMeters, stats: () => EngineStats): Registry {
+export function createRegistry(
+  meters: RpcMeters,
+  stats: () => EngineStats,
+  cluster: () => ClusterStatus | undefined,
+): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   rpcMetrics(registry, meters);
   streamMetrics(registry, meters);
   engineMetrics(registry, stats);
+  addClusterMetrics(registry, cluster);
   return registry;
 }
 

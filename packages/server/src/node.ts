@@ -7,6 +7,7 @@
 import { COMPACTION_POLICY, type Engine, openNodeEngine } from "@authledger/engine";
 import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@authledger/types";
 import type { Logger } from "pino";
+import { ClusterWatch } from "./cluster-watch.js";
 import type { NodeConfig } from "./config.js";
 import { Connections } from "./connections.js";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
@@ -51,9 +52,13 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     onFatal,
     onAlarm,
   );
+  const watch = watchCluster(engine, deps.logger, (isReady) => {
+    if (grpc !== undefined) grpc.health.isServing = isReady && engine.failure === undefined;
+  });
   try {
+    await watch.start();
     const meters = new RpcMeters((error) => logError(deps.logger, error));
-    const http = await listenHttp(config, engine, meters, () => grpc);
+    const http = await listenHttp(config, { engine, watch, meters, grpc: () => grpc });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
     grpc = await listenGrpc(config, engine, meters, { ...deps, startedAtMs, httpAddress }).catch(
       async (error: unknown) => {
@@ -62,8 +67,9 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       },
     );
     const front = grpc;
-    front.health.isServing = engine.failure === undefined;
+    front.health.isServing = engine.failure === undefined && watch.problem === undefined;
     const close = async (): Promise<void> => {
+      watch.stop();
       await front.stop(config.shutdownMs);
       http.closeAllConnections();
       await new Promise<void>((resolve) => http.close(() => resolve()));
@@ -76,22 +82,58 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       close,
     };
   } catch (error) {
+    watch.stop();
     await engine.close();
     throw error;
   }
 }
 
+/** Who leads is worth a line of the log; a node alone leads for ever. */
+function watchCluster(
+  engine: Engine,
+  logger: Logger,
+  onReadiness: (isReady: boolean) => void,
+): ClusterWatch {
+  return new ClusterWatch({
+    engine,
+    nowMs: () => performance.now(),
+    onReadiness: (problem) => {
+      onReadiness(problem === undefined);
+      if (problem !== undefined) logger.warn({ problem }, "not ready");
+    },
+    onChange: ({ role, term, leader, members }) => {
+      const name = members.find(({ info }) => info.nodeId === leader)?.info.name;
+      if (members.length > 1) logger.info({ role, term, leader: name }, "the cluster");
+    },
+  });
+}
+
+interface HttpParts {
+  readonly engine: Engine;
+  readonly watch: ClusterWatch;
+  readonly meters: RpcMeters;
+  readonly grpc: () => GrpcServer | undefined;
+}
+
 async function listenHttp(
   config: NodeConfig,
-  engine: Engine,
-  meters: RpcMeters,
-  grpc: () => GrpcServer | undefined,
+  { engine, watch, meters, grpc }: HttpParts,
 ): Promise<Awaited<ReturnType<typeof startHttp>>> {
   const isLive = (): boolean => engine.failure === undefined;
-  const isReady = (): boolean => grpc()?.health.isServing === true && isLive();
-  const registry = createRegistry(meters, () => engine.stats());
+  const isStarted = (): boolean => grpc() !== undefined;
+  const problem = (): string | undefined => {
+    if (!isLive()) return "the node has stopped";
+    if (!isStarted()) return "the node is starting";
+    if (watch.problem !== undefined) return watch.problem;
+    return grpc()?.health.isServing === true ? undefined : "the node is shutting down";
+  };
+  const registry = createRegistry(
+    meters,
+    () => engine.stats(),
+    () => watch.status,
+  );
   try {
-    return await startHttp(split(config.http), { registry, isReady, isLive });
+    return await startHttp(split(config.http), { registry, problem, isLive, isStarted });
   } catch (error) {
     throw bindError(config.http, error);
   }
