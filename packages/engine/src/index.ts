@@ -14,7 +14,12 @@ export type {
   ClusterStatus,
   MemberStatus,
 } from "./cluster/cluster-calls.js";
-export { decodeMemberInfos, encodeMemberInfos } from "./cluster/member-info.js";
+export {
+  decodeMemberInfos,
+  encodeMemberInfos,
+  isSameNode,
+  validateMemberInfo,
+} from "./cluster/member-info.js";
 export {
   FrameKind,
   type MemberInfo,
@@ -40,6 +45,7 @@ export {
   type OfflineCompaction,
 } from "./maintenance/compact-data-directory.js";
 export { COMPACTION_POLICY, FILL_THRESHOLD_DEFAULT } from "./maintenance/compactor.js";
+export { DATA_FORMAT_VERSION } from "./node-directory.js";
 export { openNodeEngine, restoreNodeDirectory } from "./node-engine.js";
 export type {
   AnswerPoint,

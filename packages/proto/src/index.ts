@@ -3,6 +3,7 @@ export * as admin from "./gen/authledger/v1/admin.js";
 export * as cluster from "./gen/authledger/v1/cluster.js";
 export * as common from "./gen/authledger/v1/common.js";
 export * as errors from "./gen/authledger/v1/errors.js";
+export * as peer from "./gen/authledger/v1/peer.js";
 export * as read from "./gen/authledger/v1/read.js";
 export * as write from "./gen/authledger/v1/write.js";
 export {

@@ -1,7 +1,7 @@
 /** Configuration of a node: one schema, with the default and the range of everything (L-49 sizes as text). */
-import { isIPv4 } from "node:net";
 import { LedgerError, limits, splitAddress } from "@authledger/types";
 import { z } from "zod";
+import { isLoopback } from "./loopback.js";
 
 const MiB = 1024 * 1024;
 const SIZE = /^([0-9]+)\s*(B|KiB|MiB|GiB|KB|MB|GB)?$/;
@@ -102,9 +102,4 @@ function requireLoopback({ listen, http, insecureAnyAddress }: NodeConfig): void
     const message = `${field} ${value} is not a loopback address, and nobody is authenticated yet: bind 127.0.0.1, or pass --insecure-any-address`;
     throw new LedgerError("USAGE", message, { details: { field } });
   }
-}
-
-/** A name such as 127.example.com only looks like a loopback address. */
-function isLoopback(host = ""): boolean {
-  return host === "localhost" || host === "::1" || (host.startsWith("127.") && isIPv4(host));
 }

@@ -58,6 +58,7 @@ export interface PeerIdentity {
 /**
  * Why a node refuses to talk to another. `removed` is told to nodes that were members: they stop. `waiting`: neither is of a
  * cluster. `other-node`, `other-incarnation`: not the one that the other expected; an empty disk is a new node.
+ * `certificate`: it names another node.
  */
 export type PeerRefusal =
   | "protocol"
@@ -66,7 +67,8 @@ export type PeerRefusal =
   | "other-node"
   | "other-incarnation"
   | "removed"
-  | "waiting";
+  | "waiting"
+  | "certificate";
 
 export interface PeerReceiver {
   /** Asked at every handshake and lookup. */
