@@ -416,6 +416,7 @@ export class GrpcPeers implements PeerPort {
     peer.link.attach(stream, isDialed);
     clearTimeout(peer.timer);
     this.#tell("connected", peer, undefined);
+    this.#receiver?.onConnected({ member: hello.member, clusterId: hello.clusterId });
   }
 
   #refuse(stream: PeerStream, refusal: PeerRefusal, name: string | undefined): void {

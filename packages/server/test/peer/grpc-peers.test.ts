@@ -79,6 +79,8 @@ describe("nodes of a cluster", () => {
     const leader = await TestNode.start({ id: 9n });
     leader.knows(waiting);
     await until("they talk", () => leader.reaches(waiting) && waiting.reaches(leader));
+    expect(waiting.connected).toEqual([[9n, CLUSTER, 0]]);
+    expect(leader.connected).toEqual([[1n, undefined, 0]]);
     leader.say(waiting, "join us");
     waiting.say(leader, "with pleasure");
     await until("frames pass", () => waiting.frames.length + leader.frames.length === 2);

@@ -7,6 +7,7 @@ import {
   FrameKind,
   type MemberInfo,
   type PeerFrame,
+  type PeerIdentity,
   type PeerReceiver,
   type PeerRefusal,
 } from "@authledger/engine";
@@ -40,6 +41,8 @@ export interface NodeOptions {
 /** A node without an engine: what it hears, it keeps. */
 export class TestNode implements PeerReceiver {
   readonly frames: Received[] = [];
+  /** Who came, of which cluster, after how many frames. */
+  readonly connected: [NodeId, string | undefined, number][] = [];
   readonly unreachable: NodeId[] = [];
   readonly refusals: [NodeId, PeerRefusal][] = [];
   readonly events: PeerEvent[] = [];
@@ -78,6 +81,10 @@ export class TestNode implements PeerReceiver {
 
   identity(): ReturnType<PeerReceiver["identity"]> {
     return { member: this.member, clusterId: this.clusterId };
+  }
+
+  onConnected({ member, clusterId }: PeerIdentity): void {
+    this.connected.push([member.nodeId, clusterId, this.frames.length]);
   }
 
   onFrame(from: NodeId, { kind, payload }: PeerFrame): void {
