@@ -51,6 +51,8 @@ export type Action =
       readonly term: number;
       readonly leader: NodeId | undefined;
     }
+  /** The node has all again that it may have lost: it votes from now on. */
+  | { readonly kind: "recovered" }
   /** A transfer of the leadership ended without having happened. */
   | { readonly kind: "transfer-failed"; readonly to: NodeId };
 

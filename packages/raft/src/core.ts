@@ -30,9 +30,10 @@ import { LogView } from "./log-view.js";
 import { applyEntry, leaveWhenDue, proposeChange } from "./membership.js";
 import type { Message } from "./message.js";
 import { finishStep } from "./output.js";
-import type { ProgressState } from "./progress.js";
+import { type ProgressStatus, statusOf } from "./progress.js";
 import { takeProposal } from "./proposals.js";
 import { beginRead, endTurn, hasLease, receiveRead, receiveReadResponse } from "./reads.js";
+import { endRecovery, receiveRecoveryIndex } from "./recovery.js";
 import { becomeFollower, drawElectionTimeout } from "./roles.js";
 import { receiveSnapshot } from "./snapshots.js";
 import {
@@ -46,19 +47,6 @@ import {
 } from "./state.js";
 import { tick } from "./ticks.js";
 import { beginTransfer } from "./transfer.js";
-
-/** What a leader knows of one node. */
-export interface ProgressStatus {
-  readonly node: NodeId;
-  readonly match: number;
-  readonly next: number;
-  readonly state: ProgressState;
-  readonly isPaused: boolean;
-  readonly isActive: boolean;
-  readonly isLearner: boolean;
-  readonly inflight: number;
-  readonly pendingSnapshot: number;
-}
 
 export class Core {
   readonly #state: State;
@@ -75,6 +63,7 @@ export class Core {
     const s = this.#state;
     s.out = actions;
     dispatch(s, event);
+    endRecovery(s);
     finishStep(s);
     checkInvariants(s, this.#held);
   }
@@ -158,17 +147,7 @@ export class Core {
 
   /** What this node knows of all members, by id; of use on a leader. */
   get progress(): ProgressStatus[] {
-    return Array.from(this.#state.progress.values(), (progress) => ({
-      node: progress.id,
-      match: progress.match,
-      next: progress.next,
-      state: progress.state,
-      isPaused: progress.mayNotSend,
-      isActive: progress.isActive,
-      isLearner: progress.isLearner,
-      inflight: progress.inflights.count,
-      pendingSnapshot: progress.pendingSnapshot,
-    }));
+    return Array.from(this.#state.progress.values(), statusOf);
   }
 }
 
@@ -184,7 +163,9 @@ function begin(options: CoreOptions): State {
     applied,
     last: log.lastIndex,
   });
-  const s = new State(settings, new LogView(log, known, applied), hardState, membership);
+  const view = new LogView(log, known, applied);
+  const s = new State(settings, view, hardState, membership);
+  if (isRecovering) s.term = Math.max(s.term, view.lastTerm);
   s.isRecovering = isRecovering;
   reconcileProgress(s);
   drawElectionTimeout(s);
@@ -237,6 +218,7 @@ function dispatch(s: State, event: Event): void {
       return;
     case "recovering":
       s.isRecovering = event.isRecovering;
+      s.recovery = { request: 0, index: undefined, compared: 0 };
       return;
     default:
       assertNever(event, "event");
@@ -267,7 +249,7 @@ type OfTerm = Exclude<Message, { type: "transfer" | "read" }>;
 
 function receive(s: State, message: Message): void {
   if (message.type === "transfer") receiveTransferRequest(s, message.target);
-  else if (message.type === "read") receiveRead(s, message.from, message.context);
+  else if (message.type === "read") receiveRead(s, message);
   else if (message.term < s.term) answerOldTerm(s, message);
   else if (message.term === s.term || enterTerm(s, message)) receiveOfTerm(s, message);
 }
@@ -298,6 +280,7 @@ function receiveOfTerm(s: State, message: OfTerm): void {
       return;
     case "read-response":
       receiveReadResponse(s, message.context, message.index, message.reject);
+      if (!message.reject) receiveRecoveryIndex(s, message.context, message.index);
       return;
     default:
       assertNever(message, "message");
@@ -328,7 +311,7 @@ function enterTerm(s: State, message: Message): boolean {
 function answerOldTerm(s: State, { type, from: to }: Message): void {
   const { id: from, term } = s;
   if (type === "pre-vote") {
-    sendDurably(s, { type: "pre-vote-response", from, to, term, reject: true });
+    send(s, { type: "pre-vote-response", from, to, term, reject: true });
   } else if (type === "append" || type === "heartbeat") {
     if (!s.settings.checkQuorum && !s.settings.preVote) return;
     sendDurably(s, {
@@ -340,6 +323,7 @@ function answerOldTerm(s: State, { type, from: to }: Message): void {
       reject: false,
       hint: 0,
       logTerm: 0,
+      isRecovering: s.isRecovering,
     });
   }
 }

@@ -95,7 +95,7 @@ export function receiveVoteRequest(s: State, request: VoteRequest): void {
 function answer(s: State, request: VoteRequest, term: number, reject: boolean): void {
   const { from: to, type } = request;
   if (type === "vote") sendDurably(s, { type: "vote-response", from: s.id, to, term, reject });
-  else sendDurably(s, { type: "pre-vote-response", from: s.id, to, term, reject });
+  else send(s, { type: "pre-vote-response", from: s.id, to, term, reject });
 }
 
 /** Whether this node holds on to a leader that it hears from, whoever asks for its vote. */

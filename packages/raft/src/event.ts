@@ -35,5 +35,8 @@ export type Event =
   | { readonly kind: "transfer"; readonly to: NodeId }
   /** Start an election now, as if the timeout had passed. */
   | { readonly kind: "campaign" }
-  /** The node may not vote: it may have lost what it acknowledged. False when it has caught up (storage.md). */
+  /**
+   * Whether the node may not vote, since it may have lost what it acknowledged (storage.md). The core ends this by itself,
+   * with the action `recovered`; false ends it by the owner's decision.
+   */
   | { readonly kind: "recovering"; readonly isRecovering: boolean };

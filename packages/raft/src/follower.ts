@@ -4,6 +4,7 @@
  * - INV-RAFT-12: it acknowledges and commits up to the entries that this message has compared, not to the end of its own
  *   log (museum rows 5 and 6), and cuts off only what differs from the leader's entries (museum row 8).
  */
+import type { NodeId } from "@authledger/types";
 import type { Message } from "./message.js";
 import { commitTo } from "./replication.js";
 import { type State, send, sendDurably } from "./state.js";
@@ -13,7 +14,7 @@ type HeartbeatMessage = Extract<Message, { type: "heartbeat" }>;
 
 /** INV-RAFT-12. */
 export function receiveAppend(s: State, message: AppendMessage): void {
-  const { log } = s;
+  const { log, isRecovering } = s;
   const { from: to, index, entries } = message;
   if (index < log.commit) {
     // An old message: what is committed is the leader's log anyhow.
@@ -32,16 +33,18 @@ export function receiveAppend(s: State, message: AppendMessage): void {
       reject: true,
       hint,
       logTerm,
+      isRecovering,
     });
     return;
   }
   takeEntries(s, message);
   const last = index + entries.length;
   commitTo(s, Math.min(message.commit, last));
+  s.recovery.compared = Math.max(s.recovery.compared, last);
   acknowledge(s, to, last);
 }
 
-function acknowledge(s: State, to: AppendMessage["from"], index: number): void {
+export function acknowledge(s: State, to: NodeId, index: number): void {
   sendDurably(s, {
     type: "append-response",
     from: s.id,
@@ -51,6 +54,7 @@ function acknowledge(s: State, to: AppendMessage["from"], index: number): void {
     reject: false,
     hint: 0,
     logTerm: 0,
+    isRecovering: s.isRecovering,
   });
 }
 
@@ -85,6 +89,8 @@ export function whereLogsMayAgree(s: State, index: number, term: number): [numbe
 }
 
 export function receiveHeartbeat(s: State, { from: to, commit, round }: HeartbeatMessage): void {
-  commitTo(s, commit);
-  send(s, { type: "heartbeat-response", from: s.id, to, term: s.term, round });
+  // What the leader believes this node to have it may have lost; and it cannot say who leads.
+  if (!s.isRecovering) commitTo(s, commit);
+  const confirmed = s.isRecovering ? 0 : round;
+  send(s, { type: "heartbeat-response", from: s.id, to, term: s.term, round: confirmed });
 }

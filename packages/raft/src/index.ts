@@ -8,9 +8,9 @@ export {
   encodeConfigurationChange,
   isConfigurationChange,
 } from "./configuration-codec.js";
-export { Core, type ProgressStatus } from "./core.js";
+export { Core } from "./core.js";
 export type { Event } from "./event.js";
 export type { Entry, LogReader, SnapshotMeta } from "./log.js";
 export type { HardState, Message, MessageType } from "./message.js";
-export type { ProgressState } from "./progress.js";
+export type { ProgressState, ProgressStatus } from "./progress.js";
 export type { CoreOptions } from "./state.js";

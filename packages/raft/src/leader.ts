@@ -14,15 +14,21 @@ export function receiveAppendResponse(s: State, response: AppendResponse): void 
   const progress = s.progress.get(response.from);
   if (progress === undefined) return;
   progress.isActive = true;
+  const counts = progress.isRecovering && !response.isRecovering;
+  progress.isRecovering = response.isRecovering;
   if (response.reject) receiveRefusal(s, progress, response);
   else receiveAcknowledgment(s, progress, response.index);
+  // What it has counts from now on.
+  if (counts && advanceCommit(s)) broadcastAppend(s);
 }
 
 function receiveRefusal(s: State, progress: Progress, response: AppendResponse): void {
   let { hint } = response;
   // The follower's entries up to the hint are of `logTerm` or less: where this log has a higher one, they differ.
   if (response.logTerm > 0) [hint] = whereLogsMayAgree(s, hint, response.logTerm);
-  if (!progress.refuse(response.index, hint)) return;
+  // It has lost what it acknowledged: else a refusal at or below that is an old one.
+  if (response.isRecovering && hint < progress.match) progress.forgetAbove(hint);
+  else if (!progress.refuse(response.index, hint)) return;
   if (progress.state === "replicate") progress.becomeProbe();
   sendAppend(s, progress);
 }

@@ -35,6 +35,8 @@ export type Message = Header &
         /** Where the logs may agree, and the term there; 0 and 0 unless rejected. */
         readonly hint: number;
         readonly logTerm: number;
+        /** The sender may have lost what it acknowledged before: this does not count for a commit. */
+        readonly isRecovering: boolean;
       }
     | {
         readonly type: "heartbeat";
@@ -58,7 +60,12 @@ export type Message = Header &
     /** To the leader: give the leadership to `target`. */
     | { readonly type: "transfer"; readonly target: NodeId }
     /** To the leader, and back: the index that a read of a follower must wait for. */
-    | { readonly type: "read"; readonly context: number }
+    | {
+        readonly type: "read";
+        readonly context: number;
+        /** Asks how far the log must reach before the sender may vote again. */
+        readonly isRecovering: boolean;
+      }
     | {
         readonly type: "read-response";
         readonly context: number;

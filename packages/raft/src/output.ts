@@ -21,7 +21,7 @@ export function finishStep(s: State): void {
 
 function emitAppend(s: State): void {
   const { told, log } = s;
-  const isPromise = told.term !== s.term || told.vote !== s.vote;
+  const isPromise = told.term !== s.term || told.vote !== s.vote || s.mustWriteState;
   const isHint = told.commit !== log.commit;
   const isLonger = s.appendedFrom !== undefined || s.truncatedFrom !== undefined;
   if (!isPromise && !isHint && !isLonger && s.restored === undefined && s.whenDurable.length === 0)
@@ -48,6 +48,7 @@ function emitAppend(s: State): void {
   told.vote = s.vote;
   told.commit = log.commit;
   s.hasVotedForSelf = false;
+  s.mustWriteState = false;
   s.whenDurable = [];
   s.truncatedFrom = undefined;
   s.appendedFrom = undefined;

@@ -147,3 +147,36 @@ export class Progress {
     this.inflights.reset();
   }
 }
+
+/** What a leader knows of one node. */
+export interface ProgressStatus {
+  readonly node: NodeId;
+  readonly match: number;
+  readonly next: number;
+  readonly state: ProgressState;
+  readonly isPaused: boolean;
+  readonly isActive: boolean;
+  readonly isLearner: boolean;
+  /** It may have lost what it acknowledged: it counts for nothing until it says otherwise. */
+  readonly isRecovering: boolean;
+  readonly inflight: number;
+  /** Nothing more may be on its way to it. */
+  readonly isFull: boolean;
+  readonly pendingSnapshot: number;
+}
+
+export function statusOf(progress: Progress): ProgressStatus {
+  return {
+    node: progress.id,
+    match: progress.match,
+    next: progress.next,
+    state: progress.state,
+    isPaused: progress.mayNotSend,
+    isActive: progress.isActive,
+    isLearner: progress.isLearner,
+    isRecovering: progress.isRecovering,
+    inflight: progress.inflights.count,
+    isFull: progress.inflights.isFull,
+    pendingSnapshot: progress.pendingSnapshot,
+  };
+}

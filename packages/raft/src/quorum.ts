@@ -46,6 +46,11 @@ export function jointVote(
  * Sorts `values` in place, so that a turn of the leader allocates nothing here.
  */
 export function majorityReached(values: number[]): number {
+  return reachedBy(values, majority(values.length));
+}
+
+/** The largest value that `count` of them have reached; Infinity without voters. Sorts `values` in place. */
+export function reachedBy(values: number[], count: number): number {
   const size = values.length;
   if (size === 0) return Number.POSITIVE_INFINITY;
   // Insertion sort: there are a handful, and nearly sorted ones are the rule.
@@ -58,5 +63,5 @@ export function majorityReached(values: number[]): number {
     }
     values[at + 1] = value;
   }
-  return values[size - majority(size)]!;
+  return values[size - count]!;
 }

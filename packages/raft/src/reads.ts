@@ -12,26 +12,42 @@
  */
 import type { NodeId } from "@authledger/types";
 import type { DropReason } from "./action.js";
+import type { Message } from "./message.js";
 import type { Progress } from "./progress.js";
-import { majorityReached } from "./quorum.js";
+import { majority, reachedBy } from "./quorum.js";
 import { broadcastHeartbeat } from "./replication.js";
 import { type State, send, type WaitingRead } from "./state.js";
+
+/** Reads that may wait for a round. */
+const WAITING_MAX = 65_536;
 
 /** A read of this node begins. */
 export function beginRead(s: State, context: number): void {
   if (s.role === "leader") {
-    leaderRead(s, { from: s.id, context });
+    leaderRead(s, { from: s.id, context, isRecovering: false });
   } else if (s.leader === undefined) {
     s.out.push({ kind: "read-dropped", context, why: "no-leader" });
   } else {
-    s.newReads.push(context);
+    if (s.newReads.length < WAITING_MAX) s.newReads.push(context);
+    else s.out.push({ kind: "read-dropped", context, why: "too-many-reads" });
   }
 }
 
 function leaderRead(s: State, read: WaitingRead): void {
   if (!s.progress.has(s.id)) refuseRead(s, read, "removed");
+  else if (read.isRecovering) leaderRecoveryRead(s, read);
   else if (mayAnswerAtOnce(s)) answerRead(s, read, s.log.commit);
+  else if (s.waitingReads.length >= WAITING_MAX) refuseRead(s, read, "too-many-reads");
   else s.waitingReads.push(read);
+}
+
+/** Another node asks how far its log must reach (INV-RAFT-17): always by a round, and without a commit in this term. */
+function leaderRecoveryRead(s: State, read: WaitingRead): void {
+  const progress = s.progress.get(read.from);
+  if (progress === undefined) return;
+  progress.isRecovering = true;
+  if (s.isAlone) respond(s, read, s.log.lastIndex, false);
+  else if (s.waitingReads.length < WAITING_MAX) s.waitingReads.push(read);
 }
 
 /** INV-RAFT-6, INV-RAFT-7. */
@@ -71,8 +87,11 @@ function refuseRead(s: State, read: WaitingRead, why: DropReason): void {
 }
 
 /** A follower asks. */
-export function receiveRead(s: State, from: NodeId, context: number): void {
-  const read = { from, context };
+export function receiveRead(
+  s: State,
+  { from, context, isRecovering }: Extract<Message, { type: "read" }>,
+): void {
+  const read = { from, context, isRecovering };
   if (s.role === "leader") leaderRead(s, read);
   else refuseRead(s, read, "not-leader");
 }
@@ -83,20 +102,29 @@ export function endTurn(s: State): void {
     askLeader(s);
     return;
   }
-  if (s.waitingReads.length === 0 || !s.hasCommittedInTerm) return;
+  if (s.waitingReads.length === 0) return;
   if (mayAnswerAtOnce(s)) {
-    for (const read of s.waitingReads.splice(0)) answerRead(s, read, s.log.commit);
-    return;
+    const waiting = s.waitingReads;
+    s.waitingReads = waiting.filter((read) => read.isRecovering);
+    for (const read of waiting) if (!read.isRecovering) answerRead(s, read, s.log.commit);
   }
-  beginRound(s);
+  if (s.waitingReads.some((read) => mayAsk(s, read))) beginRound(s);
+}
+
+/** INV-RAFT-6: only who asks how far its log must reach need not wait for a commit. */
+function mayAsk(s: State, read: WaitingRead): boolean {
+  return read.isRecovering || s.hasCommittedInTerm;
 }
 
 /** Puts all that waits into a round of heartbeats that leaves now. */
 function beginRound(s: State): void {
   s.lastRound++;
-  if (s.waitingReads.length > 0 && s.hasCommittedInTerm) {
-    const reads = s.waitingReads.splice(0);
-    s.readRounds.push({ round: s.lastRound, index: s.log.commit, reads });
+  const asking = s.waitingReads;
+  if (asking.length > 0) {
+    s.waitingReads = asking.filter((read) => !mayAsk(s, read));
+    const reads = s.waitingReads.length === 0 ? asking : asking.filter((read) => mayAsk(s, read));
+    const { commit, lastIndex } = s.log;
+    s.readRounds.push({ round: s.lastRound, commit, lastIndex, reads });
   }
   if (s.settings.readMode === "lease") s.roundsSent.push({ round: s.lastRound, at: s.now });
   broadcastHeartbeat(s, s.lastRound);
@@ -117,9 +145,9 @@ export function acknowledgeRound(s: State, progress: Progress, round: number): v
   const confirmed = confirmedRound(s);
   renewLease(s, confirmed);
   let done = 0;
-  for (const { round: number, index, reads } of s.readRounds) {
+  for (const { round: number, commit, lastIndex, reads } of s.readRounds) {
     if (number > confirmed) break;
-    for (const read of reads) answerRead(s, read, index);
+    for (const read of reads) answerRead(s, read, read.isRecovering ? lastIndex : commit);
     done++;
   }
   if (done > 0) s.readRounds.splice(0, done);
@@ -133,11 +161,15 @@ function confirmedRound(s: State): number {
 
 function roundOf(s: State, voters: readonly Progress[]): number {
   rounds.length = 0;
+  let recovering = 0;
   for (const { id, ackedRound, isRecovering } of voters) {
+    if (isRecovering) recovering++;
     // A node that may have forgotten its term cannot say who leads.
     rounds.push(id === s.id ? s.lastRound : isRecovering ? 0 : ackedRound);
   }
-  return majorityReached(rounds);
+  // Half of an even number meets every majority: else a node of two could never recover.
+  const size = voters.length;
+  return reachedBy(rounds, recovering === 0 ? majority(size) : Math.ceil(size / 2));
 }
 
 /** INV-RAFT-7. A follower counts its timeout from when a heartbeat came, in ticks that may be cut short by one. */
@@ -185,7 +217,7 @@ function askLeader(s: State): void {
 
 function sendRequest(s: State, leader: NodeId): void {
   const context = s.lastRequest;
-  send(s, { type: "read", from: s.id, to: leader, term: 0, context });
+  send(s, { type: "read", from: s.id, to: leader, term: 0, context, isRecovering: false });
 }
 
 function dropContexts(s: State, contexts: readonly number[], why: DropReason): void {

@@ -5,6 +5,7 @@
  * - INV-RAFT-4: only what is durable counts: of the leader itself too (museum rows 13 and 14). Learners, and nodes that
  *   may have lost what they acknowledged, do not count at all (museum row 11).
  */
+import { limits } from "@authledger/types";
 import { payloadBytes } from "./log-view.js";
 import type { Progress } from "./progress.js";
 import { majorityReached } from "./quorum.js";
@@ -44,9 +45,8 @@ function trySend(s: State, progress: Progress, evenEmpty: boolean): boolean {
   // A full window sends no entries, but may send an empty message: where all that filled it were lost, that brings
   // the answer that says so.
   const isFull = progress.state === "replicate" && progress.inflights.isFull;
-  const entries = isFull
-    ? []
-    : log.entries(progress.next, log.lastIndex + 1, s.settings.messageBytesMax);
+  const end = Math.min(log.lastIndex + 1, progress.next + limits.APPEND_ENTRIES_MAX);
+  const entries = isFull ? [] : log.entries(progress.next, end, s.settings.messageBytesMax);
   if (entries.length === 0 && !evenEmpty) return false;
   send(s, {
     type: "append",
@@ -67,9 +67,9 @@ function trySend(s: State, progress: Progress, evenEmpty: boolean): boolean {
 function askSnapshot(s: State, progress: Progress): boolean {
   // Nobody ships a state to a node that does not answer.
   if (!progress.isActive) return false;
-  const index = s.log.firstIndex - 1;
-  progress.becomeSnapshot(index);
-  s.out.push({ kind: "send-snapshot", to: progress.id, index });
+  // The state that is sent is likely the newest one; that it is older is found out by asking.
+  progress.becomeSnapshot(s.log.applied);
+  s.out.push({ kind: "send-snapshot", to: progress.id, index: s.log.firstIndex - 1 });
   return true;
 }
 

@@ -19,6 +19,7 @@ function reset(s: State, term: number): void {
     s.vote = undefined;
     // Whether a transfer came to its end is for the new leader to say.
     s.transferee = undefined;
+    s.recovery = { request: 0, index: undefined, compared: 0 };
   }
   abortTransfer(s);
   dropLeaderReads(s);

@@ -1,26 +1,19 @@
 /** A state from the leader instead of the entries that it has no more (Raft 7). */
 import { assert } from "@authledger/types";
+import { acknowledge } from "./follower.js";
 import type { SnapshotMeta } from "./log.js";
 import { switchTo } from "./membership.js";
 import type { Message } from "./message.js";
 import { commitTo } from "./replication.js";
-import { isMemberOf, type State, sendDurably } from "./state.js";
+import { isMemberOf, type State } from "./state.js";
 
 type SnapshotMessage = Extract<Message, { type: "snapshot" }>;
 
 /** The owner has received and verified a state; it is acknowledged when the owner has switched to it for good. */
 export function receiveSnapshot(s: State, { from: to, snapshot }: SnapshotMessage): void {
   const index = restore(s, snapshot) ? snapshot.index : s.log.commit;
-  sendDurably(s, {
-    type: "append-response",
-    from: s.id,
-    to,
-    term: s.term,
-    index,
-    reject: false,
-    hint: 0,
-    logTerm: 0,
-  });
+  s.recovery.compared = Math.max(s.recovery.compared, index);
+  acknowledge(s, to, index);
 }
 
 /** True when the log begins anew behind the snapshot. */

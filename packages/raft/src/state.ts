@@ -60,12 +60,15 @@ const MIB = 1024 * 1024;
 export interface WaitingRead {
   readonly from: NodeId;
   readonly context: number;
+  /** It asks how far its log must reach, not for the commit index. */
+  readonly isRecovering: boolean;
 }
 
 /** Reads that wait for a majority to confirm the leader, all by one round of heartbeats. */
 export interface ReadRound {
   readonly round: number;
-  readonly index: number;
+  readonly commit: number;
+  readonly lastIndex: number;
   readonly reads: readonly WaitingRead[];
 }
 
@@ -76,6 +79,16 @@ export interface AskedReads {
   readonly contexts: readonly number[];
   /** Ticks since. */
   age: number;
+}
+
+/** What a node knows that may have lost what it acknowledged; see recovery.ts. All of it is of one term. */
+export interface Recovery {
+  /** The first question to the leader; 0 before it. */
+  request: number;
+  /** How far the log must reach; undefined before the answer. */
+  index: number | undefined;
+  /** Up to here the log was compared with the leader's. */
+  compared: number;
 }
 
 export class State {
@@ -120,9 +133,7 @@ export class State {
   newReads: number[] = [];
   askedReads: AskedReads[] = [];
   lastRequest: number;
-  /** While recovering: the request whose answer says how far the log must reach, and the answer. */
-  recoveryRequest = 0;
-  recoveryIndex: number | undefined;
+  recovery: Recovery = { request: 0, index: undefined, compared: 0 };
 
   /** Of the step that runs. */
   out: Action[] = [];
@@ -132,6 +143,8 @@ export class State {
   appendedFrom: number | undefined;
   restored: SnapshotMeta | undefined;
   hasVotedForSelf = false;
+  /** Term and vote are written though they did not change. */
+  mustWriteState = false;
 
   /** What the owner was told last. */
   told: { term: number; vote: NodeId | undefined; commit: number } = {
@@ -263,6 +276,7 @@ export function cloneState(s: State, reader: LogReader, jitter: () => number): S
   copy.askedReads = s.askedReads.map((asked) => ({ ...asked }));
   copy.selfVotes = s.selfVotes.slice();
   copy.told = { ...s.told };
+  copy.recovery = { ...s.recovery };
   copy.out = [];
   copy.whenDurable = [];
   return copy;

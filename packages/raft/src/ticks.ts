@@ -2,6 +2,7 @@
 import { campaignAsConfigured } from "./election.js";
 import { hasActiveQuorum } from "./leader.js";
 import { beat, tickReads } from "./reads.js";
+import { tickRecovery } from "./recovery.js";
 import { becomeFollower, drawElectionTimeout } from "./roles.js";
 import type { State } from "./state.js";
 import { tickTransfer } from "./transfer.js";
@@ -39,6 +40,7 @@ function checkQuorum(s: State): boolean {
 function tickOthers(s: State): void {
   s.electionElapsed++;
   tickReads(s);
+  tickRecovery(s);
   // Nobody else could lead: there is nothing to wait for.
   if (s.electionElapsed < s.electionTimeout && !(s.isAlone && s.role === "follower")) return;
   s.electionElapsed = 0;

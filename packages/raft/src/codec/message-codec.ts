@@ -92,7 +92,9 @@ function writeBody(w: ByteWriter, message: Message): void {
       return;
     case "append-response":
       w.varint(message.index).u8(message.reject ? 1 : 0);
-      w.varint(message.hint).varint(message.logTerm);
+      w.varint(message.hint)
+        .varint(message.logTerm)
+        .u8(message.isRecovering ? 1 : 0);
       return;
     case "heartbeat":
       w.varint(message.commit).varint(message.round);
@@ -120,7 +122,7 @@ function writeBody(w: ByteWriter, message: Message): void {
       w.u64(message.target);
       return;
     case "read":
-      w.varint(message.context);
+      w.varint(message.context).u8(message.isRecovering ? 1 : 0);
       return;
     case "read-response":
       w.varint(message.context)
@@ -139,11 +141,8 @@ function readBody(r: ByteReader, type: MessageType, header: Header): Message {
   switch (type) {
     case "append":
       return readAppend(r, header);
-    case "append-response": {
-      const index = r.varint("index");
-      const reject = flag(r, "reject");
-      return { ...header, type, index, reject, hint: r.varint("hint"), logTerm: logTerm(r) };
-    }
+    case "append-response":
+      return readAppendResponse(r, header);
     case "heartbeat":
       return { ...header, type, commit: r.varint("commit"), round: r.varint("round") };
     case "heartbeat-response":
@@ -163,12 +162,25 @@ function readBody(r: ByteReader, type: MessageType, header: Header): Message {
     case "transfer":
       return { ...header, type, target: nodeId(r.u64("target")) };
     case "read":
-      return { ...header, type, context: r.varint("context") };
+      return { ...header, type, context: r.varint("context"), isRecovering: recovering(r) };
     case "read-response": {
       const context = r.varint("context");
       return { ...header, type, context, index: r.varint("index"), reject: flag(r, "reject") };
     }
   }
+}
+
+function readAppendResponse(r: ByteReader, header: Header): Message {
+  const index = r.varint("index");
+  const reject = flag(r, "reject");
+  const hint = r.varint("hint");
+  const term = logTerm(r);
+  const isRecovering = recovering(r);
+  return { ...header, type: "append-response", index, reject, hint, logTerm: term, isRecovering };
+}
+
+function recovering(r: ByteReader): boolean {
+  return flag(r, "isRecovering");
 }
 
 function writeEntries(w: ByteWriter, { index, logTerm, entries }: Of<"append">): void {

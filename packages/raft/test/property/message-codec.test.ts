@@ -51,6 +51,7 @@ const bodies: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
     reject: fc.boolean(),
     hint: count,
     logTerm: count,
+    isRecovering: fc.boolean(),
   }),
   fc.record({ type: fc.constant("heartbeat"), commit: count, round: count }),
   fc.record({ type: fc.constant("heartbeat-response"), round: count }),
@@ -70,7 +71,7 @@ const bodies: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   }),
   fc.record({ type: fc.constant("timeout-now"), index: count, logTerm: count }),
   fc.record({ type: fc.constant("transfer"), target: node }),
-  fc.record({ type: fc.constant("read"), context: count }),
+  fc.record({ type: fc.constant("read"), context: count, isRecovering: fc.boolean() }),
   fc.record({
     type: fc.constant("read-response"),
     context: count,
