@@ -52,6 +52,14 @@ export class BlockFeed {
     for (const waiter of [...this.#waiters]) this.#settle(waiter);
   }
 
+  /** The state has become that of an entry without what lies between having been applied here. */
+  skipTo(index: number): void {
+    this.#index = index;
+    this.#forgotten = Math.max(this.#forgotten, index);
+    this.#moves = [];
+    for (const waiter of [...this.#waiters]) this.#settle(waiter);
+  }
+
   /** Who waits is told why nothing comes any more. */
   stop(error: LedgerError): void {
     this.#failure = error;

@@ -9,7 +9,11 @@ import { PageStore } from "@authledger/store";
 import { groupId, type LedgerError, type NodeId, nodeId, toHex } from "@authledger/types";
 import { Wal } from "@authledger/wal";
 import { Ledger } from "../../state/test/state-support.js";
-import { decodeConfiguration, encodeConfiguration } from "../src/cluster/group-configuration.js";
+import {
+  decodeConfiguration,
+  encodeConfiguration,
+  encodeMembership,
+} from "../src/cluster/group-configuration.js";
 import type { PeerFrame } from "../src/cluster/peer-port.js";
 import { SnapshotExchange } from "../src/cluster/snapshot-exchange.js";
 import type { ReceivedSnapshot } from "../src/cluster/snapshot-receiver.js";
@@ -165,12 +169,9 @@ export class Replica {
     const { start } = this.received!.state;
     const { membership } = decodeConfiguration(start.configuration);
     const meta: SnapshotMeta = { index: start.index, term: start.term, membership };
-    const records = await this.exchange.install(meta);
-    await this.wal.append([
-      { kind: "hard-state", group: GROUP, term: 1, vote: undefined },
-      ...records,
-    ]);
-    await this.exchange.installed();
+    const record = await this.exchange.install(meta, encodeMembership(membership));
+    await this.wal.append([{ kind: "hard-state", group: GROUP, term: 1, vote: undefined }, record]);
+    this.exchange.installed();
   }
 
   /** Every row of every table, and where in the log it is. */

@@ -50,6 +50,15 @@ export {
   type TuplePage,
 } from "./reader.js";
 export { type DuePage, type DueRecord, firstExpiry, scanDue } from "./record-indexes.js";
+export {
+  bucketHashes,
+  bucketLeaves,
+  type ComparedLeaf,
+  comparedView,
+  partedAt,
+  replicaHeads,
+  type VaultHead,
+} from "./replica/replica-compare.js";
 export { type ExpectedReplica, ReplicaLoad } from "./replica/replica-load.js";
 export { REPLICA_MAGIC, type ReplicaHead, type ReplicaStart } from "./replica/replica-sections.js";
 export { ReplicaSnapshot } from "./replica/replica-snapshot.js";

@@ -159,21 +159,21 @@ export class SnapshotExchange {
   }
 
   /**
-   * Puts the received state in place; the records must be appended to the log, before anything else, and `installed`
-   * called when they are durable (INV-REPLICA-7).
+   * Puts the received state in place; the record must be appended to the log, before anything else, and `installed`
+   * called when it is durable (INV-REPLICA-7).
+   * @param configuration what the record keeps of it
    * @throws LedgerError of the disk: the node must stop, and finds the old or the new state at its next start
    */
-  async install({ index, term, membership }: SnapshotMeta): Promise<readonly WalRecord[]> {
+  async install({ index, term }: SnapshotMeta, configuration: Uint8Array): Promise<WalRecord> {
     const received = this.#received;
     const start = received?.state.start;
     assert(start?.index === index && start.term === term, "the snapshot to install was received", {
       index,
     });
     const { uuid, path } = received!.state;
-    const configuration = encodeMembership(membership);
     const to: StateSwitch = { uuid, index, term, configuration };
     await this.#replace(path, to);
-    return [snapshotRecord(this.#deps.group, to)];
+    return snapshotRecord(this.#deps.group, to);
   }
 
   /**
@@ -186,11 +186,24 @@ export class SnapshotExchange {
     const { membership } = decodeConfiguration(bytes);
     const configuration = encodeMembership(membership);
     await this.#replace(path, { uuid, index, term, configuration });
-    await this.installed();
+    await this.#end();
   }
 
-  /** The records of `install` are durable. */
-  async installed(): Promise<void> {
+  /** The record of `install` is durable. */
+  installed(): void {
+    this.#end().catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+  }
+
+  /** Nobody uses the state that was received: the entries of the log are all there by now, or it is of no use. */
+  discard(): void {
+    if (this.#received === undefined) return;
+    this.#received = undefined;
+    this.#receiver
+      .discard("the state is of no use any more")
+      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+  }
+
+  async #end(): Promise<void> {
     this.#received = undefined;
     await endSwitch(this.#deps.disk, this.#deps.directory);
     await this.#receiver.installed();
@@ -210,11 +223,7 @@ export class SnapshotExchange {
 
   #take(received: ReceivedSnapshot): void {
     this.#received = received;
-    if (this.#deps.onReceived(received)) return;
-    this.#received = undefined;
-    this.#receiver
-      .discard("the state is of no use any more")
-      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+    if (!this.#deps.onReceived(received)) this.discard();
   }
 
   async #replace(loaded: string, to: StateSwitch): Promise<void> {

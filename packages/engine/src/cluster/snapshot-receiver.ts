@@ -5,11 +5,12 @@
  *   INV-REPLICA-6  A stream is taken up where the file ends, also by another process than the one that began it; the
  *                  file never grows beyond the stream's length.
  */
-import type { DiskFile, Timers } from "@authledger/io";
+import { type DiskFile, joinPath, type Timers } from "@authledger/io";
 import { equalBytes, LedgerError, type NodeId } from "@authledger/types";
 import {
   chainsOf,
   fileOf,
+  LOADED_FILE,
   listSnapshots,
   removeUnfinished,
   type SnapshotName,
@@ -126,6 +127,8 @@ export class SnapshotReceiver {
   async discard(why: string): Promise<void> {
     const incoming = this.#incoming;
     if (incoming === undefined) return;
+    const { disk, directory } = this.#deps;
+    await disk.remove(joinPath(directory, LOADED_FILE));
     await this.#forget(incoming);
     this.#answer(incoming.from, incoming.name, "refused", 0, why);
   }

@@ -75,7 +75,7 @@ describe("a node that puts another state in place", () => {
     for (
       let at = 0;
       at < forks.length;
-      at += Math.max(1, Math.floor(forks.length / testRounds(60)))
+      at += Math.max(1, Math.floor(forks.length / testRounds(25)))
     ) {
       for (const unsynced of ["random", "lost", "kept"] as const) {
         const { which, replica } = await lookAt(pair, forks[at]!.crash(random, { unsynced }));
@@ -94,7 +94,7 @@ describe("a node that puts another state in place", () => {
     }
     expect(seen.old).toBeGreaterThan(5);
     expect(seen.new).toBeGreaterThan(5);
-  }, 30_000);
+  }, 60_000);
 
   test("whose n-th call of the disk fails stops, or has the state; the next start finds one of both (INV-REPLICA-7)", async () => {
     const random = testRandom("install nth");
@@ -127,5 +127,5 @@ describe("a node that puts another state in place", () => {
     }
     expect(seen.old).toBeGreaterThan(3);
     expect(seen.new).toBeGreaterThan(3);
-  }, 30_000);
+  }, 60_000);
 });

@@ -46,6 +46,17 @@ describe("who waits for blocks", () => {
     expect(feed.wait({ after, waitMs })).toMatchObject({ vaults: [after + 1], isComplete: true });
   });
 
+  test("is told that it missed some when the state was replaced by a later one", async () => {
+    const time = new TestTime();
+    const feed = new BlockFeed(10, time);
+    feed.note(11, [block(4)]);
+    const waiting = feed.wait({ after: 11, waitMs });
+    feed.skipTo(20);
+    expect(await waiting).toEqual({ index: 20, vaults: [], isComplete: false });
+    feed.note(21, [block(5)]);
+    expect(feed.wait({ after: 20, waitMs })).toEqual({ index: 21, vaults: [5], isComplete: true });
+  });
+
   test("is told why nothing comes any more, and is refused when too many wait", async () => {
     const { engine } = await openNode();
     const { index } = await engine.call("wait_blocks", { waitMs });

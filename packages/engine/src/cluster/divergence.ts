@@ -1,0 +1,239 @@
+/**
+ * A replica whose state is not that of the majority: it is fenced, says where the states part, and rebuilds itself from
+ * its peers (L-115; architecture.md, "What goes wrong").
+ *
+ *   INV-REPLICA-11  From the moment a replica knows that it parted until its state was replaced, it answers nothing of
+ *                   the vault that parted and signs nothing of it; of no vault, until it knows which one it is.
+ *
+ * Every node tells its digests to all others once a second, with the time of its clock. A node that is wrong finds out
+ * by itself, from what the others tell, and so do they: nobody has to be believed.
+ */
+import type { Timers } from "@authledger/io";
+import type { GroupState, ScrubDifference } from "@authledger/state";
+import { type Hasher, LedgerError, type NodeId } from "@authledger/types";
+import { describeDifference } from "../maintenance/scrubber.js";
+import { DifferenceSearch } from "./difference-search.js";
+import { type DigestFrame, decodeDigestFrame, encodeDigestFrame } from "./digest-frames.js";
+import { DIGEST_EVERY, DIGEST_INTERVAL_MS, REBUILD_RETRY_MS } from "./digest-limits.js";
+import { type DigestVerdict, DigestWatch } from "./digest-watch.js";
+
+export interface DivergenceOptions {
+  /** Entries between two digests that are told of; all of a cluster the same. Default 64. */
+  readonly every?: number | undefined;
+  /** Milliseconds between two reports. Default 1,000. */
+  readonly intervalMs?: number | undefined;
+}
+
+export interface DivergenceDeps {
+  readonly self: NodeId;
+  readonly nowMs: () => number;
+  readonly timers: Timers;
+  readonly hasher: Hasher;
+  readonly state: GroupState;
+  readonly voters: () => readonly NodeId[];
+  /** All but this node, learners too. */
+  readonly others: () => readonly NodeId[];
+  readonly send: (to: NodeId, payload: Uint8Array) => boolean;
+  /** What a peer's clock said, as it sent it. */
+  readonly onTime: (of: NodeId, timeMs: number) => void;
+  /** This node must not lead with a wrong state; one of these has the right one. */
+  readonly stepDown: (to: NodeId) => void;
+  /** Asks a peer for its state (SnapshotExchange.ask). */
+  readonly askForState: (of: NodeId) => void;
+  readonly onAlarm: (alarm: string) => void;
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+/** This replica is wrong. */
+interface Parted {
+  readonly index: number;
+  readonly peers: readonly NodeId[];
+  /** Undefined while it is looked for. */
+  found: { readonly difference: ScrubDifference | undefined } | undefined;
+  asked: number;
+}
+
+export class Divergence {
+  readonly #deps: DivergenceDeps;
+  readonly #intervalMs: number;
+  readonly #watch: DigestWatch;
+  readonly #search: DifferenceSearch;
+  readonly #alarmed = new Set<string>();
+  #parted: Parted | undefined;
+  #sinceAskedMs = 0;
+  #cancelTick: (() => void) | undefined;
+
+  constructor(options: DivergenceOptions, deps: DivergenceDeps) {
+    this.#deps = deps;
+    this.#intervalMs = options.intervalMs ?? DIGEST_INTERVAL_MS;
+    this.#watch = new DigestWatch(deps.self, options.every ?? DIGEST_EVERY);
+    const { state, hasher, timers } = deps;
+    const send = (to: NodeId, frame: DigestFrame): boolean => this.#send(to, frame);
+    this.#search = new DifferenceSearch({ state, hasher, timers, send });
+  }
+
+  start(): void {
+    this.#noteApplied();
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#cancelTick?.();
+    this.#cancelTick = undefined;
+  }
+
+  /** Is this replica waiting to be rebuilt? */
+  get isParted(): boolean {
+    return this.#parted !== undefined;
+  }
+
+  /** Does the vault have to be taken for wrong? */
+  isFenced(vault: number): boolean {
+    const parted = this.#parted;
+    if (parted === undefined) return false;
+    const wrong = parted.found?.difference?.vault;
+    return wrong === undefined || wrong.id === vault;
+  }
+
+  /** @throws LedgerError VAULT_DIVERGED (INV-REPLICA-11) */
+  check(vault: number): void {
+    if (!this.isFenced(vault)) return;
+    const difference = this.#parted?.found?.difference;
+    const where = difference === undefined ? "" : `: ${describeDifference(difference)}`;
+    const message = `this replica's state is not that of the majority${where}; it is rebuilt from its peers`;
+    throw new LedgerError("VAULT_DIVERGED", message);
+  }
+
+  /** After each applied entry. */
+  applied(): void {
+    const verdict = this.#noteApplied();
+    if (verdict !== undefined) this.#found(verdict);
+  }
+
+  /** The state was replaced by a peer's. */
+  replaced(): void {
+    const wasParted = this.#parted !== undefined;
+    this.#parted = undefined;
+    this.#watch.reset();
+    this.#noteApplied();
+    if (wasParted) this.#deps.onAlarm("this replica's state was replaced by that of a peer");
+  }
+
+  /** A frame of the kind `digest`. */
+  onFrame(from: NodeId, payload: Uint8Array): void {
+    try {
+      const frame = decodeDigestFrame(payload);
+      if (frame.kind === "report") {
+        this.#deps.onTime(from, frame.timeMs);
+        for (const verdict of this.#watch.told(from, frame.points)) this.#found(verdict);
+        return;
+      }
+      const answer = this.#search.answer(frame);
+      if (answer === undefined) this.#search.answered(frame);
+      else this.#send(from, answer);
+    } catch (error) {
+      const { code, message } = LedgerError.from(error);
+      if (code !== "CODEC_DECODE") throw error;
+      this.#deps.onAlarm(`a frame of node ${from} was dropped: ${message}`);
+    }
+  }
+
+  #noteApplied(): DigestVerdict | undefined {
+    const { index, digest } = this.#deps.state.applied;
+    return index === 0 ? undefined : this.#watch.applied(index, digest);
+  }
+
+  #tick(): void {
+    this.#cancelTick = this.#deps.timers.after(this.#intervalMs, () => {
+      this.#report();
+      this.#sinceAskedMs += this.#intervalMs;
+      if (this.#sinceAskedMs >= REBUILD_RETRY_MS) this.#ask();
+      this.#tick();
+    });
+  }
+
+  #report(): void {
+    const { voters, others, nowMs } = this.#deps;
+    const peers = others();
+    this.#watch.setMembers(voters(), peers);
+    if (peers.length === 0) return;
+    const points = this.#watch.report();
+    const payload = encodeDigestFrame({ kind: "report", timeMs: nowMs(), points });
+    for (const peer of peers) this.#deps.send(peer, payload);
+  }
+
+  #send(to: NodeId, frame: DigestFrame): boolean {
+    return this.#deps.send(to, encodeDigestFrame(frame));
+  }
+
+  #found({ index, wrong, others }: DigestVerdict): void {
+    const { self } = this.#deps;
+    if (wrong.length === 0) {
+      const who = others.map(String).join(", ");
+      this.#alarm(
+        who,
+        `nodes ${who} have different states at entry ${index}, and no majority says which is right`,
+      );
+    } else if (!wrong.includes(self)) {
+      for (const node of wrong) {
+        this.#alarm(
+          `${node}`,
+          `node ${node} has another state at entry ${index} than the majority`,
+        );
+      }
+    } else if (this.#parted === undefined) {
+      this.#part(index, others);
+    }
+  }
+
+  /** Each node once: every later digest of it differs too. */
+  #alarm(about: string, alarm: string): void {
+    if (this.#alarmed.has(about)) return;
+    this.#alarmed.add(about);
+    this.#deps.onAlarm(alarm);
+  }
+
+  #part(index: number, peers: readonly NodeId[]): void {
+    const parted: Parted = { index, peers, found: undefined, asked: 0 };
+    this.#parted = parted;
+    const [first] = peers;
+    this.#deps.stepDown(first!);
+    this.#look(parted)
+      .catch((error: unknown) => this.#lookedInVain(parted, LedgerError.from(error)))
+      .then(() => this.#ask())
+      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+  }
+
+  async #look(parted: Parted): Promise<void> {
+    const { index, peers } = parted;
+    let difference: ScrubDifference | undefined;
+    for (const peer of peers) {
+      difference = await this.#search.run(peer);
+      if (difference !== undefined) break;
+    }
+    this.#note(
+      parted,
+      difference,
+      `at entry ${index} by the majority of nodes ${peers.join(", ")}`,
+    );
+  }
+
+  /** The state is so wrong that it cannot be read: it is rebuilt all the same. */
+  #lookedInVain(parted: Parted, { message }: LedgerError): void {
+    this.#note(parted, undefined, `and where could not be told: ${message}`);
+  }
+
+  #note(parted: Parted, difference: ScrubDifference | undefined, why: string): void {
+    parted.found = { difference };
+    const where = difference === undefined ? "in rows of no vault" : describeDifference(difference);
+    this.#deps.onAlarm(`this replica's state is wrong ${why}: ${where}; it is rebuilt`);
+  }
+
+  #ask(): void {
+    const parted = this.#parted;
+    if (parted?.found === undefined) return;
+    this.#sinceAskedMs = 0;
+    const peer = parted.peers[parted.asked++ % parted.peers.length];
+    if (peer !== undefined) this.#deps.askForState(peer);
+  }
+}

@@ -1,0 +1,340 @@
+/** Replicas that have applied the same log to different states: who is wrong, where, and what the wrong one does. */
+import { readFileSync } from "node:fs";
+import { NodeHasher, type SeededRandom } from "@authledger/io";
+import { GroupState } from "@authledger/state";
+import { type NodeId, nodeId, toHex } from "@authledger/types";
+import { describe, expect, test } from "vitest";
+import { testRandom, testRounds } from "../../../../test/support.js";
+import { Ledger, newDisk, openStore } from "../../../state/test/state-support.js";
+import {
+  type DigestFrame,
+  decodeDigestFrame,
+  encodeDigestFrame,
+} from "../../src/cluster/digest-frames.js";
+import { DigestWatch } from "../../src/cluster/digest-watch.js";
+import { Divergence } from "../../src/cluster/divergence.js";
+import { settle, TestTime } from "../engine-support.js";
+
+const hasher = new NodeHasher();
+const [A, B, C, D] = [1n, 2n, 3n, 4n].map((id) => nodeId(id)) as [NodeId, NodeId, NodeId, NodeId];
+const digest = (n: number): Uint8Array => new Uint8Array(32).fill(n);
+
+describe("digests of replicas", () => {
+  const watch = (voters: NodeId[], self = A): DigestWatch => {
+    const made = new DigestWatch(self, 4);
+    made.setMembers(voters, [A, B, C, D]);
+    return made;
+  };
+
+  test("that are equal find nothing, also where they come before the entry is applied here", () => {
+    const one = watch([A, B, C]);
+    expect(one.told(B, [{ index: 7, digest: digest(1) }])).toEqual([]);
+    expect(one.applied(7, digest(1))).toBeUndefined();
+    expect(one.told(C, [{ index: 7, digest: digest(1) }])).toEqual([]);
+  });
+
+  test("name the one that the majority differs from, whoever it is, the leader too (INV-REPLICA-10)", () => {
+    const one = watch([A, B, C]);
+    one.applied(7, digest(1));
+    expect(one.told(B, [{ index: 7, digest: digest(2) }])).toEqual([]);
+    expect(one.told(C, [{ index: 7, digest: digest(2) }])).toEqual([
+      { index: 7, wrong: [A], others: [B, C] },
+    ]);
+    const other = watch([A, B, C]);
+    other.applied(7, digest(1));
+    other.told(B, [{ index: 7, digest: digest(1) }]);
+    expect(other.told(C, [{ index: 7, digest: digest(3) }])).toEqual([
+      { index: 7, wrong: [C], others: [A, B] },
+    ]);
+    // Told again it is no news.
+    expect(other.told(C, [{ index: 7, digest: digest(3) }])).toEqual([]);
+  });
+
+  test("of different entries are never compared (INV-REPLICA-10)", () => {
+    const one = watch([A, B, C]);
+    one.applied(7, digest(1));
+    expect(one.told(B, [{ index: 6, digest: digest(2) }])).toEqual([]);
+    expect(one.told(C, [{ index: 8, digest: digest(2) }])).toEqual([]);
+  });
+
+  test("of learners do not count, and a learner is judged by the voters (INV-REPLICA-10)", () => {
+    const one = watch([A, B, C]);
+    one.applied(7, digest(1));
+    expect(one.told(D, [{ index: 7, digest: digest(2) }])).toEqual([]);
+    expect(one.told(B, [{ index: 7, digest: digest(1) }])).toEqual([
+      { index: 7, wrong: [D], others: [A, B] },
+    ]);
+    const learner = watch([A, B], D);
+    learner.applied(7, digest(2));
+    learner.told(A, [{ index: 7, digest: digest(1) }]);
+    expect(learner.told(B, [{ index: 7, digest: digest(1) }])).toEqual([
+      { index: 7, wrong: [D], others: [A, B] },
+    ]);
+  });
+
+  test("without a majority call nobody wrong (INV-REPLICA-10)", () => {
+    const one = watch([A, B]);
+    one.applied(7, digest(1));
+    expect(one.told(B, [{ index: 7, digest: digest(2) }])).toEqual([
+      { index: 7, wrong: [], others: [A, B] },
+    ]);
+  });
+
+  test("of busy replicas meet at common entries", () => {
+    const [one, other] = [watch([A, B]), watch([A, B], B)];
+    for (let index = 1; index <= 50; index++) one.applied(index, digest(index));
+    for (let index = 1; index <= 43; index++)
+      other.applied(index, digest(index === 43 ? 99 : index));
+    expect(one.report().map(({ index }) => index)).toEqual([
+      4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 50,
+    ]);
+    expect(other.told(A, one.report())).toEqual([]);
+    const wrong = watch([A, B], B);
+    for (let index = 1; index <= 43; index++) wrong.applied(index, digest(200 - index));
+    expect(wrong.told(A, one.report()).length).toBeGreaterThan(5);
+  });
+});
+
+/** Three replicas of one log, each with what it told and what it was asked. */
+class Replicas {
+  readonly time = new TestTime();
+  readonly ledger: Ledger;
+  readonly states: GroupState[];
+  readonly divergences: Divergence[];
+  readonly alarms: string[][] = [[], [], []];
+  readonly asked: NodeId[][] = [[], [], []];
+  readonly stepped: NodeId[][] = [[], [], []];
+  readonly times: number[] = [];
+  #queue: (() => void)[] = [];
+
+  private constructor(ledger: Ledger, states: GroupState[]) {
+    this.ledger = ledger;
+    this.states = states;
+    const nodes = [A, B, C];
+    this.divergences = states.map((state, i) => {
+      return new Divergence(
+        { every: 4 },
+        {
+          self: nodes[i]!,
+          nowMs: () => this.time.nowMs(),
+          timers: this.time,
+          hasher,
+          state,
+          voters: () => nodes,
+          others: () => nodes.filter((node) => node !== nodes[i]),
+          send: (to, payload) => {
+            this.#queue.push(() =>
+              this.divergences[nodes.indexOf(to)]!.onFrame(nodes[i]!, payload),
+            );
+            return true;
+          },
+          onTime: (_, timeMs) => void this.times.push(timeMs),
+          stepDown: (to) => void this.stepped[i]!.push(to),
+          askForState: (of) => void this.asked[i]!.push(of),
+          onAlarm: (alarm) => void this.alarms[i]!.push(alarm),
+          onFatal: (error) => {
+            throw error;
+          },
+        },
+      );
+    });
+  }
+
+  static async create(random: SeededRandom): Promise<Replicas> {
+    const ledger = await Ledger.create(random, 3);
+    const others = await Promise.all(
+      [0, 1].map(async () => new GroupState(await openStore(await newDisk(), random), hasher)),
+    );
+    for (const [i, entry] of ledger.log.entries()) {
+      for (const state of others) state.apply(i + 1, 1, entry);
+    }
+    const replicas = new Replicas(ledger, [ledger.state, ...others]);
+    for (const divergence of replicas.divergences) divergence.start();
+    return replicas;
+  }
+
+  /** All apply an entry that creates a tuple; replica `wrong` another one. */
+  write(
+    vault: number,
+    resource: string,
+    wrong?: { readonly replica: number; readonly resource: string },
+  ): void {
+    const { leader, log } = this.ledger;
+    leader.timeMs += 10;
+    const entryOf = (name: string): Uint8Array => {
+      const tuple = { resource: name, relation: "viewer", subject: "user:u" };
+      return leader.entry([
+        leader.transaction(vault, [{ op: "create_tuple", tuple, expiresAtMs: 0 }]),
+      ]);
+    };
+    const entry = entryOf(resource);
+    log.push(entry);
+    this.states.forEach((state, i) => {
+      state.apply(log.length, 1, wrong?.replica === i ? entryOf(wrong.resource) : entry);
+      this.divergences[i]!.applied();
+    });
+  }
+
+  async pass(ms: number): Promise<void> {
+    for (let at = 0; at < ms; at += 500) {
+      this.time.advance(500);
+      for (let turn = 0; turn < 10; turn++) {
+        for (const deliver of this.#queue.splice(0)) deliver();
+        await settle(2);
+      }
+    }
+  }
+
+  pathsOf(vault: number, resource: string): string[] {
+    const { paths } = this.states[0]!.vault(vault)!;
+    const [a, b] = ["resource", "subject"].map((direction) =>
+      toHex(paths.path(tupleKeyOf(direction as "resource" | "subject", resource))),
+    );
+    return [a!, b!];
+  }
+}
+
+function tupleKeyOf(
+  direction: "resource" | "subject",
+  resource: string,
+): Parameters<NonNullable<ReturnType<GroupState["vault"]>>["paths"]["path"]>[0] {
+  const [kind, partition, item] =
+    direction === "resource" ? [1, resource, "user:u"] : [2, "user:u", resource];
+  return { kind, partition, group: "viewer", item } as never;
+}
+
+describe("a replica whose state is not that of the majority", () => {
+  test.each([0, 1, 2])(
+    "fences itself, names vault, bucket and path, and asks the others for their state, be it replica %i (INV-REPLICA-11, L-115)",
+    async (wrong) => {
+      const random = testRandom(`divergence ${wrong}`);
+      const replicas = await Replicas.create(random);
+      for (let i = 0; i < 8; i++) replicas.write(1 + (i % 3), `doc:d${i}`);
+      await replicas.pass(3_000);
+      expect(replicas.alarms.flat()).toEqual([]);
+      replicas.write(2, "doc:right", { replica: wrong, resource: "doc:wrong" });
+      for (let i = 0; i < 5; i++) replicas.write(1, `doc:e${i}`);
+      await replicas.pass(2_000);
+      const divergence = replicas.divergences[wrong]!;
+      expect(divergence.isParted).toBe(true);
+      expect([1, 2, 3].map((vault) => divergence.isFenced(vault))).toEqual([false, true, false]);
+      expect(() => divergence.check(2)).toThrow(
+        /not that of the majority: leaf of organization 7 vault 2/,
+      );
+      expect(() => divergence.check(1)).not.toThrow();
+      const [alarm] = replicas.alarms[wrong]!;
+      const found = /organization 7 vault 2, bucket (\d+), path ([0-9a-f]{96}), height 4:/.exec(
+        alarm!,
+      );
+      const paths = ["doc:right", "doc:wrong"].flatMap((name) => replicas.pathsOf(2, name)).sort();
+      expect(found?.[2]).toBe(paths[0]);
+      expect(Number(found?.[1])).toBe(Number.parseInt(paths[0]!.slice(0, 2), 16));
+      expect(replicas.asked[wrong]!.length).toBeGreaterThan(0);
+      expect(replicas.stepped[wrong]).toHaveLength(1);
+      const others = [0, 1, 2].filter((i) => i !== wrong);
+      for (const i of others) {
+        expect(replicas.divergences[i]!.isParted).toBe(false);
+        expect(replicas.alarms[i]).toEqual([
+          expect.stringMatching(new RegExp(`node ${wrong + 1} has another state at entry \\d+`)),
+        ]);
+      }
+      // It asks one after the other until it has been given a state.
+      await replicas.pass(16_000);
+      expect(new Set(replicas.asked[wrong])).toEqual(
+        new Set(others.map((i) => nodeId(BigInt(i + 1)))),
+      );
+      divergence.replaced();
+      expect(() => divergence.check(2)).not.toThrow();
+    },
+  );
+
+  test("of which no vault is different is fenced for all of them, and rebuilt too", async () => {
+    const random = testRandom("divergence of no vault");
+    const replicas = await Replicas.create(random);
+    replicas.write(1, "doc:a");
+    const { leader, log } = replicas.ledger;
+    // One replica refuses what the others accept as done already: results differ, and no block comes of it.
+    const tuple = { resource: "doc:a", relation: "viewer", subject: "user:u" };
+    const entry = leader.entry([leader.transaction(1, [{ op: "tuple_must_not_exist", tuple }])]);
+    const other = leader.entry([
+      leader.transaction(1, [{ op: "tuple_must_not_exist", tuple }]),
+      leader.transaction(1, [{ op: "tuple_must_not_exist", tuple }]),
+    ]);
+    log.push(entry);
+    replicas.states.forEach((state, i) => {
+      state.apply(log.length, 1, i === 1 ? other : entry);
+      replicas.divergences[i]!.applied();
+    });
+    await replicas.pass(4_000);
+    expect(replicas.divergences[1]!.isFenced(1)).toBe(true);
+    expect(replicas.divergences[1]!.isFenced(3)).toBe(true);
+    expect(replicas.alarms[1]![0]).toContain("in rows of no vault");
+    expect(replicas.asked[1]!.length).toBeGreaterThan(0);
+  });
+
+  test("hears the clocks of the others with their digests", async () => {
+    const replicas = await Replicas.create(testRandom("divergence clocks"));
+    await replicas.pass(2_000);
+    expect(replicas.times.length).toBeGreaterThanOrEqual(6);
+    expect(Math.abs(replicas.times.at(-1)! - replicas.time.nowMs())).toBeLessThan(2_000);
+  });
+});
+
+describe("a digest frame", () => {
+  const frames: DigestFrame[] = [
+    { kind: "report", timeMs: 1_700_000_000_000, points: [{ index: 2 ** 47, digest: digest(3) }] },
+    {
+      kind: "heads",
+      request: 7,
+      applied: 9,
+      heads: [{ vault: 1, height: 2 ** 40 + 1, blockHash: digest(1) }],
+    },
+    { kind: "parted", request: 7, applied: 9, found: { vault: 2, height: 3 } },
+    { kind: "parted", request: 7, applied: 9, found: undefined },
+    { kind: "buckets", request: 1, vault: 2, height: 3 },
+    { kind: "hashes", request: 1, hashes: new Uint8Array(8_192).fill(5) },
+    { kind: "hashes", request: 1, hashes: undefined },
+    {
+      kind: "leaves",
+      request: 1,
+      vault: 2,
+      height: 3,
+      bucket: 255,
+      after: new Uint8Array(48).fill(255),
+    },
+    { kind: "leaves", request: 1, vault: 2, height: 3, bucket: 0, after: undefined },
+    { kind: "records", request: 1, leaves: [{ path: new Uint8Array(48), hash: digest(9) }] },
+    { kind: "records", request: 1, leaves: [] },
+    { kind: "records", request: 1, leaves: undefined },
+  ];
+
+  test("comes back as it was written", () => {
+    for (const frame of frames) expect(decodeDigestFrame(encodeDigestFrame(frame))).toEqual(frame);
+  });
+
+  test("is in docs/format/digest.md as the code has it", () => {
+    const read = (path: string): string =>
+      readFileSync(new URL(`../../../../${path}`, import.meta.url), "utf8");
+    const source = read("packages/engine/src/cluster/digest-frames.ts");
+    const lines = [...source.matchAll(/^ \* {5}(\d \w+ +u.*)$/gm)].map(([, line]) => line!);
+    expect(lines).toHaveLength(7);
+    const document = read("docs/format/digest.md");
+    for (const line of lines) expect(document).toContain(line);
+  });
+
+  test("that is cut or changed is refused with CODEC_DECODE or another one", () => {
+    const random = testRandom("digest frames");
+    for (const frame of frames) {
+      const bytes = encodeDigestFrame(frame);
+      for (let i = 0; i < testRounds(30); i++) {
+        const copy = bytes.slice(0, random.chance(0.5) ? bytes.length : random.int(bytes.length));
+        if (copy.length > 0) copy[random.int(copy.length)]! ^= 1 << random.int(8);
+        try {
+          decodeDigestFrame(copy);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "CODEC_DECODE" });
+        }
+      }
+    }
+  });
+});
