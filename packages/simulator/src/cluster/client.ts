@@ -5,7 +5,7 @@
  * An operation is refused only if every attempt was; a refusal behind an attempt that nobody knows the end of proves nothing,
  * since that attempt may still be on its way.
  */
-import type { EngineReply, TransactionOutcome } from "@authledger/engine";
+import type { AnswerProof, EngineReply, TransactionOutcome } from "@authledger/engine";
 import { SeededRandom } from "@authledger/io";
 import {
   type Consistency,
@@ -20,6 +20,8 @@ import {
 import type { Answered, HistoryRecorder, Question } from "../history/recorder.js";
 import { type Attempt, ClientCalls, type ClientWorld, isCertain } from "./client-calls.js";
 import type { EventTrace } from "./event-trace.js";
+import { type Machine, WALL_MS } from "./machine.js";
+import { ProvenReader } from "./proven-reader.js";
 import type { Sometimes } from "./sometimes.js";
 
 /** Attempts of one operation. */
@@ -36,11 +38,15 @@ export interface ClientDeps extends ClientWorld {
   readonly onAcknowledged: (write: Acknowledged) => void;
 }
 
-interface Acknowledged {
+export interface Acknowledged {
   readonly id: string;
-  readonly vault: number;
+  /** Not before its entry. */
   readonly index: number;
-  readonly height: number;
+}
+
+interface ReadReply {
+  readonly at: { readonly height: number; readonly index: number };
+  readonly proof?: AnswerProof;
 }
 
 type WriteKind = "put" | "del" | "cas" | "create" | "delete";
@@ -63,6 +69,8 @@ export class Client {
   readonly #known = new Map<number, { height: number; index: number }>();
   /** What it last saw or wrote, by key: what a cas expects. */
   readonly #seen = new Map<string, string | null>();
+  /** A light client for each vault. */
+  readonly #readers = new Map<number, ProvenReader>();
 
   constructor(number: number, deps: ClientDeps) {
     this.#number = number;
@@ -191,7 +199,7 @@ export class Client {
       answered[i]!({ ok: true, out, index, height: outcome.height });
       this.#seen.set(`${vault}/${write.key}`, write.in);
     }
-    this.#deps.onAcknowledged({ id, vault, index, height: outcome.height });
+    this.#deps.onAcknowledged({ id, index });
     return "acknowledged";
   }
 
@@ -210,39 +218,83 @@ export class Client {
     const answered = this.#ask(question);
     // Any node answers reads.
     const isAnywhere = this.#random.chance(0.6);
+    const isProven = consistency.kind === "linearizable" && this.#random.chance(0.2);
     for (let left = ATTEMPTS_MAX; left > 0 && !this.#isStopped; left--) {
       const machine = isAnywhere ? this.#calls.any() : this.#calls.leader;
+      const reader = isProven ? await this.#readerOf(vault, machine) : undefined;
+      const proving = reader && { prove: reader.prove };
       if (isTuple) {
-        const request = { vault, consistency, tuples: [tupleOf(number)] };
+        const request = { vault, consistency, tuples: [tupleOf(number)], ...proving };
         const attempt = await this.#calls.attempt(machine, "check", request);
-        if (this.#noteRead(vault, question, answered, attempt, ({ allowed }) => allowed[0]!))
-          return;
+        const heldIn = ({ allowed }: EngineReply<"check">): boolean => allowed[0]!;
+        if (this.#noteRead(vault, question, { answered, attempt, heldIn, reader })) return;
       } else {
-        const request = { vault, consistency, keys: [question.key] };
+        const request = { vault, consistency, keys: [question.key], ...proving };
         const attempt = await this.#calls.attempt(machine, "read_entities", request);
         const heldIn = ({ entities }: EngineReply<"read_entities">): string | null =>
           entities[0] === undefined ? null : decodeUtf8(entities[0].value)!;
-        if (this.#noteRead(vault, question, answered, attempt, heldIn)) return;
+        if (this.#noteRead(vault, question, { answered, attempt, heldIn, reader })) return;
       }
       await loop.sleep(PAUSE_MS);
     }
   }
 
-  #noteRead<R extends { readonly at: { readonly height: number; readonly index: number } }>(
+  async #readerOf(vault: number, machine: Machine): Promise<ProvenReader | undefined> {
+    const known = this.#readers.get(vault);
+    if (known !== undefined) return known;
+    const attempt = await this.#calls.attempt(machine, "get_trust_anchor", { vault });
+    if (attempt.kind !== "answered") return undefined;
+    const reader = new ProvenReader(attempt.reply.anchor);
+    this.#readers.set(vault, reader);
+    return reader;
+  }
+
+  #noteRead<R extends ReadReply>(
     vault: number,
     question: Question,
-    answered: Answered,
-    attempt: Attempt<R>,
-    outOf: (reply: R) => string | boolean | null,
+    read: {
+      readonly answered: Answered;
+      readonly attempt: Attempt<R>;
+      readonly heldIn: (reply: R) => string | boolean | null;
+      readonly reader: ProvenReader | undefined;
+    },
   ): boolean {
+    const { answered, attempt, heldIn, reader } = read;
     if (attempt.kind !== "answered") return false;
     const { reply } = attempt;
-    const out = outOf(reply);
-    answered({ ok: true, out, index: reply.at.index, height: reply.at.height });
+    const { at, proof } = reply;
+    const out = heldIn(reply);
+    const shown = reader && proof ? this.#verify(vault, question, reader, proof, out) : {};
+    answered({ ok: true, out, index: at.index, height: at.height, ...shown });
     if (question.op === "get") this.#seen.set(`${vault}/${question.key}`, out as string | null);
     // A stale answer tells nothing that later ones have to keep to.
-    if (question.read !== "any") this.#learn(vault, reply.at);
+    if (question.read !== "any") this.#learn(vault, at);
     return true;
+  }
+
+  /** Whether the proof shows what was answered. */
+  #verify(
+    vault: number,
+    { op, key }: Question,
+    reader: ProvenReader,
+    proof: AnswerProof,
+    out: string | boolean | null,
+  ): { readonly proof?: boolean; readonly root?: string } {
+    const { trace, sometimes, loop } = this.#deps;
+    const about = op === "check" ? { tuple: tupleNamed(key) } : { entity: key };
+    const proven = reader.judge(about, proof, WALL_MS + loop.now);
+    if (proven.kind === "other-policy") {
+      sometimes.note("proof under a newer policy");
+      this.#readers.delete(vault);
+      return {};
+    }
+    if (proven.kind === "wrong") {
+      trace.note(`c${this.#number}`, `the proof is wrong: ${proven.why}`);
+      return { proof: false };
+    }
+    sometimes.note("answer proven");
+    const isThere = op === "check" ? out === true : out !== null;
+    return { proof: proven.isThere === isThere, root: proven.root };
   }
 
   #ask(question: Question): Answered {

@@ -11,8 +11,8 @@ import { MachineLife } from "./machine-life.js";
 import { type DiskFate, SimulatedDisk } from "./simulated-disk.js";
 import type { Switchboard } from "./simulated-peers.js";
 
-/** 2026-01-01 */
-const WALL_MS = 1_767_225_600_000;
+/** The wall time when a run begins, 2026-01-01. */
+export const WALL_MS = 1_767_225_600_000;
 /** What letting others run takes, at least and at most. */
 const YIELD_MS_MIN = 0.005;
 const YIELD_MS_MAX = 0.03;

@@ -11,6 +11,8 @@ import { DATA, type Machine } from "./machine.js";
 import type { Sometimes } from "./sometimes.js";
 
 const LOOK_MS = 150;
+/** What was asked for so long ago has happened, or will not. */
+const SETTLED_MS = 3_000;
 /** A call of the operator is given up after so long. */
 const CALL_MS = 3_000;
 
@@ -34,6 +36,8 @@ export class Membership {
   readonly #joined = new Set<Machine>();
   #wantedLeader: Machine | undefined;
   #unwanted: Machine | undefined;
+  /** When a change was last asked for. */
+  #changedAt = 0;
   #hasBegun = false;
   #isStopped = false;
 
@@ -60,6 +64,16 @@ export class Membership {
   /** The machine stays off: its node is being removed. */
   isRetired(machine: Machine): boolean {
     return this.#retired.has(machine);
+  }
+
+  /** No change has been asked for lately, and none is needed: the voters are who they were a while ago. */
+  get isSettled(): boolean {
+    const { loop } = this.#deps;
+    return (
+      this.#lost === undefined &&
+      this.#retired.size === 0 &&
+      loop.now - this.#changedAt > SETTLED_MS
+    );
   }
 
   /** Whether its node was a voter when that was last looked at. */
@@ -266,6 +280,7 @@ export class Membership {
   ): Promise<EngineReply<C> | undefined> {
     const { loop, trace } = this.#deps;
     if (machine.engine === undefined) return undefined;
+    if (call !== "cluster_status") this.#changedAt = Number.POSITIVE_INFINITY;
     const timeout = loop.sleep(CALL_MS).then(() => undefined);
     const asked = machine.call(call, request).catch((error: unknown) => {
       const { code, message } = LedgerError.from(error);
@@ -273,6 +288,7 @@ export class Membership {
       return undefined;
     });
     const reply = await Promise.race([asked, timeout]);
+    if (call !== "cluster_status") this.#changedAt = loop.now;
     if (call !== "cluster_status" && reply !== undefined) {
       trace.note("operator", `${call} at ${machine.name}: done`);
       this.#deps.sometimes.note(call);

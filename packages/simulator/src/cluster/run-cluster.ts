@@ -13,8 +13,9 @@ import type { History } from "../history/record.js";
 import { HistoryRecorder } from "../history/recorder.js";
 import { FaultPlan } from "../world/fault-plan.js";
 import { Network } from "../world/network.js";
-import { Client, type ClientDeps } from "./client.js";
+import { type Acknowledged, Client, type ClientDeps } from "./client.js";
 import { type ClusterFault, type ClusterSettings, clusterFaults } from "./cluster-settings.js";
+import { isDurable } from "./durability-oracle.js";
 import { EventLoop } from "./event-loop.js";
 import { EventTrace } from "./event-trace.js";
 import { type Chain, loggedHistory } from "./logged-history.js";
@@ -22,6 +23,7 @@ import { Machine, type MachineDeps } from "./machine.js";
 import { Membership } from "./membership.js";
 import {
   compareStores,
+  compileChecksum,
   lookAt,
   readChain,
   readStore,
@@ -37,6 +39,8 @@ import { VaultMaker } from "./vault-maker.js";
 /** Everything must be well again so long after the storm. */
 const HEAL_MS = 30_000;
 const WATCH_MS = 500;
+/** One acknowledgement in so many is looked at behind the backs of the nodes. */
+const ORACLE_EVERY = 50;
 /** Numbers of the clients that write when all is well again. */
 const FRESH = 1_000;
 /** A failed sync ends a process, and so does a disk that cannot be read or written (storage.md, "Disk health"). */
@@ -66,6 +70,7 @@ export async function runCluster(
   settings: ClusterSettings,
   options: RunOptions = {},
 ): Promise<RunReport> {
+  await compileChecksum();
   const run = new ClusterRun(settings, options);
   let failure: RunReport["failure"];
   try {
@@ -95,6 +100,7 @@ class ClusterRun {
   #isCalm = false;
   #isOver = false;
   #fresh = 0;
+  #acknowledgements = 0;
   #history: History = { operations: [], writes: [], blocks: [] };
 
   constructor(settings: ClusterSettings, options: RunOptions) {
@@ -133,7 +139,7 @@ class ClusterRun {
       trace,
       sometimes,
       vaults: () => this.#vaults.made,
-      onAcknowledged: () => undefined,
+      onAcknowledged: (write) => this.#acknowledged(write),
     };
     const { clients } = settings;
     this.#clients = Array.from({ length: clients }, (_, i) => new Client(i, this.#clientDeps));
@@ -181,6 +187,22 @@ class ClusterRun {
     }
     this.#sometimes.note(`stopped: ${error.code}`);
     this.#storm.restartLater(machine);
+  }
+
+  /** Now and then, while no membership changes: is it on the platters of a majority? */
+  #acknowledged(write: Acknowledged): void {
+    const isLooked = this.#acknowledgements++ % ORACLE_EVERY === 0;
+    if (!isLooked || !this.#membership.isSettled) return;
+    const voters = this.#voters();
+    const looking = Promise.all(voters.map(({ platter }) => isDurable(platter, write)));
+    const judged = looking.then((held) => {
+      const count = held.filter(Boolean).length;
+      this.#sometimes.note("majority seen on the platters");
+      if (count > voters.length / 2) return;
+      const what = `${write.id} was answered and is on ${count} of ${voters.length} disks`;
+      throw new Violation("INV-SIM-28", what);
+    });
+    this.#start(judged);
   }
 
   async #watch(): Promise<void> {

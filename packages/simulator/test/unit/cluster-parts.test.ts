@@ -1,10 +1,12 @@
 /** The parts of a simulated cluster, each by itself: what they must notice, and what they must never let happen. */
 import { MemoryDisk, readFile, SeededRandom } from "@authledger/io";
 import { encodeHeader, encodeTransaction } from "@authledger/proof";
-import { LedgerError } from "@authledger/types";
+import { groupId, LedgerError } from "@authledger/types";
+import { Wal } from "@authledger/wal";
 import { describe, expect, it } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
 import { isCertain } from "../../src/cluster/client-calls.js";
+import { isDurable } from "../../src/cluster/durability-oracle.js";
 import { EventLoop } from "../../src/cluster/event-loop.js";
 import { EventTrace } from "../../src/cluster/event-trace.js";
 import { loggedHistory } from "../../src/cluster/logged-history.js";
@@ -162,6 +164,29 @@ describe("what replicas must agree on", () => {
   });
 });
 
+describe("the durability oracle", () => {
+  it("INV-SIM-28: finds a synced write in the log, and no other", async () => {
+    const platter = new MemoryDisk();
+    const ports = {
+      ...{ disk: platter, random: new SeededRandom(1), clock: new TestClock() },
+      timers: { after: () => () => undefined, yield: () => Promise.resolve() },
+    };
+    const group = groupId(1);
+    const wal = await Wal.open(
+      { directory: "/data/wal", voters: "many", segmentBytes: 1 << 16 },
+      ports,
+    );
+    const payload = Uint8Array.of(0, 4, ...new TextEncoder().encode("c1/1"));
+    await wal.append([
+      { kind: "group", group, action: "create" },
+      { kind: "entry", group, index: 1, term: 1, payload },
+    ]);
+    expect(await isDurable(platter, { id: "c1/1", index: 3 })).toBe(true);
+    expect(await isDurable(platter, { id: "c1/11", index: 3 })).toBe(false);
+    expect(await isDurable(platter, { id: "c1", index: 3 })).toBe(false);
+  });
+});
+
 describe("what a client knows", () => {
   it("is certain of a refusal only when nothing can happen any more", () => {
     const certain = (code: LedgerError["code"]): boolean => isCertain(new LedgerError(code, ""));
@@ -193,6 +218,16 @@ describe("the trace", () => {
     );
   });
 });
+
+class TestClock {
+  nowMs(): number {
+    return 0;
+  }
+
+  monotonicMs(): number {
+    return 0;
+  }
+}
 
 function headerOf(height: number): Uint8Array {
   const hash = new Uint8Array(32);
