@@ -16,6 +16,7 @@ import {
   sticksToLeader,
 } from "./election.js";
 import type { Event } from "./event.js";
+import { fingerprint } from "./fingerprint.js";
 import { receiveAppend, receiveHeartbeat } from "./follower.js";
 import { checkInvariants, type Held } from "./invariants.js";
 import {
@@ -74,6 +75,11 @@ export class Core {
    */
   clone(log: LogReader, jitter: () => number): Core {
     return new Core(cloneState(this.#state, log, jitter));
+  }
+
+  /** Equal for cores that will behave alike; for searches that want to know whether they have been here. */
+  fingerprint(): string {
+    return fingerprint(this.#state);
   }
 
   get id(): NodeId {

@@ -242,6 +242,15 @@ export class LogView {
     return copy;
   }
 
+  /** What of it decides over the future; appends are counted back from `lastAppend`. */
+  fingerprint(lastAppend: number): string {
+    const tail = this.#tail.map(({ term, payload }) => `${term}.${payload.length}`);
+    const pending = this.#pending.map(({ append, to }) => `${lastAppend - append}.${to}`);
+    const pages = this.#pages.map(({ to, bytes }) => `${to}.${bytes}`);
+    const indexes = `${this.#durable} ${this.#commit} ${this.#handed} ${this.#applied}`;
+    return `${this.#tailFrom};${tail};${pending};${pages};${indexes};${this.#snapshot?.index}`;
+  }
+
   #switchTo(snapshot: SnapshotMeta): void {
     this.#snapshot = undefined;
     this.#durable = snapshot.index;
