@@ -12,7 +12,9 @@ import {
   campaign,
   campaignAsConfigured,
   countVote,
+  receiveVote,
   receiveVoteRequest,
+  refuseVote,
   sticksToLeader,
 } from "./election.js";
 import type { Event } from "./event.js";
@@ -317,7 +319,7 @@ function enterTerm(s: State, message: Message): boolean {
 function answerOldTerm(s: State, { type, from: to }: Message): void {
   const { id: from, term } = s;
   if (type === "pre-vote") {
-    send(s, { type: "pre-vote-response", from, to, term, reject: true });
+    refuseVote(s, "pre-vote", to);
   } else if (type === "append" || type === "heartbeat") {
     if (!s.settings.checkQuorum && !s.settings.preVote) return;
     sendDurably(s, {
@@ -344,16 +346,6 @@ function receiveFromLeader(s: State, message: FromLeader): void {
   if (message.type === "append") receiveAppend(s, message);
   else if (message.type === "heartbeat") receiveHeartbeat(s, message);
   else receiveSnapshot(s, message);
-}
-
-type Vote = Extract<Message, { type: "vote-response" | "pre-vote-response" }>;
-
-function receiveVote(s: State, { type, from, term, reject }: Vote): void {
-  const isAsked =
-    type === "vote-response"
-      ? s.role === "candidate" && term === s.term
-      : s.role === "pre-candidate" && term === (reject ? s.term : s.term + 1);
-  if (isAsked) countVote(s, from, !reject);
 }
 
 /** INV-RAFT-8. The leader wants this node to be elected. */

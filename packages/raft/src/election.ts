@@ -10,6 +10,7 @@ import type { NodeId } from "@authledger/types";
 import { isConfigurationChange } from "./configuration-codec.js";
 import type { Message } from "./message.js";
 import { jointVote } from "./quorum.js";
+import { commitTo } from "./replication.js";
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from "./roles.js";
 import { isVoterOf, type State, send, sendDurably } from "./state.js";
 
@@ -62,13 +63,14 @@ function requestVotes(
   isTransfer: boolean,
 ): void {
   const { lastIndex: index, lastTerm: logTerm } = s.log;
+  // Were the end of the log lost in a crash, and the term, the node could ask again in this term with a shorter log, and
+  // win by the answers to what it asked before. A log that is durable as a whole it would ask with again.
+  const isWhole = s.log.durable === index;
   for (const to of s.progress.keys()) {
     if (to === s.id || !isVoterOf(s.membership, to)) continue;
     const request = { type, from: s.id, to, term, index, logTerm, isTransfer };
-    // Were its term and its log lost in a crash, it could ask again in this term with a shorter log, and win by the
-    // answers to what it asked before.
-    if (type === "vote") sendDurably(s, request);
-    else send(s, request);
+    if (type === "pre-vote" || isWhole) send(s, request);
+    else sendDurably(s, request);
   }
 }
 
@@ -88,14 +90,52 @@ export function receiveVoteRequest(s: State, request: VoteRequest): void {
     s.vote = from;
     s.electionElapsed = 0;
   }
-  answer(s, request, granted ? term : s.term, !granted);
+  if (granted) answerVote(s, type, from, term, false);
+  else refuseVote(s, type, from);
+}
+
+/** Refuses, and says what is known to be committed here. */
+export function refuseVote(s: State, type: "vote" | "pre-vote", to: NodeId): void {
+  answerVote(s, type, to, s.term, true);
 }
 
 /** An answer to a question beforehand promises nothing, and waits for nothing. */
-function answer(s: State, request: VoteRequest, term: number, reject: boolean): void {
-  const { from: to, type } = request;
-  if (type === "vote") sendDurably(s, { type: "vote-response", from: s.id, to, term, reject });
-  else send(s, { type: "pre-vote-response", from: s.id, to, term, reject });
+function answerVote(
+  s: State,
+  type: "vote" | "pre-vote",
+  to: NodeId,
+  term: number,
+  reject: boolean,
+): void {
+  const commit = reject ? s.log.commit : 0;
+  const commitTerm = reject ? (s.log.term(commit) ?? 0) : 0;
+  const rest = { from: s.id, to, term, reject, commit, commitTerm };
+  if (type === "vote") sendDurably(s, { type: "vote-response", ...rest });
+  else send(s, { type: "pre-vote-response", ...rest });
+}
+
+type VoteResponse = Extract<Message, { type: "vote-response" | "pre-vote-response" }>;
+
+/** A vote for this node, or a refusal. */
+export function receiveVote(s: State, response: VoteResponse): void {
+  const { type, from, term, reject } = response;
+  if (reject) learnCommit(s, response);
+  const isAsked =
+    type === "vote-response"
+      ? s.role === "candidate" && term === s.term
+      : s.role === "pre-candidate" && term === (reject ? s.term : s.term + 1);
+  if (isAsked) countVote(s, from, !reject);
+}
+
+/**
+ * The refusal names an entry that is committed: where this log has it, all up to it is (Raft 5.3, log matching). A change
+ * of the configuration may be among that: it is applied before this node stands for election again.
+ */
+function learnCommit(s: State, { commit, commitTerm }: VoteResponse): void {
+  if (s.role === "leader" || s.isRecovering || commitTerm === 0) return;
+  if (commit <= s.log.commit || !s.log.matches(commit, commitTerm)) return;
+  commitTo(s, commit);
+  if (s.role !== "follower" && hasUnappliedChange(s)) becomeFollower(s, s.term, undefined);
 }
 
 /** Whether this node holds on to a leader that it hears from, whoever asks for its vote. */

@@ -53,7 +53,16 @@ export type Message = Header &
         /** The leader asked for this election: stickiness does not apply. */
         readonly isTransfer: boolean;
       }
-    | { readonly type: "vote-response" | "pre-vote-response"; readonly reject: boolean }
+    | {
+        readonly type: "vote-response" | "pre-vote-response";
+        readonly reject: boolean;
+        /**
+         * With a refusal: what the sender knows to be committed, and the term there; else 0 and 0. A candidate behind on
+         * changes of the configuration may ask a node that is no voter any more, and wait for it for ever.
+         */
+        readonly commit: number;
+        readonly commitTerm: number;
+      }
     | { readonly type: "snapshot"; readonly snapshot: SnapshotMeta }
     /** Start an election at once. The target's log must reach the entry named, durably. */
     | { readonly type: "timeout-now"; readonly index: number; readonly logTerm: number }

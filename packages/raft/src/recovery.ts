@@ -22,6 +22,7 @@ export function tickRecovery(s: State): void {
 export function receiveRecoveryIndex(s: State, context: number, index: number): void {
   const { recovery } = s;
   if (!s.isRecovering || recovery.request === 0 || context < recovery.request) return;
+  if (context > s.lastRequest) return;
   recovery.index ??= index;
 }
 

@@ -110,7 +110,9 @@ function writeBody(w: ByteWriter, message: Message): void {
       return;
     case "vote-response":
     case "pre-vote-response":
-      w.u8(message.reject ? 1 : 0);
+      w.u8(message.reject ? 1 : 0)
+        .varint(message.commit)
+        .varint(message.commitTerm);
       return;
     case "snapshot":
       writeSnapshot(w, message.snapshot);
@@ -154,7 +156,7 @@ function readBody(r: ByteReader, type: MessageType, header: Header): Message {
     }
     case "vote-response":
     case "pre-vote-response":
-      return { ...header, type, reject: flag(r, "reject") };
+      return readVoteResponse(r, header, type);
     case "snapshot":
       return { ...header, type, snapshot: readSnapshot(r) };
     case "timeout-now":
@@ -177,6 +179,16 @@ function readAppendResponse(r: ByteReader, header: Header): Message {
   const term = logTerm(r);
   const isRecovering = recovering(r);
   return { ...header, type: "append-response", index, reject, hint, logTerm: term, isRecovering };
+}
+
+function readVoteResponse(
+  r: ByteReader,
+  header: Header,
+  type: "vote-response" | "pre-vote-response",
+): Message {
+  const reject = flag(r, "reject");
+  const commit = r.varint("commit");
+  return { ...header, type, reject, commit, commitTerm: r.varint("commitTerm") };
 }
 
 function recovering(r: ByteReader): boolean {

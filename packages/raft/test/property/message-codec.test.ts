@@ -64,6 +64,8 @@ const bodies: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   fc.record({
     type: fc.constantFrom("vote-response", "pre-vote-response"),
     reject: fc.boolean(),
+    commit: count,
+    commitTerm: count,
   }),
   fc.record({
     type: fc.constant("snapshot"),

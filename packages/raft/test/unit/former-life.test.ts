@@ -4,7 +4,7 @@
  * Both bugs were found by the swarm of packages/simulator before the core was ever released.
  */
 import { expect, test } from "vitest";
-import { membershipOf, node, TestGroup } from "../support/group.js";
+import { node, TestGroup } from "../support/group.js";
 
 /**
  * Seed 41, at 13.6 s: a follower asked for a read, crashed, and asked again under numbers that begin at a random place.
@@ -44,16 +44,37 @@ test("an answer to a read request of a former life answers no read of this one (
 });
 
 /**
- * The judge's rule "durable before it asks" on the first seed it saw. A candidate that asks before its term is durable
- * may crash, forget the term and the end of its log, ask again in the same term with a shorter log, and be elected by
- * the answers to what it asked before: without an entry that was committed.
+ * The judge's rule "durable before it asks" on the first seed it saw. A candidate that asks with entries that are not
+ * durable may crash, forget them and the term, ask again in the same term with a shorter log, and be elected by the
+ * answers to what it asked before: without an entry that was committed. A log that is durable it asks with again, so
+ * that its own sync runs beside the questions.
  */
-test("a candidate asks for votes when its term and its log are durable (Raft 3.8)", () => {
+test("a candidate whose log is not durable asks for votes when it is (Raft 3.8)", () => {
   const group = new TestGroup(3, { preVote: false });
-  const candidate = group.add(4, membershipOf([1, 2, 3, 4]));
+  const leader = group.elect(1);
+  group.propose(1, "a");
+  const [append] = group.takeMessages("append", 2);
+  const candidate = group.node(2);
+  candidate.step({ kind: "message", message: append! });
   candidate.step({ kind: "campaign" });
   expect(group.takeMessages("vote")).toEqual([]);
   candidate.sync();
-  expect(candidate.hardState).toEqual({ term: 1, vote: node(4), commit: 0 });
-  expect(group.takeMessages("vote")).toHaveLength(3);
+  expect(candidate.hardState).toMatchObject({ term: 2, vote: node(2) });
+  expect(group.takeMessages("vote")).toHaveLength(2);
+  expect(leader.core.term).toBe(1);
+});
+
+test("a candidate whose log is durable asks at once; its own vote counts when that is durable (Raft 5.2)", () => {
+  const group = new TestGroup(2, { preVote: false });
+  const candidate = group.node(1);
+  candidate.step({ kind: "campaign" });
+  const [request] = group.takeMessages("vote");
+  expect(candidate.hardState.term).toBe(0);
+  group.node(2).step({ kind: "message", message: request! });
+  group.node(2).sync();
+  const [granted] = group.takeMessages("vote-response");
+  candidate.step({ kind: "message", message: granted! });
+  expect(candidate.core.role).toBe("candidate");
+  candidate.sync();
+  expect(candidate.core.role).toBe("leader");
 });

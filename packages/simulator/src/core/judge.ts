@@ -390,12 +390,14 @@ export class Judge {
         });
         return;
       case "vote":
-        require(hardState.term >= message.term &&
-          durable.lastIndex >=
-            message.index, "a candidate's term and log are durable before it asks (Raft 3.8)", {
+        // Its term need not be: without the end of its log it must not ask again in this term and be elected by the
+        // answers to what it asked before; with the same log it may.
+        require(durable.lastIndex >=
+          message.index, "a candidate's log is durable before it asks (Raft 3.8)", {
           node: node.id,
           term: message.term,
-          durable: hardState.term,
+          index: message.index,
+          durable: durable.lastIndex,
         });
         return;
       case "append-response":
