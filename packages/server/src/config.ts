@@ -2,6 +2,11 @@
 import { LedgerError, limits, splitAddress } from "@authledger/types";
 import { z } from "zod";
 import { isLoopback } from "./loopback.js";
+import {
+  PEER_ADDRESS_DEFAULT,
+  type PeerSettings,
+  requirePeerSettings,
+} from "./peer/peer-config.js";
 
 const MiB = 1024 * 1024;
 const SIZE = /^([0-9]+)\s*(B|KiB|MiB|GiB|KB|MB|GB)?$/;
@@ -29,7 +34,7 @@ const address = z.string().refine((text) => splitAddress(text) !== undefined, {
 });
 
 /** A node's configuration, complete and checked. */
-export interface NodeConfig {
+export interface NodeConfig extends PeerSettings {
   /** Where the node keeps everything. Default `./data`. */
   readonly data: string;
   /** gRPC for clients, host:port. Port 0 takes a free one. Default 127.0.0.1:7400. */
@@ -74,6 +79,14 @@ const schema = z.strictObject({
   shutdownMs: z.number().int().min(0).max(300_000).default(10_000),
   scrubHours: z.number().min(0).max(720).default(24),
   streamsPerConnection: z.number().int().min(1).max(10_000).default(1_024),
+  peer: address.optional(),
+  join: z.string().optional(),
+  name: z.string().optional(),
+  advertisePeer: address.optional(),
+  advertiseClient: address.optional(),
+  peerCert: z.string().min(1).optional(),
+  peerKey: z.string().min(1).optional(),
+  peerCa: z.string().min(1).optional(),
 });
 
 /** Largest message, either way. */
@@ -89,9 +102,19 @@ export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
       details: { field },
     });
   }
-  const config: NodeConfig = { ...parsed.data, clusterOrigin: parsed.data.clusterOrigin };
+  const config = withPeers(parsed.data);
   requireLoopback(config);
+  requirePeerSettings(config);
   return config;
+}
+
+/** Every field is there; a node that is to join has a peer port. */
+function withPeers(data: z.output<typeof schema>): NodeConfig {
+  const { clusterOrigin, join, name, advertisePeer, advertiseClient } = data;
+  const { peerCert, peerKey, peerCa } = data;
+  const peer = data.peer ?? (join === undefined ? undefined : PEER_ADDRESS_DEFAULT);
+  const peers = { peer, join, name, advertisePeer, advertiseClient, peerCert, peerKey, peerCa };
+  return { ...data, clusterOrigin, ...peers };
 }
 
 /** Until callers are authenticated a node serves its own machine, unless it is told otherwise. */

@@ -14,6 +14,8 @@ import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc
 import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
 import { createRegistry, RpcMeters } from "./metrics.js";
+import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
+import { addPeerMetrics } from "./peer/peer-metrics.js";
 
 export interface NodeDeps {
   readonly version: string;
@@ -27,13 +29,14 @@ export interface RunningNode {
   /** host:port as bound. */
   readonly grpcAddress: string;
   readonly httpAddress: string;
+  /** As other nodes are told; undefined without a peer port. */
+  readonly peerAddress: string | undefined;
   /** Stops taking calls, lets running ones finish, flushes and closes. */
   close(): Promise<void>;
 }
 
 /** @throws LedgerError DATA_DIR_IN_USE and what else keeps a node from starting */
 export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<RunningNode> {
-  const { data, cache, clusterOrigin } = config;
   const startedAtMs = Date.now();
   keepCallsYoung();
   let grpc: GrpcServer | undefined;
@@ -43,22 +46,15 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     deps.onFatal(error);
   };
   const onAlarm = (alarm: string): void => deps.logger.error({ alarm }, "stored rows are damaged");
-  const engine = await openNodeEngine(
-    {
-      ...{ directory: data, cacheBytes: cache, clusterOrigin },
-      compaction: COMPACTION_POLICY,
-      scrubIntervalMs: config.scrubHours * 3_600_000,
-    },
-    onFatal,
-    onAlarm,
-  );
+  const peers = await openNodePeers(config, deps.logger);
+  const engine = await openEngine(config, peers, onFatal, onAlarm);
   const watch = watchCluster(engine, deps.logger, (isReady) => {
     if (grpc !== undefined) grpc.health.isServing = isReady && engine.failure === undefined;
   });
   try {
     await watch.start();
     const meters = new RpcMeters((error) => logError(deps.logger, error));
-    const http = await listenHttp(config, { engine, watch, meters, grpc: () => grpc });
+    const http = await listenHttp(config, { engine, watch, meters, peers, grpc: () => grpc });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
     grpc = await listenGrpc(config, engine, meters, { ...deps, startedAtMs, httpAddress }).catch(
       async (error: unknown) => {
@@ -74,16 +70,38 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       http.closeAllConnections();
       await new Promise<void>((resolve) => http.close(() => resolve()));
       await engine.close();
+      await peers?.close();
     };
     return {
       engine,
       grpcAddress: joinAddress({ ...split(config.listen), port: front.port }),
       httpAddress,
+      peerAddress: peers?.cluster.peerAddress,
       close,
     };
   } catch (error) {
     watch.stop();
     await engine.close();
+    await peers?.close();
+    throw error;
+  }
+}
+
+async function openEngine(
+  { data, cache, clusterOrigin, scrubHours }: NodeConfig,
+  peers: NodePeers | undefined,
+  onFatal: (error: LedgerError) => void,
+  onAlarm: (alarm: string) => void,
+): Promise<Engine> {
+  const options = {
+    ...{ directory: data, cacheBytes: cache, clusterOrigin, cluster: peers?.cluster },
+    compaction: COMPACTION_POLICY,
+    scrubIntervalMs: scrubHours * 3_600_000,
+  };
+  try {
+    return await openNodeEngine(options, onFatal, onAlarm);
+  } catch (error) {
+    await peers?.close();
     throw error;
   }
 }
@@ -112,12 +130,13 @@ interface HttpParts {
   readonly engine: Engine;
   readonly watch: ClusterWatch;
   readonly meters: RpcMeters;
+  readonly peers: NodePeers | undefined;
   readonly grpc: () => GrpcServer | undefined;
 }
 
 async function listenHttp(
   config: NodeConfig,
-  { engine, watch, meters, grpc }: HttpParts,
+  { engine, watch, meters, peers, grpc }: HttpParts,
 ): Promise<Awaited<ReturnType<typeof startHttp>>> {
   const isLive = (): boolean => engine.failure === undefined;
   const isStarted = (): boolean => grpc() !== undefined;
@@ -132,6 +151,7 @@ async function listenHttp(
     () => engine.stats(),
     () => watch.status,
   );
+  if (peers !== undefined) addPeerMetrics(registry, () => peers.peers.stats());
   try {
     return await startHttp(split(config.http), { registry, problem, isLive, isStarted });
   } catch (error) {

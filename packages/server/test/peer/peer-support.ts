@@ -13,7 +13,6 @@ import {
 } from "@authledger/engine";
 import { groupId, type NodeId, nodeId } from "@authledger/types";
 import { onTestFinished } from "vitest";
-import { temporaryDirectory } from "../../../../test/support.js";
 import { GrpcPeers, type PeerEvent } from "../../src/peer/grpc-peers.js";
 import type { PeerTlsFiles } from "../../src/peer/peer-tls.js";
 
@@ -243,9 +242,11 @@ if (!HAS_OPENSSL) process.stderr.write("openssl is not installed: the tests of T
 
 /** A CA that makes certificates for nodes. */
 export class Authority {
-  readonly #directory = temporaryDirectory();
+  readonly #directory: string;
 
-  constructor() {
+  /** Its files lie in the directory. */
+  constructor(directory: string) {
+    this.#directory = directory;
     this.#openssl(
       ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca".split(
         " ",
