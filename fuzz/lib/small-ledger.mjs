@@ -74,8 +74,9 @@ const transaction = (vault, ops, sequence) => ({
   transaction: seal(ops, sequence),
 });
 
-async function makeState() {
-  const group = new state.GroupState(await emptyStore(), hasher);
+/** @param {any} store */
+async function makeState(store) {
+  const group = new state.GroupState(store, hasher);
   const salt = new Uint8Array(32).fill(9);
   const tuple = { resource: "document:a", relation: "viewer", subject: "user:b" };
   const entity = { name: "acme", status: "active", created_ms: TIME };
@@ -119,7 +120,7 @@ async function makeState() {
 
 /** The frames of the ledger's snapshot. */
 export async function snapshotFrames() {
-  const group = await makeState();
+  const group = await makeState(await emptyStore());
   const pin = group.pinForExport();
   const { applied, cluster, incarnation } = group;
   const snapshot = new state.SnapshotExport(pin, group.tables, hasher).bytes({
@@ -139,6 +140,18 @@ export async function snapshotFrames() {
   }
   pin[Symbol.dispose]();
   return { frames: all, bytes: new Uint8Array(Buffer.concat(pieces)) };
+}
+
+/** The frames of the ledger's snapshot for another replica, and what it is of. */
+export async function replicaFrames() {
+  const store = await emptyStore();
+  const group = await makeState(store);
+  const snapshot = state.ReplicaSnapshot.of({ state: group, store, hasher }, 1);
+  const reader = new frames.FrameReader(hasher, state.REPLICA_MAGIC);
+  const all = [];
+  for (const piece of snapshot.bytes()) all.push(...reader.push(piece));
+  snapshot.release();
+  return { frames: all, head: snapshot.head };
 }
 
 /** What a restore writes of its own. */

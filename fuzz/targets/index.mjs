@@ -4,6 +4,7 @@ import { logTargets } from "./log.mjs";
 import { messageTargets } from "./messages.mjs";
 import { pageTargets } from "./pages.mjs";
 import { proofTargets } from "./proofs.mjs";
+import { replicaTargets } from "./replicas.mjs";
 import { snapshotTargets } from "./snapshots.mjs";
 import { textTargets } from "./texts.mjs";
 
@@ -24,4 +25,5 @@ export const targets = [
   ...pageTargets,
   ...logTargets,
   ...snapshotTargets,
+  ...replicaTargets,
 ];
