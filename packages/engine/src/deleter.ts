@@ -62,9 +62,12 @@ export class Deleter {
     this.#deps = deps;
   }
 
-  /** Goes on with what was being deleted. */
+  /** Goes on with what was being deleted; again after a stop. */
   start(): void {
     const { rows } = this.#deps.state;
+    this.#stopped = false;
+    this.#vaults.clear();
+    this.#organizations.clear();
     for (const { id } of rows.deletingVaults()) this.#vaults.add(id);
     for (const { slug } of rows.deletingOrganizations()) this.#organizations.add(slug);
     this.#wake();

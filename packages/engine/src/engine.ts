@@ -4,77 +4,44 @@
  * One thread: a read runs where it arrives, between two entries; a write waits for its entry to be synced and
  * applied. Long work (replay, flush, filling log segments) is cut into slices by those who do it.
  */
-import type { Clock, Disk, Random, Timers } from "@authledger/io";
-import { joinPath } from "@authledger/io";
-import { GroupState, isGone } from "@authledger/state";
-import { DataLock, PageStore, type StoreStats } from "@authledger/store";
-import { type Hasher, LedgerError, toHex, validateOrigin } from "@authledger/types";
-import { Wal, type WalStats } from "@authledger/wal";
+import { type GroupState, isGone } from "@authledger/state";
+import { DataLock, type StoreStats } from "@authledger/store";
+import { type Consistency, LedgerError, validateOrigin } from "@authledger/types";
+import type { Wal, WalStats } from "@authledger/wal";
 import { BlockFeed } from "./block-feed.js";
 import { BlockReads } from "./block-reads.js";
-import { ClusterAdmin } from "./cluster/cluster-admin.js";
-import type { ClusterOptions } from "./cluster/cluster-calls.js";
-import { snapshotDirectory } from "./cluster/snapshot-files.js";
-import { StateHolder } from "./cluster/state-holder.js";
-import { finishSwitch, unfinishedSwitch } from "./cluster/state-switch.js";
+import { type GroupStats, groupStats } from "./cluster/group-stats.js";
+import { LeaderWork } from "./cluster/leader-work.js";
+import { NodeCluster } from "./cluster/node-cluster.js";
+import type { RaftGroup } from "./cluster/raft-group.js";
+import type { StateHolder } from "./cluster/state-holder.js";
 import { Deleter, type DeleterStats } from "./deleter.js";
+import type { EngineDeps, EngineOptions } from "./engine-options.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Exports } from "./exports.js";
-import { Flusher, type FlushPolicy } from "./flusher.js";
+import type { Flusher } from "./flusher.js";
 import { GROUP } from "./group-id.js";
-import { GroupOfOne } from "./group-of-one.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
 import { type ListingDeps, Listings } from "./listings.js";
-import {
-  Maintenance,
-  type MaintenanceOptions,
-  type MaintenanceStats,
-} from "./maintenance/maintenance.js";
-import {
-  DATA_FORMAT_VERSION,
-  type NodeDirectory,
-  openNodeDirectory,
-  replicaName,
-} from "./node-directory.js";
-import { OpeningGroup } from "./opening-group.js";
+import { Maintenance, type MaintenanceStats } from "./maintenance/maintenance.js";
+import { DATA_FORMAT_VERSION, type NodeDirectory, replicaName } from "./node-directory.js";
+import { type EngineParts, openParts } from "./open-engine.js";
 import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
-import { Proposer } from "./proposer.js";
+import { type ProposedEntry, Proposer } from "./proposer.js";
 import { Reads } from "./reads.js";
 import { RetentionKeeper } from "./retention-keeper.js";
 import { Signer } from "./signer.js";
 import { stoppedBy } from "./stopped.js";
-import { findOrganization, findVault, organizationInfo, vaultInfo } from "./vault-lookup.js";
-import { updateVault } from "./vault-update.js";
+import {
+  findOrganization,
+  findVault,
+  organizationInfo,
+  organizationPage,
+  vaultInfo,
+  vaultPage,
+} from "./vault-lookup.js";
+import { updateVault, type VaultUpdateDeps } from "./vault-update.js";
 import { Writes } from "./writes.js";
-
-export interface EngineOptions extends MaintenanceOptions {
-  /** The data directory; created when missing. */
-  readonly directory: string;
-  /** Memory of the page cache, in bytes. Default 256 MiB. */
-  readonly cacheBytes: number;
-  /** Prefix of all origins, for a new cluster. Default `<16 hex of the cluster id>.authledger.local`. */
-  readonly clusterOrigin?: string | undefined;
-  /** Bytes of a segment of a new log, as `WalOptions.segmentBytes`. Default 64 MiB. */
-  readonly logSegmentBytes?: number | undefined;
-  /** When the page store is flushed. Default as limits.ts says. */
-  readonly flushPolicy?: FlushPolicy | undefined;
-  /** Absent: a group of one, which opens no connection. */
-  readonly cluster?: ClusterOptions | undefined;
-}
-
-export interface EngineDeps {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly timers: Timers;
-  readonly hasher: Hasher;
-  /** Takes the data directory for this process. */
-  readonly lock: (directory: string) => Promise<{ release(): Promise<void> }>;
-  /** The node cannot go on: the process must exit with the error's exit code. */
-  readonly onFatal: (error: LedgerError) => void;
-  /** The scrubber found something; the node goes on (docs/operations.md). */
-  readonly onAlarm?: ((alarm: string) => void) | undefined;
-}
 
 /** Figures for metrics. */
 export interface EngineStats {
@@ -88,6 +55,7 @@ export interface EngineStats {
   readonly expiry: ExpiryStats;
   readonly maintenance: MaintenanceStats;
   readonly deleter: DeleterStats;
+  readonly group: GroupStats;
 }
 
 export class Engine implements EnginePort {
@@ -97,7 +65,9 @@ export class Engine implements EnginePort {
   readonly #wal: Wal;
   readonly #holder: StateHolder;
   readonly #state: GroupState;
-  readonly #group: GroupOfOne;
+  readonly #group: RaftGroup;
+  readonly #cluster: NodeCluster;
+  readonly #leaderWork: LeaderWork;
   readonly #proposer: Proposer;
   readonly #signer: Signer;
   readonly #flusher: Flusher;
@@ -116,18 +86,8 @@ export class Engine implements EnginePort {
   #failure: LedgerError | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(parts: {
-    readonly options: EngineOptions;
-    readonly deps: EngineDeps;
-    readonly node: NodeDirectory;
-    readonly lock: { release(): Promise<void> };
-    readonly wal: Wal;
-    readonly holder: StateHolder;
-    readonly open: OpeningGroup;
-    readonly flusher: Flusher;
-    readonly group: GroupOfOne;
-  }) {
-    const { deps, node, wal, holder, open } = parts;
+  private constructor(parts: EngineParts) {
+    const { deps, node, wal, holder, open, options } = parts;
     const { state } = holder;
     this.#deps = deps;
     this.#node = node;
@@ -143,17 +103,18 @@ export class Engine implements EnginePort {
       done.catch((error: unknown) => this.#die(LedgerError.from(error)));
     };
     const name = replicaName(node.identity);
-    const onRefused = (error: LedgerError): void => this.#die(error);
+    const onFatal = (error: LedgerError): void => this.#die(error);
+    const onRefused = onFatal;
     this.#signer = new Signer(GROUP, name, node.secrets, { wal, clock, hasher, soon, onRefused });
     this.#proposer = new Proposer({
       clock,
       lastTimeMs: () => state.applied.leaderTimeMs,
-      submit: (entry) => this.#group.submit(entry),
+      submit: (entry) => submitTo(this.#group, entry, this.#proposer),
       soon,
       onCaughtUp: () => this.#writes.caughtUp(),
     });
     open.proposer = this.#proposer;
-    open.onFatal = (error) => this.#die(error);
+    open.onFatal = onFatal;
     this.#reads = new Reads({ state, signer: this.#signer, clock, hasher });
     const see: ListingDeps["see"] = (vault, consistency) => this.#reads.see(vault, consistency);
     this.#listings = new Listings({ state, see });
@@ -168,18 +129,32 @@ export class Engine implements EnginePort {
       {
         ...{ holder, state, flusher: parts.flusher, clock, timers, hasher },
         onAlarm: (alarm) => deps.onAlarm?.(alarm),
-        onFatal: (error) => this.#die(error),
+        onFatal,
         failure: () => this.#failure,
       },
-      parts.options,
+      options,
     );
     const checkWritable = (vault: number): void => this.#maintenance.checkWritable(vault);
     const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, checkWritable });
     this.#writes = writes;
-    const onFatal = (error: LedgerError): void => this.#die(error);
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = this.#newExpirer(writes);
     this.#keeper = this.#newKeeper(writes);
+    this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter]);
+    this.#cluster = new NodeCluster({
+      ...{ ...deps, options, node, state, open, group: parts.group },
+      onAdmission: (admission, isLeading) => this.#admit(admission, isLeading),
+      initialize: (id) =>
+        writes.initialize(id, options.clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`),
+      onDied: onFatal,
+    });
+  }
+
+  /** This node leads now, leads no more, or knows another leader. */
+  #admit(admission: "open" | "soon" | LedgerError, isLeading: boolean): void {
+    if (isLeading && !this.#leaderWork.isLeading) this.#writes.beginLeading();
+    this.#proposer.admit(admission);
+    this.#leaderWork.lead(isLeading && this.#state.cluster !== undefined);
   }
 
   #newKeeper(writes: Writes): RetentionKeeper {
@@ -218,8 +193,8 @@ export class Engine implements EnginePort {
     const lock = await deps.lock(options.directory);
     const closers = [() => lock.release()];
     try {
-      const engine = await Engine.#open(options, deps, lock, closers);
-      await engine.#begin(options.clusterOrigin);
+      const engine = new Engine(await openParts(options, deps, lock, closers));
+      await engine.#begin();
       return engine;
     } catch (error) {
       for (const close of closers.reverse()) await close().catch(() => undefined);
@@ -227,87 +202,11 @@ export class Engine implements EnginePort {
     }
   }
 
-  static async #open(
-    options: EngineOptions,
-    deps: EngineDeps,
-    lock: { release(): Promise<void> },
-    closers: (() => Promise<void>)[],
-  ): Promise<Engine> {
-    const { directory, cacheBytes, logSegmentBytes } = options;
-    const node = await openNodeDirectory(directory, deps);
-    const groupDirectory = joinPath(directory, "groups", String(GROUP));
-    const snapshots = snapshotDirectory(groupDirectory);
-    await deps.disk.makeDirectory(snapshots);
-    await deps.disk.syncDirectory(joinPath(directory, "groups"));
-    await deps.disk.syncDirectory(groupDirectory);
-    const storeOptions = {
-      path: joinPath(groupDirectory, "state.db"),
-      cacheBytes,
-      groupId: GROUP,
-      incarnation: node.identity.incarnation,
-    };
-    const begun = await unfinishedSwitch(deps.disk, snapshots);
-    const store = await PageStore.open(storeOptions, deps);
-    closers.push(() => store.close());
-    const open = new OpeningGroup(deps.onFatal);
-    const wal = await Wal.open(
-      {
-        directory: joinPath(directory, "wal"),
-        voters: "one",
-        ...(logSegmentBytes !== undefined && { segmentBytes: logSegmentBytes }),
-        // The log may not have heard yet of a state that was being put in place.
-        ...(begun === undefined &&
-          store.applied.index > 0 && {
-            knownDurableIndexes: new Map([[GROUP, store.applied.index]]),
-          }),
-      },
-      { ...deps, onFatal: (error) => open.die(error) },
-    );
-    closers.push(() => wal.close());
-    if (begun !== undefined) {
-      await finishSwitch(begun, store.uuid, GROUP, { disk: deps.disk, wal, directory: snapshots });
-    }
-    const state = new GroupState(store, deps.hasher);
-    const onFatal = (error: LedgerError): void => open.die(error);
-    const holder = new StateHolder(store, state, storeOptions, { ...deps, onFatal });
-    const flusher = new Flusher(GROUP, cacheBytes, {
-      get store() {
-        return holder.store;
-      },
-      state,
-      wal,
-      clock: deps.clock,
-      yield: () => deps.timers.yield(),
-      onDiskFull: (error) => open.proposer?.pause(error),
-      onFatal: (error) => open.die(error),
-      onFlushed: () => open.afterApply(),
-      policy: options.flushPolicy,
-    });
-    open.flusher = flusher;
-    const group = await GroupOfOne.open(GROUP, node.identity.nodeId, {
-      wal,
-      state,
-      yield: () => deps.timers.yield(),
-      onBlocks: (index, blocks) => open.feed?.note(index, blocks),
-      onApplied: () => open.afterApply(),
-      room: () => open.room(),
-      onSettled: () => open.proposer?.settled(),
-      onFatal: (error) => open.die(error),
-    });
-    if (open.failure !== undefined) throw open.failure;
-    return new Engine({ options, deps, node, lock, wal, holder, open, flusher, group });
-  }
-
-  /** Initializes a new cluster and starts the clockwork. */
-  async #begin(clusterOrigin: string | undefined): Promise<void> {
-    if (this.#state.cluster === undefined) {
-      const id = toHex(this.#deps.random.bytes(16));
-      const origin = clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`;
-      await this.#writes.initialize(id, origin);
-    }
+  /** Initializes a new cluster or joins its peers, and starts the clockwork. */
+  async #begin(): Promise<void> {
+    await this.#cluster.start();
     this.#tick();
-    this.#expirer.start();
-    this.#deleter.start();
+    this.#admit(this.#group.writeState, this.#group.isReady);
   }
 
   get identity(): NodeDirectory["identity"] {
@@ -336,6 +235,7 @@ export class Engine implements EnginePort {
       expiry: this.#expirer.stats(),
       maintenance: this.#maintenance.stats,
       deleter: this.#deleter.stats(),
+      group: groupStats(this.#group, this.#cluster.node),
     };
   }
 
@@ -360,6 +260,9 @@ export class Engine implements EnginePort {
     if (this.#closing !== undefined) {
       throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
     }
+    if (this.#state.cluster === undefined && !BEFORE_CLUSTER.has(call)) {
+      throw this.#cluster.notYet() ?? new LedgerError("NOT_READY", "the node is starting");
+    }
     return (this.#handlers[call] as Handler<C>)(request, deadlineAtMs);
   }
 
@@ -380,15 +283,16 @@ export class Engine implements EnginePort {
 
   async #close(): Promise<void> {
     this.#stopTicking();
-    await this.#expirer.stop();
-    await this.#deleter.stop();
+    await this.#leaderWork.end();
     await this.#keeper.stop();
     this.#feed.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
     this.#exports.endAll();
     await this.#maintenance.stop();
     await this.#proposer.idle();
     if (this.#failure === undefined) {
+      await this.#cluster.handOver();
       await this.#group.idle();
+      this.#cluster.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
       await this.#signer.idle();
       await this.#flusher.flush();
     }
@@ -397,91 +301,115 @@ export class Engine implements EnginePort {
     await this.#lock.release();
   }
 
-  readonly #cluster = new ClusterAdmin({
-    identity: () => this.#node.identity,
-    clusterId: () => this.#state.cluster?.id,
-    term: () => this.#group.term,
-    lastIndex: () => this.#group.lastIndex,
-    appliedIndex: () => this.#state.applied.index,
-  });
-
   readonly #handlers: { readonly [C in EngineCall]: Handler<C> } = {
-    resolve_vault: ({ organization, vault }) => {
-      const row = findVault(this.#state, organization, vault);
-      return { vault: isGone(row) ? this.#state.requireVault(row.id).id : row.id };
+    resolve_vault: ({ organization, vault }, deadline) =>
+      this.#cluster.reads.found(deadline, () => {
+        const row = findVault(this.#state, organization, vault);
+        return { vault: isGone(row) ? this.#state.requireVault(row.id).id : row.id };
+      }),
+    write: (request, deadline) => {
+      this.#cluster.requireWritable();
+      return this.#writes.write(request, deadline);
     },
-    write: (request, deadline) => this.#writes.write(request, deadline),
-    read_entities: (request) => this.#reads.readEntities(request),
-    check: (request) => this.#reads.check(request),
-    list_tuples: (request) => this.#reads.listTuples(request),
-    list_entities: (request) => this.#listings.entities(request),
-    list_resources: (request) => this.#listings.resources(request),
-    get_client_state: (request) => this.#listings.clientState(request),
-    get_tip: (request) => this.#reads.getTip(request),
-    get_block: (request) => this.#reads.getBlock(request),
+    read_entities: (request, deadline) =>
+      this.#read(request, deadline, () => this.#reads.readEntities(request)),
+    // On the path of a plain check: without a closure where nobody has to be asked.
+    check: (request, deadline) =>
+      this.#group.hasLocalReads
+        ? this.#reads.check(request)
+        : this.#read(request, deadline, () => this.#reads.check(request)),
+    list_tuples: (request, deadline) =>
+      this.#read(request, deadline, () => this.#reads.listTuples(request)),
+    list_entities: (request, deadline) =>
+      this.#read(request, deadline, () => this.#listings.entities(request)),
+    list_resources: (request, deadline) =>
+      this.#read(request, deadline, () => this.#listings.resources(request)),
+    get_client_state: (request, deadline) =>
+      this.#read(request, deadline, () => this.#listings.clientState(request)),
+    get_tip: (request, deadline) =>
+      this.#read(request, deadline, () => this.#reads.getTip(request)),
+    get_block: (request, deadline) =>
+      this.#read(request, deadline, () => this.#reads.getBlock(request)),
     get_block_range: (request) => this.#blocks.range(request),
     get_compact_range: (request) => this.#blocks.compactRange(request),
     get_block_proof: (request) => this.#blocks.proof(request),
     list_changes: (request) => this.#blocks.changes(request),
     wait_blocks: (request) => this.#feed.wait(request),
-    get_checkpoint: (request) => this.#reads.getCheckpoint(request),
+    get_checkpoint: (request, deadline) =>
+      this.#read(request, deadline, () => this.#reads.getCheckpoint(request)),
     get_consistency_proof: (request) => this.#reads.getConsistencyProof(request),
     get_trust_anchor: ({ vault }) => ({ anchor: this.#writes.trustAnchor(vault) }),
-    create_organization: (request) => this.#writes.createOrganization(request),
-    get_organization: ({ organization }) => ({
-      organization: organizationInfo(findOrganization(this.#state, organization)),
-    }),
-    list_organizations: ({ limit, after }) => {
-      const { rows, next } = this.#state.rows.organizations(after ?? 1n, limit);
-      const organizations = rows.map(organizationInfo);
-      return next === undefined ? { organizations } : { organizations, next };
+    create_organization: (request) => {
+      this.#cluster.requireWritable();
+      return this.#writes.createOrganization(request);
     },
-    delete_organization: (request) => this.#deleter.deleteOrganization(request),
-    delete_vault: (request) => this.#deleter.deleteVault(request),
-    create_vault: (request) => this.#writes.createVault(request),
-    get_vault: ({ organization, vault }) => {
-      const row = findVault(this.#state, organization, vault);
-      return { vault: vaultInfo(this.#state, row), health: this.#maintenance.healthOf(row.id) };
+    get_organization: ({ organization }, deadline) =>
+      this.#cluster.reads.metadata(deadline, () => ({
+        organization: organizationInfo(findOrganization(this.#state, organization)),
+      })),
+    list_organizations: (request, deadline) =>
+      this.#cluster.reads.metadata(deadline, () => organizationPage(this.#state, request)),
+    delete_organization: (request) => {
+      this.#cluster.requireWritable();
+      return this.#deleter.deleteOrganization(request);
     },
-    update_vault: (request) =>
-      updateVault(
-        { state: this.#state, propose: (...own) => this.#writes.proposeOwn(...own) },
-        request,
-      ),
-    list_vaults: ({ organization, limit, after }) => {
-      const { id } = findOrganization(this.#state, organization);
-      const { rows, next } = this.#state.rows.vaults(id, after ?? 0n, limit);
-      const vaults = rows.map((row) => vaultInfo(this.#state, row));
-      return next === undefined ? { vaults } : { vaults, next };
+    delete_vault: (request) => {
+      this.#cluster.requireWritable();
+      return this.#deleter.deleteVault(request);
     },
+    create_vault: (request) => {
+      this.#cluster.requireWritable();
+      return this.#writes.createVault(request);
+    },
+    get_vault: ({ organization, vault }, deadline) =>
+      this.#cluster.reads.metadata(deadline, () => {
+        const row = findVault(this.#state, organization, vault);
+        return { vault: vaultInfo(this.#state, row), health: this.#maintenance.healthOf(row.id) };
+      }),
+    update_vault: (request) => {
+      this.#cluster.requireWritable();
+      const propose: VaultUpdateDeps["propose"] = (...own) => this.#writes.proposeOwn(...own);
+      return updateVault({ state: this.#state, propose }, request);
+    },
+    list_vaults: (request, deadline) =>
+      this.#cluster.reads.metadata(deadline, () => vaultPage(this.#state, request)),
     get_node_info: () => this.#nodeInfo(),
     export_begin: () => this.#exports.begin(),
     export_next: ({ export: id }) => this.#exports.next(id),
     export_end: ({ export: id }) => this.#exports.end(id),
     compact: (request) => this.#maintenance.compact(request),
-    cluster_status: () => this.#cluster.status(),
-    cluster_init: () => this.#cluster.refuse(),
-    cluster_add: () => this.#cluster.refuse(),
-    cluster_promote: () => this.#cluster.refuse(),
-    cluster_remove: () => this.#cluster.refuse(),
-    cluster_transfer: () => this.#cluster.refuse(),
     check_integrity: (request) => this.#maintenance.checkIntegrity(request),
+    cluster_status: () => this.#cluster.admin.status(),
+    cluster_init: (request) => this.#cluster.admin.init(request),
+    cluster_add: (request) => this.#cluster.admin.add(request),
+    cluster_promote: (request) => this.#cluster.admin.promote(request),
+    cluster_remove: (request) => this.#cluster.admin.remove(request),
+    cluster_transfer: (request) => this.#cluster.admin.transfer(request),
   };
 
+  #read<T>(
+    request: { readonly vault: number; readonly consistency: Consistency },
+    deadlineAtMs: number | undefined,
+    read: () => T | Promise<T>,
+  ): T | Promise<T> {
+    return this.#cluster.reads.read(request.vault, request.consistency, deadlineAtMs, read);
+  }
+
   #nodeInfo(): NodeInfo {
-    const cluster = this.#state.cluster!;
+    const { cluster } = this.#state;
+    const { role } = this.#group;
     return {
       nodeId: this.#node.identity.nodeId,
-      clusterId: cluster.id,
-      clusterOrigin: cluster.origin,
+      clusterId: cluster?.id ?? "",
+      clusterOrigin: cluster?.origin ?? "",
       formatVersion: DATA_FORMAT_VERSION,
-      role: "leader",
+      role: cluster === undefined ? "starting" : role === "leader" ? "leader" : "follower",
       term: this.#group.term,
       lastIndex: this.#group.lastIndex,
       appliedIndex: this.#state.applied.index,
       flushedIndex: this.#flusher.flushedIndex,
-      organizations: this.#state.rows.liveOrganizations - 1,
-      vaults: this.#state.rows.liveVaults - 1,
+      organizations: Math.max(0, this.#state.rows.liveOrganizations - 1),
+      vaults: Math.max(0, this.#state.rows.liveVaults - 1),
       maintenance: this.#maintenance.info(),
     };
   }
@@ -494,7 +422,7 @@ export class Engine implements EnginePort {
       this.#exports.tick();
       this.#signMoved();
       this.#maintenance.tick();
-      this.#keeper.tick();
+      if (this.#leaderWork.isLeading) this.#keeper.tick();
       this.#tick();
     });
   }
@@ -515,10 +443,11 @@ export class Engine implements EnginePort {
     this.#failure = error;
     this.#flusher.stop();
     this.#proposer.stop(stoppedBy(error));
-    void this.#expirer.stop();
-    void this.#deleter.stop();
+    void this.#leaderWork.end();
     void this.#keeper.stop();
     this.#feed.stop(stoppedBy(error));
+    // What the log died of is what those are told whose entries it did not take.
+    this.#cluster.stop(this.#wal.failed ?? stoppedBy(error));
     this.#deps.onFatal(error);
   }
 }
@@ -527,6 +456,27 @@ type Handler<C extends EngineCall> = (
   request: EngineRequest<C>,
   deadlineAtMs: number | undefined,
 ) => EngineReply<C> | Promise<EngineReply<C>>;
+
+/** What is asked of a node that belongs to no cluster yet. */
+const BEFORE_CLUSTER: ReadonlySet<EngineCall> = new Set([
+  "cluster_status",
+  "cluster_init",
+  "get_node_info",
+]);
+
+/** Hands an entry to the group; everybody who waits for it is told once. */
+function submitTo(group: RaftGroup, { payload, proposals }: ProposedEntry, to: Proposer): void {
+  group.propose(payload, {
+    applied: (outcomes, index) => {
+      for (const [i, outcome] of outcomes.entries()) proposals[i]!.done(outcome, index);
+      to.settled();
+    },
+    failed: (error) => {
+      for (const proposal of proposals) proposal.failed(error);
+      to.settled();
+    },
+  });
+}
 
 /** Takes a data directory with the lock of the page store. */
 export function lockDataDirectory(directory: string): Promise<{ release(): Promise<void> }> {

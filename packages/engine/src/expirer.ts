@@ -78,16 +78,21 @@ export class Expirer {
     this.#deps = deps;
   }
 
-  /** Looks now, and from then on in intervals. */
+  /** Looks now, and from then on in intervals; again after a stop. */
   start(): void {
-    if (this.#stopped) return;
+    this.#stopped = false;
+    this.#cancel();
+    this.#contended.clear();
+    if (this.#running === undefined) this.#look();
+  }
+
+  #look(): void {
     this.#running = this.#run()
       .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)))
       .finally(() => {
         this.#running = undefined;
-        if (!this.#stopped) {
-          this.#cancel = this.#deps.timers.after(EXPIRY_INTERVAL_MS, () => this.start());
-        }
+        if (this.#stopped) return;
+        this.#cancel = this.#deps.timers.after(EXPIRY_INTERVAL_MS, () => this.#look());
       });
   }
 

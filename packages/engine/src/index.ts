@@ -30,7 +30,8 @@ export {
   type PeerReceiver,
   type PeerRefusal,
 } from "./cluster/peer-port.js";
-export { Engine, type EngineDeps, type EngineOptions, type EngineStats } from "./engine.js";
+export { Engine, type EngineStats } from "./engine.js";
+export type { EngineDeps, EngineOptions } from "./engine-options.js";
 export {
   type InspectedDirectory,
   type InspectedPage,

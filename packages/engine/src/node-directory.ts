@@ -1,8 +1,10 @@
 /**
  * The data directory of a node: who it is, and its secrets (architecture.md, "One process").
  *
- *     LOCK  node.json            who holds it; node id, incarnation, format version
- *     keys/log.seed              32 bytes, 0600: all log keys of the vaults are derived from it
+ *     LOCK  node.json            who holds it; node id, incarnation, cluster id, format version
+ *     keys/log.seed              32 bytes, 0600: all log keys of the vaults are derived from it; a node that joins a
+ *                                cluster has it once a voter has sent it
+ *     keys/seal.key              32 bytes, 0600: what other nodes seal the log seed to
  *     keys/replica.seed          32 bytes, 0600: this replica's cosigning key
  *     keys/page-token.key        32 bytes, 0600: authenticates page tokens
  *     wal/  groups/1/state.db
@@ -22,6 +24,7 @@ import {
 export const DATA_FORMAT_VERSION = 2;
 /** Lies in a directory whose restore is not finished: it is nobody's yet. */
 export const RESTORING_FILE = "RESTORING";
+const LOG_SEED = "log.seed";
 const SEED_BYTES = 32;
 const INCARNATION_BYTES = 16;
 
@@ -29,23 +32,78 @@ export interface NodeIdentity {
   readonly nodeId: NodeId;
   /** Random for each disk's life: an empty disk is a new node. 16 bytes. */
   readonly incarnation: Uint8Array;
+  /** The cluster that the node belongs to for good; absent while it waits, and in directories of before clusters. */
+  readonly clusterId?: string | undefined;
+  /** The node began by waiting for a cluster: who belongs to its group it knows from that one only. */
+  readonly joins?: boolean | undefined;
 }
 
 export interface NodeSecrets {
+  /** @throws LedgerError NOT_READY while no voter has sent it */
   readonly logSeed: Uint8Array;
   readonly replicaSeed: Uint8Array;
   readonly pageTokenKey: Uint8Array;
 }
 
+/** The secrets of a directory. */
+export class DirectorySecrets implements NodeSecrets {
+  readonly replicaSeed: Uint8Array;
+  readonly pageTokenKey: Uint8Array;
+  readonly sealSeed: Uint8Array;
+  readonly #logSeedPath: string;
+  readonly #disk: Disk;
+  #logSeed: Uint8Array | undefined;
+
+  constructor(
+    keys: string,
+    disk: Disk,
+    seeds: {
+      readonly logSeed: Uint8Array | undefined;
+      readonly replicaSeed: Uint8Array;
+      readonly pageTokenKey: Uint8Array;
+      readonly sealSeed: Uint8Array;
+    },
+  ) {
+    this.#logSeedPath = joinPath(keys, LOG_SEED);
+    this.#disk = disk;
+    this.#logSeed = seeds.logSeed;
+    this.replicaSeed = seeds.replicaSeed;
+    this.pageTokenKey = seeds.pageTokenKey;
+    this.sealSeed = seeds.sealSeed;
+  }
+
+  get hasLogSeed(): boolean {
+    return this.#logSeed !== undefined;
+  }
+
+  get logSeed(): Uint8Array {
+    if (this.#logSeed !== undefined) return this.#logSeed;
+    const message = "the log seed of the cluster has not reached this node yet: it cannot sign";
+    throw new LedgerError("NOT_READY", message, { retryAfterMs: 1_000 });
+  }
+
+  /** Keeps the seed that a voter has sent, for good. */
+  async takeLogSeed(seed: Uint8Array): Promise<void> {
+    if (seed.length !== SEED_BYTES) {
+      throw new LedgerError("INVALID_ARGUMENT", `a log seed of ${seed.length} bytes`);
+    }
+    await replaceFile(this.#disk, this.#logSeedPath, seed, 0o600);
+    this.#logSeed = seed.slice();
+  }
+}
+
 export interface NodeDirectory {
+  readonly path: string;
   readonly identity: NodeIdentity;
-  readonly secrets: NodeSecrets;
+  readonly secrets: DirectorySecrets;
 }
 
 interface NodeFile {
   readonly format_version: number;
   readonly node_id: string;
   readonly incarnation: string;
+  readonly cluster_id?: string;
+  readonly joins?: boolean;
 }
 
 /**
@@ -56,34 +114,49 @@ interface NodeFile {
 export async function openNodeDirectory(
   directory: string,
   deps: { readonly disk: Disk; readonly random: Random },
+  joins = false,
 ): Promise<NodeDirectory> {
   const { disk, random } = deps;
   await disk.makeDirectory(directory);
   const path = joinPath(directory, "node.json");
   if (await disk.exists(joinPath(directory, RESTORING_FILE))) throw unfinished(directory);
   const known = (await disk.exists(path)) ? await readNodeIdentity(directory, disk) : undefined;
-  const secrets = await openSecrets(directory, disk, known === undefined ? random : undefined);
-  if (known !== undefined) return { identity: known, secrets };
-  const identity = newIdentity(random);
-  await writeIdentity(directory, identity, disk);
-  return { identity, secrets };
+  const secrets = await openSecrets(directory, disk, random, {
+    isNew: known === undefined,
+    joins: known === undefined ? joins : known.joins === true,
+  });
+  const identity = known ?? { ...newIdentity(random), ...(joins && { joins }) };
+  if (known === undefined) await writeIdentity(directory, identity, disk);
+  return { path: directory, identity, secrets };
 }
 
-/** Reads the secrets; made first when there is a `random` to make them from. */
+/** Which secrets are made when they are missing, and which may be. */
+export interface SecretsState {
+  /** The directory is nobody's yet. */
+  readonly isNew: boolean;
+  /** The log seed comes from a voter of the cluster. */
+  readonly joins: boolean;
+}
+
+/** Reads the secrets; those of a new node are made first. @throws LedgerError DATA_DIR_INVALID */
 export async function openSecrets(
   directory: string,
   disk: Disk,
-  random: Random | undefined,
-): Promise<NodeSecrets> {
+  random: Random,
+  { isNew, joins }: SecretsState = { isNew: true, joins: false },
+): Promise<DirectorySecrets> {
   const keys = joinPath(directory, "keys");
   await disk.makeDirectory(keys);
-  const secret = (name: string): Promise<Uint8Array> =>
-    openSecret(joinPath(keys, name), disk, random);
-  return {
-    logSeed: await secret("log.seed"),
+  const secret = (name: string, from = isNew ? random : undefined): Promise<Uint8Array> =>
+    openSecret(joinPath(keys, name), disk, from);
+  const hasLogSeed = !joins || (await disk.exists(joinPath(keys, LOG_SEED)));
+  return new DirectorySecrets(keys, disk, {
+    logSeed: hasLogSeed ? await secret(LOG_SEED) : undefined,
     replicaSeed: await secret("replica.seed"),
     pageTokenKey: await secret("page-token.key"),
-  };
+    // Directories of before clusters have none, and what is sealed to one is sent again to another.
+    sealSeed: await secret("seal.key", random),
+  });
 }
 
 /** A name that no other directory has. */
@@ -102,6 +175,8 @@ export async function writeIdentity(
     format_version: DATA_FORMAT_VERSION,
     node_id: String(identity.nodeId),
     incarnation: toHex(identity.incarnation),
+    ...(identity.clusterId !== undefined && { cluster_id: identity.clusterId }),
+    ...(identity.joins === true && { joins: true }),
   };
   const bytes = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
   await replaceFile(disk, joinPath(directory, "node.json"), bytes);
@@ -135,7 +210,14 @@ function parseIdentity(path: string, bytes: Uint8Array): NodeIdentity {
   try {
     const incarnation = fromHex(file.incarnation);
     if (incarnation.length !== INCARNATION_BYTES) throw new Error("incarnation");
-    return { nodeId: nodeId(BigInt(file.node_id)), incarnation };
+    const clusterId = file.cluster_id;
+    if (clusterId !== undefined && !/^[0-9a-f]{32}$/.test(clusterId)) throw new Error("cluster_id");
+    return {
+      nodeId: nodeId(BigInt(file.node_id)),
+      incarnation,
+      ...(clusterId !== undefined && { clusterId }),
+      ...(file.joins === true && { joins: true }),
+    };
   } catch (cause) {
     throw new LedgerError("DATA_DIR_INVALID", `${path} does not name a node`, { cause });
   }

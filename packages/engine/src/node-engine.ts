@@ -2,7 +2,8 @@
 import { NodeDisk, NodeHasher, nodeClock, nodeRandom, nodeTimers } from "@authledger/io";
 import type { SnapshotProgress } from "@authledger/state";
 import type { LedgerError } from "@authledger/types";
-import { Engine, type EngineOptions, lockDataDirectory } from "./engine.js";
+import { Engine, lockDataDirectory } from "./engine.js";
+import type { EngineOptions } from "./engine-options.js";
 import {
   type RestoreObserver,
   type RestoreOptions,

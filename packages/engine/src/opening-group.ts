@@ -1,13 +1,25 @@
 /** Ties together what is needed while the log is replayed, before the engine exists. */
-import type { LedgerError } from "@authledger/types";
+import type { Message } from "@authledger/raft";
+import type { LedgerError, NodeId } from "@authledger/types";
 import type { BlockFeed } from "./block-feed.js";
+import type { SnapshotHooks } from "./cluster/snapshot-hooks.js";
 import type { Flusher } from "./flusher.js";
 import type { Proposer } from "./proposer.js";
+
+/** What a group tells the node that it is part of; a message of before there is one is as lost as in the network. */
+export interface GroupWatcher {
+  send(message: Message): void;
+  onRole(): void;
+  onConfiguration(): void;
+  onTransferFailed(to: NodeId): void;
+  readonly snapshots: SnapshotHooks;
+}
 
 export class OpeningGroup {
   flusher: Flusher | undefined;
   proposer: Proposer | undefined;
   feed: BlockFeed | undefined;
+  watcher: GroupWatcher | undefined;
   onFatal: (error: LedgerError) => void;
   failure: LedgerError | undefined;
 
@@ -24,8 +36,8 @@ export class OpeningGroup {
   }
 
   /** The dirty pages of a replay are bounded too; a disk without room for them is met again when there is more. */
-  async room(): Promise<void> {
-    if (this.flusher?.isStalled) await this.flusher.flush();
+  room(): Promise<void> | undefined {
+    return this.flusher?.isStalled ? this.flusher.flush() : undefined;
   }
 
   /** Flushes when it is due, and lets writers wait while the disk is behind. */

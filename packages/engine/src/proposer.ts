@@ -61,6 +61,7 @@ export class Proposer {
   #inFlight = 0;
   #scheduled = false;
   #paused: LedgerError | "stalled" | undefined;
+  #admission: "open" | "soon" | LedgerError = "open";
   #stopped = false;
   #stampedMs = 0;
   /** Who waits until nothing is left. */
@@ -81,6 +82,7 @@ export class Proposer {
   /** @throws LedgerError OVERLOADED, or what writes are refused for */
   add(proposal: Proposal): void {
     if (this.#paused instanceof LedgerError) throw this.#paused;
+    if (this.#admission instanceof LedgerError) throw this.#admission;
     const isFull =
       this.#waiting.length >= WRITES_WAITING_MAX ||
       this.#waitingBytes + proposal.bytes > WRITE_BYTES_WAITING_MAX;
@@ -113,6 +115,14 @@ export class Proposer {
     if (this.#stopped || (why === "stalled" && this.#paused instanceof LedgerError)) return;
     this.#paused = why;
     if (why instanceof LedgerError) this.#failAll(why);
+    else this.#schedule();
+  }
+
+  /** Another node leads, this one soon will, or does: writes are refused, wait, or are taken. */
+  admit(admission: "open" | "soon" | LedgerError): void {
+    if (this.#stopped) return;
+    this.#admission = admission;
+    if (admission instanceof LedgerError) this.#failAll(admission);
     else this.#schedule();
   }
 
@@ -154,6 +164,7 @@ export class Proposer {
   #propose(): void {
     while (
       this.#paused === undefined &&
+      this.#admission === "open" &&
       this.#waiting.length > 0 &&
       this.#inFlight < ENTRIES_IN_FLIGHT_MAX
     ) {

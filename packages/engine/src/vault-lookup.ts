@@ -6,7 +6,7 @@ import {
   type VaultRow,
 } from "@authledger/state";
 import { LedgerError } from "@authledger/types";
-import type { OrganizationInfo, VaultInfo } from "./port.js";
+import type { EngineReply, EngineRequest, OrganizationInfo, VaultInfo } from "./port.js";
 
 /** @throws LedgerError ORGANIZATION_NOT_FOUND */
 export function findOrganization(state: GroupState, slug: bigint): OrganizationRow {
@@ -62,6 +62,25 @@ export function vaultInfo(state: GroupState, row: VaultRow): VaultInfo {
   const { retentionBlocks } = row;
   const at = { height, retentionBlocks, oldestHeight };
   return { organization, slug, name, status, createdAtMs, origin, ...at };
+}
+
+export function organizationPage(
+  state: GroupState,
+  { limit, after }: EngineRequest<"list_organizations">,
+): EngineReply<"list_organizations"> {
+  const { rows, next } = state.rows.organizations(after ?? 1n, limit);
+  const organizations = rows.map(organizationInfo);
+  return next === undefined ? { organizations } : { organizations, next };
+}
+
+export function vaultPage(
+  state: GroupState,
+  { organization, limit, after }: EngineRequest<"list_vaults">,
+): EngineReply<"list_vaults"> {
+  const { id } = findOrganization(state, organization);
+  const { rows, next } = state.rows.vaults(id, after ?? 0n, limit);
+  const vaults = rows.map((row) => vaultInfo(state, row));
+  return next === undefined ? { vaults } : { vaults, next };
 }
 
 /** Slugs ascend also over restarts with a clock that went back. */

@@ -89,7 +89,8 @@ export class Writes {
   readonly #deps: WriteDeps;
   readonly #sealer: Sealer;
   readonly #system: SystemSealer;
-  readonly #slugs: SnowflakeGenerator;
+  /** Absent until a slug is needed in this leadership. */
+  #slugs: SnowflakeGenerator | undefined;
   /** Last sequence of each (vault, client) that was stamped and may not have been applied. */
   readonly #sequences = new Map<string, number>();
 
@@ -97,7 +98,6 @@ export class Writes {
     this.#deps = deps;
     this.#sealer = new Sealer(deps.state, deps.hasher, deps.random);
     this.#system = new SystemSealer(deps.hasher, deps.random);
-    this.#slugs = new SnowflakeGenerator(deps.nowMs, newestSlug(deps.state));
   }
 
   async write(
@@ -115,6 +115,9 @@ export class Writes {
         ),
       ),
     );
+    const refused = decided.flatMap((done) => ("refused" in done ? [done.refused] : []));
+    // Nothing of the call was proposed here: it may go to the leader as it is.
+    if (refused.length === decided.length && refused.every(isNotLeading)) throw refused[0]!;
     const outcomes = decided.map((done) => ("refused" in done ? refusedWith(done.refused) : done));
     // Asked for again: a flush may have closed the vault while its entry was on the way, or it was deleted behind it.
     const height = this.#deps.state.vault(request.vault)?.height ?? newestHeight(outcomes);
@@ -124,7 +127,7 @@ export class Writes {
   async createOrganization(
     request: EngineRequest<"create_organization">,
   ): Promise<EngineReply<"create_organization">> {
-    const slug = this.#slugs.next();
+    const slug = this.#nextSlug();
     const { name } = request;
     const value = encodeOrganizationEntity({
       name,
@@ -143,7 +146,7 @@ export class Writes {
   async createVault(request: EngineRequest<"create_vault">): Promise<EngineReply<"create_vault">> {
     const { state } = this.#deps;
     const organization = findOrganization(state, request.organization);
-    const slug = this.#slugs.next();
+    const slug = this.#nextSlug();
     const make = (timeMs: number): EntryItem =>
       this.#vaultItem(request, organization.slug, slug, timeMs);
     const outcome = await this.#submit({ operations: 4, bytes: 4_096, make });
@@ -291,6 +294,18 @@ export class Writes {
     this.#sequences.clear();
   }
 
+  /** This node leads now: other leaders may have stamped sequences and made slugs since it last did. */
+  beginLeading(): void {
+    this.#sequences.clear();
+    this.#slugs = undefined;
+  }
+
+  /** Above all slugs that any leader has made: their entries are applied before this node proposes. */
+  #nextSlug(): bigint {
+    this.#slugs ??= new SnowflakeGenerator(this.#deps.nowMs, newestSlug(this.#deps.state));
+    return this.#slugs.next();
+  }
+
   /** Sequences ascend per client; the last applied one counts when none is in flight. */
   #nextSequence(vault: number, clientId: string): number {
     if (clientId === "") return 0;
@@ -364,6 +379,10 @@ export class Writes {
 
 function newestHeight(outcomes: readonly TransactionOutcome[]): number {
   return Math.max(0, ...outcomes.map((done) => (done.kind === "applied" ? done.height : 0)));
+}
+
+function isNotLeading({ code }: LedgerError): boolean {
+  return code === "NOT_LEADER" || code === "NO_LEADER";
 }
 
 /** Does sealing the operation look at what is stored? */

@@ -149,6 +149,11 @@ export class Wal implements AsyncDisposable {
     return wal;
   }
 
+  /** What one append may hold without the largest of its entries, in bytes of records. */
+  get batchBytesMax(): number {
+    return this.#limits.batchBytesMax - BATCH_HEADER_BYTES;
+  }
+
   /** The newest batch composed, durable or not. */
   get lastLsn(): number {
     return this.#segments.active.lastLsn;

@@ -1,16 +1,32 @@
 /** What an operator asks of a node about its cluster. A node without an address for peers is a cluster of itself. */
-import { LedgerError } from "@authledger/types";
+import type { Timers } from "@authledger/io";
+import type { MemberChange } from "@authledger/raft";
+import { LedgerError, type NodeId } from "@authledger/types";
 import type { NodeIdentity } from "../node-directory.js";
-import type { ClusterStatus } from "./cluster-calls.js";
+import type { ClusterOptions, ClusterRole, ClusterStatus, MemberStatus } from "./cluster-calls.js";
+import { INIT_WAIT_MS, MEMBERS_MAX, PROMOTE_LAG_MAX } from "./cluster-limits.js";
+import type { ClusterNode } from "./cluster-node.js";
+import { nodesOf } from "./group-configuration.js";
+import type { LeaderMoves } from "./leader-moves.js";
+import { encodeMemberInfos, isSameNode, validateMemberInfo } from "./member-info.js";
 import type { MemberInfo } from "./peer-port.js";
+import type { RaftGroup } from "./raft-group.js";
 
 export interface ClusterAdminDeps {
-  readonly identity: () => NodeIdentity;
+  readonly group: RaftGroup;
+  readonly identity: NodeIdentity;
+  /** Absent without an address for peers. */
+  readonly cluster: { readonly node: ClusterNode; readonly options: ClusterOptions } | undefined;
+  readonly moves: LeaderMoves;
+  readonly timers: Timers;
   readonly clusterId: () => string | undefined;
-  readonly term: () => number;
-  readonly lastIndex: () => number;
   readonly appliedIndex: () => number;
+  /** Begins a cluster of this node, which waits. */
+  readonly beginCluster: () => Promise<void>;
 }
+
+/** How often is looked whether a node has caught up. */
+const LOOK_MS = 50;
 
 export class ClusterAdmin {
   readonly #deps: ClusterAdminDeps;
@@ -20,36 +36,218 @@ export class ClusterAdmin {
   }
 
   status(): ClusterStatus {
-    const { nodeId, incarnation } = this.#deps.identity();
-    const clusterId = this.#deps.clusterId();
-    const none = new Uint8Array(0);
-    const info: MemberInfo = {
+    const { group, identity, cluster, clusterId, appliedIndex } = this.#deps;
+    const { membership } = group.configuration;
+    const id = cluster?.node.clusterId ?? clusterId();
+    const { leader } = group;
+    return {
+      nodeId: identity.nodeId,
+      name: cluster?.options.name ?? "",
+      ...(id !== undefined && { clusterId: id }),
+      role: this.#role(),
+      term: group.term,
+      ...(leader !== undefined && { leader }),
+      commitIndex: group.commitIndex,
+      appliedIndex: appliedIndex(),
+      lastIndex: group.lastIndex,
+      isJoint: membership.outgoing.length > 0,
+      isRecovering: group.isRecovering,
+      members: nodesOf(membership).map((node) => this.#member(node)),
+    };
+  }
+
+  /** @throws LedgerError MEMBER_EXISTS, CLUSTER_MISMATCH, CHANGE_PENDING, UNAVAILABLE, NOT_LEADER, LIMIT_EXCEEDED */
+  async add({ address }: { readonly address: string }): Promise<{ readonly member: MemberInfo }> {
+    this.#requireLeader();
+    const member = await this.#lookup(address);
+    this.#requireNew(member);
+    await this.#change([{ action: "add-learner", node: member.nodeId }], [member]);
+    return { member };
+  }
+
+  /** @throws LedgerError NOT_CAUGHT_UP, MEMBER_NOT_FOUND, CHANGE_PENDING, NOT_LEADER */
+  async promote({ node }: { readonly node: NodeId }): Promise<Record<string, never>> {
+    this.#requireLeader();
+    this.#requireMember(node);
+    const { group } = this.#deps;
+    if (group.configuration.membership.voters.includes(node)) return {};
+    const lag = this.#lag(node);
+    if (lag > PROMOTE_LAG_MAX) throw this.#notCaughtUp(node, lag);
+    await this.#change([{ action: "add-voter", node }], []);
+    return {};
+  }
+
+  /** @throws LedgerError LAST_VOTER, MEMBER_NOT_FOUND, CHANGE_PENDING, NOT_LEADER */
+  async remove({ node }: { readonly node: NodeId }): Promise<Record<string, never>> {
+    this.#requireLeader();
+    this.#requireMember(node);
+    const { group, identity, moves } = this.#deps;
+    const { voters } = group.configuration.membership;
+    if (voters.length === 1 && voters[0] === node) {
+      throw new LedgerError("LAST_VOTER", `node ${node} is the only voter`);
+    }
+    // Another leader removes it, so that the cluster is not without one meanwhile.
+    if (node === identity.nodeId && (await moves.handOver(node))) throw group.notLeading();
+    await this.#change([{ action: "remove", node }], []);
+    return {};
+  }
+
+  /** @throws LedgerError TRANSFER_FAILED, MEMBER_NOT_FOUND, NOT_CAUGHT_UP, NOT_LEADER */
+  async transfer({ node }: { readonly node: NodeId }): Promise<{ readonly term: number }> {
+    this.#requireLeader();
+    this.#requireMember(node);
+    const { group, identity, moves } = this.#deps;
+    if (node === identity.nodeId) return { term: group.term };
+    if (!group.configuration.membership.voters.includes(node)) {
+      throw this.#notCaughtUp(node, this.#lag(node));
+    }
+    return { term: await moves.to(node) };
+  }
+
+  /** @throws LedgerError as `add`, and NOT_CAUGHT_UP for a node that does not catch up in time */
+  async init({ addresses }: { readonly addresses: readonly string[] }): Promise<ClusterStatus> {
+    const { cluster, beginCluster } = this.#deps;
+    if (cluster === undefined) throw notClustered();
+    if (cluster.node.clusterId === undefined) await beginCluster();
+    this.#requireLeader();
+    for (const address of addresses) {
+      if (address !== cluster.options.peerAddress) await this.#takeIn(address);
+    }
+    return this.status();
+  }
+
+  /** Adds a node, waits until it has caught up, and makes it a voter. */
+  async #takeIn(address: string): Promise<void> {
+    const { group, timers } = this.#deps;
+    const member = await this.#lookup(address);
+    const known = group.configuration.members.find((other) => isSameNode(other, member));
+    if (known === undefined) {
+      this.#requireNew(member);
+      await this.#change([{ action: "add-learner", node: member.nodeId }], [member]);
+    }
+    const { nodeId: node } = member;
+    for (let waitedMs = 0; this.#lag(node) > PROMOTE_LAG_MAX; waitedMs += LOOK_MS) {
+      this.#requireLeader();
+      if (waitedMs >= INIT_WAIT_MS) throw this.#notCaughtUp(node, this.#lag(node));
+      await new Promise<void>((resolve) => void timers.after(LOOK_MS, resolve));
+    }
+    await this.promote({ node });
+  }
+
+  async #lookup(address: string): Promise<MemberInfo> {
+    const { cluster } = this.#deps;
+    if (cluster === undefined) throw notClustered();
+    const { member, clusterId } = await cluster.options.peers.lookup(address);
+    validateMemberInfo(member);
+    if (clusterId === undefined || clusterId === cluster.node.clusterId) return member;
+    const message = `the node at ${address} belongs to the cluster ${clusterId}`;
+    throw new LedgerError("CLUSTER_MISMATCH", message, { details: { clusterId } });
+  }
+
+  #requireNew(member: MemberInfo): void {
+    const { members } = this.#deps.group.configuration;
+    if (members.length >= MEMBERS_MAX) {
+      throw new LedgerError("LIMIT_EXCEEDED", `a cluster has ${MEMBERS_MAX} members at most`, {
+        details: { field: "members", limit: MEMBERS_MAX },
+      });
+    }
+    const taken = members.find(
+      ({ nodeId, name, peerAddress }) =>
+        nodeId === member.nodeId || name === member.name || peerAddress === member.peerAddress,
+    );
+    if (taken === undefined) return;
+    const { nodeId, name, peerAddress } = taken;
+    const message = `node ${nodeId} (${name}, ${peerAddress}) is a member already`;
+    throw new LedgerError("MEMBER_EXISTS", message, { details: { node: String(nodeId) } });
+  }
+
+  /** Proposes a change; resolves when it is in force here. */
+  async #change(changes: readonly MemberChange[], told: readonly MemberInfo[]): Promise<void> {
+    const context = encodeMemberInfos(told);
+    await new Promise<void>((resolve, reject) =>
+      this.#deps.group.proposeChange(
+        { transition: "auto", changes, context },
+        { applied: () => resolve(), failed: reject },
+      ),
+    );
+  }
+
+  #requireLeader(): void {
+    const { group, cluster } = this.#deps;
+    if (cluster === undefined) throw notClustered();
+    if (!group.isReady) throw group.notLeading();
+  }
+
+  #requireMember(node: NodeId): void {
+    if (nodesOf(this.#deps.group.configuration.membership).includes(node)) return;
+    throw new LedgerError("MEMBER_NOT_FOUND", `node ${node} is no member of the cluster`, {
+      details: { node: String(node) },
+    });
+  }
+
+  /** Entries of the leader that a node is not known to have. */
+  #lag(node: NodeId): number {
+    const { group } = this.#deps;
+    const match = group.progress.find((progress) => progress.node === node)?.match ?? 0;
+    return group.lastIndex - match;
+  }
+
+  #notCaughtUp(node: NodeId, lag: number): LedgerError {
+    const last = this.#deps.group.lastIndex;
+    const message = `node ${node} has ${last - lag} of ${last} entries`;
+    const details = { match: last - lag, last };
+    return new LedgerError("NOT_CAUGHT_UP", message, { details, retryAfterMs: 500 });
+  }
+
+  #role(): ClusterRole {
+    const { group, identity, cluster } = this.#deps;
+    if (cluster?.node.isRemoved) return "removed";
+    if (cluster !== undefined && cluster.node.clusterId === undefined) return "waiting";
+    if (group.role === "leader") return "leader";
+    if (group.configuration.membership.learners.includes(identity.nodeId)) return "learner";
+    return group.role === "follower" ? "follower" : "candidate";
+  }
+
+  #member(node: NodeId): MemberStatus {
+    const { group, identity, cluster } = this.#deps;
+    const { membership, members } = group.configuration;
+    const progress =
+      group.role === "leader" ? group.progress.find((known) => known.node === node) : undefined;
+    const link = node === identity.nodeId ? undefined : cluster?.options.peers.link(node);
+    const voter = membership.voters.includes(node);
+    const role = voter ? "voter" : membership.learners.includes(node) ? "learner" : "outgoing";
+    return {
+      info: members.find(({ nodeId }) => nodeId === node) ?? this.#unknown(node),
+      role,
+      ...(progress !== undefined && {
+        match: progress.match,
+        next: progress.next,
+        state: progress.state,
+        isActive: progress.isActive,
+      }),
+      ...(link !== undefined && { link }),
+    };
+  }
+
+  /** A member that has told nothing of itself: the only one of a group without an address for peers. */
+  #unknown(nodeId: NodeId): MemberInfo {
+    const { identity, cluster } = this.#deps;
+    if (cluster !== undefined && nodeId === identity.nodeId) return cluster.node.info;
+    const incarnation = nodeId === identity.nodeId ? identity.incarnation : NO_BYTES;
+    return {
       nodeId,
       incarnation,
       name: "",
       peerAddress: "",
       clientAddress: "",
-      cosignKey: none,
-      sealKey: none,
-    };
-    return {
-      nodeId,
-      name: info.name,
-      ...(clusterId !== undefined && { clusterId }),
-      role: "leader",
-      term: this.#deps.term(),
-      leader: nodeId,
-      commitIndex: this.#deps.appliedIndex(),
-      appliedIndex: this.#deps.appliedIndex(),
-      lastIndex: this.#deps.lastIndex(),
-      isJoint: false,
-      isRecovering: false,
-      members: [{ info, role: "voter" }],
+      cosignKey: NO_BYTES,
+      sealKey: NO_BYTES,
     };
   }
+}
 
-  /** @throws LedgerError NOT_CLUSTERED */
-  refuse(): never {
-    throw new LedgerError("NOT_CLUSTERED", "this node has no address for peers");
-  }
+const NO_BYTES = new Uint8Array(0);
+
+function notClustered(): LedgerError {
+  return new LedgerError("NOT_CLUSTERED", "this node has no address for peers");
 }

@@ -29,6 +29,8 @@ export const FrameKind = {
   cosignReply: 5,
   digest: 6,
   secret: 7,
+  /** u64: the wall clock of the sender, in milliseconds since 1970. */
+  clock: 8,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

@@ -1,0 +1,266 @@
+/**
+ * A node's part in a cluster: what arrives from its peers and what leaves to them, time for its group, whom it is reached
+ * by, and when it belongs to a cluster no more.
+ *
+ *   INV-GROUP-7  A node belongs to one cluster for good: it takes part only after the cluster's id is on its disk, and
+ *               frames of peers that are another life of a member are dropped.
+ */
+
+import type { Clock, Disk, Timers } from "@authledger/io";
+import { decodeMessage, encodeMessage, type Message } from "@authledger/raft";
+import { equalBytes, type GroupId, LedgerError, type NodeId } from "@authledger/types";
+import { SigningKey } from "../ed25519.js";
+import { type NodeDirectory, type NodeIdentity, writeIdentity } from "../node-directory.js";
+import { ClockGuard } from "./clock-guard.js";
+import type { ClusterOptions } from "./cluster-calls.js";
+import { CARE_INTERVAL_MS, REMOVAL_GRACE_MS, TICK_MS } from "./cluster-limits.js";
+import { Freshness } from "./freshness.js";
+import { nodesOf } from "./group-configuration.js";
+import type { PeerReceiver, PeerRefusal } from "./peer-port.js";
+import { FrameKind, type MemberInfo, type PeerFrame, type PeerIdentity } from "./peer-port.js";
+import type { RaftGroup } from "./raft-group.js";
+import { SealingKey } from "./sealed-secret.js";
+
+export interface ClusterNodeDeps {
+  readonly group: RaftGroup;
+  readonly groupId: GroupId;
+  readonly node: NodeDirectory;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** What the state has applied. */
+  readonly appliedIndex: () => number;
+  /** Once a second, beside what the node itself does. */
+  readonly onCare: () => void;
+  readonly onAlarm: (alarm: string) => void;
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+type FrameHandler = (from: NodeId, payload: Uint8Array) => void;
+
+export class ClusterNode implements PeerReceiver {
+  readonly info: MemberInfo;
+  readonly sealing: SealingKey;
+  readonly clocks: ClockGuard;
+  readonly freshness: Freshness = new Freshness();
+  readonly #options: ClusterOptions;
+  readonly #deps: ClusterNodeDeps;
+  readonly #handlers = new Map<number, FrameHandler>();
+  /** Members as they told of themselves when they connected. */
+  readonly #met = new Map<NodeId, MemberInfo>();
+  #identity: NodeIdentity;
+  #adopting = false;
+  #wasMember: boolean;
+  #isRemoved = false;
+  #cancelTick: () => void = () => undefined;
+  #cancelCare: () => void = () => undefined;
+
+  constructor(options: ClusterOptions, deps: ClusterNodeDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    const { identity, secrets } = deps.node;
+    this.#identity = identity;
+    this.sealing = new SealingKey(secrets.sealSeed);
+    this.clocks = new ClockGuard(deps.clock);
+    this.info = {
+      nodeId: identity.nodeId,
+      incarnation: identity.incarnation,
+      name: options.name,
+      peerAddress: options.peerAddress,
+      clientAddress: options.clientAddress,
+      cosignKey: new SigningKey(secrets.replicaSeed).publicKey,
+      sealKey: this.sealing.publicKey,
+    };
+    this.#wasMember = this.#isMember(identity.nodeId);
+    this.on(FrameKind.raft, (from, payload) => this.#onRaft(from, payload));
+    this.on(FrameKind.clock, (from, payload) => this.clocks.heard(from, payload));
+  }
+
+  /** The cluster that the node belongs to for good; undefined while it waits. */
+  get clusterId(): string | undefined {
+    return this.#identity.clusterId;
+  }
+
+  get isRemoved(): boolean {
+    return this.#isRemoved;
+  }
+
+  /** Takes frames of a kind from members. */
+  on(kind: FrameKind, handler: FrameHandler): void {
+    this.#handlers.set(kind, handler);
+  }
+
+  /** Begins to listen, and to feed the group with time. */
+  start(): void {
+    this.#options.peers.listen(this);
+    this.#tellMembers();
+    this.#tick();
+    this.#care();
+  }
+
+  stop(): void {
+    this.#cancelTick();
+    this.#cancelCare();
+  }
+
+  /** Hands a frame over to a member; it may be lost. */
+  send(to: NodeId, kind: FrameKind, payload: Uint8Array): boolean {
+    return this.#options.peers.send(to, { kind, group: this.#deps.groupId, payload });
+  }
+
+  sendMessage(message: Message): void {
+    const isSent = this.send(message.to, FrameKind.raft, encodeMessage(message));
+    if (!isSent && message.type === "append") this.#deps.group.unreachable(message.to);
+  }
+
+  /** The node is of this cluster from now on. Resolves when that is on the disk. */
+  async join(clusterId: string, joins: boolean): Promise<void> {
+    const { node, disk } = this.#deps;
+    if (this.#identity.clusterId === clusterId && this.#identity.joins === joins) return;
+    const identity = { ...this.#identity, clusterId, joins };
+    await writeIdentity(node.path, identity, disk);
+    this.#identity = identity;
+    this.#tellMembers();
+  }
+
+  /** The members are others, or have other addresses. */
+  onConfiguration(): void {
+    this.#tellMembers();
+    this.clocks.forget((node) => this.#isMember(node));
+    const isMember = this.#isMember(this.info.nodeId);
+    if (this.#wasMember && !isMember) this.#leave("the others have removed it");
+    this.#wasMember = isMember;
+  }
+
+  identity(): PeerIdentity {
+    return { member: this.info, clusterId: this.#identity.clusterId };
+  }
+
+  onConnected(peer: PeerIdentity): void {
+    const { clusterId, member } = peer;
+    if (clusterId === undefined) return;
+    this.#met.set(member.nodeId, member);
+    if (this.#identity.clusterId === undefined) this.#adopt(clusterId);
+    else if (this.#configured.length === 0) this.#tellMembers();
+  }
+
+  onFrame(from: NodeId, { kind, group, payload }: PeerFrame): void {
+    if (this.#identity.clusterId === undefined || group !== this.#deps.groupId) return;
+    if (this.#isStranger(from)) return;
+    try {
+      this.#handlers.get(kind)?.(from, payload);
+    } catch (error) {
+      const failure = LedgerError.from(error);
+      if (failure.code !== "CODEC_DECODE") throw error;
+      this.#deps.onAlarm(`node ${from} sent what cannot be understood: ${failure.message}`);
+    }
+  }
+
+  onUnreachable(node: NodeId): void {
+    this.#deps.group.unreachable(node);
+  }
+
+  onRefused(by: NodeId, why: PeerRefusal): void {
+    if (why === "removed" && this.#identity.clusterId !== undefined) {
+      this.#leave(`node ${by} says that it is no member`);
+    } else if (why === "other-incarnation") {
+      this.#deps.onAlarm(`node ${by} knows this node under another incarnation`);
+    }
+  }
+
+  /** What a member told of itself when it connected, where that is not what the group knows. */
+  changedInfos(): readonly MemberInfo[] {
+    const told = [...this.#met.values(), this.info];
+    return this.#configured.flatMap((known) => {
+      const now = told.find(({ nodeId }) => nodeId === known.nodeId);
+      return now !== undefined && isMoved(known, now) ? [now] : [];
+    });
+  }
+
+  get #configured(): readonly MemberInfo[] {
+    return this.#deps.group.configuration.members;
+  }
+
+  #isMember(node: NodeId): boolean {
+    return nodesOf(this.#deps.group.configuration.membership).includes(node);
+  }
+
+  /** Another life of a member, under its node id. */
+  #isStranger(node: NodeId): boolean {
+    const known = this.#configured.find(({ nodeId }) => nodeId === node);
+    const met = this.#met.get(node);
+    if (known === undefined || met === undefined) return false;
+    return !equalBytes(known.incarnation, met.incarnation);
+  }
+
+  #onRaft(from: NodeId, payload: Uint8Array): void {
+    const { group, clock, appliedIndex } = this.#deps;
+    const message = decodeMessage(payload);
+    // Whole states come as checked files, not as messages.
+    if (message.from !== from || message.to !== this.info.nodeId || message.type === "snapshot") {
+      return;
+    }
+    group.receive(message);
+    if (message.type !== "append" && message.type !== "heartbeat") return;
+    if (message.term !== group.term) return;
+    this.freshness.heard(message.commit, clock.monotonicMs(), appliedIndex());
+  }
+
+  /** Found by a cluster that has added it. Frames are dropped until the disk says so; whoever sent them repeats them. */
+  #adopt(clusterId: string): void {
+    if (this.#adopting || this.#identity.joins !== true) return;
+    this.#adopting = true;
+    this.join(clusterId, true)
+      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)))
+      .finally(() => {
+        this.#adopting = false;
+      });
+  }
+
+  /** Before the node knows the group's members it answers those who have reached it. */
+  #tellMembers(): void {
+    const { clusterId } = this.#identity;
+    if (clusterId === undefined) return;
+    const known = this.#configured.length > 0 ? this.#configured : [...this.#met.values()];
+    const others = known.filter(({ nodeId }) => nodeId !== this.info.nodeId);
+    this.#options.peers.setMembers(clusterId, others);
+  }
+
+  #leave(why: string): void {
+    if (this.#isRemoved) return;
+    this.#isRemoved = true;
+    const message = `node ${this.info.nodeId} (${this.info.name}) is no member of its cluster any more: ${why}`;
+    const error = new LedgerError("NODE_REMOVED", message);
+    this.#deps.timers.after(REMOVAL_GRACE_MS, () => this.#deps.onFatal(error));
+  }
+
+  #tick(): void {
+    this.#cancelTick = this.#deps.timers.after(TICK_MS, () => {
+      this.#tick();
+      this.#deps.group.tick();
+    });
+  }
+
+  #care(): void {
+    this.#cancelCare = this.#deps.timers.after(CARE_INTERVAL_MS, () => {
+      this.#care();
+      const frame = this.clocks.frame();
+      for (const { nodeId } of this.#configured) {
+        if (nodeId !== this.info.nodeId) this.send(nodeId, FrameKind.clock, frame);
+      }
+      this.#deps.onCare();
+    });
+  }
+}
+
+/** The same life of a node, which tells other things of itself than before. */
+function isMoved(known: MemberInfo, now: MemberInfo): boolean {
+  if (!equalBytes(known.incarnation, now.incarnation)) return false;
+  return (
+    known.name !== now.name ||
+    known.peerAddress !== now.peerAddress ||
+    known.clientAddress !== now.clientAddress ||
+    !equalBytes(known.cosignKey, now.cosignKey) ||
+    !equalBytes(known.sealKey, now.sealKey)
+  );
+}

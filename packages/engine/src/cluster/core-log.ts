@@ -1,0 +1,70 @@
+/**
+ * The log of a group as the core reads it: what the write-ahead log has taken, synced or not. Beside it the payloads that
+ * wait to be applied, so that an entry is not read back from the disk a moment after it went there.
+ */
+import type { Entry, LogReader } from "@authledger/raft";
+import type { GroupLog } from "@authledger/wal";
+import { RECENT_BYTES_MAX } from "./cluster-limits.js";
+
+export class CoreLog implements LogReader {
+  readonly #log: GroupLog;
+  readonly #recent = new Map<number, Entry>();
+  #recentBytes = 0;
+
+  constructor(log: GroupLog) {
+    this.#log = log;
+  }
+
+  get firstIndex(): number {
+    return this.#log.firstIndex;
+  }
+
+  get lastIndex(): number {
+    return this.#log.lastIndex;
+  }
+
+  term(index: number): number | undefined {
+    return this.#log.term(index);
+  }
+
+  /** @throws LedgerError WAL_CORRUPT, IO_READ_FAILED */
+  entries(from: number, to: number, bytesMax: number): readonly Entry[] {
+    return this.#log.entries(from, to, bytesMax);
+  }
+
+  /** Notes entries that were appended. Beyond a bound they are read from the log when their turn comes. */
+  note(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const { index, payload } = entry;
+      this.#forget(index);
+      if (this.#recentBytes + payload.length > RECENT_BYTES_MAX) continue;
+      this.#recent.set(index, entry);
+      this.#recentBytes += payload.length;
+    }
+  }
+
+  /** Entries from here on are gone. */
+  truncate(from: number): void {
+    for (const index of [...this.#recent.keys()]) if (index >= from) this.#forget(index);
+  }
+
+  /** A committed entry, which nobody asks for again here. @throws LedgerError WAL_CORRUPT, IO_READ_FAILED */
+  take(index: number): Entry {
+    const recent = this.#recent.get(index);
+    if (recent === undefined) return this.#log.entries(index, index + 1, 0)[0]!;
+    this.#forget(index);
+    return recent;
+  }
+
+  clear(): void {
+    this.#recent.clear();
+    this.#recentBytes = 0;
+  }
+
+  #forget(index: number): void {
+    const recent = this.#recent.get(index);
+    if (recent === undefined) return;
+    this.#recent.delete(index);
+    this.#recentBytes -= recent.payload.length;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Takes what the core appends to the write-ahead log, and tells when it is durable.
+ *
+ *   INV-GROUP-4  What depends on an append (votes, acknowledgments) leaves only after the append and all before it are
+ *               durable (museum rows 3 and 13).
+ *
+ * One append of the core is one append of the log, unless it is larger than the log takes at once: then several, in
+ * order. Appends that come while one is synced ride in the next sync together, whatever group they are of.
+ */
+import type { Action, Entry, SnapshotMeta } from "@authledger/raft";
+import { type GroupId, LedgerError } from "@authledger/types";
+import type { Wal, WalRecord } from "@authledger/wal";
+
+export type AppendAction = Extract<Action, { kind: "append" }>;
+
+export interface LogWriterDeps {
+  readonly wal: Wal;
+  /** The append is durable, with all before it. */
+  readonly onDurable: (action: AppendAction) => void;
+  /** The log refused an append for want of room: nothing of it or behind it was written. */
+  readonly onRefused: (error: LedgerError) => void;
+  /** Makes a received state the group's own, for good. The log begins anew behind it. */
+  readonly install: (snapshot: SnapshotMeta) => Promise<readonly WalRecord[]>;
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+export class LogWriter {
+  readonly #group: GroupId;
+  readonly #deps: LogWriterDeps;
+  /** The end of everything that was appended. */
+  #tail: Promise<void> = Promise.resolve();
+  #inFlight = 0;
+  /** A state is being installed: what follows waits. */
+  #isInstalling = false;
+  #behind: AppendAction[] = [];
+  /** Appends of an earlier core are of no interest any more. */
+  #life = 0;
+
+  constructor(group: GroupId, deps: LogWriterDeps) {
+    this.#group = group;
+    this.#deps = deps;
+  }
+
+  /** Appends whose sync has not ended. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  append(action: AppendAction): void {
+    if (this.#isInstalling) {
+      this.#behind.push(action);
+      return;
+    }
+    if (action.snapshot !== undefined) this.#install(action, action.snapshot);
+    else this.#write(action, []);
+  }
+
+  /** Nothing more is told of what was appended so far. */
+  forget(): void {
+    this.#life++;
+    this.#behind = [];
+  }
+
+  /** Resolves when everything appended so far is durable or was refused. */
+  async idle(): Promise<void> {
+    while (this.#inFlight > 0) await this.#tail;
+  }
+
+  #write(action: AppendAction, first: readonly WalRecord[]): void {
+    const batches = this.#batches(action, first);
+    if (batches.length === 0 && this.#inFlight === 0) {
+      this.#deps.onDurable(action);
+      return;
+    }
+    const life = this.#life;
+    this.#inFlight++;
+    const written = batches.map((records) => this.#deps.wal.append(records));
+    // The log keeps the order, so the last one says it for all; without one, the one before does.
+    const durable = written.at(-1) ?? this.#tail;
+    for (const other of written.slice(0, -1)) other.catch(() => undefined);
+    const settled = durable.then(
+      () => {
+        this.#inFlight--;
+        if (life === this.#life) this.#deps.onDurable(action);
+      },
+      (error: unknown) => {
+        this.#inFlight--;
+        if (life === this.#life) this.#refused(LedgerError.from(error));
+      },
+    );
+    this.#tail = settled;
+  }
+
+  #refused(error: LedgerError): void {
+    if (error.code === "DISK_FULL" || error.code === "OVERLOADED") this.#deps.onRefused(error);
+    else this.#deps.onFatal(error);
+  }
+
+  #install(action: AppendAction, snapshot: SnapshotMeta): void {
+    const life = this.#life;
+    this.#isInstalling = true;
+    this.#inFlight++;
+    const installed = this.#tail
+      .then(() => this.#deps.install(snapshot))
+      .then(
+        (records) => {
+          this.#inFlight--;
+          this.#isInstalling = false;
+          if (life !== this.#life) return;
+          this.#write(action, records);
+          for (const next of this.#behind.splice(0)) this.append(next);
+        },
+        (error: unknown) => {
+          this.#inFlight--;
+          this.#isInstalling = false;
+          this.#deps.onFatal(LedgerError.from(error));
+        },
+      );
+    this.#tail = installed;
+  }
+
+  /** Term and vote first: they are what the entries build on. */
+  #batches(action: AppendAction, first: readonly WalRecord[]): WalRecord[][] {
+    const group = this.#group;
+    const { hardState, truncateFrom, entries } = action;
+    const records: WalRecord[] = [...first];
+    if (hardState !== undefined && action.mustSync) {
+      const { term, vote } = hardState;
+      records.push({ kind: "hard-state", group, term, vote });
+    }
+    if (truncateFrom !== undefined) records.push({ kind: "truncate", group, from: truncateFrom });
+    // Room for what stands before the entries.
+    const bytesMax = this.#deps.wal.batchBytesMax - PROMISE_BYTES;
+    const batches: WalRecord[][] = [];
+    let batch = records;
+    let bytes = 0;
+    for (const entry of entries) {
+      const size = entry.payload.length + ENTRY_OVERHEAD;
+      if (bytes > 0 && bytes + size > bytesMax) {
+        batches.push(batch);
+        batch = [];
+        bytes = 0;
+      }
+      batch.push(entryRecord(group, entry));
+      bytes += size;
+    }
+    if (batch.length > 0) batches.push(batch);
+    return batches;
+  }
+}
+
+/** Term, vote, truncation and the heads of a snapshot. */
+const PROMISE_BYTES = 512;
+/** Head of a record, rounded up. */
+const ENTRY_OVERHEAD = 32;
+
+function entryRecord(group: GroupId, { index, term, payload }: Entry): WalRecord {
+  return { kind: "entry", group, index, term, payload };
+}

@@ -1,0 +1,240 @@
+/**
+ * The cluster side of an engine: puts together the group with what surrounds it (peers, clocks, seed, administration), and
+ * keeps what the cluster knows of this node current.
+ */
+import type { SnapshotMeta } from "@authledger/raft";
+import type { GroupState } from "@authledger/state";
+import { assert, LedgerError, type NodeId, toHex } from "@authledger/types";
+import type { EngineDeps, EngineOptions } from "../engine-options.js";
+import { GROUP } from "../group-id.js";
+import type { NodeDirectory } from "../node-directory.js";
+import type { GroupWatcher, OpeningGroup } from "../opening-group.js";
+import { ClusterAdmin } from "./cluster-admin.js";
+import { ELECTION_TICKS, TICK_MS } from "./cluster-limits.js";
+import { ClusterNode } from "./cluster-node.js";
+import { Freshness } from "./freshness.js";
+import { LeaderMoves } from "./leader-moves.js";
+import { encodeMemberInfos } from "./member-info.js";
+import type { RaftGroup } from "./raft-group.js";
+import { ReadRules } from "./read-rules.js";
+import { SeedCarrier } from "./seed-carrier.js";
+import type { SnapshotHooks } from "./snapshot-hooks.js";
+
+export interface NodeClusterDeps extends EngineDeps {
+  readonly options: EngineOptions;
+  readonly node: NodeDirectory;
+  readonly group: RaftGroup;
+  readonly state: GroupState;
+  readonly open: OpeningGroup;
+  /** Whether writes are proposed, and by whom, is another matter now. */
+  readonly onAdmission: (admission: "open" | "soon" | LedgerError, isLeading: boolean) => void;
+  /** Proposes the entry that names a new cluster. */
+  readonly initialize: (clusterId: string) => Promise<void>;
+  readonly onDied: (error: LedgerError) => void;
+}
+
+export class NodeCluster {
+  readonly reads: ReadRules;
+  readonly admin: ClusterAdmin;
+  /** Absent without an address for peers. */
+  readonly node: ClusterNode | undefined;
+  readonly #deps: NodeClusterDeps;
+  readonly #moves: LeaderMoves;
+  readonly #seeds: SeedCarrier | undefined;
+  #isSkewed = false;
+  #isTelling = false;
+
+  constructor(deps: NodeClusterDeps) {
+    this.#deps = deps;
+    const { options, group, state, timers, clock } = deps;
+    this.#moves = new LeaderMoves(group, timers);
+    this.node = this.#openNode();
+    const { node } = this;
+    if (node !== undefined) {
+      const { secrets } = deps.node;
+      const { random, onDied: onFatal } = deps;
+      const onAlarm = (alarm: string): void => deps.onAlarm?.(alarm);
+      this.#seeds = new SeedCarrier(node, { group, secrets, random, onAlarm, onFatal });
+    }
+    const electionTicks = options.cluster?.electionTicks ?? ELECTION_TICKS;
+    this.reads = new ReadRules({
+      ...{ group, state, clock },
+      freshness: node?.freshness ?? new Freshness(),
+      leaderDoubtMs: 2 * electionTicks * TICK_MS,
+    });
+    this.admin = new ClusterAdmin({
+      group,
+      identity: deps.node.identity,
+      cluster: node && options.cluster && { node, options: options.cluster },
+      moves: this.#moves,
+      timers,
+      clusterId: () => state.cluster?.id,
+      appliedIndex: () => state.applied.index,
+      beginCluster: () => this.#beginCluster(),
+    });
+    deps.open.watcher = this.#watcher();
+  }
+
+  /** Joins the peers; a node that founds a cluster names it first. */
+  async start(): Promise<void> {
+    const { group, state } = this.#deps;
+    this.#admit();
+    const founded = this.node?.clusterId ?? state.cluster?.id;
+    if (state.cluster === undefined && group.isAlone) await this.#initialize(founded);
+    if (this.node !== undefined && state.cluster !== undefined) {
+      const joins = this.#deps.node.identity.joins === true;
+      await this.node.join(state.cluster.id, joins);
+    }
+    this.node?.start();
+    this.#tellOwn();
+  }
+
+  /** Why a call that needs a cluster is refused while there is none; undefined once there is one. */
+  notYet(): LedgerError | undefined {
+    if (this.#deps.state.cluster !== undefined) return undefined;
+    if (this.node !== undefined && this.node.clusterId === undefined) {
+      return new LedgerError("NODE_WAITING", "this node waits to be added to a cluster");
+    }
+    const message = "this node has not received the cluster's data yet";
+    return new LedgerError("NOT_READY", message, { retryAfterMs: 500 });
+  }
+
+  /**
+   * A full disk refuses each transaction by itself, as other things do that are found later.
+   * @throws LedgerError NOT_LEADER, NO_LEADER, CLOCK_SKEW, ... when writes are not taken here
+   */
+  requireWritable(): void {
+    if (this.#deps.group.isReady && !this.#isSkewed) return;
+    const admission = this.#admission();
+    if (admission instanceof LedgerError && admission.code !== "DISK_FULL") throw admission;
+  }
+
+  /** Gives the leadership away, if another node can take it. */
+  async handOver(): Promise<void> {
+    const { group, node } = this.#deps;
+    if (group.role === "leader" && !group.isAlone) await this.#moves.handOver(node.identity.nodeId);
+  }
+
+  stop(error: LedgerError): void {
+    this.node?.stop();
+    this.#moves.stop(error);
+    this.#deps.group.stop(error);
+  }
+
+  #openNode(): ClusterNode | undefined {
+    const { options, group, state, node, disk, clock, timers } = this.#deps;
+    if (options.cluster === undefined) return undefined;
+    return new ClusterNode(options.cluster, {
+      ...{ group, groupId: GROUP, node, disk, clock, timers },
+      appliedIndex: () => state.applied.index,
+      onCare: () => this.#care(),
+      onAlarm: (alarm) => this.#deps.onAlarm?.(alarm),
+      onFatal: (error) => this.#deps.onDied(error),
+    });
+  }
+
+  #watcher(): GroupWatcher {
+    return {
+      send: (message) => this.node?.sendMessage(message),
+      onRole: () => {
+        this.#admit();
+        this.#moves.onRole();
+      },
+      onConfiguration: () => {
+        this.node?.onConfiguration();
+        this.#admit();
+        // So that the next start knows from the page store alone whether others count on this node.
+        void this.#deps.open.flusher?.flush();
+      },
+      onTransferFailed: (to) => this.#moves.onTransferFailed(to),
+      snapshots: this.#snapshots(),
+    };
+  }
+
+  #admission(): "open" | "soon" | LedgerError {
+    const { group } = this.#deps;
+    const state = group.writeState;
+    return state === "open" && this.#isSkewed ? (this.node?.clocks.problem ?? state) : state;
+  }
+
+  #admit(): void {
+    this.#deps.onAdmission(this.#admission(), this.#deps.group.isReady);
+  }
+
+  async #initialize(clusterId = toHex(this.#deps.random.bytes(16))): Promise<void> {
+    await this.#deps.initialize(clusterId);
+  }
+
+  /** `cluster_init` on a node that waits: it becomes the first of a new cluster. */
+  async #beginCluster(): Promise<void> {
+    const { group, node, random, state } = this.#deps;
+    assert(this.node !== undefined, "a node that waits has an address for peers");
+    const clusterId = toHex(random.bytes(16));
+    if (!node.secrets.hasLogSeed) await node.secrets.takeLogSeed(random.bytes(32));
+    await this.node.join(clusterId, false);
+    await group.begin();
+    if (state.cluster === undefined) await this.#initialize(clusterId);
+    this.#admit();
+    this.#tellOwn();
+  }
+
+  #care(): void {
+    this.#seeds?.care();
+    this.#tellOwn();
+    this.#recover();
+    const problem = this.#deps.group.isReady ? this.node?.clocks.problem : undefined;
+    if ((problem !== undefined) === this.#isSkewed) return;
+    this.#isSkewed = problem !== undefined;
+    if (problem !== undefined) this.#deps.onAlarm?.(problem.message);
+    this.#admit();
+  }
+
+  /** As leader: the group's configuration says of each member what that says of itself. */
+  #tellOwn(): void {
+    const { group } = this.#deps;
+    if (this.node === undefined || !group.isReady || this.#isTelling) return;
+    const { info } = this.node;
+    const isKnown = group.configuration.members.some(({ nodeId }) => nodeId === info.nodeId);
+    const told = isKnown ? this.node.changedInfos() : [info];
+    const [next] = told;
+    if (next === undefined) return;
+    this.#isTelling = true;
+    const action = isKnown ? "update" : "add-voter";
+    const ended = (): void => {
+      this.#isTelling = false;
+    };
+    group.proposeChange(
+      {
+        transition: "auto",
+        changes: [{ action, node: next.nodeId }],
+        context: encodeMemberInfos([next]),
+      },
+      { applied: ended, failed: ended },
+    );
+  }
+
+  /** A node that may have lost the end of its log votes again when it has what a leader has confirmed since. */
+  #recover(): void {
+    const { group, open } = this.#deps;
+    if (!group.isRecovering || group.leader === undefined) return;
+    group.reads
+      .linearizable(() => group.confirmRecovered(), undefined)
+      .catch((error: unknown) => {
+        const failure = LedgerError.from(error);
+        if (failure.row.exit === "BUG") open.die(failure);
+      });
+  }
+
+  #snapshots(): SnapshotHooks {
+    const { group, onAlarm } = this.#deps;
+    return {
+      send: (to: NodeId, index: number) => {
+        onAlarm?.(`node ${to} lacks entries before ${index + 1}, which the log has no more`);
+        group.snapshotSent(to, false);
+      },
+      install: (snapshot: SnapshotMeta) =>
+        Promise.reject(new LedgerError("INTERNAL", `no state of ${snapshot.index} was received`)),
+      installed: () => undefined,
+    };
+  }
+}

@@ -1,0 +1,611 @@
+/**
+ * A Raft group on this node: tells the core what happens, and does what the core says, in order (raft.md, "One turn of
+ * the engine loop").
+ *
+ *   INV-GROUP-2  A proposal is answered only after its entry is committed and applied.
+ *
+ * What happens is handled where it happens, without waiting for the end of a turn: messages leave before the sync of
+ * what they tell, which runs beside the replication, and what a sync has made durable is applied in the same step.
+ * Beside it: `log-writer.ts` (what must be durable first), `applier.ts`, `pending-entries.ts`, `read-gate.ts`.
+ */
+import type { Clock, Timers } from "@authledger/io";
+import {
+  type Action,
+  type ConfigurationChange,
+  Core,
+  type Entry,
+  type Event,
+  type Membership,
+  type Message,
+  type ProgressStatus,
+  type Role,
+  type SnapshotMeta,
+} from "@authledger/raft";
+import type { AppliedBlock, GroupState, Outcome } from "@authledger/state";
+import { assert, type GroupId, LedgerError, type NodeId } from "@authledger/types";
+import type { GroupLog, Wal, WalRecord } from "@authledger/wal";
+import { stoppedBy } from "../stopped.js";
+import { Applier } from "./applier.js";
+import { COMMIT_WAIT_MS, FULL_RETRY_MS } from "./cluster-limits.js";
+import { CoreLog } from "./core-log.js";
+import { dropError } from "./drop-error.js";
+import {
+  decodeConfiguration,
+  encodeConfiguration,
+  encodeMembership,
+  type GroupConfiguration,
+  nextConfiguration,
+  nodesOf,
+} from "./group-configuration.js";
+import { type AppendAction, LogWriter } from "./log-writer.js";
+import { decodeMemberInfos } from "./member-info.js";
+import { type EntryOwner, PendingEntries, unknownCommit } from "./pending-entries.js";
+import { ReadGate } from "./read-gate.js";
+import type { SnapshotHooks } from "./snapshot-hooks.js";
+
+/** How the core is set up beside what the disk says. */
+export interface CoreSettings {
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  readonly readMode: "quorum" | "lease";
+  /** A random number of [0, 1). */
+  readonly jitter: () => number;
+}
+
+export interface RaftGroupDeps {
+  readonly wal: Wal;
+  readonly state: GroupState;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Who belongs to the group as of what the state has applied. */
+  readonly configuration: GroupConfiguration;
+  /** Hands a message over; it may be lost. */
+  readonly send: (message: Message) => void;
+  /** Told the blocks of each entry that was applied since the group is open. */
+  readonly onBlocks: (index: number, blocks: readonly AppliedBlock[]) => void;
+  /** Told after each entry that was applied. */
+  readonly onApplied: () => void;
+  /** Waits until the page store can take what a long log holds; undefined: it can. */
+  readonly room: () => Promise<void> | undefined;
+  /** The role, the term or the leader is another one. */
+  readonly onRole: () => void;
+  /** The configuration is another one; it is in the state. */
+  readonly onConfiguration: () => void;
+  readonly onTransferFailed: (to: NodeId) => void;
+  readonly snapshots: SnapshotHooks;
+  /** The node cannot go on. */
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+/** What an entry did. */
+export type EntryResult = readonly Outcome[];
+
+export class RaftGroup {
+  readonly reads: ReadGate;
+  readonly #id: GroupId;
+  readonly #node: NodeId;
+  readonly #deps: RaftGroupDeps;
+  readonly #settings: CoreSettings;
+  readonly #log: GroupLog;
+  readonly #coreLog: CoreLog;
+  readonly #writer: LogWriter;
+  readonly #applier: Applier;
+  readonly #pending = new PendingEntries<EntryResult>();
+  #core: Core;
+  #configuration: GroupConfiguration;
+  readonly #events: Event[] = [];
+  #isPumping = false;
+  #isApplying = false;
+  #isTurnEnding = false;
+  #hasWaited = false;
+  #isReconfigured = false;
+  #failure: LedgerError | undefined;
+  #cause: unknown;
+  /** The log has no room: nothing is tried for a while. */
+  #full: LedgerError | undefined;
+  /** Room is looked for in this very moment. */
+  #isRetrying = false;
+  #cancelRetry: (() => void) | undefined;
+  #cancelGiveUp: (() => void) | undefined;
+  /** An entry of this leader's own term is applied: the state is what all leaders before have left. */
+  #isReady = false;
+  #hasLocalReads = false;
+  #idlers: (() => void)[] = [];
+
+  constructor(id: GroupId, node: NodeId, settings: CoreSettings, deps: RaftGroupDeps) {
+    this.#id = id;
+    this.#node = node;
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#log = deps.wal.group(id)!;
+    this.#coreLog = new CoreLog(this.#log);
+    this.#configuration = deps.configuration;
+    const { clock, timers, state, wal } = deps;
+    this.#writer = new LogWriter(id, {
+      wal,
+      onDurable: (action) => this.#durable(action),
+      onRefused: (error) => this.#pauseWithoutRoom(error),
+      install: (snapshot) => this.#install(snapshot),
+      onFatal: (error) => this.#die(error),
+    });
+    this.#applier = new Applier({
+      state,
+      clock,
+      log: this.#coreLog,
+      configurationAfter: (index, change) => this.#configurationAfter(index, change),
+      onApplied: (entry, outcomes, blocks) => this.#onApplied(entry, outcomes, blocks),
+    });
+    this.reads = new ReadGate({
+      clock,
+      timers,
+      appliedIndex: () => state.applied.index,
+      ask: (context) => this.#handle({ kind: "read", context }, { kind: "turn" }),
+      noLeader: () => this.notLeading(),
+    });
+    this.#core = this.#newCore();
+  }
+
+  get role(): Role {
+    return this.#full === undefined ? this.#core.role : "follower";
+  }
+
+  get term(): number {
+    return this.#core.term;
+  }
+
+  get leader(): NodeId | undefined {
+    return this.#full === undefined ? this.#core.leader : undefined;
+  }
+
+  get commitIndex(): number {
+    return this.#core.commit;
+  }
+
+  get lastIndex(): number {
+    return this.#core.lastIndex;
+  }
+
+  get isRecovering(): boolean {
+    return this.#core.isRecovering;
+  }
+
+  get progress(): ProgressStatus[] {
+    return this.#core.progress;
+  }
+
+  get configuration(): GroupConfiguration {
+    return this.#configuration;
+  }
+
+  /** Entries that somebody waits for. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** What it met that stopped it, as it was thrown. */
+  get cause(): unknown {
+    return this.#cause;
+  }
+
+  /** This node is the only voter: nobody else can commit anything. */
+  get isAlone(): boolean {
+    const { voters, outgoing } = this.#core.membership;
+    return voters.length === 1 && outgoing.length === 0 && voters[0] === this.#node;
+  }
+
+  /** This node leads, and its state is what all leaders before have left: it may propose. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** The state here is what was acknowledged last: a read needs nobody's word. */
+  get hasLocalReads(): boolean {
+    return this.#hasLocalReads;
+  }
+
+  /** May writes be proposed? "soon": they may wait for it. */
+  get writeState(): "open" | "soon" | LedgerError {
+    if (this.#failure !== undefined) return this.#failure;
+    if (this.#full !== undefined) return this.#isRetrying && this.isAlone ? "soon" : this.#full;
+    if (this.#isReady && this.#core.transferee === undefined) return "open";
+    if (this.#core.role === "leader" || this.isAlone) return "soon";
+    return this.notLeading();
+  }
+
+  /** Why this node does not do what only a leader does. */
+  notLeading(): LedgerError {
+    if (this.#failure !== undefined) return this.#failure;
+    const { leader } = this;
+    if (leader === undefined || leader === this.#node) {
+      const message = "this node knows of no leader";
+      return new LedgerError("NO_LEADER", message, { retryAfterMs: NO_LEADER_RETRY_MS });
+    }
+    const known = this.#configuration.members.find(({ nodeId }) => nodeId === leader);
+    const clientAddress = known?.clientAddress;
+    const where = known === undefined ? "" : ` (${known.name}, ${clientAddress})`;
+    return new LedgerError("NOT_LEADER", `node ${leader}${where} leads`, {
+      details: { leader: String(leader), ...(clientAddress !== undefined && { clientAddress }) },
+    });
+  }
+
+  /**
+   * Applies what is known to be committed; a single voter then becomes the leader, and everything in its log is applied.
+   * @throws LedgerError what stopped it
+   */
+  async open(): Promise<void> {
+    const { wal } = this.#deps;
+    this.#handle({ kind: "turn" });
+    await this.idle();
+    if (this.isAlone) {
+      // Nobody else has counted on what may be lost: there is nothing to catch up with.
+      if (wal.doubtLsn !== 0) await wal.append([{ kind: "recovered" }]);
+      await this.#leadAlone();
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** A node that waited for a group becomes the only voter of a new one. @throws LedgerError what stopped it */
+  async begin(): Promise<void> {
+    const { membership, members } = this.#configuration;
+    assert(nodesOf(membership).length === 0 && this.lastIndex === 0, "the node has no group yet");
+    this.#configuration = { membership: { ...membership, voters: [this.#node] }, members };
+    this.#core = this.#newCore();
+    await this.#leadAlone();
+  }
+
+  async #leadAlone(): Promise<void> {
+    this.#handle({ kind: "campaign" });
+    while (!this.#isReady) {
+      await this.idle();
+      const failure = this.#failure ?? this.#full;
+      if (failure !== undefined) throw failure;
+    }
+  }
+
+  /** One unit of the core's time. */
+  tick(): void {
+    this.#handle({ kind: "tick" });
+  }
+
+  /** A message of another node. */
+  receive(message: Message): void {
+    this.#handle({ kind: "message", message });
+    if (message.type === "read") this.#endTurnSoon();
+  }
+
+  unreachable(node: NodeId): void {
+    this.#handle({ kind: "unreachable", node });
+  }
+
+  /** A follower has got the state that `send-snapshot` asked for, or has not. */
+  snapshotSent(node: NodeId, ok: boolean): void {
+    this.#handle({ kind: "snapshot-sent", node, ok });
+  }
+
+  /** Gives the leadership away; writes wait meanwhile. */
+  transfer(to: NodeId): void {
+    this.#handle({ kind: "transfer", to });
+    this.#deps.onRole();
+  }
+
+  /** Appends an entry; its owner is told what becomes of it. */
+  propose(payload: Uint8Array, owner: EntryOwner<EntryResult>): void {
+    const proposal = this.#pending.ask(owner);
+    this.#handle({ kind: "propose", proposal, payloads: [payload] });
+    this.#refuseUnasked(proposal);
+  }
+
+  /** Proposes another membership; its owner is told when it is in force here. */
+  proposeChange(change: ConfigurationChange, owner: EntryOwner<EntryResult>): void {
+    const proposal = this.#pending.ask(owner);
+    this.#handle({ kind: "propose-change", proposal, change });
+    this.#refuseUnasked(proposal);
+  }
+
+  /** The node has caught up with a leader: it may vote again once its log says so. */
+  async confirmRecovered(): Promise<void> {
+    if (this.#deps.wal.doubtLsn !== 0) await this.#deps.wal.append([{ kind: "recovered" }]);
+    this.#handle({ kind: "recovering", isRecovering: false });
+  }
+
+  /** Resolves when everything that is committed is applied and everything appended is durable, or the group has stopped. */
+  async idle(): Promise<void> {
+    while (this.#failure === undefined && (this.#writer.inFlight > 0 || this.#isBehind)) {
+      await this.#writer.idle();
+      if (this.#isBehind) await new Promise<void>((resolve) => this.#idlers.push(resolve));
+    }
+  }
+
+  /** Nothing happens any more; everybody who waits is told. */
+  stop(error: LedgerError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#cancelRetry?.();
+    this.#cancelGiveUp?.();
+    this.#events.length = 0;
+    this.#isReady = false;
+    this.#hasLocalReads = false;
+    this.#pending.giveUp(this.#pending.all(), error);
+    this.reads.stop(error);
+    this.#wakeIdlers();
+  }
+
+  get #isBehind(): boolean {
+    return this.#applier.isBehind && this.#failure === undefined;
+  }
+
+  #newCore(): Core {
+    const { wal, state } = this.#deps;
+    const { hardState, commitHint } = this.#log;
+    const { membership } = this.#configuration;
+    return new Core({
+      ...this.#settings,
+      id: this.#node,
+      log: this.#coreLog,
+      hardState: { ...hardState, commit: Math.max(commitHint, state.applied.index) },
+      applied: state.applied.index,
+      membership,
+      isRecovering: wal.doubtLsn !== 0 && membership.voters.length !== 1,
+    });
+  }
+
+  #handle(...events: Event[]): void {
+    if (this.#failure !== undefined || this.#full !== undefined) {
+      for (const event of events) {
+        if (event.kind === "read") this.reads.dropped(event.context);
+      }
+      return;
+    }
+    this.#events.push(...events);
+    this.#pump();
+  }
+
+  /** One event after the other; then committed entries, a slice of them. */
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      do {
+        for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
+          this.#step(event);
+        }
+      } while (this.#applySlice());
+    } catch (error) {
+      this.#die(error);
+    } finally {
+      this.#isPumping = false;
+    }
+    if (!this.#applier.isBehind) this.#wakeIdlers();
+  }
+
+  #step(event: Event): void {
+    if (this.#full !== undefined) return;
+    const actions: Action[] = [];
+    this.#core.step(event, actions);
+    for (const action of actions) this.#execute(action);
+  }
+
+  #execute(action: Action): void {
+    switch (action.kind) {
+      case "append":
+        if (action.truncateFrom !== undefined) this.#coreLog.truncate(action.truncateFrom);
+        this.#coreLog.note(action.entries);
+        this.#writer.append(action);
+        return;
+      case "send":
+        this.#deps.send(action.message);
+        return;
+      case "apply":
+        this.#applier.commit(action.to);
+        this.#deps.wal.hintCommit(this.#id, action.to);
+        return;
+      case "proposed":
+        this.#pending.placed(action.proposal, action.index, action.term);
+        return;
+      case "dropped": {
+        const error = dropError(action.why, () => this.notLeading());
+        this.#pending.refused(action.proposal, error);
+        return;
+      }
+      case "read-ready":
+        this.reads.ready(action.context, action.index);
+        return;
+      case "read-dropped":
+        this.reads.dropped(action.context);
+        return;
+      case "send-snapshot":
+        this.#deps.snapshots.send(action.to, action.index);
+        return;
+      case "membership":
+        return;
+      case "role":
+        this.#noteRole();
+        return;
+      case "transfer-failed":
+        this.#deps.onTransferFailed(action.to);
+        this.#deps.onRole();
+        return;
+    }
+  }
+
+  #durable(action: AppendAction): void {
+    if (this.#full !== undefined || this.#failure !== undefined) return;
+    if (action.snapshot !== undefined) this.#deps.snapshots.installed();
+    for (const message of action.whenDurable) this.#deps.send(message);
+    this.#handle({ kind: "durable", append: action.append });
+  }
+
+  /** Was anything applied? */
+  #applySlice(): boolean {
+    if (this.#isApplying || this.#failure !== undefined || !this.#applier.isBehind) return false;
+    const room = this.#hasWaited ? undefined : this.#deps.room();
+    this.#hasWaited = room !== undefined;
+    if (room !== undefined) {
+      this.#applyAfter(room);
+      return false;
+    }
+    const index = this.#applier.slice();
+    this.#events.push({ kind: "applied", index });
+    this.#noteReady();
+    this.reads.applied(index);
+    if (this.#applier.isBehind) this.#applyAfter(this.#deps.timers.yield());
+    return true;
+  }
+
+  #applyAfter(ready: Promise<void>): void {
+    this.#isApplying = true;
+    const goOn = (): void => {
+      this.#isApplying = false;
+      this.#pump();
+    };
+    ready.then(goOn, (error: unknown) => this.#die(error));
+  }
+
+  /** The configuration after a change that is being applied, as the state keeps it. */
+  #configurationAfter(index: number, change: ConfigurationChange): Uint8Array {
+    this.#step({ kind: "apply-change", index, change });
+    const told = change.context.length > 0 ? decodeMemberInfos(change.context) : [];
+    const { membership } = this.#core;
+    this.#configuration = nextConfiguration(this.#configuration, membership, told);
+    this.#isReconfigured = true;
+    return encodeConfiguration(this.#configuration);
+  }
+
+  #onApplied(entry: Entry, outcomes: EntryResult, blocks: readonly AppliedBlock[]): void {
+    this.#deps.onBlocks(entry.index, blocks);
+    this.#pending.applied(entry.index, entry.term, outcomes, () => this.#overwritten());
+    if (this.#isReconfigured) {
+      this.#isReconfigured = false;
+      this.#noteReads();
+      this.#deps.onConfiguration();
+    }
+    this.#deps.onApplied();
+  }
+
+  #overwritten(): LedgerError {
+    const error = this.notLeading();
+    return error.code === "NOT_LEADER" || error.code === "NO_LEADER"
+      ? error
+      : new LedgerError("NO_LEADER", "another leader has put another entry in its place");
+  }
+
+  /** A received state takes the place of everything before its index. */
+  async #install(snapshot: SnapshotMeta): Promise<readonly WalRecord[]> {
+    this.#isApplying = true;
+    const { snapshots } = this.#deps;
+    const record = await snapshots.install(snapshot, encodeMembership(snapshot.membership));
+    const { state } = this.#deps;
+    assert(state.applied.index === snapshot.index, "the state is the one that was installed", {
+      applied: state.applied.index,
+      index: snapshot.index,
+    });
+    this.#isApplying = false;
+    this.#coreLog.clear();
+    this.#applier.reset();
+    this.#pending.skipped(snapshot.index);
+    this.#configuration = configurationOf(state, snapshot.membership);
+    this.#noteReads();
+    this.#deps.onConfiguration();
+    return [record];
+  }
+
+  #noteRole(): void {
+    if (this.#core.role !== "leader") {
+      const wasLeading = this.#isReady || this.#pending.size > 0;
+      this.#isReady = false;
+      if (wasLeading) this.#giveUpLater();
+    }
+    this.#noteReady();
+    this.#deps.onRole();
+    if (this.#core.leader !== undefined) this.reads.retry();
+  }
+
+  #noteReady(): void {
+    const isReady =
+      this.#core.role === "leader" && this.#deps.state.applied.term === this.#core.term;
+    if (isReady === this.#isReady) return;
+    this.#isReady = isReady;
+    this.#noteReads();
+    if (isReady) this.#deps.onRole();
+  }
+
+  #noteReads(): void {
+    this.#hasLocalReads = this.#isReady && this.isAlone;
+  }
+
+  /** Those who wait learn what became of their entries from the next leader; after a while nobody here may ever. */
+  #giveUpLater(): void {
+    const owners = this.#pending.all();
+    this.#cancelGiveUp?.();
+    this.#cancelGiveUp = this.#deps.timers.after(COMMIT_WAIT_MS, () =>
+      this.#pending.giveUp(owners, unknownCommit()),
+    );
+  }
+
+  /**
+   * The log has no room: what it did not take is as lost as in a crash, so the core begins anew from what is durable, when it
+   * may have room again. Reads of a single voter go on meanwhile: nobody else can change what it has.
+   */
+  #pauseWithoutRoom(error: LedgerError): void {
+    if (this.#full !== undefined || this.#failure !== undefined) return;
+    this.#full = error;
+    this.#writer.forget();
+    this.#events.length = 0;
+    this.#isReady = false;
+    this.#pending.giveUp(this.#pending.all(), error);
+    this.#deps.onRole();
+    this.#cancelRetry = this.#deps.timers.after(FULL_RETRY_MS, () => {
+      this.#isRetrying = true;
+      this.#deps.onRole();
+      this.#beginAnew().catch((thrown: unknown) => this.#die(thrown));
+    });
+  }
+
+  async #beginAnew(): Promise<void> {
+    await this.#writer.idle();
+    if (this.#failure !== undefined) return;
+    this.#coreLog.clear();
+    this.#core = this.#newCore();
+    this.#full = undefined;
+    this.#isRetrying = false;
+    this.reads.dropAll();
+    this.#handle({ kind: this.isAlone ? "campaign" : "turn" });
+    this.#deps.onRole();
+  }
+
+  #refuseUnasked(proposal: number): void {
+    const error = this.#failure ?? this.#full;
+    if (error !== undefined) this.#pending.refused(proposal, error);
+  }
+
+  #endTurnSoon(): void {
+    if (this.#isTurnEnding) return;
+    this.#isTurnEnding = true;
+    void this.#deps.timers.yield().then(() => {
+      this.#isTurnEnding = false;
+      this.#handle({ kind: "turn" });
+    });
+  }
+
+  #wakeIdlers(): void {
+    for (const wake of this.#idlers.splice(0)) wake();
+  }
+
+  /** INV-GROUP-3. An entry that is in the log may be found applied after a restart. */
+  #die(thrown: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#cause = thrown;
+    const error = LedgerError.from(thrown);
+    this.#deps.onFatal(error);
+    this.stop(stoppedBy(error));
+  }
+}
+
+/** What the state says, else the membership alone. */
+function configurationOf(state: GroupState, membership: Membership): GroupConfiguration {
+  const bytes = state.configuration;
+  return bytes === undefined ? { membership, members: [] } : decodeConfiguration(bytes);
+}
+
+/** What a client waits before it asks for the leader again: an election takes some 300 ms. */
+const NO_LEADER_RETRY_MS = 100;
