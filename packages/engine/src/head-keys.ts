@@ -24,13 +24,14 @@ interface OwnKey {
 
 export class HeadKeys {
   readonly #hasher: Hasher;
-  readonly #logSeed: Uint8Array;
+  /** The log seed may come later: a node that joins gets it once it votes. */
+  readonly #secrets: NodeSecrets;
   readonly #replica: OwnKey;
   readonly #logKeys = new Map<string, OwnKey>();
 
   constructor(hasher: Hasher, name: string, secrets: NodeSecrets) {
     this.#hasher = hasher;
-    this.#logSeed = secrets.logSeed;
+    this.#secrets = secrets;
     const signing = new SigningKey(secrets.replicaSeed);
     const key = noteKey(hasher, name, SignatureType.cosignature, signing.publicKey);
     this.#replica = { key, signing };
@@ -60,7 +61,7 @@ export class HeadKeys {
   #log(origin: string): OwnKey {
     const known = this.#logKeys.get(origin);
     if (known !== undefined) return known;
-    const signing = new SigningKey(deriveLogSeed(this.#logSeed, origin, LOG_KEY_EPOCH));
+    const signing = new SigningKey(deriveLogSeed(this.#secrets.logSeed, origin, LOG_KEY_EPOCH));
     const key = noteKey(this.#hasher, origin, SignatureType.log, signing.publicKey);
     if (this.#logKeys.size >= CHECKPOINTS_KEPT_MAX) this.#logKeys.clear();
     this.#logKeys.set(origin, { key, signing });

@@ -36,6 +36,8 @@ export interface NodeIdentity {
   readonly clusterId?: string | undefined;
   /** The node began by waiting for a cluster: who belongs to its group it knows from that one only. */
   readonly joins?: boolean | undefined;
+  /** Others vote beside this node, so they may count on what it has acknowledged. */
+  readonly hasPeers?: boolean | undefined;
 }
 
 export interface NodeSecrets {
@@ -104,6 +106,7 @@ interface NodeFile {
   readonly incarnation: string;
   readonly cluster_id?: string;
   readonly joins?: boolean;
+  readonly has_peers?: boolean;
 }
 
 /**
@@ -177,6 +180,7 @@ export async function writeIdentity(
     incarnation: toHex(identity.incarnation),
     ...(identity.clusterId !== undefined && { cluster_id: identity.clusterId }),
     ...(identity.joins === true && { joins: true }),
+    ...(identity.hasPeers === true && { has_peers: true }),
   };
   const bytes = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
   await replaceFile(disk, joinPath(directory, "node.json"), bytes);
@@ -217,6 +221,7 @@ function parseIdentity(path: string, bytes: Uint8Array): NodeIdentity {
       incarnation,
       ...(clusterId !== undefined && { clusterId }),
       ...(file.joins === true && { joins: true }),
+      ...(file.has_peers === true && { hasPeers: true }),
     };
   } catch (cause) {
     throw new LedgerError("DATA_DIR_INVALID", `${path} does not name a node`, { cause });

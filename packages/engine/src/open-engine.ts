@@ -2,7 +2,7 @@
 import { joinPath } from "@authledger/io";
 import { GroupState } from "@authledger/state";
 import { PageStore } from "@authledger/store";
-import { LedgerError, type NodeId } from "@authledger/types";
+import { LedgerError } from "@authledger/types";
 import { Wal } from "@authledger/wal";
 import { ELECTION_TICKS, HEARTBEAT_TICKS } from "./cluster/cluster-limits.js";
 import {
@@ -104,7 +104,7 @@ async function openStateAndLog(
   const wal = await Wal.open(
     {
       directory: joinPath(directory, "wal"),
-      voters: isAlone(firstConfiguration(state, node), node.identity.nodeId) ? "one" : "many",
+      voters: isAlone(firstConfiguration(state, node), node) ? "one" : "many",
       ...(logSegmentBytes !== undefined && { segmentBytes: logSegmentBytes }),
       // The log may not have heard yet of a state that was being put in place.
       ...(begun === undefined &&
@@ -163,10 +163,11 @@ function firstConfiguration(state: GroupState, { identity }: NodeDirectory): Gro
   return { membership: { ...NO_MEMBERSHIP, voters }, members: [] };
 }
 
-/** Nobody else ever counted on what this node has acknowledged. */
-function isAlone({ membership }: GroupConfiguration, node: NodeId): boolean {
-  const { voters, outgoing, learners } = membership;
-  return voters.length === 1 && voters[0] === node && outgoing.length + learners.length === 0;
+/** Nobody else has counted on what this node has acknowledged. */
+function isAlone({ membership }: GroupConfiguration, { identity }: NodeDirectory): boolean {
+  const { voters, outgoing } = membership;
+  const isOnly = voters.length === 1 && voters[0] === identity.nodeId && outgoing.length === 0;
+  return isOnly && identity.hasPeers !== true;
 }
 
 function coreSettings({ cluster }: EngineOptions, { random }: EngineDeps): CoreSettings {

@@ -49,6 +49,7 @@ export class ClusterNode implements PeerReceiver {
   /** Members as they told of themselves when they connected. */
   readonly #met = new Map<NodeId, MemberInfo>();
   #identity: NodeIdentity;
+  #writing: Promise<void> = Promise.resolve();
   #adopting = false;
   #wasMember: boolean;
   #isRemoved = false;
@@ -94,6 +95,7 @@ export class ClusterNode implements PeerReceiver {
   start(): void {
     this.#options.peers.listen(this);
     this.#tellMembers();
+    this.#notePeers();
     this.#tick();
     this.#care();
   }
@@ -115,17 +117,39 @@ export class ClusterNode implements PeerReceiver {
 
   /** The node is of this cluster from now on. Resolves when that is on the disk. */
   async join(clusterId: string, joins: boolean): Promise<void> {
-    const { node, disk } = this.#deps;
-    if (this.#identity.clusterId === clusterId && this.#identity.joins === joins) return;
-    const identity = { ...this.#identity, clusterId, joins };
-    await writeIdentity(node.path, identity, disk);
-    this.#identity = identity;
+    const { clusterId: known, joins: joined = false } = this.#identity;
+    if (known === clusterId && joined === joins) return;
+    await this.#write({ clusterId, joins });
     this.#tellMembers();
+  }
+
+  /** One write after the other; what is on the disk is what counts. */
+  #write(change: Partial<NodeIdentity>): Promise<void> {
+    const { node, disk } = this.#deps;
+    const written = this.#writing.then(async () => {
+      const identity = { ...this.#identity, ...change };
+      await writeIdentity(node.path, identity, disk);
+      this.#identity = identity;
+    });
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+
+  /** So that the next start knows, before it reads the log, whether others count on what this node has acknowledged. */
+  #notePeers(): void {
+    const { voters, outgoing } = this.#deps.group.configuration.membership;
+    const hasPeers = [...voters, ...outgoing].some((voter) => voter !== this.info.nodeId);
+    if (hasPeers === (this.#identity.hasPeers ?? false) || this.#identity.clusterId === undefined) {
+      return;
+    }
+    const { onFatal } = this.#deps;
+    this.#write({ hasPeers }).catch((error: unknown) => onFatal(LedgerError.from(error)));
   }
 
   /** The members are others, or have other addresses. */
   onConfiguration(): void {
     this.#tellMembers();
+    this.#notePeers();
     this.clocks.forget((node) => this.#isMember(node));
     const isMember = this.#isMember(this.info.nodeId);
     if (this.#wasMember && !isMember) this.#leave("the others have removed it");

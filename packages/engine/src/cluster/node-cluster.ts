@@ -143,8 +143,6 @@ export class NodeCluster {
       onConfiguration: () => {
         this.node?.onConfiguration();
         this.#admit();
-        // So that the next start knows from the page store alone whether others count on this node.
-        void this.#deps.open.flusher?.flush();
       },
       onTransferFailed: (to) => this.#moves.onTransferFailed(to),
       snapshots: this.#snapshots(),
