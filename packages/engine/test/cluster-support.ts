@@ -59,6 +59,18 @@ export class TestPort implements PeerPort {
     network.ports.set(address, this);
   }
 
+  get identity(): PeerIdentity | undefined {
+    return this.#receiver?.identity();
+  }
+
+  receive(from: NodeId, frame: PeerFrame): void {
+    this.#receiver?.onFrame(from, frame);
+  }
+
+  connected(peer: PeerIdentity): void {
+    this.#receiver?.onConnected(peer);
+  }
+
   listen(receiver: PeerReceiver): void {
     this.#receiver = receiver;
   }
@@ -83,7 +95,7 @@ export class TestPort implements PeerPort {
     if (this.#network.lose(from, to, frame)) return true;
     void settle(1).then(() => {
       if (this.#network.isCut(this.#address, member.peerAddress)) return;
-      other.#receiver?.onFrame(from, frame);
+      other.receive(from, frame);
     });
     return true;
   }
@@ -96,16 +108,17 @@ export class TestPort implements PeerPort {
 
   async lookup(address: string): Promise<PeerIdentity> {
     const other = this.#network.ports.get(address);
-    if (other?.#receiver === undefined || this.#network.isCut(this.#address, address)) {
+    const identity = other?.identity;
+    if (identity === undefined || this.#network.isCut(this.#address, address)) {
       throw new LedgerError("UNAVAILABLE", `nobody answers at ${address}`);
     }
-    return other.#receiver.identity();
+    return identity;
   }
 
   /** The handshake: both are of the cluster, or the other waits, and it is the node that was expected. */
   #connect(other: TestPort, expected: MemberInfo): boolean {
     if (this.#connected.has(expected.nodeId)) return true;
-    const theirs = other.#receiver?.identity();
+    const theirs = other.identity;
     const ours = this.#receiver?.identity();
     if (theirs === undefined || ours === undefined) return false;
     if (theirs.member.nodeId !== expected.nodeId) return false;
@@ -118,7 +131,7 @@ export class TestPort implements PeerPort {
       }
     }
     this.#connected.add(expected.nodeId);
-    other.#receiver!.onConnected(ours);
+    other.connected(ours);
     this.#receiver!.onConnected(theirs);
     return true;
   }
