@@ -3,6 +3,7 @@
 import { logTargets } from "./log.mjs";
 import { messageTargets } from "./messages.mjs";
 import { pageTargets } from "./pages.mjs";
+import { peerTargets } from "./peers.mjs";
 import { proofTargets } from "./proofs.mjs";
 import { replicaTargets } from "./replicas.mjs";
 import { snapshotTargets } from "./snapshots.mjs";
@@ -26,4 +27,5 @@ export const targets = [
   ...logTargets,
   ...snapshotTargets,
   ...replicaTargets,
+  ...peerTargets,
 ];
