@@ -1,10 +1,14 @@
-/** `authledger dev`: a node with an organization and a vault, ready to be used, until Ctrl-C. */
+/** `authledger dev`: one node or a cluster, with an organization and a vault, ready to be used, until Ctrl-C. */
 import type { Command } from "commander";
 import { howToReach, keepDevContext } from "../dev/dev-context.js";
 import { openDevLedger } from "../dev/dev-ledger.js";
+import type { DevNodes } from "../dev/dev-nodes.js";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
+import { wholeOf } from "../run/settings.js";
 import { aborted } from "../run/stop.js";
 
+const DEV_COLUMNS =
+  "grpc http organization vault data is_new anchor pins env context pid nodes".split(" ");
 const DIRECTORY_DEFAULT = ".authledger/dev";
 
 export function addDevCommand(program: Command, frame: CommandFrame): void {
@@ -12,10 +16,15 @@ export function addDevCommand(program: Command, frame: CommandFrame): void {
     .command("dev")
     .description("start a node for development, with an organization and a vault")
     .option("--data <directory>", `everything is kept here (default ${DIRECTORY_DEFAULT})`)
+    .option("--nodes <n>", "a cluster of so many processes, such as 3 (default: as before, else 1)")
+    .option(
+      "--port <n>",
+      "of the first node; node i has the ports n + 10 * i and the two behind it (default 7400)",
+    )
     .option("--no-keep-context", "leave the contexts alone")
     .addHelpText(
       "after",
-      "\nThe node is a process of its own. A second start finds the data. The context dev is kept up to date," +
+      "\nEach node is a process of its own; one that ends is started again. A second start finds the data. The context dev is kept up to date," +
         "\nand is the current one unless there is another; a context dev that you made yourself stays yours.",
     );
   frame.handle(dev, runDev);
@@ -23,7 +32,8 @@ export function addDevCommand(program: Command, frame: CommandFrame): void {
 
 async function runDev(run: Run): Promise<undefined> {
   const directory = textFlag(run, "data") ?? DIRECTORY_DEFAULT;
-  const ledger = await openDevLedger(directory, "dev", run.say);
+  const [nodes, port] = [numberFlag(run, "nodes"), numberFlag(run, "port")];
+  const ledger = await openDevLedger(directory, { name: "dev", nodes, port, say: run.say });
   const { node, tenant, anchorFile, pins, envFile } = ledger;
   try {
     const context =
@@ -33,7 +43,7 @@ async function runDev(run: Run): Promise<undefined> {
     await run.print.one({
       name: node.grpcAddress,
       fields: {
-        grpc: node.grpcAddress,
+        grpc: node.endpoints.join(","),
         http: `http://${node.httpAddress}`,
         organization: String(tenant.organization),
         vault: String(tenant.vault),
@@ -44,14 +54,19 @@ async function runDev(run: Run): Promise<undefined> {
         env: envFile,
         context: context?.isOurs === true ? context.name : null,
         pid: node.pid,
+        nodes: node.nodes.length,
+        processes: node.nodes.map((one) => ({ ...one, peer: one.peer ?? null })),
       },
+      columns: [...DEV_COLUMNS],
     });
+    sayNodes(run, node);
     const reach = context && howToReach(context, envFile);
     run.say(
       `\n${reach ?? `in another shell:\n  . '${envFile}'`}\n  bin/authledger tuple write 'doc:readme#viewer@user:alice'`,
     );
     run.say(
-      "  bin/authledger check 'doc:readme#viewer@user:alice' --verify\n\nCtrl-C stops the node.",
+      "  bin/authledger check 'doc:readme#viewer@user:alice' --verify\n\nCtrl-C stops " +
+        (node.nodes.length === 1 ? "the node." : "the nodes."),
     );
     await Promise.race([aborted(run.io.signal), node.failed]);
   } finally {
@@ -59,4 +74,17 @@ async function runDev(run: Run): Promise<undefined> {
   }
   run.say("stopped; the data stays");
   return undefined;
+}
+
+/** Where each node of a cluster is. */
+function sayNodes(run: Run, { nodes }: DevNodes): void {
+  if (nodes.length === 1) return;
+  for (const { name, grpc, peer, http, pid } of nodes) {
+    run.say(`${name}  grpc ${grpc}  peers ${peer}  http ${http}  pid ${pid}`);
+  }
+}
+
+function numberFlag(run: Run, name: string): number | undefined {
+  const text = textFlag(run, name);
+  return text === undefined ? undefined : wholeOf(text, name);
 }

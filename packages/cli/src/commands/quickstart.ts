@@ -27,11 +27,8 @@ export function addQuickstartCommand(program: Command, frame: CommandFrame): voi
 
 async function runQuickstart(run: Run): Promise<undefined> {
   const limit = wholeOf(textFlag(run, "limit") ?? TUPLES_DEFAULT, "limit");
-  const ledger = await openDevLedger(
-    textFlag(run, "data") ?? DIRECTORY_DEFAULT,
-    "quickstart",
-    run.say,
-  );
+  const directory = textFlag(run, "data") ?? DIRECTORY_DEFAULT;
+  const ledger = await openDevLedger(directory, { name: "quickstart", say: run.say });
   try {
     const stopping = interrupted(run.io.signal);
     const imported = await Promise.race([ledger.node.failed, stopping, tour(run, ledger, limit)]);

@@ -17,11 +17,16 @@ export interface DevContext {
   readonly failure?: LedgerError;
 }
 
+/** What a context is made of. */
+export type ContextLedger = Pick<DevLedger, "tenant" | "anchorFile" | "pins" | "directory"> & {
+  readonly node: Pick<DevLedger["node"], "endpoints">;
+};
+
 /** A file that cannot be written is no reason not to run the node. */
 export async function keepDevContext(
   env: CliIo["env"],
   name: string,
-  ledger: DevLedger,
+  ledger: ContextLedger,
 ): Promise<DevContext> {
   const values = valuesOf(ledger, name);
   let isOurs = true;
@@ -50,9 +55,12 @@ export function howToReach(context: DevContext, envFile: string): string {
   return `in another shell (${why}):\n  . '${envFile}'`;
 }
 
-function valuesOf({ node, tenant, anchorFile, pins, directory }: DevLedger, name: string): Context {
+function valuesOf(
+  { node, tenant, anchorFile, pins, directory }: ContextLedger,
+  name: string,
+): Context {
   return {
-    endpoint: node.grpcAddress,
+    endpoint: node.endpoints.join(","),
     organization: String(tenant.organization),
     vault: String(tenant.vault),
     anchor: anchorFile,

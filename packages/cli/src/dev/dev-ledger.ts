@@ -1,23 +1,17 @@
 /**
  * A ledger for development under one directory, found again at the next start:
  *
- *     node/         the data of the node             node.log     what the node said since its last start
+ *     node/ ...     the data of the nodes            node.log ... what they said since their start (dev-nodes.ts)
  *     ledger.json   organization, vault, and whatever the command remembers
  *     anchor.json   the vault's trust anchor         pins/        roots that were verified against it
  *     env           for the shell: `. DIR/env`
  */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createClient, type Tenant } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
-import { portHolder } from "../run/port-holder.js";
-import { type NodeProcess, startNodeProcess } from "./node-process.js";
-
-const GRPC_PORT = 7400;
-const HTTP_PORT = 7402;
-const HOST = "127.0.0.1";
+import { type DevNodes, startDevNodes } from "./dev-nodes.js";
 
 /** What is remembered from start to start. */
 export interface LedgerFile {
@@ -29,7 +23,7 @@ export interface LedgerFile {
 
 export interface DevLedger {
   readonly directory: string;
-  readonly node: NodeProcess;
+  readonly node: DevNodes;
   readonly tenant: Tenant;
   /** Nothing was here before. */
   readonly isNew: boolean;
@@ -39,23 +33,22 @@ export interface DevLedger {
   readonly envFile: string;
 }
 
-/**
- * @param name of the organization and the vault that a new ledger begins with
- * @param say tells the person about ports that are taken
- */
-export async function openDevLedger(
-  path: string,
-  name: string,
-  say: (text: string) => void,
-): Promise<DevLedger> {
+/** What a ledger is opened with. */
+export interface DevLedgerOptions {
+  /** Of the organization and the vault that a new ledger begins with. */
+  readonly name: string;
+  /** Undefined: as many as there are, else one. */
+  readonly nodes?: number | undefined;
+  /** Of the first node's gRPC. */
+  readonly port?: number | undefined;
+  /** Tells the person about ports that are taken. */
+  readonly say: (text: string) => void;
+}
+
+export async function openDevLedger(path: string, options: DevLedgerOptions): Promise<DevLedger> {
+  const { name, nodes: count, port, say } = options;
   const directory = resolve(path);
-  await mkdir(directory, { recursive: true });
-  const node = await startNodeProcess({
-    data: join(directory, "node"),
-    listen: await freeAddress(GRPC_PORT, say),
-    http: await freeAddress(HTTP_PORT, say),
-    logFile: join(directory, "node.log"),
-  });
+  const node = await startDevNodes({ directory, count, port, say });
   try {
     return await setUp(directory, node, name);
   } catch (error) {
@@ -71,8 +64,8 @@ export async function remember(directory: string, file: LedgerFile): Promise<voi
   await rename(`${path}.new`, path);
 }
 
-async function setUp(directory: string, node: NodeProcess, name: string): Promise<DevLedger> {
-  const client = createClient({ endpoints: node.grpcAddress });
+async function setUp(directory: string, node: DevNodes, name: string): Promise<DevLedger> {
+  const client = createClient({ endpoints: node.endpoints });
   try {
     const known = await recall(directory);
     const file = known ?? (await create(client, name));
@@ -120,7 +113,7 @@ async function recall(directory: string): Promise<LedgerFile | undefined> {
 
 function environmentOf({ node, tenant, anchorFile, pins }: DevLedger): string {
   const variables = {
-    AUTHLEDGER_ENDPOINT: node.grpcAddress,
+    AUTHLEDGER_ENDPOINT: node.endpoints.join(","),
     AUTHLEDGER_ORG: tenant.organization,
     AUTHLEDGER_VAULT: tenant.vault,
     AUTHLEDGER_ANCHOR: anchorFile,
@@ -129,20 +122,4 @@ function environmentOf({ node, tenant, anchorFile, pins }: DevLedger): string {
   return Object.entries(variables)
     .map(([name, value]) => `export ${name}='${String(value).replaceAll("'", "'\\''")}'\n`)
     .join("");
-}
-
-/** The usual port, or any other when it is taken. */
-async function freeAddress(port: number, say: (text: string) => void): Promise<string> {
-  if (await isFree(port)) return `${HOST}:${port}`;
-  const holder = (await portHolder(port)) ?? "another process";
-  say(`port ${port} is taken by ${holder}; using a free one`);
-  return `${HOST}:0`;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const probe = createServer();
-    probe.once("error", () => done(false));
-    probe.listen({ host: HOST, port }, () => probe.close(() => done(true)));
-  });
 }

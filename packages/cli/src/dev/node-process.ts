@@ -19,6 +19,8 @@ export interface NodeProcessOptions {
   readonly http: string;
   /** What the node writes to its standard error, of this start only. */
   readonly logFile: string;
+  /** Further options of `authledger start`. */
+  readonly more?: readonly string[];
 }
 
 export interface NodeProcess {
@@ -33,11 +35,11 @@ export interface NodeProcess {
 
 /** @throws LedgerError with the code and the message that the node ended with */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
-  const { data, listen, http, logFile } = options;
+  const { data, listen, http, logFile, more = [] } = options;
   mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, "w");
   const main = fileURLToPath(new URL("../main.js", import.meta.url));
-  const args = [main, "start", "--data", data, "--listen", listen, "--http", http];
+  const args = [main, "start", "--data", data, "--listen", listen, "--http", http, ...more];
   // The channel tells the node when this process is gone.
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", log, "ipc"] });
   closeSync(log);

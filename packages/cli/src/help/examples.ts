@@ -3,7 +3,11 @@
 /** By the path of the command. `...` inside an argument would be a lie: each line can be typed as it is. */
 export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   start: ["authledger start --data ./data", "authledger start --listen 127.0.0.1:0 --cache 512MiB"],
-  dev: ["authledger dev", "authledger dev --data /tmp/ledger"],
+  dev: [
+    "authledger dev",
+    "authledger dev --nodes 3",
+    "authledger dev --data /tmp/ledger --port 8400",
+  ],
   quickstart: ["authledger quickstart --once", "authledger quickstart --limit 1000 -o json --once"],
   status: ["authledger status", "authledger status --watch", "authledger status --field health"],
   "cluster status": [

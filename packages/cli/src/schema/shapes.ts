@@ -46,7 +46,7 @@ function lines(...fields: readonly string[]): Shape {
 export const SHAPES: Readonly<Record<string, Shape>> = {
   dev: document(
     "grpc:text http:text organization:u64 vault:u64 data:text is_new:bool anchor:text pins:text",
-    "env:text context:text? pid:int",
+    "env:text context:text? pid:int nodes:int processes:objects",
   ),
   quickstart: document(
     "verdict:text organization:u64 vault:u64 tuples:int import_seconds:num present:text",

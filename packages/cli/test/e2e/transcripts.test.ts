@@ -6,7 +6,6 @@ import { expect, it } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
 import { runCli } from "../../src/cli.js";
 import { keepDevContext } from "../../src/dev/dev-context.js";
-import type { DevLedger } from "../../src/dev/dev-ledger.js";
 import type { CliIo } from "../../src/run/cli-io.js";
 import { cliHere, startNode } from "./processes.js";
 
@@ -53,11 +52,11 @@ it("docs/cli.md shows what the commands print (UPDATE=1 writes it anew)", async 
   writeFileSync(anchorFile, (await cliHere(["vault", "anchor"], { env })).out);
   const ledger = {
     directory,
-    node: { grpcAddress: node.grpc },
+    node: { endpoints: [node.grpc] },
     tenant: { organization, vault },
     anchorFile,
     pins: join(directory, "pins"),
-  } as DevLedger;
+  };
   expect(await keepDevContext(config, "dev", ledger)).toMatchObject({
     isOurs: true,
     isCurrent: true,
@@ -108,11 +107,11 @@ it("a context of the same name that a person made is left alone", async () => {
   await cliHere(["context", "set", "dev", "--endpoint", "10.0.0.1:1"], { env });
   const ledger = {
     directory: "/data",
-    node: { grpcAddress: "127.0.0.1:7400" },
+    node: { endpoints: ["127.0.0.1:7400"] },
     tenant: { organization: "7", vault: "9" },
     anchorFile: "/data/anchor.json",
     pins: "/data/pins",
-  } as DevLedger;
+  };
   expect(await keepDevContext(env, "dev", ledger)).toMatchObject({ isOurs: false });
   const kept = await cliHere(["context", "show", "dev", "--field", "endpoint"], { env });
   expect(kept.out).toBe("10.0.0.1:1\n");
@@ -121,7 +120,7 @@ it("a context of the same name that a person made is left alone", async () => {
     isOurs: true,
     isCurrent: false,
   });
-  const moved = { ...ledger, node: { grpcAddress: "127.0.0.1:9999" } } as DevLedger;
+  const moved = { ...ledger, node: { endpoints: ["127.0.0.1:9999"] } };
   await keepDevContext(env, "quickstart", moved);
   const ours = await cliHere(["context", "show", "quickstart", "--field", "endpoint"], { env });
   expect(ours.out).toBe("127.0.0.1:9999\n");

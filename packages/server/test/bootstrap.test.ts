@@ -1,0 +1,162 @@
+/** Nodes that begin together, with engines that only know how to be of a cluster. */
+import type { ClusterStatus, EnginePort, MemberInfo, PeerIdentity } from "@authledger/engine";
+import { LedgerError, nodeId } from "@authledger/types";
+import { describe, expect, it } from "vitest";
+import { testRandom } from "../../../test/support.js";
+import { Bootstrap } from "../src/bootstrap.js";
+
+interface Node {
+  readonly id: bigint;
+  readonly address: string;
+  clusterId: string | undefined;
+  members: Node[];
+  isUp: boolean;
+  readonly said: string[];
+  inits: number;
+}
+
+function nodeOf(id: bigint, changes: Partial<Node> = {}): Node {
+  const address = `10.0.0.${id}:7401`;
+  const none = { clusterId: undefined, members: [] };
+  return { id, address, isUp: true, said: [], inits: 0, ...none, ...changes };
+}
+
+function infoOf({ id, address }: Node): MemberInfo {
+  const none = new Uint8Array(0);
+  const keys = { incarnation: none, cosignKey: none, sealKey: none };
+  return { ...keys, nodeId: nodeId(id), name: `n${id}`, peerAddress: address, clientAddress: "" };
+}
+
+function statusOf(node: Node): ClusterStatus {
+  const role = node.clusterId === undefined ? "waiting" : "leader";
+  return {
+    ...{ nodeId: nodeId(node.id), name: `n${node.id}`, role, term: 1, isJoint: false },
+    ...{ commitIndex: 0, appliedIndex: 0, lastIndex: 0, isRecovering: false },
+    members: node.members.map((member) => ({ info: infoOf(member), role: "voter" })),
+  };
+}
+
+/** An engine whose `cluster_init` takes in whoever is up at the addresses. */
+function engineOf(node: Node, all: readonly Node[]): EnginePort {
+  const call = async (name: string, request: object): Promise<unknown> => {
+    if (name === "cluster_status") return statusOf(node);
+    const { addresses } = request as { addresses: string[] };
+    node.inits++;
+    node.clusterId ??= `cluster of ${node.id}`;
+    if (node.members.length === 0) node.members.push(node);
+    for (const address of addresses) {
+      const other = all.find((one) => one.address === address)!;
+      if (!other.isUp) throw new LedgerError("UNAVAILABLE", `${address} does not answer`);
+      if (node.members.includes(other)) continue;
+      other.clusterId = node.clusterId;
+      other.members = node.members;
+      node.members.push(other);
+    }
+    return statusOf(node);
+  };
+  return { call, ask: call } as unknown as EnginePort;
+}
+
+/** Starts a node's bootstrap; `onSleep` runs between two looks. */
+function start(
+  node: Node,
+  all: readonly Node[],
+  expect_: number,
+  onSleep: (looks: number, bootstrap: Bootstrap) => void = () => undefined,
+): Promise<void> {
+  let looks = 0;
+  const bootstrap: Bootstrap = new Bootstrap({
+    engine: engineOf(node, all),
+    expect: expect_,
+    discover: async () => all.map(({ address }) => address),
+    lookup: async (address): Promise<PeerIdentity> => {
+      const other = all.find((one) => one.address === address)!;
+      if (!other.isUp) throw new LedgerError("UNAVAILABLE", "refused");
+      return { member: infoOf(other), clusterId: other.clusterId };
+    },
+    sleep: async () => {
+      onSleep(++looks, bootstrap);
+      if (looks > 50) bootstrap.stop();
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+    nowMs: () => 0,
+    onProgress: (text) => node.said.push(text),
+  });
+  return bootstrap.run();
+}
+
+describe("nodes that begin together", () => {
+  it("become one cluster that the lowest of them begins, in whatever order they come (INV-CLUSTER-4)", async () => {
+    const random = testRandom("bootstrap");
+    for (let round = 0; round < 30; round++) {
+      const count = random.int(5) + 1;
+      const all = Array.from({ length: count }, (_, i) => nodeOf(BigInt(i + 1)));
+      for (const node of all) node.isUp = random.int(2) === 0;
+      const order = [...all].sort(() => random.int(3) - 1);
+      await Promise.all(
+        order.map((node) =>
+          start(node, all, count, (looks) => {
+            if (looks === 1 + Number(node.id)) node.isUp = true;
+          }),
+        ),
+      );
+      expect(all.map(({ clusterId }) => clusterId)).toEqual(all.map(() => "cluster of 1"));
+      expect(all.slice(1).every(({ inits }) => inits === 0)).toBe(true);
+      expect(all[0]!.members).toHaveLength(count);
+    }
+  });
+
+  it("wait while one is missing, and say how many there are", async () => {
+    const all = [nodeOf(1n), nodeOf(2n), nodeOf(3n, { isUp: false })];
+    await start(all[0]!, all, 3);
+    expect([all[0]!.said, all[0]!.inits]).toEqual([["2 of 3 nodes are there"], 0]);
+    await start(all[1]!, [...all.slice(0, 2), nodeOf(4n), nodeOf(5n)], 3);
+    expect(all[1]!.said).toEqual(["4 of 3 nodes are there"]);
+  });
+
+  it("begin nothing beside a cluster that is there: it must take them in", async () => {
+    const other = nodeOf(9n, { clusterId: "old" });
+    const all = [nodeOf(1n), other, nodeOf(3n)];
+    await start(all[0]!, all, 3);
+    expect(all[0]!.said).toEqual(["n9 is of a cluster already, which must take this node in"]);
+    expect(all[0]!.inits).toBe(0);
+  });
+
+  it("are told why they wait where discovery fails, and go on when it works again", async () => {
+    const all = [nodeOf(1n)];
+    const said: string[] = [];
+    let isBroken = true;
+    const bootstrap: Bootstrap = new Bootstrap({
+      engine: engineOf(all[0]!, all),
+      expect: 1,
+      discover: async () => {
+        if (isBroken) throw new LedgerError("DISCOVERY_FAILED", "no such name");
+        return [all[0]!.address];
+      },
+      lookup: async () => ({ member: infoOf(all[0]!), clusterId: undefined }),
+      sleep: async () => {
+        isBroken = false;
+      },
+      nowMs: () => 0,
+      onProgress: (text) => said.push(text),
+    });
+    await bootstrap.run();
+    expect(said[0]).toBe("no such name");
+    expect(all[0]!.clusterId).toBe("cluster of 1");
+  });
+
+  it("go on after a crash of the one that had begun and was still alone", async () => {
+    const [first, second] = [nodeOf(1n, { clusterId: "begun" }), nodeOf(2n)];
+    first.members.push(first);
+    await start(first, [first, second], 2);
+    expect([second.clusterId, first.members.length]).toEqual(["begun", 2]);
+  });
+
+  it("leave a member of a cluster alone that starts again, whatever it was told to expect", async () => {
+    const [first, second, third] = [nodeOf(1n), nodeOf(2n), nodeOf(3n)];
+    first.clusterId = "old";
+    first.members.push(first, second);
+    await start(first, [first, second, third], 3);
+    expect([first.inits, third.clusterId]).toEqual([0, undefined]);
+  });
+});
