@@ -3,6 +3,7 @@ import type { ClusterStatus, EnginePort, MemberInfo, MemberStatus } from "@authl
 import { cluster } from "@authledger/proto";
 import { LedgerError, type NodeId, nodeId, splitAddress } from "@authledger/types";
 import { type CallContext, type Decoders, strict } from "./call-frame.js";
+import { furthestVoter } from "./hand-over.js";
 import type { Handler } from "./unary.js";
 
 export const CLUSTER_REQUESTS: Decoders<cluster.ClusterServiceService> = {
@@ -90,12 +91,8 @@ export class ClusterService {
   async #furthest(): Promise<NodeId> {
     const status = await this.#engine.call("cluster_status", {});
     if (status.role !== "leader") throw notLeader(status);
-    const others = status.members.filter(
-      ({ info, role, isActive }) =>
-        role === "voter" && info.nodeId !== status.nodeId && isActive === true,
-    );
-    const [best] = others.sort((a, b) => (b.match ?? 0) - (a.match ?? 0));
-    if (best !== undefined) return best.info.nodeId;
+    const best = furthestVoter(status);
+    if (best !== undefined) return best.nodeId;
     throw new LedgerError("MEMBER_NOT_FOUND", "no other voter is up that could lead");
   }
 }
