@@ -258,7 +258,9 @@ class KeptNode {
       }
       try {
         await sleep(RESTART_MS);
-        if (!this.#isStopping) await this.start();
+        if (this.#isStopping) return;
+        await this.start();
+        this.#say(`${this.plan.name} runs again, pid ${this.pid}`);
       } catch (error) {
         this.isDown = true;
         throw error;
