@@ -7,8 +7,11 @@
  *
  * Found again after a crash in between, the one that had begun goes on where it is still alone.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { EnginePort, PeerIdentity } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
+import type { Logger } from "pino";
+import type { NodePeers } from "./peer/node-peers.js";
 
 const LOOK_MS = 500;
 /** Taking in and promoting of all others, each with all it lacks. */
@@ -122,6 +125,33 @@ export class Bootstrap {
     this.#told = text;
     this.#deps.onProgress(text);
   }
+}
+
+/** Starts it where the configuration says how many nodes begin; it ends by itself. */
+export function beginTogether(
+  { expect }: { readonly expect: number | undefined },
+  {
+    engine,
+    peers,
+    logger,
+  }: {
+    readonly engine: EnginePort;
+    readonly peers: NodePeers | undefined;
+    readonly logger: Logger;
+  },
+): Bootstrap | undefined {
+  const discovery = peers?.discovery;
+  if (expect === undefined || peers === undefined || discovery === undefined) return undefined;
+  const bootstrap = new Bootstrap({
+    ...{ engine, expect },
+    discover: () => discovery.now(),
+    lookup: (address) => peers.peers.lookup(address),
+    sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    nowMs: () => performance.now(),
+    onProgress: (text) => logger.info({ expect }, text),
+  });
+  void bootstrap.run();
+  return bootstrap;
 }
 
 /** INV-CLUSTER-4, for a node that waits. */

@@ -81,6 +81,7 @@ const schema = z.strictObject({
   streamsPerConnection: z.number().int().min(1).max(10_000).default(1_024),
   peer: address.optional(),
   join: z.string().optional(),
+  expect: z.number().int().min(1).max(31).optional(),
   name: z.string().optional(),
   advertisePeer: address.optional(),
   advertiseClient: address.optional(),
@@ -110,10 +111,11 @@ export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
 
 /** Every field is there; a node that is to join has a peer port. */
 function withPeers(data: z.output<typeof schema>): NodeConfig {
-  const { clusterOrigin, join, name, advertisePeer, advertiseClient } = data;
+  const { clusterOrigin, join, expect, name, advertisePeer, advertiseClient } = data;
   const { peerCert, peerKey, peerCa } = data;
   const peer = data.peer ?? (join === undefined ? undefined : PEER_ADDRESS_DEFAULT);
-  const peers = { peer, join, name, advertisePeer, advertiseClient, peerCert, peerKey, peerCa };
+  const certificates = { peerCert, peerKey, peerCa };
+  const peers = { peer, join, expect, name, advertisePeer, advertiseClient, ...certificates };
   return { ...data, clusterOrigin, ...peers };
 }
 

@@ -7,10 +7,12 @@
 import { COMPACTION_POLICY, type Engine, openNodeEngine } from "@authledger/engine";
 import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@authledger/types";
 import type { Logger } from "pino";
+import { beginTogether } from "./bootstrap.js";
 import { ClusterWatch } from "./cluster-watch.js";
 import type { NodeConfig } from "./config.js";
 import { Connections } from "./connections.js";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
+import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
 import { createRegistry, RpcMeters } from "./metrics.js";
@@ -64,7 +66,10 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     );
     const front = grpc;
     front.health.isServing = engine.failure === undefined && watch.problem === undefined;
+    const bootstrap = beginTogether(config, { engine, peers, logger: deps.logger });
     const close = async (): Promise<void> => {
+      bootstrap?.stop();
+      await handOver(engine, deps.logger);
       watch.stop();
       await front.stop(config.shutdownMs);
       http.closeAllConnections();

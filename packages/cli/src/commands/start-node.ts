@@ -29,7 +29,8 @@ export async function serve(run: Run): Promise<undefined> {
   const node = await Promise.race([failed, open(config, deps)]);
   const { grpcAddress, httpAddress } = node;
   await run.io.out(`listening grpc=${grpcAddress} http=${httpAddress} pid=${process.pid}\n`);
-  logger.info({ grpc: grpcAddress, http: httpAddress, data: config.data }, "ready");
+  const peer = node.peerAddress;
+  logger.info({ grpc: grpcAddress, http: httpAddress, peer, data: config.data }, "ready");
   await Promise.race([failed, aborted(run.io.signal)]);
   logger.info({ reason: String(run.io.signal.reason) }, "stopping");
   await Promise.race([failed, node.close()]);
@@ -46,6 +47,15 @@ function configOf(run: Run): NodeConfig {
     clusterOrigin: textFlag(run, "clusterOrigin"),
     scrubHours: numberFlag(run, "scrubHours"),
     insecureAnyAddress: run.flags["insecureAnyAddress"] === true,
+    name: textFlag(run, "name"),
+    peer: textFlag(run, "peer"),
+    join: textFlag(run, "join"),
+    expect: numberFlag(run, "expect"),
+    peerCert: textFlag(run, "peerCert"),
+    peerKey: textFlag(run, "peerKey"),
+    peerCa: textFlag(run, "peerCa"),
+    advertisePeer: textFlag(run, "advertisePeer"),
+    advertiseClient: textFlag(run, "advertiseClient"),
   });
 }
 
@@ -74,7 +84,7 @@ async function open(
     if (error.code !== "USAGE" || typeof address !== "string") throw thrown;
     const holder = await portHolder(splitAddress(address)?.port ?? 0);
     if (holder === undefined) throw thrown;
-    const message = `cannot listen on ${address}: ${holder} has the port; stop it, or choose another with --listen or --http`;
+    const message = `cannot listen on ${address}: ${holder} has the port; stop it, or choose another with --listen, --http or --peer`;
     throw new LedgerError("USAGE", message, { details: error.details, cause: error });
   }
 }

@@ -13,6 +13,24 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
     .option("--scrub-hours <hours>", "between passes of the scrubber; 0 = none (default 24)")
     .option("--cluster-origin <name>", "prefix of all origins of a new cluster")
     .option("--insecure-any-address", "serve other machines although nobody is authenticated yet")
+    .option("--name <name>", "of the node in its cluster (default: host and peer port)")
+    .option(
+      "--peer <host:port>",
+      "for the other nodes of a cluster (default: none; with --join 127.0.0.1:7401)",
+    )
+    .option(
+      "--join <nodes>",
+      "wait to be taken into a cluster; where the others are: host:port,..., file:PATH, srv:NAME or dns:HOST:PORT",
+    )
+    .option("--expect <n>", "with --join: so many nodes that wait begin a cluster by themselves")
+    .option(
+      "--peer-cert <file>",
+      "certificate of this node, PEM; needed where the peer port is not on loopback",
+    )
+    .option("--peer-key <file>", "its key")
+    .option("--peer-ca <file>", "CA of the cluster's nodes")
+    .option("--advertise-peer <host:port>", "what other nodes are told instead of --peer")
+    .option("--advertise-client <host:port>", "what they and clients are told instead of --listen")
     .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
     .addHelpText("after", "\nWhen the node serves, one line on standard output says so.");
   // Loading a node takes longer than most commands; only this one needs it.

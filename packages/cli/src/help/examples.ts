@@ -2,7 +2,11 @@
 
 /** By the path of the command. `...` inside an argument would be a lie: each line can be typed as it is. */
 export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
-  start: ["authledger start --data ./data", "authledger start --listen 127.0.0.1:0 --cache 512MiB"],
+  start: [
+    "authledger start --data ./data",
+    "authledger start --listen 127.0.0.1:0 --cache 512MiB",
+    "authledger start --name n2 --peer 127.0.0.1:7411 --listen 127.0.0.1:7410 --join 127.0.0.1:7401",
+  ],
   dev: [
     "authledger dev",
     "authledger dev --nodes 3",

@@ -16,6 +16,8 @@ export interface PeerSettings {
   readonly peer: string | undefined;
   /** An empty directory waits to be added to a cluster; where its other nodes are (discovery.ts), or empty. */
   readonly join: string | undefined;
+  /** So many nodes that wait begin a cluster by themselves, 1 to 31. Absent: an operator does it (cluster init). */
+  readonly expect: number | undefined;
   /** For people; unique in the cluster. Default: the host's name and the peer port. */
   readonly name: string | undefined;
   /** host:port that peers and clients are told, where it is not what the node binds. */
@@ -35,6 +37,9 @@ export function requirePeerSettings(settings: PeerSettings & { readonly listen: 
   const { peer, join, name, listen, advertisePeer, advertiseClient } = settings;
   if (name !== undefined) validateName(name, "name");
   if (join !== undefined) parseDiscovery(join);
+  else if (settings.expect !== undefined) {
+    throw usage("expect", "expect is about nodes that begin together: give --join too");
+  }
   if (peer === undefined) {
     requireNothing(settings);
     return;
