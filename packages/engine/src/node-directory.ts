@@ -55,6 +55,7 @@ export class DirectorySecrets implements NodeSecrets {
   readonly #logSeedPath: string;
   readonly #disk: Disk;
   #logSeed: Uint8Array | undefined;
+  #taking: Promise<void> | undefined;
 
   constructor(
     keys: string,
@@ -84,13 +85,21 @@ export class DirectorySecrets implements NodeSecrets {
     throw new LedgerError("NOT_READY", message, { retryAfterMs: 1_000 });
   }
 
-  /** Keeps the seed that a voter has sent, for good. */
+  /** Keeps the seed that a voter has sent, for good. Several voters may send it at once; the first one is kept. */
   async takeLogSeed(seed: Uint8Array): Promise<void> {
     if (seed.length !== SEED_BYTES) {
       throw new LedgerError("INVALID_ARGUMENT", `a log seed of ${seed.length} bytes`);
     }
+    if (this.#logSeed !== undefined) return;
+    this.#taking ??= this.#keepLogSeed(seed.slice()).finally(() => {
+      this.#taking = undefined;
+    });
+    await this.#taking;
+  }
+
+  async #keepLogSeed(seed: Uint8Array): Promise<void> {
     await replaceFile(this.#disk, this.#logSeedPath, seed, 0o600);
-    this.#logSeed = seed.slice();
+    this.#logSeed = seed;
   }
 }
 

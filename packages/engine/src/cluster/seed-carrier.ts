@@ -66,7 +66,11 @@ export class SeedCarrier {
     if (secrets.hasLogSeed) return;
     try {
       const seed = this.#node.sealing.open(sealed, this.#contextOf(this.#node.info.nodeId));
-      secrets.takeLogSeed(seed).catch((error: unknown) => onFatal(LedgerError.from(error)));
+      secrets.takeLogSeed(seed).catch((error: unknown) => {
+        const failure = LedgerError.from(error);
+        // It is asked for again.
+        if (failure.code !== "DISK_FULL") onFatal(failure);
+      });
     } catch (error) {
       const { message } = LedgerError.from(error);
       onAlarm(`node ${from} sent a log seed that cannot be opened: ${message}`);
