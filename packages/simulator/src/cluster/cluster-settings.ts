@@ -110,6 +110,8 @@ export interface SettingsOptions {
   readonly voters?: number | undefined;
   /** With those that are spare. */
   readonly machines?: number | undefined;
+  /** Stores are flushed, and logs cut, as rarely as on a real machine. */
+  readonly keepLog?: boolean | undefined;
 }
 
 export function drawSettings(seed: number, options: SettingsOptions = {}): ClusterSettings {
@@ -144,7 +146,10 @@ export function drawSettings(seed: number, options: SettingsOptions = {}): Clust
     machineFaults.map((fault) => [fault, random.chance(0.4) ? PROBABILITIES[fault] : 0]),
   );
   if (options.calm) for (const fault of isOn.keys()) isOn.set(fault, 0);
-  return { ...settings, faults: isOn };
+  const rarely = { intervalMs: 30_000, work: 1e6, logBytes: 1e9 };
+  const flush = options.keepLog ? rarely : settings.flush;
+  const cacheBytes = options.keepLog ? 1 << 26 : settings.cacheBytes;
+  return { ...settings, flush, cacheBytes, faults: isOn };
 }
 
 function drawNetwork(random: SeededRandom, isCalm: boolean): NetworkSettings {

@@ -16,6 +16,7 @@ const { values } = parseArgs({
     machines: { type: "string" },
     "storm-ms": { type: "string" },
     trace: { type: "boolean", default: false },
+    "keep-log": { type: "boolean", default: false },
     history: { type: "string" },
   },
 });
@@ -29,6 +30,7 @@ let failed = 0;
 for (let seed = from; seed < from + Number(values.seeds); seed++) {
   const settings = drawSettings(seed, {
     calm: values.calm,
+    keepLog: values["keep-log"],
     voters: values.voters === undefined ? undefined : Number(values.voters),
     machines: values.machines === undefined ? undefined : Number(values.machines),
     stormMs: values["storm-ms"] === undefined ? undefined : Number(values["storm-ms"]),

@@ -32,8 +32,10 @@ export class Membership {
   #lostNode = "";
   /** Machines whose node must leave the cluster before they may come back on an empty disk. */
   readonly #retired = new Set<Machine>();
-  /** Machines that have been members with the disk they have. */
+  /** Machines that have been voters with the disk they have. */
   readonly #joined = new Set<Machine>();
+  /** Machines whose nodes vote, as the leader saw it last. */
+  #voters: readonly Machine[] = [];
   #wantedLeader: Machine | undefined;
   #unwanted: Machine | undefined;
   /** When a change was last asked for. */
@@ -57,6 +59,12 @@ export class Membership {
     }
   }
 
+  /** Nothing is wanted any more but the right number of voters. */
+  settle(): void {
+    this.#unwanted = undefined;
+    this.#wantedLeader = undefined;
+  }
+
   stop(): void {
     this.#isStopped = true;
   }
@@ -76,9 +84,9 @@ export class Membership {
     );
   }
 
-  /** Whether its node was a voter when that was last looked at. */
-  isVoter(machine: Machine): boolean {
-    return this.#joined.has(machine);
+  /** Machines whose nodes voted when that was last looked at. */
+  get voters(): readonly Machine[] {
+    return this.#voters;
   }
 
   /** Whether a machine's process, on an empty disk, waits to be added. Without meaning on a disk that has been used. */
@@ -147,7 +155,8 @@ export class Membership {
   /** The leader's view, when exactly the wanted voters are there and have all. */
   async healthy(): Promise<ClusterStatus | undefined> {
     const status = await this.#leaderStatus();
-    if (status === undefined || status.isJoint) return undefined;
+    const isChanging = this.#changedAt > this.#deps.loop.now || this.#retired.size > 0;
+    if (status === undefined || status.isJoint || isChanging) return undefined;
     const voters = status.members.filter(({ role }) => role === "voter");
     return voters.length === this.#deps.settings.voters &&
       status.members.length === voters.length &&
@@ -204,9 +213,24 @@ export class Membership {
     }
     if (leader !== undefined) {
       this.#hasBegun = true;
-      if (newest?.members.length === 1) this.#joined.add(leader);
+      this.#noteVoters(newest!);
     }
     return newest;
+  }
+
+  #noteVoters({ members }: ClusterStatus): void {
+    const names = new Set(
+      members.filter(({ role }) => role === "voter").map(({ info }) => info.name),
+    );
+    const voters = this.#deps.machines.filter((machine) =>
+      names.has(`${machine.name}-${machine.generation}`),
+    );
+    for (const machine of voters) if (!this.#retired.has(machine)) this.#joined.add(machine);
+    const isSame =
+      voters.length === this.#voters.length && voters.every((one, i) => one === this.#voters[i]);
+    if (isSame) return;
+    this.#voters = voters;
+    if (this.#changedAt < this.#deps.loop.now) this.#changedAt = this.#deps.loop.now;
   }
 
   /** One step towards what is wanted. */
@@ -218,9 +242,6 @@ export class Membership {
     for (const machine of machines) {
       const member = byAddress.get(machine.address);
       const isOwn = member?.info.name === `${machine.name}-${machine.generation}`;
-      if (isOwn && member.role === "voter" && !this.#retired.has(machine)) {
-        this.#joined.add(machine);
-      }
       if (member === undefined && this.#retired.has(machine)) return this.#renewLost(machine);
       const isGone = member !== undefined && (!isOwn || this.#unwanted === machine);
       if (isGone && status.members.length > 1) {

@@ -155,6 +155,7 @@ class ClusterRun {
     await this.#loop.runUntil(stormMs);
     this.#isCalm = true;
     this.#storm.end();
+    this.#membership.settle();
     for (const client of this.#clients) client.stop();
     await this.#judge();
   }
@@ -193,7 +194,7 @@ class ClusterRun {
   #acknowledged(write: Acknowledged): void {
     const isLooked = this.#acknowledgements++ % ORACLE_EVERY === 0;
     if (!isLooked || !this.#membership.isSettled) return;
-    const voters = this.#voters();
+    const voters = this.#membership.voters;
     const looking = Promise.all(voters.map(({ platter }) => isDurable(platter, write)));
     const judged = looking.then((held) => {
       const count = held.filter(Boolean).length;
@@ -246,14 +247,12 @@ class ClusterRun {
     throw new Violation("INV-SIM-25", `${what}: not within ${HEAL_MS} ms of calm`);
   }
 
-  #voters(): Machine[] {
-    return this.#machines.filter((machine) => this.#membership.isVoter(machine));
-  }
-
   /** Whether all voters have applied the same. */
   async #isEven(): Promise<boolean> {
     const statuses = await Promise.all(
-      this.#voters().map((machine) => machine.call("cluster_status", {}).catch(() => undefined)),
+      this.#membership.voters.map((machine) =>
+        machine.call("cluster_status", {}).catch(() => undefined),
+      ),
     );
     const [first] = statuses;
     return statuses.every(
@@ -267,7 +266,7 @@ class ClusterRun {
   /** The chain of each vault, which is the same on all voters. */
   async #readChains(): Promise<ReadonlyMap<number, Chain>> {
     const chains = new Map<number, Chain>();
-    for (const machine of this.#voters()) {
+    for (const machine of this.#membership.voters) {
       for (const vault of this.#vaults.made) {
         const reading = readChain(machine, vault);
         const chain = await this.#loop.finish(reading, `the chain of ${machine.name}`, 5_000);
@@ -280,7 +279,7 @@ class ClusterRun {
 
   async #compareStores(): Promise<void> {
     const stores = new Map<string, StoreContent>();
-    for (const machine of this.#voters()) {
+    for (const machine of this.#membership.voters) {
       const { incarnation } = machine.engine!.identity;
       await this.#loop.finish(machine.close(), `${machine.name} closes`, 10_000);
       stores.set(machine.name, await readStore(machine.platter, machine.name, incarnation));
