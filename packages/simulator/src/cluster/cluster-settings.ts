@@ -132,7 +132,7 @@ export function drawSettings(seed: number, options: SettingsOptions = {}): Clust
     syncMsMax: random.pick([0.5, 2, 2, 15]),
     pieceBytes: random.pick([512, 4096] as const),
     cacheBytes: random.pick([1 << 20, 1 << 20, 1 << 22]),
-    segmentBytes: random.pick([16, 32, 64, 256]) * 1024,
+    segmentBytes: random.pick([32, 32, 64, 256]) * 1024,
     flush: {
       intervalMs: random.pick([200, 1_000, 5_000]),
       work: random.pick([100, 400, 5_000]),
