@@ -1,5 +1,5 @@
 /** Whole engines that are a cluster, over a network in memory whose time moves when it is told to. */
-import { MemoryDisk, NodeHasher, SeededRandom } from "@authledger/io";
+import { type Disk, MemoryDisk, NodeHasher, SeededRandom } from "@authledger/io";
 import { LedgerError, type NodeId } from "@authledger/types";
 import {
   type ClusterOptions,
@@ -140,9 +140,11 @@ export class TestPort implements PeerPort {
 export interface ClusterMember {
   readonly name: string;
   readonly address: string;
-  readonly disk: MemoryDisk;
+  readonly disk: Disk;
   readonly fatal: LedgerError[];
   readonly alarms: string[];
+  /** What its wall clock is ahead of the others. */
+  readonly skew: { ms: number };
   engine: Engine;
 }
 
@@ -171,13 +173,13 @@ export class TestCluster {
     return cluster;
   }
 
-  async start(name: string, join: boolean, disk = new MemoryDisk()): Promise<ClusterMember> {
+  async start(name: string, join: boolean, disk: Disk = new MemoryDisk()): Promise<ClusterMember> {
     const address = `${name}:7401`;
     const fatal: LedgerError[] = [];
     const alarms: string[] = [];
-    const opening = this.#open(name, join, disk, fatal, alarms);
-    const engine = await this.until(opening);
-    const member = { name, address, disk, fatal, alarms, engine };
+    const skew = { ms: 0 };
+    const engine = await this.until(this.#open(name, join, { disk, fatal, alarms, skew }));
+    const member = { name, address, disk, fatal, alarms, skew, engine };
     this.members.push(member);
     return member;
   }
@@ -185,9 +187,7 @@ export class TestCluster {
   #open(
     name: string,
     join: boolean,
-    disk: MemoryDisk,
-    fatal: LedgerError[],
-    alarms: string[],
+    { disk, fatal, alarms, skew }: Pick<ClusterMember, "disk" | "fatal" | "alarms" | "skew">,
   ): Promise<Engine> {
     const address = `${name}:7401`;
     const peers = new TestPort(this.network, address);
@@ -202,7 +202,10 @@ export class TestCluster {
       },
       {
         disk,
-        clock: this.time,
+        clock: {
+          nowMs: () => this.time.nowMs() + skew.ms,
+          monotonicMs: () => this.time.monotonicMs(),
+        },
         timers: this.time,
         random: new SeededRandom(this.#seed++),
         hasher: new NodeHasher(),
@@ -220,7 +223,9 @@ export class TestCluster {
 
   /** Starts a node that crashed on what its disk has kept. */
   async restart(member: ClusterMember): Promise<ClusterMember> {
-    const disk = member.disk.crash(new SeededRandom(this.#seed++), { unsynced: "lost" });
+    const { disk: before } = member;
+    if (!(before instanceof MemoryDisk)) throw new Error("only a disk in memory is found again");
+    const disk = before.crash(new SeededRandom(this.#seed++), { unsynced: "lost" });
     this.members.splice(this.members.indexOf(member), 1);
     return this.start(member.name, true, disk);
   }

@@ -1,0 +1,189 @@
+/** Who belongs to a cluster, and who may no more. */
+import { MemoryDisk } from "@authledger/io";
+import { nodeId } from "@authledger/types";
+import { expect, test } from "vitest";
+import { rejectedBy } from "../../../../../test/support.js";
+import { TestCluster } from "../../cluster-support.js";
+import {
+  applied,
+  createTuple,
+  LINEARIZABLE,
+  newVault,
+  openNode,
+  tupleOf,
+  writeOne,
+} from "../../engine-support.js";
+
+test("a node that waits refuses everything but to say so, and to begin a cluster", async () => {
+  const cluster = new TestCluster();
+  const waiting = await cluster.start("n1", true);
+  expect(await cluster.status(waiting)).toMatchObject({ role: "waiting", members: [] });
+  const refused = await rejectedBy(waiting.engine.call("list_organizations", { limit: 1 }));
+  expect(refused.code).toBe("NODE_WAITING");
+  const before = await waiting.engine.call("get_node_info", {});
+  expect(before.role).toBe("starting");
+  const begun = await cluster.until(waiting.engine.call("cluster_init", { addresses: [] }));
+  expect(begun).toMatchObject({ role: "leader", isJoint: false });
+  const info = await waiting.engine.call("get_node_info", {});
+  expect(info.clusterId).toBe(begun.clusterId);
+  await cluster.until(newVault(waiting.engine));
+  await cluster.until(waiting.engine.close());
+  const again = await cluster.restart(waiting);
+  expect(await cluster.status(again)).toMatchObject({ role: "leader", clusterId: begun.clusterId });
+});
+
+test("a learner is fed and does not vote; it is promoted when it has caught up (dissertation 4.2.1)", async () => {
+  const cluster = new TestCluster();
+  const first = await cluster.start("n1", false);
+  const vault = await cluster.until(newVault(first.engine));
+  const second = await cluster.start("n2", true);
+  const { member } = await cluster.until(first.engine.call("cluster_add", { address: "n2:7401" }));
+  expect(member.name).toBe("n2");
+  const early = await rejectedBy(first.engine.call("cluster_promote", { node: member.nodeId }));
+  expect(early).toMatchObject({ code: "NOT_CAUGHT_UP", details: { match: 0 } });
+  await cluster.run(500);
+  expect(await cluster.status(second)).toMatchObject({ role: "learner" });
+  cluster.crash(second);
+  applied(await cluster.until(writeOne(first.engine, vault, [createTuple("doc:1")])));
+  const back = await cluster.restart(second);
+  await cluster.run(500);
+  await cluster.until(first.engine.call("cluster_promote", { node: member.nodeId }));
+  await cluster.run(500);
+  expect(await cluster.status(back)).toMatchObject({ role: "follower" });
+  const { members } = await cluster.status(back);
+  expect(members.map(({ role, info }) => [info.name, role]).sort()).toEqual([
+    ["n1", "voter"],
+    ["n2", "voter"],
+  ]);
+  await cluster.close();
+});
+
+test("members are told apart: by identity, name and address, and other clusters' nodes stay away", async () => {
+  const cluster = await TestCluster.of(2);
+  const [first] = cluster.members;
+  const add = (address: string) => rejectedBy(first!.engine.call("cluster_add", { address }));
+  expect((await add("n2:7401")).code).toBe("MEMBER_EXISTS");
+  expect((await add("nobody:7401")).code).toBe("UNAVAILABLE");
+  const other = await cluster.start("x1", false);
+  const { clusterId } = await cluster.status(other);
+  expect(await add("x1:7401")).toMatchObject({ code: "CLUSTER_MISMATCH", details: { clusterId } });
+  const node = nodeId(99n);
+  const calls = [
+    first!.engine.call("cluster_promote", { node }),
+    first!.engine.call("cluster_remove", { node }),
+    first!.engine.call("cluster_transfer", { node }),
+  ];
+  for (const call of calls) expect((await rejectedBy(call)).code).toBe("MEMBER_NOT_FOUND");
+  await cluster.close();
+});
+
+test("a removed node learns it and stops; the others go on without it", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, second, third] = cluster.members;
+  const vault = await cluster.until(newVault(first!.engine));
+  const { nodeId: node } = await cluster.status(third!);
+  await cluster.until(first!.engine.call("cluster_remove", { node }));
+  await cluster.run(3_000);
+  expect(third!.fatal.map(({ code }) => code)).toEqual(["NODE_REMOVED"]);
+  expect(await cluster.status(first!)).toMatchObject({ members: [{}, {}] });
+  cluster.crash(third!);
+  applied(await cluster.until(writeOne(first!.engine, vault, [createTuple("doc:1")])));
+  expect(second!.fatal).toEqual([]);
+});
+
+test("a leader that is to be removed hands over first; its successor removes it", async () => {
+  const cluster = await TestCluster.of(3);
+  const first = await cluster.leader();
+  const { nodeId: node } = await cluster.status(first);
+  const refused = await cluster.until(rejectedBy(first.engine.call("cluster_remove", { node })));
+  expect(["NOT_LEADER", "NO_LEADER"]).toContain(refused.code);
+  await cluster.run(500);
+  const second = await cluster.leader();
+  expect(second).not.toBe(first);
+  await cluster.until(second.engine.call("cluster_remove", { node }));
+  await cluster.run(2_000);
+  expect(first.fatal.map(({ code }) => code)).toEqual(["NODE_REMOVED"]);
+});
+
+test("the last voter stays", async () => {
+  const cluster = new TestCluster();
+  const first = await cluster.start("n1", false);
+  const { nodeId: node } = await cluster.status(first);
+  const refused = await rejectedBy(first.engine.call("cluster_remove", { node }));
+  expect(refused.code).toBe("LAST_VOTER");
+});
+
+test("the leadership moves where it is told to, within a few heartbeats (dissertation 3.10)", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, , third] = cluster.members;
+  await cluster.run(300);
+  const { nodeId: node } = await cluster.status(third!);
+  const before = cluster.time.monotonicMs();
+  const { term } = await cluster.until(first!.engine.call("cluster_transfer", { node }));
+  expect(cluster.time.monotonicMs() - before).toBeLessThanOrEqual(100);
+  expect(cluster.leaders()).toEqual([third]);
+  expect((await cluster.status(third!)).term).toBe(term);
+  const learner = await cluster.start("n4", true);
+  await cluster.until(third!.engine.call("cluster_add", { address: learner.address }));
+  const other = (await cluster.status(learner)).nodeId;
+  const refused = await rejectedBy(third!.engine.call("cluster_transfer", { node: other }));
+  expect(refused.code).toBe("NOT_CAUGHT_UP");
+  await cluster.close();
+});
+
+test("a directory of a node by itself becomes the first node of a cluster, with its data", async () => {
+  const cluster = new TestCluster();
+  const disk = new MemoryDisk();
+  const alone = await openNode(disk, { time: cluster.time });
+  const vault = await newVault(alone.engine);
+  applied(await writeOne(alone.engine, vault, [createTuple("doc:1")]));
+  const status = await alone.engine.call("cluster_status", {});
+  expect(status).toMatchObject({ role: "leader", members: [{ role: "voter" }] });
+  const refused = await rejectedBy(alone.engine.call("cluster_init", { addresses: [] }));
+  expect(refused.code).toBe("NOT_CLUSTERED");
+  await alone.engine.close();
+
+  const first = await cluster.start("n1", false, disk);
+  const second = await cluster.start("n2", true);
+  await cluster.until(first.engine.call("cluster_init", { addresses: ["n2:7401"] }));
+  await cluster.run(1_500);
+  expect(second.engine.stats().appliedIndex).toBe(first.engine.stats().appliedIndex);
+  const ask = { vault, consistency: LINEARIZABLE, tuples: [tupleOf("doc:1")] };
+  expect((await cluster.until(second.engine.call("check", ask))).allowed).toEqual([true]);
+  await cluster.close();
+});
+
+test("a voter receives the log seed sealed to its key, and keeps it", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, ...others] = cluster.members;
+  await cluster.run(2_500);
+  const seed = async (disk: (typeof others)[number]["disk"]) => {
+    const file = await disk.open("/data/keys/log.seed");
+    const bytes = new Uint8Array(32);
+    file.readSync(bytes, 0);
+    await file.close();
+    return Buffer.from(bytes).toString("hex");
+  };
+  const expected = await seed(first!.disk);
+  for (const { disk } of others) expect(await seed(disk)).toBe(expected);
+  expect(cluster.members.flatMap(({ alarms }) => alarms)).toEqual([]);
+  await cluster.close();
+});
+
+test("a leader whose clock is far from its peers' stamps nothing, and says so", async () => {
+  const cluster = await TestCluster.of(3);
+  const first = await cluster.leader();
+  const vault = await cluster.until(newVault(first.engine));
+  await cluster.run(2_000);
+  expect(first.engine.stats().group.clockAheadMs).toBeLessThan(100);
+  first.skew.ms = 5_500;
+  await cluster.run(2_000);
+  const refused = await rejectedBy(writeOne(first.engine, vault, [createTuple("doc:1")]));
+  expect(refused).toMatchObject({ code: "CLOCK_SKEW" });
+  expect(first.alarms).toHaveLength(1);
+  expect(first.alarms[0]).toContain("ahead of the clocks of its peers");
+  first.skew.ms = 0;
+  await cluster.run(2_000);
+  applied(await cluster.until(writeOne(first.engine, vault, [createTuple("doc:1")])));
+  await cluster.close();
+});
