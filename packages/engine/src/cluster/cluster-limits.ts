@@ -41,3 +41,5 @@ export const PROMOTE_LAG_MAX = 10;
 export const CHANGE_WAIT_MS = 10_000;
 /** How long `cluster_init` waits for each node to catch up. */
 export const INIT_WAIT_MS = 60_000;
+/** Members that were removed since the start, which are told so when they come again. */
+export const REMOVED_KEPT_MAX = 64;

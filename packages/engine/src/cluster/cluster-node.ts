@@ -13,9 +13,10 @@ import { SigningKey } from "../ed25519.js";
 import { type NodeDirectory, type NodeIdentity, writeIdentity } from "../node-directory.js";
 import { ClockGuard } from "./clock-guard.js";
 import type { ClusterOptions } from "./cluster-calls.js";
-import { CARE_INTERVAL_MS, REMOVAL_GRACE_MS, TICK_MS } from "./cluster-limits.js";
+import { CARE_INTERVAL_MS, REMOVAL_GRACE_MS, REMOVED_KEPT_MAX, TICK_MS } from "./cluster-limits.js";
 import { Freshness } from "./freshness.js";
 import { nodesOf } from "./group-configuration.js";
+import { isSameNode } from "./member-info.js";
 import type { PeerReceiver, PeerRefusal } from "./peer-port.js";
 import { FrameKind, type MemberInfo, type PeerFrame, type PeerIdentity } from "./peer-port.js";
 import type { RaftGroup } from "./raft-group.js";
@@ -49,6 +50,9 @@ export class ClusterNode implements PeerReceiver {
   /** Members as they told of themselves when they connected. */
   readonly #met = new Map<NodeId, MemberInfo>();
   #identity: NodeIdentity;
+  /** Of the configuration that the transport was told last, and who went since the start. */
+  #lastConfigured: readonly MemberInfo[] = [];
+  #removed: readonly MemberInfo[] = [];
   #writing: Promise<void> = Promise.resolve();
   #adopting = false;
   #wasMember: boolean;
@@ -247,7 +251,9 @@ export class ClusterNode implements PeerReceiver {
     if (clusterId === undefined) return;
     const known = this.#configured.length > 0 ? this.#configured : [...this.#met.values()];
     const others = known.filter(({ nodeId }) => nodeId !== this.info.nodeId);
-    this.#options.peers.setMembers(clusterId, others);
+    this.#removed = nextRemoved(this.#removed, this.#lastConfigured, this.#configured);
+    this.#lastConfigured = this.#configured;
+    this.#options.peers.setMembers(clusterId, others, this.#removed);
   }
 
   #leave(why: string): void {
@@ -275,6 +281,16 @@ export class ClusterNode implements PeerReceiver {
       this.#deps.onCare();
     });
   }
+}
+
+/** Configurations are applied in the order of the log: who was in one and is not in a later one was removed. */
+function nextRemoved(
+  removed: readonly MemberInfo[],
+  before: readonly MemberInfo[],
+  now: readonly MemberInfo[],
+): readonly MemberInfo[] {
+  const isGone = (member: MemberInfo): boolean => !now.some((one) => isSameNode(one, member));
+  return [...removed, ...before].filter(isGone).slice(-REMOVED_KEPT_MAX);
 }
 
 /** The same life of a node, which tells other things of itself than before. */

@@ -92,8 +92,15 @@ export interface PeerPort {
   listen(receiver: PeerReceiver): void;
   /** Hands a frame over; all frames of one turn leave together. False when it was dropped: no such peer, or its queue is full. */
   send(to: NodeId, frame: PeerFrame): boolean;
-  /** Who is to be reached from now on, without this node; others are hung up on. */
-  setMembers(clusterId: string, members: readonly MemberInfo[]): void;
+  /**
+   * Who is to be reached from now on, without this node. `removed`: lives of nodes that were members and are none any more;
+   * they are told so and not let in again. All others of the cluster may come: their configuration may be newer.
+   */
+  setMembers(
+    clusterId: string,
+    members: readonly MemberInfo[],
+    removed: readonly MemberInfo[],
+  ): void;
   link(node: NodeId): PeerLink | undefined;
   /** Asks the node at an address who it is, and which cluster it is of, if any. @throws LedgerError UNAVAILABLE */
   lookup(address: string): Promise<PeerIdentity>;

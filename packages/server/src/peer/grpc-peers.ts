@@ -37,7 +37,6 @@ import {
   HANDSHAKE_MS,
   PEER_CONNECTIONS_MAX,
   REFUSED_MS,
-  REMOVED_MAX,
 } from "./peer-limits.js";
 import { type LinkCounters, PeerLink } from "./peer-link.js";
 import { PeerListener } from "./peer-listener.js";
@@ -89,8 +88,8 @@ export class GrpcPeers implements PeerPort {
   readonly #deps: GrpcPeersDeps;
   readonly #credentials: PeerCredentials;
   readonly #peers = new Map<NodeId, Peer>();
-  /** Members that were removed while this process ran, oldest first: who they were. */
-  readonly #removed = new Set<string>();
+  /** Lives of nodes that were members. */
+  #removed: ReadonlySet<string> = new Set();
   readonly #dirty = new Set<PeerLink>();
   readonly #unreachable = new Set<NodeId>();
   #isFlushDue = false;
@@ -146,19 +145,17 @@ export class GrpcPeers implements PeerPort {
     return isTaken;
   }
 
-  setMembers(_clusterId: string, members: readonly MemberInfo[]): void {
+  setMembers(
+    _clusterId: string,
+    members: readonly MemberInfo[],
+    removed: readonly MemberInfo[],
+  ): void {
     const own = this.#receiver?.identity().member.nodeId;
+    this.#removed = new Set(removed.map(lifeOf));
     const wanted = new Map(members.map((member) => [member.nodeId, member]));
-    for (const [node, peer] of this.#peers) {
-      const member = wanted.get(node);
-      if (peer.member === undefined && member === undefined) continue;
-      const known = peer.member ?? peer.heard;
-      if (member !== undefined && (known === undefined || isSameNode(known, member))) continue;
-      this.#remove(node, peer);
-    }
+    for (const [node, peer] of this.#peers) this.#retain(node, peer, wanted.get(node));
     for (const [node, member] of wanted) {
       if (node === own) continue;
-      this.#removed.delete(lifeOf(member));
       const peer = this.#peers.get(node) ?? this.#add(node);
       const isNew = peer.member === undefined || peer.member.peerAddress !== member.peerAddress;
       peer.member = member;
@@ -227,18 +224,18 @@ export class GrpcPeers implements PeerPort {
     return peer;
   }
 
-  /** It is not a member any more, and is told so. */
-  #remove(node: NodeId, peer: Peer): void {
-    const known = peer.member ?? peer.heard;
-    if (known !== undefined) this.#removed.add(lifeOf(known));
-    for (const oldest of this.#removed) {
-      if (this.#removed.size <= REMOVED_MAX) break;
-      this.#removed.delete(oldest);
-    }
-    this.#peers.delete(node);
+  /** What becomes of a peer when the members are others: it stays, is let in as long as its stream lives, or is told to go. */
+  #retain(node: NodeId, peer: Peer, wanted: MemberInfo | undefined): void {
+    const known = peer.heard ?? peer.member;
+    const isAnother = wanted !== undefined && known !== undefined && !isSameNode(known, wanted);
+    const isRemoved = known !== undefined && this.#removed.has(lifeOf(known));
+    if (wanted !== undefined && !isAnother) return;
+    peer.member = undefined;
     clearTimeout(peer.timer);
+    if (!isAnother && !isRemoved && peer.link.isConnected) return;
+    this.#peers.delete(node);
     peer.dialing?.stream.abort();
-    peer.link.refuse(encodeRefusal("removed"));
+    peer.link.refuse(encodeRefusal(isRemoved ? "removed" : "other-incarnation"));
   }
 
   #flushSoon(): void {

@@ -26,8 +26,6 @@ export const CHUNK_LANE: LaneLimit = { bytes: 2 * MiB + 64 * KiB, frames: 64 };
 
 /** Connections to the peer port at a time: every member twice while streams replace each other, and lookups. */
 export const PEER_CONNECTIONS_MAX = 256;
-/** Nodes that were members and are none any more, which are told so. */
-export const REMOVED_MAX = 256;
 
 /** Bytes that may be on their way to a receiver that does not read: 100 ms at 80 MB/s. */
 export const FLOW_WINDOW_BYTES: number = 8 * MiB;

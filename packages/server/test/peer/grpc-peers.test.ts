@@ -222,15 +222,26 @@ describe("INV-PEER-5: who is refused, and hears why", () => {
 
   it("a node that was removed, at once and whenever it comes again", async () => {
     const [a, b, c] = (await startCluster(1n, 2n, 3n)) as [TestNode, TestNode, TestNode];
-    a.knows(b);
+    a.removes(c, b);
     await until("it is told", () => c.refusals.length > 0);
     expect(c.refusals[0]).toEqual([1n, "removed"]);
-    b.knows(a);
+    b.removes(c, a);
     await until("it is told again", () => c.refusals.some(([by]) => by === 2n));
     expect(a.say(c, "nothing")).toBe(false);
     const wiped = await TestNode.start({ id: 3n, life: 2 });
     a.knows(b, wiped);
     await until("a new life of it may be added", () => a.reaches(wiped));
+  });
+
+  it("but not a node that an older configuration does not name: only who was removed is told so", async () => {
+    const [a, b, c] = (await startCluster(1n, 2n, 3n)) as [TestNode, TestNode, TestNode];
+    // As a node that has just joined does: it met c first, and then applies a configuration from before c came.
+    a.knows(b);
+    a.say(c, "still there");
+    await until("frames pass", () => c.frames.length === 1);
+    a.knows(b, c);
+    expect([c.refusals, a.reaches(c)]).toEqual([[], true]);
+    expect(a.peers.stats()).toMatchObject([{ losses: 0 }, { losses: 0 }]);
   });
 
   it("another node that answers at the address", async () => {

@@ -42,6 +42,7 @@ export class TestNode implements PeerReceiver {
   readonly frames: Received[] = [];
   /** Who came, of which cluster, after how many frames. */
   readonly connected: [NodeId, string | undefined, number][] = [];
+  readonly removed: MemberInfo[] = [];
   readonly unreachable: NodeId[] = [];
   readonly refusals: [NodeId, PeerRefusal][] = [];
   readonly events: PeerEvent[] = [];
@@ -100,7 +101,13 @@ export class TestNode implements PeerReceiver {
 
   knows(...others: readonly (TestNode | MemberInfo)[]): void {
     const members = others.map((other) => (other instanceof TestNode ? other.member : other));
-    this.peers.setMembers(this.clusterId ?? CLUSTER, members);
+    this.peers.setMembers(this.clusterId ?? CLUSTER, members, this.removed);
+  }
+
+  /** What it knows from now on, and who was removed before. */
+  removes(gone: TestNode, ...others: readonly (TestNode | MemberInfo)[]): void {
+    this.removed.push(gone.member);
+    this.knows(...others);
   }
 
   say(to: TestNode, text: string, kind: FrameKind = FrameKind.raft): boolean {
