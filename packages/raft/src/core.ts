@@ -342,6 +342,7 @@ function receiveFromLeader(s: State, message: FromLeader): void {
   assert(s.role !== "leader", "one leader in a term (Raft 5.2)", { term: s.term });
   if (s.role !== "follower") becomeFollower(s, s.term, message.from);
   s.electionElapsed = 0;
+  s.sinceLeader = 0;
   s.leader = message.from;
   if (message.type === "append") receiveAppend(s, message);
   else if (message.type === "heartbeat") receiveHeartbeat(s, message);

@@ -37,10 +37,14 @@ export function campaignAsConfigured(s: State): void {
   campaign(s, s.settings.preVote ? "ask-first" : "election");
 }
 
+/** Whether this node may be elected, as far as is known without a look at its log. */
+export function mayStand(s: State): boolean {
+  return s.role !== "leader" && !s.isRecovering && s.isVoter && !s.log.hasPendingSnapshot;
+}
+
+/** An entry that is committed and not applied may take this node's vote away (museum row 27). */
 function mayCampaign(s: State): boolean {
-  if (s.role === "leader" || s.isRecovering || !s.isVoter) return false;
-  // An entry that is committed and not applied may take this node's vote away (museum row 27).
-  return !s.log.hasPendingSnapshot && !hasUnappliedChange(s);
+  return mayStand(s) && !hasUnappliedChange(s);
 }
 
 const SCAN_BYTES = 1024 * 1024;
@@ -140,9 +144,9 @@ function learnCommit(s: State, { commit, commitTerm }: VoteResponse): void {
 
 /** Whether this node holds on to a leader that it hears from, whoever asks for its vote. */
 export function sticksToLeader(s: State): boolean {
-  return (
-    s.settings.checkQuorum && s.leader !== undefined && s.electionElapsed < s.settings.electionTicks
-  );
+  // The time of its own next attempt does not count: a node that may not stand for election begins that anew for ever.
+  const hears = s.role === "leader" || s.sinceLeader < s.settings.electionTicks;
+  return s.settings.checkQuorum && s.leader !== undefined && hears;
 }
 
 /** INV-RAFT-11. A vote was cast for this candidate, or refused. The first word of a node counts. */

@@ -19,7 +19,8 @@ function membership(s: State): string {
 }
 
 function timers(s: State): string {
-  const ticks = `${s.electionElapsed} ${s.heartbeatElapsed} ${s.electionTimeout}`;
+  const heard = s.leader === undefined ? 0 : Math.min(s.sinceLeader, s.settings.electionTicks);
+  const ticks = `${heard} ${s.electionElapsed} ${s.heartbeatElapsed} ${s.electionTimeout}`;
   const quiet = Math.max(0, s.quietUntil - s.now);
   const lease = Math.max(-1, s.leaseUntil - s.now);
   const sent = s.roundsSent.map(({ round, at }) => `${round}@${s.now - at}`).join(";");

@@ -26,6 +26,7 @@ function reset(s: State, term: number): void {
   s.leader = undefined;
   s.electionElapsed = 0;
   s.heartbeatElapsed = 0;
+  s.sinceLeader = 0;
   drawElectionTimeout(s);
   s.votes.clear();
   s.pendingChangeIndex = 0;

@@ -109,6 +109,8 @@ export class State {
   now = 0;
   electionElapsed = 0;
   heartbeatElapsed = 0;
+  /** Ticks since the leader was heard from. */
+  sinceLeader = 0;
   electionTimeout = 0;
   /** Until this tick the node grants no vote: in its former life it may have promised that to a lease. */
   quietUntil = 0;

@@ -1,5 +1,5 @@
 /** Time, in ticks: timeouts of elections, heartbeats and transfers. */
-import { campaignAsConfigured } from "./election.js";
+import { campaignAsConfigured, mayStand } from "./election.js";
 import { hasActiveQuorum } from "./leader.js";
 import { beat, tickReads } from "./reads.js";
 import { tickRecovery } from "./recovery.js";
@@ -39,10 +39,12 @@ function checkQuorum(s: State): boolean {
 
 function tickOthers(s: State): void {
   s.electionElapsed++;
+  s.sinceLeader++;
   tickReads(s);
   tickRecovery(s);
   // Nobody else could lead: there is nothing to wait for.
   if (s.electionElapsed < s.electionTimeout && !(s.isAlone && s.role === "follower")) return;
+  if (!mayStand(s)) return;
   s.electionElapsed = 0;
   if (s.role !== "follower") drawElectionTimeout(s);
   campaignAsConfigured(s);

@@ -390,10 +390,11 @@ export class Judge {
         });
         return;
       case "vote":
-        // Its term need not be: without the end of its log it must not ask again in this term and be elected by the
-        // answers to what it asked before; with the same log it may.
-        require(durable.lastIndex >=
-          message.index, "a candidate's log is durable before it asks (Raft 3.8)", {
+        // Without the end of its log it must not ask again in this term and be elected by the answers to what it asked
+        // before: it has the log, or its term is durable, so that it does not ask again in it.
+        require(durable.lastIndex >= message.index ||
+          hardState.term >=
+            message.term, "a candidate's log is durable before it asks (Raft 3.8)", {
           node: node.id,
           term: message.term,
           index: message.index,
