@@ -157,9 +157,15 @@ function memberMessage(member: MemberStatus): cluster.ClusterMember {
       isConnected: link.isConnected,
       lastHeardMs: link.lastHeardMs === undefined ? undefined : sinceMs(link.lastHeardMs),
       queuedBytes: BigInt(link.queuedBytes),
-      problem: link.problem ?? "",
+      problem: plainProblem(link.problem ?? ""),
     },
   };
+}
+
+/** The library of gRPC wraps what the system said into words of its own. */
+function plainProblem(text: string): string {
+  const [, last] = /Last error: (?:Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(text) ?? [];
+  return last ?? text;
 }
 
 function addressesOf(

@@ -5,6 +5,8 @@ import { nodeId } from "@authledger/types";
 import { describe, expect, it } from "vitest";
 import { call, failureOf, type Harness, startHarness } from "./support/harness.js";
 
+const REFUSED = "connect ECONNREFUSED 10.0.0.3:7401";
+
 function info(id: bigint): MemberInfo {
   const none = new Uint8Array(0);
   return {
@@ -27,7 +29,7 @@ function statusOf(changes: Partial<ClusterStatus> = {}): ClusterStatus {
       ...{ info: info(3n), role: "voter", match: 8, next: 9, state: "snapshot", isActive: true },
       link: {
         ...{ isConnected: false, lastHeardMs: undefined, queuedBytes: 0 },
-        problem: "connection refused",
+        problem: `No connection established. Last error: Error: ${REFUSED}. Resolution note: `,
       },
     },
     { info: info(4n), role: "learner", match: 9, next: 10, state: "probe", isActive: true },
@@ -64,7 +66,7 @@ describe("the cluster's service", () => {
     expect(second!.link).toMatchObject({ isConnected: true, queuedBytes: 5n, problem: "" });
     expect(Number(second!.link!.lastHeardMs)).toBeGreaterThanOrEqual(100);
     expect(third!.link).toEqual({
-      ...{ isConnected: false, queuedBytes: 0n, problem: "connection refused" },
+      ...{ isConnected: false, queuedBytes: 0n, problem: REFUSED },
     });
     expect(members[3]!.role).toBe(cluster.MemberRole.MEMBER_ROLE_LEARNER);
   });
