@@ -21,12 +21,16 @@ const EMPTY = new Uint8Array(0);
 /** Proven answers that wait for their signature, together: clients choose how many ask at once. */
 const HELD_BYTES_MAX = 8 * limits.MESSAGE_BYTES_MAX;
 const HELD_RETRY_MS = 100;
+/** Heads that are asked for until one is still near. */
+const HEAD_TRIES_MAX = 3;
 
 export interface AnswerProofsDeps {
   readonly signer: Signer;
   readonly hasher: Hasher;
   /** A vault as it is now. */
   readonly open: (vault: number) => OpenVault;
+  /** Resolves when a vault has so many blocks here. @throws LedgerError STALE_REPLICA when that takes too long */
+  readonly untilSize: (vault: number, size: number) => Promise<void>;
 }
 
 /** A state and the header that its root is in. */
@@ -50,6 +54,18 @@ export interface ProvableAnswer<R> {
   readonly size: AnswerSize;
 }
 
+/** The answer of a state, as of a time. */
+export type AnswerAt<R> = (state: StateView, timeMs: number) => ProvableAnswer<R>;
+
+/** An answer and its state proof; what the signed head adds is still missing. */
+interface MadeAnswer<R> {
+  readonly reply: R;
+  readonly block: { readonly height: number; readonly header: Uint8Array };
+  readonly stateProof: Uint8Array;
+  readonly bytes: number;
+  readonly page: Pick<Questions, "from" | "to">;
+}
+
 export class AnswerProofs {
   readonly #deps: AnswerProofsDeps;
   #heldBytes = 0;
@@ -60,35 +76,27 @@ export class AnswerProofs {
 
   /**
    * A proven answer. The time of the signature is known before it is made, so answer and proof are of one moment and of
-   * the time that the verifier will judge by (INV-ANSWER-1).
+   * the time that the verifier will judge by (INV-ANSWER-1). A node that asks the leader answers when it has the head.
    */
   async current<R extends object>(
     vault: OpenVault,
     prove: ProveOptions,
-    answerAt: (timeMs: number) => ProvableAnswer<R>,
+    answerAt: AnswerAt<R>,
   ): Promise<R & { readonly proof: AnswerProof }> {
     this.#requireRoom();
-    const head = this.#deps.signer.request(vault);
-    const made = this.#answerWithProof(
-      vault,
-      newestOf(vault),
-      prove,
-      answerAt(signedTimeMs(vault, head.timeMs)),
-    );
+    const { signer } = this.#deps;
+    if (signer.asksLeader) return this.#underHeads(vault.id, prove, answerAt);
+    const head = signer.request(vault, prove.cosignatures);
+    const newest = newestOf(vault);
+    const answer = answerAt(vault, signedTimeMs(newest.header, head.timeMs));
+    const made = this.#made(newest, prove, answer);
     const signed = await this.#holding(made.bytes, head.signed);
-    if (signedTimeMs(vault, signed.timeMs) === signedTimeMs(vault, head.timeMs)) {
-      return { ...made.reply, proof: { ...made.proof, checkpoint: signed.note } };
-    }
+    const isAsked = signed.size === head.size && isSameSecond(signed.timeMs, head.timeMs);
+    if (isAsked) return this.#proven(vault, signed, prove, made);
     // The disk is full and the signature an older one of the same head: the answer is given as of its time.
-    const now = this.#deps.open(vault.id);
-    if (now.size !== signed.size) throw movedOnFullDisk();
-    const { reply, proof } = this.#answerWithProof(
-      now,
-      newestOf(now),
-      prove,
-      answerAt(signedTimeMs(now, signed.timeMs)),
-    );
-    return { ...reply, proof: { ...proof, checkpoint: signed.note } };
+    const isOlder = signed.timeMs < head.timeMs;
+    if (isOlder && this.#deps.open(vault.id).size !== signed.size) throw movedOnFullDisk();
+    return this.#underHead(vault.id, signed, prove, answerAt);
   }
 
   /**
@@ -102,30 +110,77 @@ export class AnswerProofs {
     answer: ProvableAnswer<R>,
   ): Promise<R & { readonly proof: AnswerProof }> {
     this.#requireRoom();
-    const made = this.#answerWithProof(vault, state, prove, answer);
-    const { note } = await this.#holding(made.bytes, this.#deps.signer.head(vault));
-    return { ...made.reply, proof: { ...made.proof, checkpoint: note } };
+    const made = this.#made(state, prove, answer);
+    const signed = await this.#holding(made.bytes, this.#head(vault, prove));
+    return this.#proven(vault, signed, prove, made);
   }
 
   /** The inclusion of a header, without a state. */
   async header(
     vault: OpenVault,
     prove: ProveOptions,
-    block: { readonly height: number; readonly header: Uint8Array },
+    block: MadeAnswer<object>["block"],
     size: AnswerSize,
   ): Promise<AnswerProof> {
     this.#requireRoom();
-    const parts = this.#proofParts(vault, prove, block, EMPTY, size);
-    const { note } = await this.#holding(parts.bytes, this.#deps.signer.head(vault));
-    return { ...parts.proof, checkpoint: note };
+    const bytes = checkedBytes(size, EMPTY);
+    const signed = await this.#holding(bytes, this.#head(vault, prove));
+    const made = { reply: {}, block, stateProof: EMPTY, bytes, page: {} };
+    return (await this.#proven(vault, signed, prove, made)).proof;
   }
 
-  #answerWithProof<R extends object>(
-    vault: OpenVault,
+  /** From a client's head to one of this size; the other way round when it has seen more. */
+  consistency(vault: OpenVault, trustedSize: number, size: number): Uint8Array[] {
+    if (trustedSize === 0 || trustedSize > size) return [];
+    return consistencyProof(this.#deps.hasher, vault.historyNode, trustedSize, size);
+  }
+
+  /** A signed head that covers the vault as it is now, and that this node has the blocks of. */
+  async signed(vault: OpenVault, cosignatures = 0): Promise<SignedHead> {
+    const { signer, untilSize } = this.#deps;
+    const signed = await signer.head(vault, { minSize: vault.size, cosignatures });
+    await untilSize(vault.id, signed.size);
+    return signed;
+  }
+
+  #head(vault: OpenVault, { cosignatures }: ProveOptions): Promise<SignedHead> {
+    return this.signed(vault, cosignatures);
+  }
+
+  /** A vault whose retention keeps hardly anything may have moved past a head before it is here. */
+  async #underHeads<R extends object>(
+    id: number,
+    prove: ProveOptions,
+    answerAt: AnswerAt<R>,
+  ): Promise<R & { readonly proof: AnswerProof }> {
+    for (let tries = HEAD_TRIES_MAX; ; tries--) {
+      const signed = await this.#head(this.#deps.open(id), prove);
+      try {
+        return await this.#underHead(id, signed, prove, answerAt);
+      } catch (error) {
+        if (tries === 1 || LedgerError.from(error).code !== "HEIGHT_UNAVAILABLE") throw error;
+      }
+    }
+  }
+
+  /** The answer of the state under a head, which may not be the newest any more. */
+  async #underHead<R extends object>(
+    id: number,
+    signed: SignedHead,
+    prove: ProveOptions,
+    answerAt: AnswerAt<R>,
+  ): Promise<R & { readonly proof: AnswerProof }> {
+    const vault = this.#deps.open(id);
+    const state = vault.size === signed.size ? newestOf(vault) : stateOf(vault, signed.size - 1);
+    const answer = answerAt(state.state, signedTimeMs(state.header, signed.timeMs));
+    return this.#proven(vault, signed, prove, this.#made(state, prove, answer));
+  }
+
+  #made<R extends object>(
     { state, header, headerBytes }: ProvenState,
     prove: ProveOptions,
     { reply, questions, size }: ProvableAnswer<R>,
-  ): { reply: R; proof: Omit<AnswerProof, "checkpoint">; bytes: number } {
+  ): MadeAnswer<R> {
     const isKnown =
       prove.configHash.length === 0 || equalBytes(prove.configHash, header.configHash);
     const { gets = [], lists = [], from, to } = questions();
@@ -135,31 +190,31 @@ export class AnswerProofs {
     const isAsked = asked.gets.length + asked.lists.length > 0;
     const stateProof = isAsked ? encodeStateProof(state.trie, state.paths, asked) : EMPTY;
     const block = { height: header.height, header: headerBytes };
-    const parts = this.#proofParts(vault, prove, block, stateProof, size, { from, to });
-    return { reply, ...parts };
+    return { reply, block, stateProof, bytes: checkedBytes(size, stateProof), page: { from, to } };
   }
 
-  /** Everything but the checkpoint, and how many bytes it holds. */
-  #proofParts(
-    vault: OpenVault,
+  /**
+   * The answer with everything that a client needs to check it under a head.
+   * @throws LedgerError VAULT_DELETED when it was deleted while the head was waited for
+   */
+  #proven<R extends object>(
+    { id }: OpenVault,
+    { size, note }: SignedHead,
     prove: ProveOptions,
-    { height, header }: { readonly height: number; readonly header: Uint8Array },
-    stateProof: Uint8Array,
-    size: AnswerSize,
-    page: Pick<Questions, "from" | "to"> = {},
-  ): { readonly proof: Omit<AnswerProof, "checkpoint">; readonly bytes: number } {
-    const { hasher } = this.#deps;
-    const bytes = size.bytes + stateProof.length;
-    if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge(size.field, { actual: bytes });
+    { reply, block, stateProof, page }: MadeAnswer<R>,
+  ): R & { readonly proof: AnswerProof } {
+    const { hasher, open } = this.#deps;
+    const vault = open(id);
     const proof = {
       stateProof,
-      header,
-      historyProof: inclusionProof(hasher, vault.historyNode, height, vault.size),
-      consistencyProof: this.consistency(vault, prove.trustedSize),
+      header: block.header,
+      historyProof: inclusionProof(hasher, vault.historyNode, block.height, size),
+      consistencyProof: this.consistency(vault, prove.trustedSize, size),
       pageFrom: page.from ?? EMPTY,
       pageTo: page.to ?? EMPTY,
+      checkpoint: note,
     };
-    return { proof, bytes };
+    return { ...reply, proof };
   }
 
   /** @throws LedgerError OVERLOADED while too much waits for signatures */
@@ -178,17 +233,22 @@ export class AnswerProofs {
       this.#heldBytes -= bytes;
     }
   }
-
-  /** From a client's head to ours; the other way round when it has seen more than this node. */
-  consistency(vault: OpenVault, trustedSize: number): Uint8Array[] {
-    if (trustedSize === 0 || trustedSize > vault.size) return [];
-    return consistencyProof(this.#deps.hasher, vault.historyNode, trustedSize, vault.size);
-  }
 }
 
 /** T of a proven answer (commitment.md, "Expiry"): the later of the block's time and the signature's, in whole seconds. */
-function signedTimeMs(vault: OpenVault, signedMs: number): number {
-  return Math.max(vault.tip.header.timestampMs, Math.floor(signedMs / 1000) * 1000);
+function signedTimeMs({ timestampMs }: BlockHeader, signedMs: number): number {
+  return Math.max(timestampMs, Math.floor(signedMs / 1000) * 1000);
+}
+
+function isSameSecond(aMs: number, bMs: number): boolean {
+  return Math.floor(aMs / 1000) === Math.floor(bMs / 1000);
+}
+
+/** @throws LedgerError for an answer that is too large with its proof */
+function checkedBytes(size: AnswerSize, stateProof: Uint8Array): number {
+  const bytes = size.bytes + stateProof.length;
+  if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge(size.field, { actual: bytes });
+  return bytes;
 }
 
 function movedOnFullDisk(): LedgerError {
@@ -199,4 +259,11 @@ function movedOnFullDisk(): LedgerError {
 function newestOf(vault: OpenVault): ProvenState {
   const { header, bytes: headerBytes } = vault.tip;
   return { state: vault, header, headerBytes };
+}
+
+/** @throws LedgerError HEIGHT_UNAVAILABLE */
+function stateOf(vault: OpenVault, height: number): ProvenState {
+  const state = vault.at(height);
+  const { header, headerBytes } = state;
+  return { state, header, headerBytes };
 }

@@ -10,9 +10,13 @@ import { type Consistency, LedgerError, validateOrigin } from "@authledger/types
 import type { Wal, WalStats } from "@authledger/wal";
 import { BlockFeed } from "./block-feed.js";
 import { BlockReads } from "./block-reads.js";
+import { HEAD_RENEW_MS } from "./cluster/cosign-limits.js";
 import { type GroupStats, groupStats } from "./cluster/group-stats.js";
 import { LeaderWork } from "./cluster/leader-work.js";
 import { NodeCluster } from "./cluster/node-cluster.js";
+import { NodeHeads } from "./cluster/node-heads.js";
+import { policyBundlesAfter } from "./cluster/policy-bundles.js";
+import { PolicyKeeper } from "./cluster/policy-keeper.js";
 import type { RaftGroup } from "./cluster/raft-group.js";
 import type { StateHolder } from "./cluster/state-holder.js";
 import { Deleter, type DeleterStats } from "./deleter.js";
@@ -20,18 +24,18 @@ import type { EngineDeps, EngineOptions } from "./engine-options.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Exports } from "./exports.js";
 import type { Flusher } from "./flusher.js";
-import { GROUP } from "./group-id.js";
 import { SIGN_INTERVAL_MS, SIGN_ROUND_MAX } from "./limits.js";
 import { type ListingDeps, Listings } from "./listings.js";
 import { Maintenance, type MaintenanceStats } from "./maintenance/maintenance.js";
-import { DATA_FORMAT_VERSION, type NodeDirectory, replicaName } from "./node-directory.js";
+import { DATA_FORMAT_VERSION, type NodeDirectory } from "./node-directory.js";
 import { type EngineParts, openParts } from "./open-engine.js";
 import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
 import { type ProposedEntry, Proposer } from "./proposer.js";
 import { Reads } from "./reads.js";
 import { RetentionKeeper } from "./retention-keeper.js";
-import { Signer } from "./signer.js";
+import type { Signer } from "./signer.js";
 import { stoppedBy } from "./stopped.js";
+import { SystemSealer } from "./system-sealer.js";
 import {
   findOrganization,
   findVault,
@@ -69,6 +73,7 @@ export class Engine implements EnginePort {
   readonly #cluster: NodeCluster;
   readonly #leaderWork: LeaderWork;
   readonly #proposer: Proposer;
+  readonly #heads: NodeHeads;
   readonly #signer: Signer;
   readonly #flusher: Flusher;
   readonly #reads: Reads;
@@ -79,6 +84,7 @@ export class Engine implements EnginePort {
   readonly #expirer: Expirer;
   readonly #deleter: Deleter;
   readonly #keeper: RetentionKeeper;
+  readonly #policies: PolicyKeeper;
   readonly #exports: Exports;
   readonly #maintenance: Maintenance;
   #stopTicking: () => void = () => undefined;
@@ -102,10 +108,17 @@ export class Engine implements EnginePort {
       const done = timers.yield().then(run);
       done.catch((error: unknown) => this.#die(LedgerError.from(error)));
     };
-    const name = replicaName(node.identity);
     const onFatal = (error: LedgerError): void => this.#die(error);
-    const onRefused = onFatal;
-    this.#signer = new Signer(GROUP, name, node.secrets, { wal, clock, hasher, soon, onRefused });
+    this.#heads = new NodeHeads({
+      ...{ ...deps, group: parts.group, node, wal, state, soon, evidence: parts.evidence },
+      clusterNode: options.cluster && (() => this.#cluster.node),
+      cosigners: () => this.#policies.cosigners,
+      isWhole: (vault) => this.#maintenance.healthOf(vault) === "healthy",
+      onRefused: onFatal,
+      onAlarm: (alarm) => deps.onAlarm?.(alarm),
+    });
+    open.heads = this.#heads;
+    this.#signer = this.#heads.signer;
     this.#proposer = new Proposer({
       clock,
       lastTimeMs: () => state.applied.leaderTimeMs,
@@ -115,7 +128,8 @@ export class Engine implements EnginePort {
     });
     open.proposer = this.#proposer;
     open.onFatal = onFatal;
-    this.#reads = new Reads({ state, signer: this.#signer, clock, hasher });
+    const untilSize: NodeHeads["untilSize"] = (...wanted) => this.#heads.untilSize(...wanted);
+    this.#reads = new Reads({ state, signer: this.#signer, clock, hasher, untilSize });
     const see: ListingDeps["see"] = (vault, consistency) => this.#reads.see(vault, consistency);
     this.#listings = new Listings({ state, see });
     this.#exports = new Exports({ state, flusher: this.#flusher, clock, hasher, timers });
@@ -140,14 +154,24 @@ export class Engine implements EnginePort {
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = this.#newExpirer(writes);
     this.#keeper = this.#newKeeper(writes);
-    this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter]);
+    this.#policies = new PolicyKeeper({
+      ...{ state, signer, policies: this.#heads.policies, hasher, clock, timers, checkWritable },
+      sealer: new SystemSealer(hasher, random),
+      voters: () => this.#heads.settledVoters(),
+      propose: (make) => writes.proposeItem(make, false),
+      barrier: () => writes.barrier(),
+      onFatal,
+    });
+    this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter, this.#policies]);
     this.#cluster = new NodeCluster({
       ...{ ...deps, options, node, state, open, group: parts.group },
       onAdmission: (admission, isLeading) => this.#admit(admission, isLeading),
       initialize: (id) =>
         writes.initialize(id, options.clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`),
       onDied: onFatal,
+      release: (member) => this.#policies.release(member),
     });
+    this.#heads.listen(this.#cluster.node);
   }
 
   /** This node leads now, leads no more, or knows another leader. */
@@ -283,6 +307,7 @@ export class Engine implements EnginePort {
 
   async #close(): Promise<void> {
     this.#stopTicking();
+    this.#heads.stop();
     await this.#leaderWork.end();
     await this.#keeper.stop();
     this.#feed.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
@@ -338,6 +363,13 @@ export class Engine implements EnginePort {
     get_checkpoint: (request, deadline) =>
       this.#read(request, deadline, () => this.#reads.getCheckpoint(request)),
     get_consistency_proof: (request) => this.#reads.getConsistencyProof(request),
+    get_policy_bundles: ({ vault, ...from }) =>
+      policyBundlesAfter(
+        { state: this.#state, hasher: this.#deps.hasher },
+        this.#state.requireVault(vault),
+        from,
+      ),
+    report_checkpoint: (request) => this.#heads.report(request),
     get_trust_anchor: ({ vault }) => ({ anchor: this.#writes.trustAnchor(vault) }),
     create_organization: (request) => {
       this.#cluster.requireWritable();
@@ -411,6 +443,7 @@ export class Engine implements EnginePort {
       organizations: Math.max(0, this.#state.rows.liveOrganizations - 1),
       vaults: Math.max(0, this.#state.rows.liveVaults - 1),
       maintenance: this.#maintenance.info(),
+      evidence: this.#heads.evidence.files,
     };
   }
 
@@ -423,16 +456,19 @@ export class Engine implements EnginePort {
       this.#signMoved();
       this.#maintenance.tick();
       if (this.#leaderWork.isLeading) this.#keeper.tick();
+      this.#policies.tick();
       this.#tick();
     });
   }
 
   #signMoved(): void {
+    if (this.#signer.asksLeader) return;
     const count = this.#state.rows.vaultCount;
     for (let looked = 0; looked < Math.min(count, SIGN_ROUND_MAX); looked++) {
       const vault = this.#state.openVault(this.#nextSigned);
       this.#nextSigned = (this.#nextSigned + 1) % count;
-      if (vault === undefined || !this.#signer.isMoved(vault)) continue;
+      if (vault === undefined) continue;
+      if (!this.#signer.isMoved(vault) && !this.#signer.isOlderThan(vault, HEAD_RENEW_MS)) continue;
       // A refusal has stopped the node by now; a full disk is met again by whoever asks.
       this.#signer.head(vault).catch(() => undefined);
     }

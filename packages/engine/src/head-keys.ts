@@ -42,7 +42,7 @@ export class HeadKeys {
     return this.#replica.key;
   }
 
-  /** The log key of a vault. */
+  /** The log key of a vault. @throws LedgerError NOT_READY while the log seed has not reached this node */
   log(origin: string): NoteKey {
     return this.#log(origin).key;
   }

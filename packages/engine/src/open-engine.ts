@@ -5,6 +5,7 @@ import { PageStore } from "@authledger/store";
 import { LedgerError } from "@authledger/types";
 import { Wal } from "@authledger/wal";
 import { ELECTION_TICKS, HEARTBEAT_TICKS } from "./cluster/cluster-limits.js";
+import { EvidenceStore } from "./cluster/evidence-store.js";
 import {
   decodeConfiguration,
   type GroupConfiguration,
@@ -30,6 +31,7 @@ export interface EngineParts {
   readonly open: OpeningGroup;
   readonly flusher: Flusher;
   readonly group: RaftGroup;
+  readonly evidence: EvidenceStore;
 }
 
 type Closers = (() => Promise<void>)[];
@@ -78,7 +80,8 @@ export async function openParts(
     throw group.cause ?? open.failure ?? error;
   }
   if (open.failure !== undefined) throw open.failure;
-  return { options, deps, node, lock, wal, holder, open, flusher, group };
+  const evidence = await EvidenceStore.open(options.directory, deps);
+  return { options, deps, node, lock, wal, holder, open, flusher, group, evidence };
 }
 
 async function openStateAndLog(

@@ -20,6 +20,7 @@ export class OpeningGroup {
   proposer: Proposer | undefined;
   feed: BlockFeed | undefined;
   watcher: GroupWatcher | undefined;
+  heads: { applied(): void } | undefined;
   onFatal: (error: LedgerError) => void;
   failure: LedgerError | undefined;
 
@@ -45,5 +46,6 @@ export class OpeningGroup {
     this.flusher?.tick();
     if (this.flusher?.isStalled) this.proposer?.pause("stalled");
     else this.proposer?.resume();
+    this.heads?.applied();
   }
 }

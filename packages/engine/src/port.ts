@@ -24,6 +24,8 @@ export interface ProveOptions {
   readonly trustedSize: number;
   /** config_hash the client knows; empty = none. */
   readonly configHash: Uint8Array;
+  /** Distinct replicas that must have cosigned the head, where that is more than the policy's quorum. */
+  readonly cosignatures?: number;
 }
 
 /** Everything a client needs to check an answer, as canonical bytes. */
@@ -55,6 +57,19 @@ interface VaultRead extends VaultQuestion {
 export interface CheckMemo {
   /** Canonical keys of the tuples and their paths in the vault, in the order of the tuples. */
   leaves?: readonly { readonly key: Uint8Array; readonly path: Uint8Array }[];
+}
+
+/** What takes a client from the policy epoch before to this one. */
+export interface PolicyBundleReply {
+  readonly epoch: number;
+  /** The policy as it is stored: nonce16 || text. */
+  readonly policyValue: Uint8Array;
+  readonly header: Uint8Array;
+  readonly stateProof: Uint8Array;
+  readonly historyProof: readonly Uint8Array[];
+  /** From the client's head, or from the bundle before where that is larger. */
+  readonly consistencyProof: readonly Uint8Array[];
+  readonly checkpoint: string;
 }
 
 /** The point of the vault's history that an answer is about. */
@@ -188,6 +203,8 @@ export interface NodeInfo {
   readonly organizations: number;
   readonly vaults: number;
   readonly maintenance: MaintenanceInfo;
+  /** Files of the data directory with heads that contradict each other. */
+  readonly evidence: readonly string[];
 }
 
 /** A block of a vault's history. */
@@ -373,6 +390,8 @@ export interface EngineCalls extends ClusterCalls {
       readonly vault: number;
       readonly consistency: Consistency;
       readonly trustedSize: number;
+      /** As in `ProveOptions`. */
+      readonly cosignatures?: number;
     };
     reply: {
       readonly checkpoint: string;
@@ -387,6 +406,25 @@ export interface EngineCalls extends ClusterCalls {
   get_trust_anchor: {
     request: { readonly vault: number };
     reply: { readonly anchor: string };
+  };
+  /** Bundles of the epochs behind `epoch`, in order and as many as one answer holds. */
+  get_policy_bundles: {
+    request: {
+      readonly vault: number;
+      readonly epoch: number;
+      /** Size of the newest checkpoint the client trusts. */
+      readonly trustedSize: number;
+    };
+    reply: {
+      readonly bundles: readonly PolicyBundleReply[];
+      /** The newest epoch that has a bundle, or 1. */
+      readonly newestEpoch: number;
+    };
+  };
+  /** Somebody shows a signed head: is it one of this node's history? One that is not is kept as evidence. */
+  report_checkpoint: {
+    request: { readonly vault: number; readonly checkpoint: string };
+    reply: { readonly judgement: "consistent" | "larger" | "contradiction" };
   };
   create_organization: {
     request: { readonly name: string; readonly actor: string };

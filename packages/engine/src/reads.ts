@@ -29,7 +29,7 @@ import {
   type StateView,
 } from "@authledger/state";
 import { ByteWriter, type Consistency, type Hasher, LedgerError } from "@authledger/types";
-import { AnswerProofs, type ProvableAnswer, type Questions } from "./answer-proofs.js";
+import { type AnswerAt, AnswerProofs, type Questions } from "./answer-proofs.js";
 import {
   ANSWER_BYTES_MAX,
   type AnswerSize,
@@ -49,6 +49,8 @@ export interface ReadDeps {
   readonly signer: Signer;
   readonly clock: Clock;
   readonly hasher: Hasher;
+  /** Resolves when a vault has so many blocks here. @throws LedgerError STALE_REPLICA when that takes too long */
+  readonly untilSize: (vault: number, size: number) => Promise<void>;
 }
 
 export class Reads {
@@ -59,8 +61,7 @@ export class Reads {
 
   constructor(deps: ReadDeps) {
     this.#deps = deps;
-    const { signer, hasher } = deps;
-    this.#proofs = new AnswerProofs({ signer, hasher, open: (vault) => this.#open(vault) });
+    this.#proofs = new AnswerProofs({ ...deps, open: (vault) => this.#open(vault) });
   }
 
   async readEntities(
@@ -68,15 +69,15 @@ export class Reads {
   ): Promise<EngineReply<"read_entities">> {
     const vault = this.#vault(request.vault, request.consistency);
     const moment = momentOf(vault, request.consistency);
-    const readAt = (timeMs: number): ProvableAnswer<EngineReply<"read_entities">> => {
+    const readAt: AnswerAt<EngineReply<"read_entities">> = (state, timeMs) => {
       let bytes = 0;
       const entities = request.keys.map((key, i) => {
-        const entity = readEntity(moment?.state ?? vault, key, timeMs);
+        const entity = readEntity(state, key, timeMs);
         if (entity !== undefined) bytes += key.length + entity.value.length + ROW_BYTES;
         if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge("keys", { keysThatFit: i });
         return entity;
       });
-      const reply = { entities, at: this.#point(moment?.state ?? vault) };
+      const reply = { entities, at: this.#point(state) };
       const questions = (): Questions => ({ gets: request.keys.map(entityKey) });
       return { reply, questions, size: { bytes, field: "keys" } };
     };
@@ -86,15 +87,16 @@ export class Reads {
   check(request: EngineRequest<"check">): EngineReply<"check"> | Promise<EngineReply<"check">> {
     const vault = this.#vault(request.vault, request.consistency);
     const moment = momentOf(vault, request.consistency);
-    const state = moment?.state ?? vault;
     const leaves = this.#leavesOf(vault, request);
-    const allowedAt = (timeMs: number): EngineReply<"check"> => ({
+    const allowedAt = (state: StateView, timeMs: number): EngineReply<"check"> => ({
       allowed: leaves.map(({ key, path }) => state.hasLive(key, path, timeMs)),
       at: this.#point(state),
     });
-    if (request.prove === undefined) return allowedAt(moment?.timeMs ?? this.#timeMs(vault));
-    return this.#answer(vault, moment, request.prove, (timeMs) => ({
-      reply: allowedAt(timeMs),
+    if (request.prove === undefined) {
+      return allowedAt(moment?.state ?? vault, moment?.timeMs ?? this.#timeMs(vault));
+    }
+    return this.#answer(vault, moment, request.prove, (state, timeMs) => ({
+      reply: allowedAt(state, timeMs),
       questions: () => ({ gets: request.tuples.map(tupleKey) }),
       size: { bytes: leaves.length, field: "tuples" },
     }));
@@ -107,8 +109,7 @@ export class Reads {
     const moment = position ? momentAt(vault, position) : momentOf(vault, request.consistency);
     const { resource, relation, subject, limit } = request;
     const filter = { resource, relation, subject };
-    const listAt = (timeMs: number): ProvableAnswer<EngineReply<"list_tuples">> => {
-      const state = moment?.state ?? vault;
+    const listAt: AnswerAt<EngineReply<"list_tuples">> = (state, timeMs) => {
       const from = position?.path;
       const { tuples, next: to } = listTuples(state, filter, { limit, from, timeMs });
       const found = tuples.map(({ tuple }) => tuple);
@@ -173,8 +174,8 @@ export class Reads {
     const vault = this.#vault(request.vault, request.consistency);
     if (request.consistency.kind === "at_height") throw noOldCheckpoints();
     const at = this.#point(vault);
-    const consistency = this.#proofs.consistency(vault, request.trustedSize);
-    const { note } = await this.#deps.signer.head(vault);
+    const { size, note } = await this.#proofs.signed(vault, request.cosignatures);
+    const consistency = this.#proofs.consistency(vault, request.trustedSize, size);
     return { checkpoint: note, consistencyProof: consistency, at };
   }
 
@@ -245,13 +246,13 @@ export class Reads {
     vault: OpenVault,
     moment: PastMoment | undefined,
     prove: ProveOptions | undefined,
-    answerAt: (timeMs: number) => ProvableAnswer<R>,
+    answerAt: AnswerAt<R>,
   ): Promise<R> {
     if (moment !== undefined) {
-      const answer = answerAt(moment.timeMs);
+      const answer = answerAt(moment.state, moment.timeMs);
       return prove ? this.#proofs.past(vault, moment, prove, answer) : answer.reply;
     }
-    if (prove === undefined) return answerAt(this.#timeMs(vault)).reply;
+    if (prove === undefined) return answerAt(vault, this.#timeMs(vault)).reply;
     return this.#proofs.current(vault, prove, answerAt);
   }
 

@@ -143,10 +143,15 @@ export class Signer {
     this.#asker?.forget(vault);
   }
 
-  /** Resolves when everything asked for so far is signed or refused. */
-  async idle(): Promise<void> {
+  /** Nobody waits for the signatures of others any longer. */
+  stop(): void {
     this.#leader?.stop();
     this.#asker?.stop();
+  }
+
+  /** Resolves when everything asked for so far is signed or refused. */
+  async idle(): Promise<void> {
+    this.stop();
     await Promise.allSettled([...this.#pending]);
   }
 

@@ -46,6 +46,11 @@ export class SystemSealer {
     return this.#records(timeMs, { genesis, policy: encodePolicy(policy) });
   }
 
+  /** The transaction that sets a vault's next policy. */
+  policy(policy: Uint8Array, timeMs: number): SealedTransaction {
+    return this.#records(timeMs, { policy });
+  }
+
   entities(
     entities: readonly { readonly key: string; readonly value: Uint8Array }[],
     timeMs: number,

@@ -180,9 +180,25 @@ export class Writes {
   }
 
   /** Proposes an item of the ledger's own, made when everything proposed before it is applied. */
-  async proposeItem(make: (timeMs: number) => EntryItem): Promise<Outcome> {
-    const about = { operations: 1, bytes: 4_096, make, needsCurrentState: true };
+  async proposeItem(
+    make: (timeMs: number) => EntryItem,
+    needsCurrentState = true,
+  ): Promise<Outcome> {
+    const about = { operations: 1, bytes: 4_096, make, needsCurrentState };
     return (await this.#submit(about)).outcome;
+  }
+
+  /** Resolves when everything proposed so far is applied; proposes nothing. @throws LedgerError as a write */
+  async barrier(): Promise<void> {
+    const { promise, resolve } = deferred<void>();
+    const nothing = (): never => {
+      resolve();
+      throw new LedgerError("CANCELLED", "nothing was to be proposed");
+    };
+    const about = { operations: 1, bytes: 0, make: nothing, needsCurrentState: true };
+    await Promise.race([promise, this.#submit(about)]).catch((error: unknown) => {
+      if (LedgerError.from(error).code !== "CANCELLED") throw error;
+    });
   }
 
   /** A transaction that sets an entity of the system vault, if that is still of a version. */

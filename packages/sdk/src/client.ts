@@ -19,6 +19,8 @@ import {
   getCheckpoint,
   getConsistencyProof,
   getTip,
+  type HeadJudgement,
+  reportCheckpoint,
 } from "./calls/history.js";
 import {
   type ClientState,
@@ -190,6 +192,14 @@ export class LedgerClient implements AsyncDisposable {
   /** The newest signed head. */
   getCheckpoint(options: CheckpointOptions = {}): Promise<Checkpoint> {
     return this.#run(() => getCheckpoint(this.#session, options));
+  }
+
+  /**
+   * Shows a signed head to the ledger, as one of an `EquivocationError`: is it of its history, larger than what the node
+   * has, or a contradiction, which the node keeps as evidence with an alarm?
+   */
+  reportCheckpoint(checkpoint: string, options: CallOptions = {}): Promise<HeadJudgement> {
+    return this.#run(() => reportCheckpoint(this.#session, checkpoint, options));
   }
 
   /** The proof that the history of one size only appended to that of another. */

@@ -46,7 +46,7 @@ export {
   type PeerLink,
   type ReplicationState,
 } from "./calls/cluster-client.js";
-export type { BlockOptions, CheckpointOptions } from "./calls/history.js";
+export type { BlockOptions, CheckpointOptions, HeadJudgement } from "./calls/history.js";
 export type { ClientState, EntityListOptions } from "./calls/listings.js";
 export {
   type ListPage,

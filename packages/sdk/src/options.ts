@@ -30,6 +30,12 @@ export interface VerifyOptions {
   readonly maxAgeS?: number | undefined;
   /** How far the cosigners' clocks may be ahead of ours, in seconds. Default 5. */
   readonly maxSkewS?: number | undefined;
+  /**
+   * Distinct replicas of the vault's policy that must have cosigned every head, where that is more than the policy's
+   * quorum; 0 to 64. With all of them nobody alone shows two histories, and one replica that is down refuses the
+   * answers. Default 0: the quorum.
+   */
+  readonly cosignatures?: number | undefined;
 }
 
 export interface ClientOptions {
@@ -77,6 +83,8 @@ const DEADLINE_MS_MAX = 3_600_000;
 const ATTEMPTS_DEFAULT = 5;
 const ATTEMPTS_MAX = 1_000;
 const ENDPOINTS_MAX = 32;
+/** Keys of a policy, at most. */
+const COSIGNATURES_MAX = 64;
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** Slugs as numbers. */
@@ -140,6 +148,16 @@ export function discoverOf({ discover = true }: ClientOptions): boolean {
 export function requestIdOf(id: string): string {
   if (REQUEST_ID.test(id)) return id;
   throw invalid("requestId", "1 to 128 printable ASCII characters without spaces");
+}
+
+/** What was asked for, undefined for the quorum. @throws LedgerError INVALID_ARGUMENT */
+export function cosignaturesOf(verify: VerifyOptions | undefined): number | undefined {
+  const { cosignatures } = verify ?? {};
+  if (cosignatures === undefined) return undefined;
+  if (Number.isInteger(cosignatures) && cosignatures >= 0 && cosignatures <= COSIGNATURES_MAX) {
+    return cosignatures;
+  }
+  throw invalid("verify.cosignatures", `0 to ${COSIGNATURES_MAX}`);
 }
 
 /** @throws LedgerError INVALID_ARGUMENT, LIMIT_EXCEEDED */

@@ -1,6 +1,7 @@
 /** What all calls of one client share: connections, the tenant, the verifier; each made when first needed. */
 import { admin, read } from "@authledger/proto";
 import type { LedgerError } from "@authledger/types";
+import { policyBundleOf } from "./calls/convert.js";
 import {
   type CallOptions,
   type ClientOptions,
@@ -88,13 +89,18 @@ export class Session {
   #createVerifier(verify: NonNullable<ClientOptions["verify"]>): VaultVerifier {
     const name = this.vault();
     const { getTrustAnchor } = admin.AdminServiceService;
-    const { getConsistencyProof } = read.ReadServiceService;
+    const { getConsistencyProof, listPolicyBundles } = read.ReadServiceService;
     const calls = {
       anchor: async () => (await this.call(getTrustAnchor, name, undefined)).anchor,
       consistency: async (fromSize: bigint, toSize: bigint) => {
         const request = { ...name, fromSize, toSize };
         const { proof } = await this.call(getConsistencyProof, request, undefined);
         return proof.map((hash) => new Uint8Array(hash));
+      },
+      policyBundles: async (epoch: number, trustedSize: bigint) => {
+        const request = { ...name, epoch: BigInt(epoch), trustedSize };
+        const { bundles, newestEpoch } = await this.call(listPolicyBundles, request, undefined);
+        return { bundles: bundles.map(policyBundleOf), newestEpoch: Number(newestEpoch) };
       },
     };
     const { nowMs } = this.#surroundings;

@@ -170,6 +170,7 @@ export class AdminService {
         organizations: BigInt(info.organizations),
         vaults: BigInt(info.vaults),
         maintenance: maintenanceMessage(info.maintenance),
+        evidence: [...info.evidence],
       };
     },
     compact: (request) => compact(this.#deps.engine, request),

@@ -20,6 +20,9 @@ import {
 import { decodeConsistencyToken } from "./tokens.js";
 import type { VaultName } from "./vault-directory.js";
 
+/** Keys of a policy, at most. */
+const COSIGNATURES_MAX = 64;
+
 /** What a read is where nothing is said. */
 export const LINEARIZABLE: Consistency = { kind: "linearizable" };
 
@@ -102,8 +105,24 @@ export function proveOf(message: common.Prove | undefined): { prove: ProveOption
     });
   }
   return {
-    prove: { trustedSize: numberOf(message.trustedSize, "prove.trusted_size"), configHash },
+    prove: {
+      trustedSize: numberOf(message.trustedSize, "prove.trusted_size"),
+      configHash,
+      ...cosignaturesOf(message),
+    },
   };
+}
+
+/** @throws LedgerError INVALID_ARGUMENT for more than a policy can name */
+export function cosignaturesOf({
+  cosignatures = 0,
+}: {
+  readonly cosignatures?: number | undefined;
+}): { cosignatures?: number } {
+  if (cosignatures === 0) return {};
+  if (cosignatures <= COSIGNATURES_MAX) return { cosignatures };
+  const message = `cosignatures: ${cosignatures} is more than ${COSIGNATURES_MAX}`;
+  throw new LedgerError("INVALID_ARGUMENT", message, { details: { field: "cosignatures" } });
 }
 
 /** A u64 that must be at most 2^53 - 1. */

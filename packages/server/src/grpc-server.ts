@@ -13,6 +13,7 @@ import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { CLUSTER_REQUESTS, ClusterService } from "./cluster-service.js";
 import { Forwarding } from "./forwarding.js";
 import { addFramedService } from "./framed-service.js";
+import { HeadService } from "./head-service.js";
 import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
 import { ReadService } from "./read-service.js";
@@ -98,11 +99,12 @@ function addServices(
   const reads = new ReadService(services);
   const blocks = new BlockService(services);
   const listings = new ListingService(services);
+  const heads = new HeadService(services);
   const readService = {
     name: "ReadService",
     definition: read.ReadServiceService,
-    requests: { ...reads.requests, ...blocks.requests, ...listings.requests },
-    handlers: { ...reads.handlers, ...blocks.handlers, ...listings.handlers },
+    requests: { ...reads.requests, ...blocks.requests, ...listings.requests, ...heads.requests },
+    handlers: { ...reads.handlers, ...blocks.handlers, ...listings.handlers, ...heads.handlers },
     streams: blocks.streams,
   };
   const administration = new AdminService(services, options);

@@ -13,6 +13,7 @@ import { type Decoders, strict } from "./call-frame.js";
 import {
   checkCount,
   consistencyOf,
+  cosignaturesOf,
   ITEM,
   itemsOf,
   LINEARIZABLE,
@@ -43,6 +44,9 @@ export type BlockMethod =
 /** Methods of the service that listing-service.ts answers. */
 export type ListingMethod = "listEntities" | "listResources" | "getClientState";
 
+/** Methods of the service that head-service.ts answers. */
+export type HeadMethod = "listPolicyBundles" | "reportCheckpoint";
+
 export interface ServiceDeps {
   readonly engine: EnginePort;
   readonly vaults: VaultDirectory;
@@ -63,7 +67,10 @@ export class ReadService {
     this.#deps = deps;
   }
 
-  readonly requests: Omit<Decoders<read.ReadServiceService>, BlockMethod | ListingMethod> = {
+  readonly requests: Omit<
+    Decoders<read.ReadServiceService>,
+    BlockMethod | ListingMethod | HeadMethod
+  > = {
     read: strict(read.ReadRequest),
     batchRead: strict(read.BatchReadRequest),
     check: this.#checks.decode,
@@ -126,11 +133,16 @@ export class ReadService {
     },
     getCheckpoint: (request) => {
       const trustedSize = numberOf(request.trustedSize, "trusted_size");
-      return this.#ask(request, "get_checkpoint", { trustedSize }, (reply) => ({
-        checkpoint: reply.checkpoint,
-        consistencyProof: [...reply.consistencyProof],
-        token: tokenOf(request, reply.at),
-      }));
+      return this.#ask(
+        request,
+        "get_checkpoint",
+        { trustedSize, ...cosignaturesOf(request) },
+        (reply) => ({
+          checkpoint: reply.checkpoint,
+          consistencyProof: [...reply.consistencyProof],
+          token: tokenOf(request, reply.at),
+        }),
+      );
     },
     getConsistencyProof: async (request) => {
       const vault = await this.#vault(request);

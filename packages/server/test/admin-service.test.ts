@@ -109,6 +109,7 @@ describe("AdminService", () => {
     const info = await call<admin.GetNodeInfoResponse>(h.client, ["admin", "getNodeInfo"], {});
     expect(info).toEqual({
       nodeId: 0xffff_ffff_ffff_fff0n,
+      evidence: [],
       clusterId: "ab".repeat(16),
       clusterOrigin: "test.example",
       version: "1.2.3",

@@ -1,5 +1,5 @@
 /** Questions: what crosses the port, and what comes back from it. */
-import type { read } from "@authledger/proto";
+import { read } from "@authledger/proto";
 import { limits } from "@authledger/types";
 import { describe, expect, it } from "vitest";
 import { FAKE_PROOF } from "./support/fake-engine.js";
@@ -278,6 +278,31 @@ describe("consistency", () => {
       h.tenant.vault,
     ]);
     expect(token).toHaveLength(33);
+  });
+});
+
+describe("policies and reported heads", () => {
+  it("come back as the engine gave them", async () => {
+    const h = await startHarness();
+    const vault = h.tenant;
+    const bundles = await call<read.ListPolicyBundlesResponse>(
+      h.client,
+      ["read", "listPolicyBundles"],
+      { ...vault, epoch: 1n, trustedSize: 1n },
+    );
+    expect(bundles.newestEpoch).toBe(2n);
+    expect(bundles.bundles).toMatchObject([{ epoch: 2n, proof: { checkpoint: "note" } }]);
+    const report = async (checkpoint: string): Promise<number> => {
+      const method = ["read", "reportCheckpoint"] as const;
+      const request = { ...vault, checkpoint };
+      return (await call<read.ReportCheckpointResponse>(h.client, method, request)).judgement;
+    };
+    expect(await report("note")).toBe(read.CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONSISTENT);
+    expect(await report("forged")).toBe(
+      read.CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION,
+    );
+    const tooLong = report("x".repeat(70_000));
+    await expect(tooLong).rejects.toThrow("64 KiB");
   });
 });
 

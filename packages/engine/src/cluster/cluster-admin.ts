@@ -23,6 +23,8 @@ export interface ClusterAdminDeps {
   readonly appliedIndex: () => number;
   /** Begins a cluster of this node, which waits. */
   readonly beginCluster: () => Promise<void>;
+  /** Resolves when no vault needs a voter's signature any more. @throws LedgerError POLICIES_PENDING */
+  readonly release: (node: NodeId) => Promise<void>;
 }
 
 /** How often is looked whether a node has caught up. */
@@ -87,6 +89,7 @@ export class ClusterAdmin {
     }
     // Another leader removes it, so that the cluster is not without one meanwhile.
     if (node === identity.nodeId && (await moves.handOver(node))) throw group.notLeading();
+    if (voters.includes(node)) await this.#deps.release(node);
     await this.#change([{ action: "remove", node }], []);
     return {};
   }

@@ -42,6 +42,7 @@ export class CosignLeader {
   readonly #deps: CosignLeaderDeps;
   readonly #collecting = new Map<string, Collecting>();
   #stopTimer: (() => void) | undefined;
+  #isStopped = false;
 
   constructor(deps: CosignLeaderDeps) {
     this.#deps = deps;
@@ -56,6 +57,7 @@ export class CosignLeader {
       this.#collecting.set(keyOf(head), collecting);
       asked.push(collecting);
     }
+    if (this.#isStopped) this.stop();
     this.#send(asked);
     this.#arm();
   }
@@ -74,8 +76,9 @@ export class CosignLeader {
     }
   }
 
-  /** This node leads no more, or ends: who waits is told. */
+  /** The node ends: who waits is told. */
   stop(): void {
+    this.#isStopped = true;
     this.#stopTimer?.();
     this.#stopTimer = undefined;
     for (const { head } of this.#collecting.values()) this.#giveUp(head);

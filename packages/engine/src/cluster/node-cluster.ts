@@ -31,6 +31,8 @@ export interface NodeClusterDeps extends EngineDeps {
   /** Proposes the entry that names a new cluster. */
   readonly initialize: (clusterId: string) => Promise<void>;
   readonly onDied: (error: LedgerError) => void;
+  /** Resolves when no vault needs a voter's signature any more. @throws LedgerError POLICIES_PENDING */
+  readonly release: (node: NodeId) => Promise<void>;
 }
 
 export class NodeCluster {
@@ -71,6 +73,7 @@ export class NodeCluster {
       clusterId: () => state.cluster?.id,
       appliedIndex: () => state.applied.index,
       beginCluster: () => this.#beginCluster(),
+      release: deps.release,
     });
     deps.open.watcher = this.#watcher();
   }

@@ -1,7 +1,7 @@
 /** Between messages and values. Bytes of a message are views of its buffer; what is given out is copied. */
 
-import type { ProvenAnswer } from "@authledger/proof";
-import type { common, write } from "@authledger/proto";
+import type { PolicyBundle, ProvenAnswer } from "@authledger/proof";
+import type { common, read, write } from "@authledger/proto";
 import {
   assertNever,
   LedgerError,
@@ -50,6 +50,16 @@ export function proofOf(message: common.Proof): Proof {
 export function provenAnswerOf(proof: Proof): ProvenAnswer {
   const { checkpoint, header, historyProof, consistencyProof, stateProof } = proof;
   return { checkpoint, header, historyProof, consistencyProof, stateProof };
+}
+
+/** A bundle of a policy, as the light client adopts it. @throws LedgerError PROOF_INSUFFICIENT when it has no proof */
+export function policyBundleOf({ policyValue, proof }: read.PolicyBundle): PolicyBundle {
+  if (proof === undefined) {
+    throw new LedgerError("PROOF_INSUFFICIENT", "the server sent a policy without its proof", {
+      details: { reason: "insufficient" },
+    });
+  }
+  return { ...provenAnswerOf(proofOf(proof)), policyValue: plain(policyValue) };
 }
 
 export function entityOf(message: common.Entity | undefined): Entity | undefined {

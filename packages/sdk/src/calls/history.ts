@@ -2,7 +2,7 @@
 import { read } from "@authledger/proto";
 import { equalBytes, LedgerError } from "@authledger/types";
 import { consistencyMessage, tokenOf } from "../consistency.js";
-import type { CallOptions } from "../options.js";
+import { type CallOptions, cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { checkTransactions, hashOfHeader } from "../verify/proven-values.js";
 import { malformed, plain } from "./convert.js";
@@ -10,8 +10,18 @@ import { Proving } from "./proving.js";
 import type { Block, Checkpoint, ReadOptions, Tip } from "./values.js";
 
 const { getTip: GET_TIP, getBlock: GET_BLOCK } = read.ReadServiceService;
+const { reportCheckpoint: REPORT_CHECKPOINT } = read.ReadServiceService;
 const { getCheckpoint: GET_CHECKPOINT, getConsistencyProof: GET_CONSISTENCY } =
   read.ReadServiceService;
+
+/** What a node's own history says of a signed head. */
+export type HeadJudgement = "consistent" | "larger" | "contradiction";
+
+const JUDGEMENTS: Readonly<Partial<Record<number, HeadJudgement>>> = {
+  [read.CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONSISTENT]: "consistent",
+  [read.CheckpointJudgement.CHECKPOINT_JUDGEMENT_LARGER]: "larger",
+  [read.CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION]: "contradiction",
+};
 
 export interface BlockOptions extends ReadOptions {
   /** Return the transactions too. Default false. */
@@ -83,7 +93,8 @@ export async function getCheckpoint(
   const trust = await verifier?.trust();
   const consistency = consistencyMessage(options.consistency);
   const trustedSize = trust?.head.size ?? options.trustedSize ?? 0n;
-  const request = { ...session.vault(), consistency, trustedSize };
+  const cosignatures = cosignaturesOf(session.options.verify);
+  const request = { ...session.vault(), consistency, trustedSize, cosignatures };
   const response = await session.call(GET_CHECKPOINT, request, options);
   const consistencyProof = response.consistencyProof.map(plain);
   const { checkpoint } = response;
@@ -93,6 +104,19 @@ export async function getCheckpoint(
   }
   await verifier.verifyHead(trust, { checkpoint, consistencyProof });
   return { checkpoint, consistencyProof, token, isVerified: true };
+}
+
+/** What the node's own history says of a signed head. */
+export async function reportCheckpoint(
+  session: Session,
+  checkpoint: string,
+  options: CallOptions,
+): Promise<HeadJudgement> {
+  const request = { ...session.vault(), checkpoint };
+  const { judgement } = await session.call(REPORT_CHECKPOINT, request, options);
+  const known = JUDGEMENTS[judgement];
+  if (known !== undefined) return known;
+  throw new LedgerError("UNIMPLEMENTED", `the server judged the head with ${judgement}`);
 }
 
 /** The RFC 9162 proof between two sizes, as bytes. */

@@ -3,6 +3,7 @@ import type { ProvenAnswer, TrustState, VerifiedAnswer, Wanted } from "@authledg
 import type { common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import { consistencyMessage, tokenOf } from "../consistency.js";
+import { cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { describeVerified, type VaultVerifier } from "../verify/verify.js";
 import { proofOf, provenAnswerOf } from "./convert.js";
@@ -36,17 +37,19 @@ export class Proving {
     options: ReadOptions,
     verifier: VaultVerifier | undefined,
     trust: TrustState | undefined,
+    cosignatures: number | undefined,
   ) {
     this.consistency = consistencyMessage(options.consistency);
     this.#verifier = verifier;
     this.#trust = trust;
     this.#want = wantedBy(options.consistency);
-    this.prove = proveMessage(options, trust);
+    this.prove = proveMessage(options, trust, cosignatures);
   }
 
   static async begin(session: Session, options: ReadOptions): Promise<Proving> {
     const verifier = session.verifier();
-    return new Proving(options, verifier, await verifier?.trust());
+    const cosignatures = cosignaturesOf(session.options.verify);
+    return new Proving(options, verifier, await verifier?.trust(), cosignatures);
   }
 
   /** About the newest state, unless the caller accepts an older one. @throws as VaultVerifier.verify */
@@ -94,11 +97,12 @@ function wantedBy(consistency: ReadOptions["consistency"]): Wanted {
 function proveMessage(
   { prove }: ReadOptions,
   trust: TrustState | undefined,
+  cosignatures: number | undefined,
 ): common.Prove | undefined {
   if (trust !== undefined) {
-    return { trustedSize: trust.head.size, configHash: trust.configHash ?? NONE };
+    return { trustedSize: trust.head.size, configHash: trust.configHash ?? NONE, cosignatures };
   }
-  return prove && { trustedSize: prove.trustedSize, configHash: NONE };
+  return prove && { trustedSize: prove.trustedSize, configHash: NONE, cosignatures };
 }
 
 function requireProof(proof: Proof | undefined): Proof {

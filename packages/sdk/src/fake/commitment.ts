@@ -20,8 +20,10 @@ import {
   RecordHasher,
   treeRoot,
   vaultRef,
+  verifyCheckpoint,
 } from "@authledger/proof";
-import type { common } from "@authledger/proto";
+import { type common, read } from "@authledger/proto";
+import { equalBytes } from "@authledger/types";
 import { nodeCrypto } from "../verify/node-crypto.js";
 import type { FakeSigner } from "./signer.js";
 import type { FakeVault } from "./vault.js";
@@ -87,6 +89,18 @@ export class Commitment {
     const leaves = this.#leaves();
     const timeMs = Math.max(nowMs, this.#vault.tip.timeMs);
     return this.#signer.checkpoint(origin, leaves.length, treeRoot(hasher, leaves), timeMs);
+  }
+
+  /** Whether a head that somebody shows is of this history. @throws LedgerError PROOF_INVALID when nobody here signed it */
+  judgementOf(note: string): read.CheckpointJudgement {
+    const { CHECKPOINT_JUDGEMENT_LARGER: larger } = read.CheckpointJudgement;
+    const { CHECKPOINT_JUDGEMENT_CONSISTENT: consistent } = read.CheckpointJudgement;
+    const { CHECKPOINT_JUDGEMENT_CONTRADICTION: contradiction } = read.CheckpointJudgement;
+    const { origin } = this.#vault.identity;
+    const { size, root } = verifyCheckpoint(note, origin, this.#signer.policy(origin), nodeCrypto);
+    if (size > BigInt(this.#vault.size)) return larger;
+    const own = treeRoot(hasher, this.#leaves().slice(0, Number(size)));
+    return equalBytes(own, root) ? consistent : contradiction;
   }
 
   /** Between two sizes; none from size 0 or from one that is not there yet. */

@@ -159,6 +159,17 @@ export class FakeReads {
     return { proof: commitment.consistency(fromSize, toSize) };
   }
 
+  /** The vaults of the fake keep their first policy. */
+  listPolicyBundles(request: read.ListPolicyBundlesRequest): read.ListPolicyBundlesResponse {
+    this.#state.vault(request);
+    return { bundles: [], newestEpoch: 1n };
+  }
+
+  reportCheckpoint(request: read.ReportCheckpointRequest): read.ReportCheckpointResponse {
+    const { commitment } = this.#state.vault(request);
+    return { judgement: commitment.judgementOf(request.checkpoint) };
+  }
+
   #view(
     request: VaultName & {
       readonly consistency?: common.Consistency | undefined;

@@ -6,6 +6,7 @@ import { HistoryFollower, type TrustedHead, vaultRef, verifyConsistency } from "
 import { read } from "@authledger/proto";
 import { equalBytes, LedgerError } from "@authledger/types";
 import type { CallOptions } from "../options.js";
+import { cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { nodeCrypto } from "./node-crypto.js";
 
@@ -64,7 +65,9 @@ export class FollowedHistory {
     const trust = await verifier.trust();
     if (trust.head.size >= size) return trust.head;
     const { head } = trust;
-    const request = { ...this.#session.vault(), trustedSize: head.size, consistency: undefined };
+    const trusted = { trustedSize: head.size, consistency: undefined };
+    const cosignatures = cosignaturesOf(this.#session.options.verify);
+    const request = { ...this.#session.vault(), ...trusted, cosignatures };
     const sent = await this.#session.call(GET_CHECKPOINT, request, this.#call);
     const consistencyProof = sent.consistencyProof.map((hash) => new Uint8Array(hash));
     const { checkpoint } = sent;

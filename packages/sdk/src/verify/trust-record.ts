@@ -1,10 +1,18 @@
 /**
  * What is pinned per vault, as text: the anchor, the newest verified head and the configuration's hash.
  *
- *     {"version":1,"anchor":"...","head":{"size":"7","root":"<hex>","note":"..."},"config_hash":"<hex>"}
+ *     {"version":1,"anchor":"...","head":{"size":"7","root":"<hex>","note":"..."},"config_hash":"<hex>","policy":"..."}
+ *
+ * with the policy's text where the vault has come to another one than the anchor names.
  */
-import { parseTrustAnchor, type TrustState, trustFromAnchor } from "@authledger/proof";
-import { fromHex, type Hasher, LedgerError, toHex } from "@authledger/types";
+import {
+  decodePolicy,
+  encodePolicy,
+  parseTrustAnchor,
+  type TrustState,
+  trustFromAnchor,
+} from "@authledger/proof";
+import { decodeUtf8, fromHex, type Hasher, LedgerError, toHex, utf8 } from "@authledger/types";
 
 const VERSION = 1;
 
@@ -20,12 +28,14 @@ export function pinAnchor(hasher: Hasher, anchor: string): PinnedTrust {
 }
 
 export function formatPinned({ anchor, trust }: PinnedTrust): string {
-  const { head, configHash } = trust;
+  const { head, configHash, policy } = trust;
+  const text = decodeUtf8(encodePolicy(policy))!;
   return `${JSON.stringify({
     version: VERSION,
     anchor,
     head: { size: String(head.size), root: toHex(head.root), note: head.note },
     config_hash: configHash === undefined ? null : toHex(configHash),
+    policy: anchor.includes(text) ? undefined : text,
   })}\n`;
 }
 
@@ -47,7 +57,7 @@ export function parsePinned(hasher: Hasher, text: string): PinnedTrust {
 }
 
 function read(hasher: Hasher, record: unknown): PinnedTrust {
-  const { version, anchor, head, config_hash } = record as Record<string, unknown>;
+  const { version, anchor, head, config_hash, policy: text } = record as Record<string, unknown>;
   if (version !== VERSION) throw new Error(`version ${String(version)}`);
   if (typeof anchor !== "string") throw new Error("no anchor");
   const { size, root, note } = head as Record<string, unknown>;
@@ -55,7 +65,8 @@ function read(hasher: Hasher, record: unknown): PinnedTrust {
   const first = pinAnchor(hasher, anchor);
   const configHash = config_hash === null ? undefined : hashOf(config_hash);
   const newest = { size: sizeOf(size), root: hashOf(root), note };
-  return { anchor, trust: { ...first.trust, head: newest, configHash } };
+  const policy = typeof text === "string" ? decodePolicy(hasher, utf8(text)) : first.trust.policy;
+  return { anchor, trust: { ...first.trust, policy, head: newest, configHash } };
 }
 
 function sizeOf(text: unknown): bigint {

@@ -7,10 +7,13 @@
  *              with what is trusted by then: two answers in flight cannot show two histories.
  *   INV-SDK-4  What is given out is computed from proofs; what the server merely claims is dropped.
  *
- * Source: commitment.md, "Light client". Not here: policy epochs after the anchored one, for which the API has
- * no bundles yet.
+ *   INV-SDK-5  The policy moves one epoch at a time, each by a bundle that the policy before accepts; an answer that the
+ *              policy of its call refuses is judged once more under the newest.
+ *
+ * Source: commitment.md, "Light client".
  */
 import {
+  type FreshnessRules,
   type LightClientDeps,
   type ProvenAnswer,
   parseCheckpoint,
@@ -23,9 +26,10 @@ import {
   type Wanted,
 } from "@authledger/proof";
 import { equalBytes, LedgerError } from "@authledger/types";
-import type { VaultName, VerifyOptions } from "../options.js";
+import { cosignaturesOf, type VaultName, type VerifyOptions } from "../options.js";
 import { MemoryRoots } from "./memory-roots.js";
 import type { PinnedRoots } from "./pinned-roots.js";
+import { type AskForBundles, catchUp, mayNeedPolicy } from "./policy-catch-up.js";
 import { formatPinned, type PinnedTrust, parsePinned, pinAnchor } from "./trust-record.js";
 
 const MAX_AGE_S_DEFAULT = 60;
@@ -63,6 +67,7 @@ interface VerifierCalls {
   /** The vault's anchor as the server tells it. */
   anchor(): Promise<string>;
   consistency(fromSize: bigint, toSize: bigint): Promise<Uint8Array[]>;
+  readonly policyBundles: AskForBundles;
 }
 
 export interface VerifierDeps {
@@ -102,13 +107,24 @@ export class VaultVerifier {
    * @throws LedgerError PROOF_INVALID, PROOF_STALE; EquivocationError
    */
   async verify(trust: TrustState, sent: ProvenAnswer, want: Wanted): Promise<VerifiedAnswer> {
+    const verified = await this.#underPolicies(trust, (now) => this.#judge(now, sent, want));
+    const { configHash } = verified.trust;
+    const isChanged = trust.configHash !== undefined && configHash !== trust.configHash;
+    if (isChanged && configHash !== undefined && !equalBytes(configHash, trust.configHash!)) {
+      // The answer is good; a policy that lets somebody go should not wait until they are needed.
+      await this.#catchUp().catch(throwIfFork);
+    }
+    return verified;
+  }
+
+  async #judge(trust: TrustState, sent: ProvenAnswer, want: Wanted): Promise<VerifiedAnswer> {
     const { crypto, nowMs } = this.#deps;
     const size = parseCheckpoint(sent.checkpoint).size;
     const isOlder = size < trust.head.size;
     const consistencyProof = isOlder
       ? await this.#consistency(size, trust.head.size)
       : sent.consistencyProof;
-    const wanted = { want, nowMs: nowMs(), ...this.#freshness() };
+    const wanted = { want, nowMs: nowMs(), ...this.#rules() };
     const verified = asEvidence(() =>
       verifyAnswer(trust, { ...sent, consistencyProof }, wanted, crypto),
     );
@@ -122,8 +138,10 @@ export class VaultVerifier {
     sent: Pick<ProvenAnswer, "checkpoint" | "consistencyProof">,
   ): Promise<TrustedHead> {
     const { checkpoint: note } = sent;
-    const { origin, policy } = trust;
-    const { size, root } = verifyCheckpoint(note, origin, policy, this.#deps.crypto);
+    const { cosignatures } = this.#rules();
+    const { size, root } = await this.#underPolicies(trust, async ({ origin, policy }) =>
+      verifyCheckpoint(note, origin, policy, this.#deps.crypto, cosignatures),
+    );
     const head: TrustedHead = { size, root, note };
     const proof =
       size < trust.head.size
@@ -134,9 +152,37 @@ export class VaultVerifier {
     return head;
   }
 
-  #freshness(): { maxAgeS: number; maxSkewS: number } {
-    const { maxAgeS, maxSkewS } = this.#options;
-    return { maxAgeS: maxAgeS ?? MAX_AGE_S_DEFAULT, maxSkewS: maxSkewS ?? MAX_SKEW_S_DEFAULT };
+  #rules(): FreshnessRules {
+    const { maxAgeS = MAX_AGE_S_DEFAULT, maxSkewS = MAX_SKEW_S_DEFAULT } = this.#options;
+    return { maxAgeS, maxSkewS, cosignatures: cosignaturesOf(this.#options) };
+  }
+
+  /** Judges under the policy of the call; what that refuses, under the newest one if there is a newer. */
+  async #underPolicies<T>(trust: TrustState, judge: (trust: TrustState) => Promise<T>): Promise<T> {
+    try {
+      return await judge(trust);
+    } catch (error) {
+      if (!mayNeedPolicy(error)) throw error;
+      const newest = await this.#catchUp().catch(throwIfFork);
+      if (newest === undefined || newest.policy.epoch <= trust.policy.epoch) throw error;
+      return judge({ ...trust, policy: newest.policy });
+    }
+  }
+
+  /** Pins the newest policy. @throws LedgerError PROOF_INVALID when a bundle does not prove it; EquivocationError */
+  #catchUp(): Promise<TrustState> {
+    return this.#exclusively(async () => {
+      const pinned = await this.#load();
+      const { calls, crypto } = this.#deps;
+      const ask: AskForBundles = (epoch, size) => calls.policyBundles(epoch, size);
+      const trust = await catchUp(pinned.trust, ask, crypto).catch((error: unknown) =>
+        asEvidence<TrustState>(() => {
+          throw error;
+        }),
+      );
+      if (trust !== pinned.trust) await this.#save({ ...pinned, trust });
+      return trust;
+    });
   }
 
   /** Pins `next`, which was verified from `base`, behind whatever has been pinned meanwhile. */
@@ -258,6 +304,12 @@ function asEvidence<T>(check: () => T): T {
       received: String(received),
     });
   }
+}
+
+/** A server without bundles, or one that sends bad ones, takes nothing from an answer that is proven; a fork does. */
+function throwIfFork(error: unknown): undefined {
+  if (!(error instanceof LedgerError) || error.code === "EQUIVOCATION") throw error;
+  return undefined;
 }
 
 export function describeVerified(answer: VerifiedAnswer): Verified {

@@ -45,6 +45,9 @@ export const history: readonly Behaviour[] = [
       await expectRefusal(backwards, "INVALID_ARGUMENT");
       const future = ledger.getConsistencyProof({ fromSize: 1n, toSize: 9n });
       await expectRefusal(future, "INVALID_ARGUMENT");
+      expect(await ledger.reportCheckpoint(checkpoint)).toBe("consistent");
+      const unsigned = ledger.reportCheckpoint(checkpoint.replace("\n3\n", "\n2\n"));
+      await expectRefusal(unsigned, "PROOF_INVALID");
     },
   },
   {

@@ -58,6 +58,16 @@ type Handlers = {
   readonly [C in FakedCall]: (request: EngineRequest<C>) => EngineReply<C>;
 };
 
+const BUNDLE = {
+  epoch: 2,
+  policyValue: Uint8Array.of(1),
+  header: Uint8Array.of(2),
+  stateProof: Uint8Array.of(3),
+  historyProof: [Uint8Array.of(4)],
+  consistencyProof: [Uint8Array.of(5)],
+  checkpoint: "note",
+};
+
 export class FakeEngine implements EnginePort {
   readonly calls: RecordedCall[] = [];
   readonly #organizations = new Map<bigint, OrganizationInfo>();
@@ -268,6 +278,13 @@ export class FakeEngine implements EnginePort {
       const last = vaults.at(-1);
       return all.length > limit && last ? { vaults, next: last.slug } : { vaults };
     },
+    get_policy_bundles: ({ epoch }) => ({
+      bundles: Array.from({ length: Math.max(0, 2 - epoch) }, () => BUNDLE),
+      newestEpoch: 2,
+    }),
+    report_checkpoint: ({ checkpoint }) => ({
+      judgement: checkpoint === "forged" ? "contradiction" : "consistent",
+    }),
     get_node_info: () => ({
       nodeId: 0xffff_ffff_ffff_fff0n,
       clusterId: "ab".repeat(16),
@@ -280,6 +297,7 @@ export class FakeEngine implements EnginePort {
       flushedIndex: 7,
       organizations: this.#organizations.size,
       vaults: this.#vaults.length,
+      evidence: [],
       maintenance: {
         ...{ fileBytes: 40_960, filePages: 10, freePages: 3, isCompacting: false, compactions: 2 },
         ...{ pagesMoved: 4, leavesJoined: 5, isScrubbing: true, scrubPasses: 6 },

@@ -39,6 +39,11 @@ export const GOOD_CALLS: readonly GoodCall[] = [
     request: (t) => ({ ...t, fromSize: 1n, toSize: 2n }),
   },
   {
+    method: ["read", "listPolicyBundles"],
+    request: (t) => ({ ...t, epoch: 1n, trustedSize: 1n }),
+  },
+  { method: ["read", "reportCheckpoint"], request: (t) => ({ ...t, checkpoint: "note" }) },
+  {
     method: ["read", "getBlockRange"],
     request: (t) => ({ ...t, fromHeight: 0n, limit: 0, transactions: false, compactRange: true }),
   },

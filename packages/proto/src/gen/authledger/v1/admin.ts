@@ -342,7 +342,11 @@ export interface GetNodeInfoResponse {
   vaults: bigint;
   /** Where the node serves metrics and health over HTTP, host:port as it is bound. */
   httpAddress: string;
-  maintenance?: Maintenance | undefined;
+  maintenance?:
+    | Maintenance
+    | undefined;
+  /** Files of the node's data directory with signed heads that contradict each other; 64 at most. */
+  evidence: string[];
 }
 
 /** What the node does for its own files. */
@@ -2282,6 +2286,7 @@ function createBaseGetNodeInfoResponse(): GetNodeInfoResponse {
     vaults: 0n,
     httpAddress: "",
     maintenance: undefined,
+    evidence: [],
   };
 }
 
@@ -2355,6 +2360,9 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     }
     if (message.maintenance !== undefined) {
       Maintenance.encode(message.maintenance, writer.uint32(322).fork()).join();
+    }
+    for (const v of message.evidence) {
+      writer.uint32(330).string(v!);
     }
     return writer;
   },
@@ -2492,6 +2500,14 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
             message.maintenance = Maintenance.decode(reader, reader.uint32());
             continue;
           }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.evidence.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2553,6 +2569,9 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
         ? globalThis.String(object.http_address)
         : "",
       maintenance: isSet(object.maintenance) ? Maintenance.fromJSON(object.maintenance) : undefined,
+      evidence: globalThis.Array.isArray(object?.evidence)
+        ? object.evidence.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -2603,6 +2622,9 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     if (message.maintenance !== undefined) {
       obj.maintenance = Maintenance.toJSON(message.maintenance);
     }
+    if (message.evidence?.length) {
+      obj.evidence = message.evidence;
+    }
     return obj;
   },
 
@@ -2636,6 +2658,7 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     message.maintenance = (object.maintenance !== undefined && object.maintenance !== null)
       ? Maintenance.fromPartial(object.maintenance)
       : undefined;
+    message.evidence = object.evidence?.map((e) => e) || [];
     return message;
   },
 };

@@ -82,6 +82,11 @@ export interface Prove {
   trustedSize: bigint;
   /** config_hash that the client knows; when it changed the proof shows the configuration records. */
   configHash: Uint8Array;
+  /**
+   * Distinct replicas that must have cosigned the head, where that is more than the policy's quorum; at most 64. Absent: the
+   * quorum.
+   */
+  cosignatures?: number | undefined;
 }
 
 /**
@@ -750,7 +755,7 @@ export const Consistency_Any: MessageFns<Consistency_Any> = {
 };
 
 function createBaseProve(): Prove {
-  return { trustedSize: 0n, configHash: new Uint8Array(0) };
+  return { trustedSize: 0n, configHash: new Uint8Array(0), cosignatures: undefined };
 }
 
 export const Prove: MessageFns<Prove> = {
@@ -763,6 +768,9 @@ export const Prove: MessageFns<Prove> = {
     }
     if (message.configHash.length !== 0) {
       writer.uint32(18).bytes(message.configHash);
+    }
+    if (message.cosignatures !== undefined) {
+      writer.uint32(24).uint32(message.cosignatures);
     }
     return writer;
   },
@@ -796,6 +804,14 @@ export const Prove: MessageFns<Prove> = {
             message.configHash = reader.bytes();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cosignatures = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -820,6 +836,7 @@ export const Prove: MessageFns<Prove> = {
         : isSet(object.config_hash)
         ? bytesFromBase64(object.config_hash)
         : new Uint8Array(0),
+      cosignatures: isSet(object.cosignatures) ? globalThis.Number(object.cosignatures) : undefined,
     };
   },
 
@@ -830,6 +847,9 @@ export const Prove: MessageFns<Prove> = {
     }
     if (message.configHash.length !== 0) {
       obj.configHash = base64FromBytes(message.configHash);
+    }
+    if (message.cosignatures !== undefined) {
+      obj.cosignatures = Math.round(message.cosignatures);
     }
     return obj;
   },
@@ -843,6 +863,7 @@ export const Prove: MessageFns<Prove> = {
       ? BigInt(object.trustedSize)
       : 0n;
     message.configHash = object.configHash ?? new Uint8Array(0);
+    message.cosignatures = object.cosignatures ?? undefined;
     return message;
   },
 };

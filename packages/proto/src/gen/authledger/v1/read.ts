@@ -144,6 +144,64 @@ export function watchStateToJSON(object: WatchState): string {
   }
 }
 
+export const CheckpointJudgement = {
+  CHECKPOINT_JUDGEMENT_UNSPECIFIED: 0,
+  /** CHECKPOINT_JUDGEMENT_CONSISTENT - The node's own history has this root at this size. */
+  CHECKPOINT_JUDGEMENT_CONSISTENT: 1,
+  /** CHECKPOINT_JUDGEMENT_LARGER - The node does not have so many blocks yet. */
+  CHECKPOINT_JUDGEMENT_LARGER: 2,
+  /** CHECKPOINT_JUDGEMENT_CONTRADICTION - The node's own history has another root at this size: both heads are kept as evidence. */
+  CHECKPOINT_JUDGEMENT_CONTRADICTION: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type CheckpointJudgement = typeof CheckpointJudgement[keyof typeof CheckpointJudgement];
+
+export namespace CheckpointJudgement {
+  export type CHECKPOINT_JUDGEMENT_UNSPECIFIED = typeof CheckpointJudgement.CHECKPOINT_JUDGEMENT_UNSPECIFIED;
+  export type CHECKPOINT_JUDGEMENT_CONSISTENT = typeof CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONSISTENT;
+  export type CHECKPOINT_JUDGEMENT_LARGER = typeof CheckpointJudgement.CHECKPOINT_JUDGEMENT_LARGER;
+  export type CHECKPOINT_JUDGEMENT_CONTRADICTION = typeof CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION;
+  export type UNRECOGNIZED = typeof CheckpointJudgement.UNRECOGNIZED;
+}
+
+export function checkpointJudgementFromJSON(object: any): CheckpointJudgement {
+  switch (object) {
+    case 0:
+    case "CHECKPOINT_JUDGEMENT_UNSPECIFIED":
+      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_UNSPECIFIED;
+    case 1:
+    case "CHECKPOINT_JUDGEMENT_CONSISTENT":
+      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONSISTENT;
+    case 2:
+    case "CHECKPOINT_JUDGEMENT_LARGER":
+      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_LARGER;
+    case 3:
+    case "CHECKPOINT_JUDGEMENT_CONTRADICTION":
+      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return CheckpointJudgement.UNRECOGNIZED;
+  }
+}
+
+export function checkpointJudgementToJSON(object: CheckpointJudgement): string {
+  switch (object) {
+    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_UNSPECIFIED:
+      return "CHECKPOINT_JUDGEMENT_UNSPECIFIED";
+    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONSISTENT:
+      return "CHECKPOINT_JUDGEMENT_CONSISTENT";
+    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_LARGER:
+      return "CHECKPOINT_JUDGEMENT_LARGER";
+    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION:
+      return "CHECKPOINT_JUDGEMENT_CONTRADICTION";
+    case CheckpointJudgement.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export interface ReadRequest {
   organization: bigint;
   vault: bigint;
@@ -295,6 +353,8 @@ export interface GetCheckpointRequest {
     | undefined;
   /** Return the consistency proof from this size; 0 = none. */
   trustedSize: bigint;
+  /** As in Prove. */
+  cosignatures?: number | undefined;
 }
 
 export interface GetCheckpointResponse {
@@ -560,6 +620,42 @@ export interface GetClientStateResponse {
   lastTransactionId: Uint8Array;
   height: bigint;
   token: Uint8Array;
+}
+
+export interface ListPolicyBundlesRequest {
+  organization: bigint;
+  vault: bigint;
+  /** The epoch that the client has; bundles begin with the next one. */
+  epoch: bigint;
+  /** Size of the newest checkpoint that the client trusts; 0 = none. */
+  trustedSize: bigint;
+}
+
+export interface ListPolicyBundlesResponse {
+  /** At most 16; ask again from the last one's epoch on while that is not the newest. */
+  bundles: PolicyBundle[];
+  /** The newest epoch that has a bundle, or 1. */
+  newestEpoch: bigint;
+}
+
+/** Shows the policy of an epoch under a head that satisfies the policy before it (docs/format/cosign.md). */
+export interface PolicyBundle {
+  epoch: bigint;
+  /** The policy as it is stored: 16 bytes of nonce and the text. */
+  policyValue: Uint8Array;
+  /** The proof's consistency proof is from the client's head, or from the bundle before where that is larger. */
+  proof?: Proof | undefined;
+}
+
+export interface ReportCheckpointRequest {
+  organization: bigint;
+  vault: bigint;
+  /** The signed note, as text. */
+  checkpoint: string;
+}
+
+export interface ReportCheckpointResponse {
+  judgement: CheckpointJudgement;
 }
 
 function createBaseReadRequest(): ReadRequest {
@@ -2617,7 +2713,7 @@ export const GetBlockResponse: MessageFns<GetBlockResponse> = {
 };
 
 function createBaseGetCheckpointRequest(): GetCheckpointRequest {
-  return { organization: 0n, vault: 0n, consistency: undefined, trustedSize: 0n };
+  return { organization: 0n, vault: 0n, consistency: undefined, trustedSize: 0n, cosignatures: undefined };
 }
 
 export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
@@ -2642,6 +2738,9 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
         throw new globalThis.Error("value provided for field message.trustedSize of type uint64 too large");
       }
       writer.uint32(32).uint64(message.trustedSize);
+    }
+    if (message.cosignatures !== undefined) {
+      writer.uint32(40).uint32(message.cosignatures);
     }
     return writer;
   },
@@ -2691,6 +2790,14 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
             message.trustedSize = reader.uint64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.cosignatures = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2713,6 +2820,7 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
         : isSet(object.trusted_size)
         ? BigInt(object.trusted_size)
         : 0n,
+      cosignatures: isSet(object.cosignatures) ? globalThis.Number(object.cosignatures) : undefined,
     };
   },
 
@@ -2729,6 +2837,9 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
     }
     if (message.trustedSize !== 0n) {
       obj.trustedSize = message.trustedSize.toString();
+    }
+    if (message.cosignatures !== undefined) {
+      obj.cosignatures = Math.round(message.cosignatures);
     }
     return obj;
   },
@@ -2748,6 +2859,7 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
     message.trustedSize = (object.trustedSize !== undefined && object.trustedSize !== null)
       ? BigInt(object.trustedSize)
       : 0n;
+    message.cosignatures = object.cosignatures ?? undefined;
     return message;
   },
 };
@@ -6514,6 +6626,523 @@ export const GetClientStateResponse: MessageFns<GetClientStateResponse> = {
   },
 };
 
+function createBaseListPolicyBundlesRequest(): ListPolicyBundlesRequest {
+  return { organization: 0n, vault: 0n, epoch: 0n, trustedSize: 0n };
+}
+
+export const ListPolicyBundlesRequest: MessageFns<ListPolicyBundlesRequest> = {
+  encode(message: ListPolicyBundlesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.epoch);
+    }
+    if (message.trustedSize !== 0n) {
+      if (BigInt.asUintN(64, message.trustedSize) !== message.trustedSize) {
+        throw new globalThis.Error("value provided for field message.trustedSize of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.trustedSize);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPolicyBundlesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPolicyBundlesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.trustedSize = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListPolicyBundlesRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
+      trustedSize: isSet(object.trustedSize)
+        ? BigInt(object.trustedSize)
+        : isSet(object.trusted_size)
+        ? BigInt(object.trusted_size)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ListPolicyBundlesRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.epoch !== 0n) {
+      obj.epoch = message.epoch.toString();
+    }
+    if (message.trustedSize !== 0n) {
+      obj.trustedSize = message.trustedSize.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListPolicyBundlesRequest>, I>>(base?: I): ListPolicyBundlesRequest {
+    return ListPolicyBundlesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListPolicyBundlesRequest>, I>>(object: I): ListPolicyBundlesRequest {
+    const message = createBaseListPolicyBundlesRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.trustedSize = (object.trustedSize !== undefined && object.trustedSize !== null)
+      ? BigInt(object.trustedSize)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseListPolicyBundlesResponse(): ListPolicyBundlesResponse {
+  return { bundles: [], newestEpoch: 0n };
+}
+
+export const ListPolicyBundlesResponse: MessageFns<ListPolicyBundlesResponse> = {
+  encode(message: ListPolicyBundlesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.bundles) {
+      PolicyBundle.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.newestEpoch !== 0n) {
+      if (BigInt.asUintN(64, message.newestEpoch) !== message.newestEpoch) {
+        throw new globalThis.Error("value provided for field message.newestEpoch of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.newestEpoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPolicyBundlesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPolicyBundlesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bundles.push(PolicyBundle.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.newestEpoch = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListPolicyBundlesResponse {
+    return {
+      bundles: globalThis.Array.isArray(object?.bundles)
+        ? object.bundles.map((e: any) => PolicyBundle.fromJSON(e))
+        : [],
+      newestEpoch: isSet(object.newestEpoch)
+        ? BigInt(object.newestEpoch)
+        : isSet(object.newest_epoch)
+        ? BigInt(object.newest_epoch)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ListPolicyBundlesResponse): unknown {
+    const obj: any = {};
+    if (message.bundles?.length) {
+      obj.bundles = message.bundles.map((e) => PolicyBundle.toJSON(e));
+    }
+    if (message.newestEpoch !== 0n) {
+      obj.newestEpoch = message.newestEpoch.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListPolicyBundlesResponse>, I>>(base?: I): ListPolicyBundlesResponse {
+    return ListPolicyBundlesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListPolicyBundlesResponse>, I>>(object: I): ListPolicyBundlesResponse {
+    const message = createBaseListPolicyBundlesResponse();
+    message.bundles = object.bundles?.map((e) => PolicyBundle.fromPartial(e)) || [];
+    message.newestEpoch = (object.newestEpoch !== undefined && object.newestEpoch !== null)
+      ? BigInt(object.newestEpoch)
+      : 0n;
+    return message;
+  },
+};
+
+function createBasePolicyBundle(): PolicyBundle {
+  return { epoch: 0n, policyValue: new Uint8Array(0), proof: undefined };
+}
+
+export const PolicyBundle: MessageFns<PolicyBundle> = {
+  encode(message: PolicyBundle, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.policyValue.length !== 0) {
+      writer.uint32(18).bytes(message.policyValue);
+    }
+    if (message.proof !== undefined) {
+      Proof.encode(message.proof, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyBundle {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyBundle();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.policyValue = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.proof = Proof.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicyBundle {
+    return {
+      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
+      policyValue: isSet(object.policyValue)
+        ? bytesFromBase64(object.policyValue)
+        : isSet(object.policy_value)
+        ? bytesFromBase64(object.policy_value)
+        : new Uint8Array(0),
+      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
+    };
+  },
+
+  toJSON(message: PolicyBundle): unknown {
+    const obj: any = {};
+    if (message.epoch !== 0n) {
+      obj.epoch = message.epoch.toString();
+    }
+    if (message.policyValue.length !== 0) {
+      obj.policyValue = base64FromBytes(message.policyValue);
+    }
+    if (message.proof !== undefined) {
+      obj.proof = Proof.toJSON(message.proof);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PolicyBundle>, I>>(base?: I): PolicyBundle {
+    return PolicyBundle.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PolicyBundle>, I>>(object: I): PolicyBundle {
+    const message = createBasePolicyBundle();
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.policyValue = object.policyValue ?? new Uint8Array(0);
+    message.proof = (object.proof !== undefined && object.proof !== null) ? Proof.fromPartial(object.proof) : undefined;
+    return message;
+  },
+};
+
+function createBaseReportCheckpointRequest(): ReportCheckpointRequest {
+  return { organization: 0n, vault: 0n, checkpoint: "" };
+}
+
+export const ReportCheckpointRequest: MessageFns<ReportCheckpointRequest> = {
+  encode(message: ReportCheckpointRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    if (message.checkpoint !== "") {
+      writer.uint32(26).string(message.checkpoint);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportCheckpointRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportCheckpointRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.checkpoint = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportCheckpointRequest {
+    return {
+      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
+      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
+      checkpoint: isSet(object.checkpoint) ? globalThis.String(object.checkpoint) : "",
+    };
+  },
+
+  toJSON(message: ReportCheckpointRequest): unknown {
+    const obj: any = {};
+    if (message.organization !== 0n) {
+      obj.organization = message.organization.toString();
+    }
+    if (message.vault !== 0n) {
+      obj.vault = message.vault.toString();
+    }
+    if (message.checkpoint !== "") {
+      obj.checkpoint = message.checkpoint;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReportCheckpointRequest>, I>>(base?: I): ReportCheckpointRequest {
+    return ReportCheckpointRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReportCheckpointRequest>, I>>(object: I): ReportCheckpointRequest {
+    const message = createBaseReportCheckpointRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.checkpoint = object.checkpoint ?? "";
+    return message;
+  },
+};
+
+function createBaseReportCheckpointResponse(): ReportCheckpointResponse {
+  return { judgement: 0 };
+}
+
+export const ReportCheckpointResponse: MessageFns<ReportCheckpointResponse> = {
+  encode(message: ReportCheckpointResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.judgement !== 0) {
+      writer.uint32(8).int32(message.judgement);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportCheckpointResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportCheckpointResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.judgement = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportCheckpointResponse {
+    return { judgement: isSet(object.judgement) ? checkpointJudgementFromJSON(object.judgement) : 0 };
+  },
+
+  toJSON(message: ReportCheckpointResponse): unknown {
+    const obj: any = {};
+    if (message.judgement !== 0) {
+      obj.judgement = checkpointJudgementToJSON(message.judgement);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReportCheckpointResponse>, I>>(base?: I): ReportCheckpointResponse {
+    return ReportCheckpointResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReportCheckpointResponse>, I>>(object: I): ReportCheckpointResponse {
+    const message = createBaseReportCheckpointResponse();
+    message.judgement = object.judgement ?? 0;
+    return message;
+  },
+};
+
 /**
  * Questions. Every answer names its height and carries a consistency token; with `prove` it also carries what
  * is needed to check it without trusting the server.
@@ -6709,6 +7338,30 @@ export const ReadServiceService = {
       Buffer.from(WatchChangesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchChangesResponse => WatchChangesResponse.decode(value),
   },
+  /** What takes a client from one policy epoch to the next, in order; one that was away catches up with it. */
+  listPolicyBundles: {
+    path: "/authledger.v1.ReadService/ListPolicyBundles" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPolicyBundlesRequest): Buffer =>
+      Buffer.from(ListPolicyBundlesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPolicyBundlesRequest => ListPolicyBundlesRequest.decode(value),
+    responseSerialize: (value: ListPolicyBundlesResponse): Buffer =>
+      Buffer.from(ListPolicyBundlesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPolicyBundlesResponse => ListPolicyBundlesResponse.decode(value),
+  },
+  /** Shows a signed head to the node. One that is not of its history is kept as evidence and raises an alarm. */
+  reportCheckpoint: {
+    path: "/authledger.v1.ReadService/ReportCheckpoint" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReportCheckpointRequest): Buffer =>
+      Buffer.from(ReportCheckpointRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReportCheckpointRequest => ReportCheckpointRequest.decode(value),
+    responseSerialize: (value: ReportCheckpointResponse): Buffer =>
+      Buffer.from(ReportCheckpointResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReportCheckpointResponse => ReportCheckpointResponse.decode(value),
+  },
 } as const;
 
 export interface ReadServiceServer extends UntypedServiceImplementation {
@@ -6753,6 +7406,10 @@ export interface ReadServiceServer extends UntypedServiceImplementation {
   getBlockProof: handleUnaryCall<GetBlockProofRequest, GetBlockProofResponse>;
   /** Changes from any height on, as WatchBlocks gives blocks. */
   watchChanges: handleServerStreamingCall<WatchChangesRequest, WatchChangesResponse>;
+  /** What takes a client from one policy epoch to the next, in order; one that was away catches up with it. */
+  listPolicyBundles: handleUnaryCall<ListPolicyBundlesRequest, ListPolicyBundlesResponse>;
+  /** Shows a signed head to the node. One that is not of its history is kept as evidence and raises an alarm. */
+  reportCheckpoint: handleUnaryCall<ReportCheckpointRequest, ReportCheckpointResponse>;
 }
 
 export interface ReadServiceClient extends Client {
@@ -7017,6 +7674,38 @@ export interface ReadServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchChangesResponse>;
+  /** What takes a client from one policy epoch to the next, in order; one that was away catches up with it. */
+  listPolicyBundles(
+    request: ListPolicyBundlesRequest,
+    callback: (error: ServiceError | null, response: ListPolicyBundlesResponse) => void,
+  ): ClientUnaryCall;
+  listPolicyBundles(
+    request: ListPolicyBundlesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPolicyBundlesResponse) => void,
+  ): ClientUnaryCall;
+  listPolicyBundles(
+    request: ListPolicyBundlesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPolicyBundlesResponse) => void,
+  ): ClientUnaryCall;
+  /** Shows a signed head to the node. One that is not of its history is kept as evidence and raises an alarm. */
+  reportCheckpoint(
+    request: ReportCheckpointRequest,
+    callback: (error: ServiceError | null, response: ReportCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  reportCheckpoint(
+    request: ReportCheckpointRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReportCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  reportCheckpoint(
+    request: ReportCheckpointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReportCheckpointResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const ReadServiceClient = makeGenericClientConstructor(

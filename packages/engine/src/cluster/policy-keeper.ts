@@ -1,0 +1,264 @@
+/**
+ * Brings the policies of all vaults to what the voters are, while this node leads: writes the next policy into a vault,
+ * collects a head that satisfies the policy before and the next one, and keeps the bundle (docs/adr/0013). The system vault
+ * first, so many vaults a second, and from where it stopped.
+ *
+ *   INV-COSIGN-7  A vault's policy names voters only, and nobody is let go whom a policy that clients may hold still
+ *                 names: a policy follows a new voter, and precedes the removal of one.
+ *   INV-COSIGN-8  A vault begins no epoch before the bundle of the one before is kept.
+ */
+import type { Clock, Timers } from "@authledger/io";
+import { encodePolicy, type NoteKey } from "@authledger/proof";
+import {
+  type EntryItem,
+  type GroupState,
+  newestPolicyRow,
+  type Outcome,
+  SYSTEM_VAULT,
+} from "@authledger/state";
+import { type Hasher, LedgerError, type NodeId, toHex } from "@authledger/types";
+import { memberKey } from "../head-keys.js";
+import type { Signer } from "../signer.js";
+import type { SystemSealer } from "../system-sealer.js";
+import type { MemberInfo } from "./peer-port.js";
+import { encodeBundle, policyStateProof } from "./policy-bundles.js";
+import type { VaultPolicies } from "./vault-policies.js";
+import { isPolicyOf, nextPolicy } from "./voters-policy.js";
+
+/** Vaults whose policy is changed at once, and in one second. */
+const VAULTS_AT_ONCE = 32;
+const VAULTS_PER_TICK = 512;
+/** Vaults looked at in one second. */
+const LOOKED_AT_PER_TICK = 8_192;
+/** Voters must have been the same for so long, so that a cluster that is being built writes one policy and not five. */
+export const POLICY_QUIET_MS = 2_000;
+/** A voter that somebody wants to remove, and stops asking for, is named again after so long. */
+export const RELEASE_FORGET_MS = 60_000;
+const RELEASE_RETRY_MS = 250;
+/** Who removes a voter waits so long for the policies before it is told to come back. */
+const RELEASE_WAIT_MS = 4_000;
+const RELEASE_LOOK_MS = 50;
+
+export interface PolicyKeeperDeps {
+  readonly state: GroupState;
+  readonly signer: Signer;
+  readonly policies: VaultPolicies;
+  readonly sealer: SystemSealer;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Who votes; undefined while this node does not lead, or a change is half done. */
+  readonly voters: () => readonly MemberInfo[] | undefined;
+  /** Proposes an item and waits until it is applied. */
+  readonly propose: (make: (timeMs: number) => EntryItem) => Promise<Outcome>;
+  /** Resolves when everything proposed so far has been applied. */
+  readonly barrier: () => Promise<void>;
+  /** @throws LedgerError when the vault must not be written, whatever its status */
+  readonly checkWritable: (vault: number) => void;
+  /** A bug of this module. */
+  readonly onFatal: (error: LedgerError) => void;
+}
+
+/** Whose cosignatures policies should name. */
+interface Target {
+  readonly name: string;
+  readonly keys: readonly NoteKey[];
+}
+
+export class PolicyKeeper {
+  readonly #deps: PolicyKeeperDeps;
+  /** The target that is being worked on, since when, and from which vault on. */
+  #target: Target | undefined;
+  #sinceMs = 0;
+  #next = 0;
+  #unsettled = 0;
+  /** The target that every vault has come to. */
+  #settledFor: string | undefined;
+  #leaving: { readonly node: NodeId; readonly untilMs: number } | undefined;
+  #running: Promise<void> | undefined;
+  #stopped = true;
+
+  constructor(deps: PolicyKeeperDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whose keys the policy of a vault that is created now names. */
+  get cosigners(): readonly MemberInfo[] {
+    const voters = this.#deps.voters() ?? [];
+    return voters.filter(({ nodeId }) => nodeId !== this.#leaving?.node);
+  }
+
+  /** Does every vault's policy name the voters, and is every bundle kept? */
+  get isSettled(): boolean {
+    const target = this.#targetNow();
+    return target !== undefined && this.#settledFor === target.name;
+  }
+
+  /**
+   * Asks for policies that do without a voter, which is about to be removed. Returns once no vault needs it any more.
+   * @throws LedgerError POLICIES_PENDING until then: ask again
+   */
+  requireReleased(node: NodeId): void {
+    const voters = this.#deps.voters();
+    if (voters !== undefined && !voters.some(({ nodeId }) => nodeId === node)) return;
+    const untilMs = this.#deps.clock.monotonicMs() + RELEASE_FORGET_MS;
+    this.#leaving = { node, untilMs };
+    if (voters !== undefined && this.isSettled) return;
+    this.tick();
+    throw pending(node, this.#unsettled);
+  }
+
+  /** The same, after waiting for a while. @throws LedgerError POLICIES_PENDING */
+  async release(node: NodeId): Promise<void> {
+    const { clock, timers } = this.#deps;
+    const untilMs = clock.monotonicMs() + RELEASE_WAIT_MS;
+    for (;;) {
+      try {
+        this.requireReleased(node);
+        return;
+      } catch (error) {
+        if (clock.monotonicMs() >= untilMs) throw error;
+      }
+      await new Promise<void>((resolve) => timers.after(RELEASE_LOOK_MS, resolve));
+    }
+  }
+
+  start(): void {
+    this.#stopped = false;
+  }
+
+  /** Called once a second. */
+  tick(): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (this.#leaving !== undefined && nowMs >= this.#leaving.untilMs) this.#leaving = undefined;
+    const target = this.#targetNow();
+    if (target?.name !== this.#target?.name) {
+      this.#target = target;
+      this.#sinceMs = nowMs;
+      this.#next = 0;
+    }
+    if (target === undefined) this.#settledFor = undefined;
+    const isQuiet = this.#leaving !== undefined || nowMs >= this.#sinceMs + POLICY_QUIET_MS;
+    if (this.#stopped || this.#running !== undefined || target === undefined || !isQuiet) return;
+    if (this.#settledFor === target.name) return;
+    this.#running = this.#run(target)
+      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)))
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** Ends; resolves when nothing of it is in flight. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  #targetNow(): Target | undefined {
+    if (this.#deps.voters() === undefined) return undefined;
+    const members = [...this.cosigners].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+    if (members.length === 0) return undefined;
+    const keys = members.map((member) => memberKey(this.#deps.hasher, member));
+    return { name: keys.map(({ publicKey }) => toHex(publicKey)).join(), keys };
+  }
+
+  /** One second's work, or less where something stands in the way: the next tick goes on. */
+  async #run(target: Target): Promise<void> {
+    const { state } = this.#deps;
+    try {
+      // Vaults that were proposed with the policy of before are there when the round begins.
+      if (this.#next === 0) {
+        this.#unsettled = 0;
+        await this.#deps.barrier();
+      }
+      let changed = 0;
+      for (let looked = 0; looked < LOOKED_AT_PER_TICK && changed < VAULTS_PER_TICK; ) {
+        const ids: number[] = [];
+        for (; ids.length < VAULTS_AT_ONCE && looked < LOOKED_AT_PER_TICK; looked++) {
+          if (this.#next >= state.rows.vaultCount) break;
+          const id = this.#next++;
+          if (!this.#isDone(id, target)) ids.push(id);
+        }
+        changed += ids.length;
+        await this.#settleAll(ids, target);
+        if (this.#stopped || this.#target !== target) return;
+        if (this.#next >= state.rows.vaultCount) break;
+      }
+      if (this.#next < state.rows.vaultCount) return;
+      if (this.#unsettled === 0) this.#settledFor = target.name;
+      this.#next = 0;
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      // No leader any more, no quorum, overload, a full disk: from the start, at the next tick.
+      this.#next = 0;
+    }
+  }
+
+  /** The system vault says who the others are: it goes first, and alone. All have ended when this throws. */
+  async #settleAll(ids: readonly number[], target: Target): Promise<void> {
+    const isSystem = ids[0] === SYSTEM_VAULT;
+    if (isSystem) await this.#settle(SYSTEM_VAULT, target);
+    const others = isSystem ? ids.slice(1) : ids;
+    const ended = await Promise.allSettled(others.map((id) => this.#settle(id, target)));
+    const failed = ended.find((end) => end.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  #isDone(id: number, { keys }: Target): boolean {
+    const { state, policies } = this.#deps;
+    const vault = state.vault(id);
+    if (vault === undefined) return true;
+    const needed = policies.needed(vault);
+    return needed.length === 1 && isPolicyOf(needed[0]!, keys);
+  }
+
+  /** Brings one vault to the target, through the bundle that it still misses. */
+  async #settle(id: number, target: Target): Promise<void> {
+    this.#unsettled++;
+    const { state, checkWritable } = this.#deps;
+    while (!this.#stopped && this.#target === target && !this.#isDone(id, target)) {
+      try {
+        checkWritable(id);
+      } catch {
+        return; // It stays unsettled: its rows are not what they should be, which an alarm has told.
+      }
+      const row = newestPolicyRow(state.tables, id);
+      if (row?.before === undefined) await this.#change(id, target);
+      else await this.#keepBundle(id, row.epoch);
+    }
+    if (this.#isDone(id, target)) this.#unsettled--;
+  }
+
+  async #change(id: number, { keys }: Target): Promise<void> {
+    const { state, policies, sealer, propose } = this.#deps;
+    await propose((timeMs) => {
+      const vault = state.requireVault(id);
+      const { stored, policy } = policies.newest(vault);
+      const next = nextPolicy(policy, keys, vault.size + 1);
+      const transaction = sealer.policy(encodePolicy(next), timeMs);
+      return { kind: "policy_change", vault: id, epoch: next.epoch, before: stored, transaction };
+    });
+  }
+
+  /** A head of the size that the state proof is of; where the vault has moved meanwhile, the next try has another. */
+  async #keepBundle(id: number, epoch: number): Promise<void> {
+    const { state, policies, signer, propose } = this.#deps;
+    const vault = state.requireVault(id);
+    const { stored: policyValue } = policies.newest(vault);
+    const head = signer.request(vault);
+    const { bytes: header } = vault.tip;
+    const stateProof = policyStateProof(vault);
+    const { size, note: checkpoint } = await head.signed;
+    if (size !== head.size) return;
+    const bundle = encodeBundle({ policyValue, header, stateProof, checkpoint });
+    await propose(() => ({ kind: "policy_bundle", vault: id, epoch, bundle }));
+  }
+}
+
+function pending(node: NodeId, vaults: number): LedgerError {
+  const message = `the policies of ${vaults === 0 ? "vaults" : `${vaults} vaults or more`} still name node ${node}; they are being moved on without it`;
+  return new LedgerError("POLICIES_PENDING", message, {
+    details: { node: String(node), vaults },
+    retryAfterMs: RELEASE_RETRY_MS,
+  });
+}
