@@ -298,3 +298,12 @@ export class Authority {
     if (run.status !== 0) throw new Error(`openssl ${args[0]}: ${run.stderr}`);
   }
 }
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}

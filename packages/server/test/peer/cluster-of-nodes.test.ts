@@ -1,0 +1,71 @@
+/** Three whole nodes in this process, which talk over real gRPC: they become a cluster, and go on without one of them. */
+import type { read } from "@authledger/proto";
+import type { LedgerError } from "@authledger/types";
+import { pino } from "pino";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { temporaryDirectory } from "../../../../test/support.js";
+import { parseNodeConfig, type RunningNode, startNode } from "../../src/index.js";
+import { call, connect } from "../support/harness.js";
+import { createTuple, TUPLE, transaction } from "../support/requests.js";
+import { createVault } from "../support/vault.js";
+import { freePort, until } from "./peer-support.js";
+
+const SILENT = pino({ level: "silent" });
+
+interface TestNode extends RunningNode {
+  /** What made it stop. */
+  readonly fatal: LedgerError[];
+}
+
+async function start(name: string, rest: object = {}): Promise<TestNode> {
+  const config = parseNodeConfig({
+    ...{ data: temporaryDirectory(), name, cache: "16MiB", http: "127.0.0.1:0", shutdownMs: 100 },
+    ...{ listen: `127.0.0.1:${await freePort()}`, peer: "127.0.0.1:0", ...rest },
+  });
+  const fatal: LedgerError[] = [];
+  const onFatal = (error: LedgerError): void => void fatal.push(error);
+  const node = await startNode(config, { version: "0.0.0-test", logger: SILENT, onFatal });
+  onTestFinished(() => node.close());
+  return { ...node, fatal };
+}
+
+describe("three nodes", () => {
+  it("become a cluster over their peer ports, replicate, tell a node that it was removed, and go on", async () => {
+    const first = await start("n1");
+    const join = first.peerAddress!;
+    const others = [await start("n2", { join }), await start("n3", { join })] as const;
+    const addresses = others.map(({ peerAddress }) => peerAddress!);
+    const { members } = await first.engine.call("cluster_init", { addresses });
+    expect(members.map(({ role, info }) => [info.name, role]).sort()).toEqual([
+      ["n1", "voter"],
+      ["n2", "voter"],
+      ["n3", "voter"],
+    ]);
+    const client = connect(first.grpcAddress);
+    const tenant = await createVault(client);
+    const write = { ...tenant, transaction: transaction([createTuple()]), prove: false };
+    await call(client, ["write", "write"], write);
+    for (const { grpcAddress } of others) {
+      const question = { ...tenant, tuple: TUPLE };
+      const check: read.CheckResponse = await call(
+        connect(grpcAddress),
+        ["read", "check"],
+        question,
+      );
+      expect(check.allowed).toBe(true);
+    }
+    const metrics = await (await fetch(`http://${first.httpAddress}/metrics`)).text();
+    expect(metrics).toContain('authledger_peer_connected{peer="n2"} 1');
+    expect(metrics).toMatch(/authledger_peer_frames_sent_total\{peer="n3"\} [1-9]/);
+    const third = members.find(({ info }) => info.name === "n3")!.info.nodeId;
+    await first.engine.call("cluster_remove", { node: third });
+    await until("n3 says why it stops", () => others[1].fatal.length > 0);
+    expect(others[1].fatal[0]?.code).toBe("NODE_REMOVED");
+    await createVault(client);
+    const left = await first.engine.call("cluster_status", {});
+    expect(left.members.map(({ info, link }) => [info.name, link?.isConnected]).sort()).toEqual([
+      ["n1", undefined],
+      ["n2", true],
+    ]);
+  }, 20_000);
+});
