@@ -7,6 +7,7 @@ import { ERROR_TABLE, type ErrorCode, errorFamily, LedgerError } from "@authledg
 import type { FaultPlan } from "../world/fault-plan.js";
 import { type ClusterFault, type ClusterSettings, faultIndex } from "./cluster-settings.js";
 import type { EventLoop } from "./event-loop.js";
+import type { EventTrace } from "./event-trace.js";
 import type { Machine } from "./machine.js";
 
 /** A client gives an attempt up after so long. */
@@ -22,6 +23,7 @@ export type Attempt<R> =
 export interface ClientWorld {
   readonly settings: ClusterSettings;
   readonly loop: EventLoop;
+  readonly trace: EventTrace;
   readonly plan: FaultPlan<ClusterFault>;
   readonly machines: readonly Machine[];
   /** No answer is lost any more. */

@@ -19,7 +19,6 @@ import {
 } from "@authledger/types";
 import type { Answered, HistoryRecorder, Question } from "../history/recorder.js";
 import { type Attempt, ClientCalls, type ClientWorld, isCertain } from "./client-calls.js";
-import type { EventTrace } from "./event-trace.js";
 import { type Machine, WALL_MS } from "./machine.js";
 import { ProvenReader } from "./proven-reader.js";
 import type { Sometimes } from "./sometimes.js";
@@ -30,7 +29,6 @@ const PAUSE_MS = 60;
 
 export interface ClientDeps extends ClientWorld {
   readonly recorder: HistoryRecorder;
-  readonly trace: EventTrace;
   readonly sometimes: Sometimes;
   /** Internal ids of the vaults there are. */
   readonly vaults: () => readonly number[];

@@ -128,7 +128,7 @@ class ClusterRun {
     this.#storm = new Storm({ settings, loop, trace, plan, network, machines, membership });
     this.#recorder = new HistoryRecorder(() => Math.round(loop.now * 1_000));
     const world = {
-      ...{ settings, loop, plan, machines },
+      ...{ settings, loop, trace, plan, machines },
       isCalm: () => this.#isCalm,
       fraction: () => random.u32() / 0x1_0000_0000,
     };
@@ -136,7 +136,6 @@ class ClusterRun {
     this.#clientDeps = {
       ...world,
       recorder: this.#recorder,
-      trace,
       sometimes,
       vaults: () => this.#vaults.made,
       onAcknowledged: (write) => this.#acknowledged(write),

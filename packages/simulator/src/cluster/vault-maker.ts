@@ -48,6 +48,8 @@ export class VaultMaker {
     for (;;) {
       const attempt = await this.#calls.attempt(this.#calls.leader, call, request);
       if (attempt.kind === "answered") return attempt.reply;
+      const why = attempt.kind === "refused" ? attempt.error.message : attempt.why;
+      this.#world.trace.note("maker", `${call}: ${why}`);
       await this.#world.loop.sleep(PAUSE_MS);
     }
   }
