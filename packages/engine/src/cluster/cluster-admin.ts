@@ -120,20 +120,40 @@ export class ClusterAdmin {
 
   /** Adds a node, waits until it has caught up, and makes it a voter. */
   async #takeIn(address: string): Promise<void> {
-    const { group, timers } = this.#deps;
+    const { group } = this.#deps;
     const member = await this.#lookup(address);
     const known = group.configuration.members.find((other) => isSameNode(other, member));
     if (known === undefined) {
       this.#requireNew(member);
-      await this.#change([{ action: "add-learner", node: member.nodeId }], [member]);
+      const changes = [{ action: "add-learner", node: member.nodeId }] as const;
+      await this.#inTurn(() => this.#change(changes, [member]));
     }
     const { nodeId: node } = member;
     for (let waitedMs = 0; !this.#hasCaughtUp(node); waitedMs += LOOK_MS) {
       this.#requireLeader();
       if (waitedMs >= INIT_WAIT_MS) throw this.#notCaughtUp(node);
-      await new Promise<void>((resolve) => void timers.after(LOOK_MS, resolve));
+      await this.#pause();
     }
-    await this.promote({ node });
+    await this.#inTurn(() => this.promote({ node }));
+  }
+
+  /** Waits for the end of another change, as that which began the cluster. */
+  async #inTurn(change: () => Promise<unknown>): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
+      try {
+        await change();
+        return;
+      } catch (error) {
+        const isLast = waitedMs >= INIT_WAIT_MS;
+        if (isLast || LedgerError.from(error).code !== "CHANGE_PENDING") throw error;
+      }
+      this.#requireLeader();
+      await this.#pause();
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#deps.timers.after(LOOK_MS, resolve));
   }
 
   async #lookup(address: string): Promise<MemberInfo> {

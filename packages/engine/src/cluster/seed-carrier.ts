@@ -31,13 +31,14 @@ export class SeedCarrier {
     node.on(FrameKind.secret, (from, payload) => this.#onFrame(from, payload));
   }
 
-  /** Asks the leader, or before it is known everybody, for a seed that this voter lacks. */
+  /** Asks for a seed that this voter lacks: the leader, or everybody where there is none but this node. */
   care(): void {
     const { group, secrets } = this.#deps;
     const own = this.#node.info.nodeId;
     if (secrets.hasLogSeed || !this.#isVoter(own)) return;
-    const asked =
-      group.leader === undefined ? group.configuration.membership.voters : [group.leader];
+    const { leader } = group;
+    const isOther = leader !== undefined && leader !== own;
+    const asked = isOther ? [leader] : group.configuration.membership.voters;
     for (const voter of asked) {
       if (voter !== own) this.#node.send(voter, FrameKind.secret, Uint8Array.of(ASK));
     }

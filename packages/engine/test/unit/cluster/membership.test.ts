@@ -3,6 +3,7 @@ import { MemoryDisk } from "@authledger/io";
 import { nodeId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
+import { FrameKind } from "../../../src/index.js";
 import { TestCluster } from "../../cluster-support.js";
 import {
   applied,
@@ -167,6 +168,26 @@ test("a voter receives the log seed sealed to its key, and keeps it", async () =
   const expected = await seed(first!.disk);
   for (const { disk } of others) expect(await seed(disk)).toBe(expected);
   expect(cluster.members.flatMap(({ alarms }) => alarms)).toEqual([]);
+  await cluster.close();
+});
+
+test("a voter that leads before it has the log seed asks the others for it", async () => {
+  // Found by the simulation of whole nodes, seed 305: it asked only the leader, which was itself, and could sign nothing
+  // for ever.
+  const cluster = new TestCluster();
+  cluster.network.lose = (_from, _to, { kind }) => kind === FrameKind.secret;
+  const first = await cluster.start("n1", true);
+  const second = await cluster.start("n2", true);
+  await cluster.start("n3", true);
+  const addresses = ["n2:7401", "n3:7401"];
+  await cluster.until(first.engine.call("cluster_init", { addresses }));
+  const { nodeId: node } = await cluster.status(second);
+  await cluster.until(first.engine.call("cluster_transfer", { node }));
+  await cluster.run(1_500);
+  expect((await rejectedBy(cluster.until(newVault(second.engine)))).code).toBe("NOT_READY");
+  cluster.network.lose = () => false;
+  await cluster.run(2_500);
+  await cluster.until(newVault(second.engine));
   await cluster.close();
 });
 
