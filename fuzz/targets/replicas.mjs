@@ -28,7 +28,7 @@ const chunk = {
   data: new Uint8Array([1, 2, 3]),
 };
 const digestFrames = [
-  { kind: "report", timeMs: 5, points: [{ index: 1, digest: hash }] },
+  { kind: "report", points: [{ index: 1, digest: hash }] },
   { kind: "heads", request: 1, applied: 2, heads: [{ vault: 1, height: 2, blockHash: hash }] },
   { kind: "parted", request: 1, applied: 2, found: { vault: 1, height: 2 } },
   { kind: "buckets", request: 1, vault: 1, height: 2 },

@@ -29,7 +29,14 @@ import { type ListingDeps, Listings } from "./listings.js";
 import { Maintenance, type MaintenanceStats } from "./maintenance/maintenance.js";
 import { DATA_FORMAT_VERSION, type NodeDirectory } from "./node-directory.js";
 import { type EngineParts, openParts } from "./open-engine.js";
-import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
+import type {
+  EngineCall,
+  EnginePort,
+  EngineReply,
+  EngineRequest,
+  NodeInfo,
+  VaultHealth,
+} from "./port.js";
 import { type ProposedEntry, Proposer } from "./proposer.js";
 import { Reads } from "./reads.js";
 import { RetentionKeeper } from "./retention-keeper.js";
@@ -113,7 +120,7 @@ export class Engine implements EnginePort {
       ...{ ...deps, group: parts.group, node, wal, state, soon, evidence: parts.evidence },
       clusterNode: options.cluster && (() => this.#cluster.node),
       cosigners: () => this.#policies.cosigners,
-      isWhole: (vault) => this.#maintenance.healthOf(vault) === "healthy",
+      isWhole: (vault) => this.#healthOf(vault) === "healthy",
       onRefused: onFatal,
       onAlarm: (alarm) => deps.onAlarm?.(alarm),
     });
@@ -148,7 +155,7 @@ export class Engine implements EnginePort {
       },
       options,
     );
-    const checkWritable = (vault: number): void => this.#maintenance.checkWritable(vault);
+    const checkWritable = (vault: number): void => this.#checkWritable(vault);
     const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, checkWritable });
     this.#writes = writes;
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
@@ -165,6 +172,12 @@ export class Engine implements EnginePort {
     this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter, this.#policies]);
     this.#cluster = new NodeCluster({
       ...{ ...deps, options, node, state, open, group: parts.group },
+      ...{ holder, wal, flusher: parts.flusher },
+      beforeReplaced: async () => {
+        this.#exports.endRunning();
+        await this.#maintenance.interrupt();
+      },
+      onReplaced: () => this.#feed.skipTo(state.applied.index),
       onAdmission: (admission, isLeading) => this.#admit(admission, isLeading),
       initialize: (id) =>
         writes.initialize(id, options.clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`),
@@ -181,11 +194,17 @@ export class Engine implements EnginePort {
     this.#leaderWork.lead(isLeading && this.#state.cluster !== undefined);
   }
 
+  /** @throws LedgerError VAULT_DIVERGED */
+  #checkWritable(vault: number): void {
+    this.#maintenance.checkWritable(vault);
+    this.#cluster.requireRight(vault);
+  }
+
   #newKeeper(writes: Writes): RetentionKeeper {
     return new RetentionKeeper({
       state: this.#state,
       propose: async (vault) => {
-        this.#maintenance.checkWritable(vault);
+        this.#checkWritable(vault);
         await writes.proposePrune(vault);
       },
       onFatal: (error) => this.#die(error),
@@ -199,7 +218,7 @@ export class Engine implements EnginePort {
       clock,
       timers,
       propose: async (vault, transaction) => {
-        this.#maintenance.checkWritable(vault);
+        this.#checkWritable(vault);
         return writes.proposeOwn(vault, GC_ACTOR, transaction);
       },
       onFatal: (error) => this.#die(error),
@@ -321,6 +340,8 @@ export class Engine implements EnginePort {
       await this.#signer.idle();
       await this.#flusher.flush();
     }
+    this.#cluster.stop(new LedgerError("SHUTTING_DOWN", "the node is shutting down"));
+    await this.#cluster.ended();
     await this.#holder.close();
     await this.#wal.close();
     await this.#lock.release();
@@ -355,14 +376,15 @@ export class Engine implements EnginePort {
       this.#read(request, deadline, () => this.#reads.getTip(request)),
     get_block: (request, deadline) =>
       this.#read(request, deadline, () => this.#reads.getBlock(request)),
-    get_block_range: (request) => this.#blocks.range(request),
-    get_compact_range: (request) => this.#blocks.compactRange(request),
-    get_block_proof: (request) => this.#blocks.proof(request),
-    list_changes: (request) => this.#blocks.changes(request),
+    get_block_range: (request) => this.#right(request, () => this.#blocks.range(request)),
+    get_compact_range: (request) => this.#right(request, () => this.#blocks.compactRange(request)),
+    get_block_proof: (request) => this.#right(request, () => this.#blocks.proof(request)),
+    list_changes: (request) => this.#right(request, () => this.#blocks.changes(request)),
     wait_blocks: (request) => this.#feed.wait(request),
     get_checkpoint: (request, deadline) =>
       this.#read(request, deadline, () => this.#reads.getCheckpoint(request)),
-    get_consistency_proof: (request) => this.#reads.getConsistencyProof(request),
+    get_consistency_proof: (request) =>
+      this.#right(request, () => this.#reads.getConsistencyProof(request)),
     get_policy_bundles: ({ vault, ...from }) =>
       policyBundlesAfter(
         { state: this.#state, hasher: this.#deps.hasher },
@@ -396,7 +418,7 @@ export class Engine implements EnginePort {
     get_vault: ({ organization, vault }, deadline) =>
       this.#cluster.reads.metadata(deadline, () => {
         const row = findVault(this.#state, organization, vault);
-        return { vault: vaultInfo(this.#state, row), health: this.#maintenance.healthOf(row.id) };
+        return { vault: vaultInfo(this.#state, row), health: this.#healthOf(row.id) };
       }),
     update_vault: (request) => {
       this.#cluster.requireWritable();
@@ -424,7 +446,14 @@ export class Engine implements EnginePort {
     deadlineAtMs: number | undefined,
     read: () => T | Promise<T>,
   ): T | Promise<T> {
+    this.#cluster.requireRight(request.vault);
     return this.#cluster.reads.read(request.vault, request.consistency, deadlineAtMs, read);
+  }
+
+  /** What is answered without asking the others, unless they have said that it is wrong here. */
+  #right<T>({ vault }: { readonly vault: number }, read: () => T): T {
+    this.#cluster.requireRight(vault);
+    return read();
   }
 
   #nodeInfo(): NodeInfo {
@@ -447,6 +476,10 @@ export class Engine implements EnginePort {
     };
   }
 
+  #healthOf(vault: number): VaultHealth {
+    return this.#cluster.isFenced(vault) ? "diverged" : this.#maintenance.healthOf(vault);
+  }
+
   /** Once a second: flush when it is due, sign heads that moved. */
   #tick(): void {
     this.#stopTicking = this.#deps.timers.after(SIGN_INTERVAL_MS, () => {
@@ -467,7 +500,7 @@ export class Engine implements EnginePort {
     for (let looked = 0; looked < Math.min(count, SIGN_ROUND_MAX); looked++) {
       const vault = this.#state.openVault(this.#nextSigned);
       this.#nextSigned = (this.#nextSigned + 1) % count;
-      if (vault === undefined) continue;
+      if (vault === undefined || this.#cluster.isFenced(vault.id)) continue;
       if (!this.#signer.isMoved(vault) && !this.#signer.isOlderThan(vault, HEAD_RENEW_MS)) continue;
       // A refusal has stopped the node by now; a full disk is met again by whoever asks.
       this.#signer.head(vault).catch(() => undefined);

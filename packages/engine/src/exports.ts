@@ -94,10 +94,15 @@ export class Exports {
     }
   }
 
+  /** The state becomes another one. */
+  endRunning(): void {
+    for (const id of [...this.#running.keys()]) this.end(id);
+  }
+
   /** The node stops. */
   endAll(): void {
     this.#isClosed = true;
-    for (const id of [...this.#running.keys()]) this.end(id);
+    this.endRunning();
   }
 }
 

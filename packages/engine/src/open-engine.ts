@@ -60,7 +60,10 @@ export async function openParts(
     configuration: firstConfiguration(state, node),
     send: (message) => open.watcher?.send(message),
     onBlocks: (index, blocks) => open.feed?.note(index, blocks),
-    onApplied: () => open.afterApply(),
+    onApplied: () => {
+      open.afterApply();
+      open.watcher?.onApplied();
+    },
     room: () => open.room(),
     onRole: () => open.watcher?.onRole(),
     onConfiguration: () => open.watcher?.onConfiguration(),
@@ -155,6 +158,7 @@ function openFlusher(
     onFatal: (error) => open.die(error),
     onFlushed: () => open.afterApply(),
     policy,
+    releasable: (floor) => open.watcher?.releasable(floor) ?? floor,
   });
 }
 

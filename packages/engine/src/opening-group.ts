@@ -12,6 +12,10 @@ export interface GroupWatcher {
   onRole(): void;
   onConfiguration(): void;
   onTransferFailed(to: NodeId): void;
+  /** After each applied entry. */
+  onApplied(): void;
+  /** How much of the log may go, of what the node itself does not need any more. */
+  releasable(floor: number): number;
   readonly snapshots: SnapshotHooks;
 }
 

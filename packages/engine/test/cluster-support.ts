@@ -164,8 +164,12 @@ export class TestCluster {
   }
 
   /** A founder and nodes that join it, all voters. */
-  static async of(size: number, options: Partial<EngineOptions> = {}): Promise<TestCluster> {
-    const cluster = new TestCluster(options);
+  static async of(
+    size: number,
+    options: Partial<EngineOptions> = {},
+    more: Partial<ClusterOptions> = {},
+  ): Promise<TestCluster> {
+    const cluster = new TestCluster(options, more);
     const founder = await cluster.start("n1", false);
     for (let i = 2; i <= size; i++) await cluster.start(`n${i}`, true);
     const addresses = cluster.members.map(({ address }) => address);

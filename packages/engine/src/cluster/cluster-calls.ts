@@ -22,6 +22,23 @@ export interface ClusterOptions {
   readonly heartbeatTicks?: number | undefined;
   /** Ticks of 25 ms; an election begins after one to two times as many without a leader. Default 12 (300 to 600 ms). */
   readonly electionTicks?: number | undefined;
+  readonly replicas?: ReplicaOptions | undefined;
+}
+
+/** How replicas help each other. The defaults are for machines; the rest is for tests and small ones. */
+export interface ReplicaOptions {
+  /** Log kept for members that lack it: payload bytes behind what the node itself needs. Default 256 MiB. */
+  readonly logKeepBytes?: number;
+  /** The same in entries. Default 100,000. */
+  readonly logKeepEntries?: number;
+  /** Entries that also followers keep, for those who are not far behind. Default 1,000. */
+  readonly logTailEntries?: number;
+  /** Bytes of one part of a snapshot; all members the same. Default and most 512 KiB. */
+  readonly snapshotChunkBytes?: number;
+  /** Entries between two digests that are compared; all members the same. Default 64. */
+  readonly digestEvery?: number;
+  /** Milliseconds between two reports of digests. Default 1,000. */
+  readonly digestIntervalMs?: number;
 }
 
 export type ClusterRole =

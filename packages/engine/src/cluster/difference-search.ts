@@ -40,6 +40,12 @@ export interface DifferenceSearchDeps {
 
 type Answer<K extends DigestFrame["kind"]> = Extract<DigestFrame, { readonly kind: K }>;
 type Question = Extract<DigestFrame, { readonly kind: "heads" | "buckets" | "leaves" }>;
+/** Where this replica parts from a peer: at which of the peer's heights, and the own newest one. */
+interface PartedVault {
+  readonly vault: number;
+  readonly height: number;
+  readonly ownHeight: number;
+}
 /** `Omit` of each member of a union. */
 type Unnumbered<T> = T extends unknown ? Omit<T, "request"> : never;
 
@@ -85,7 +91,8 @@ export class DifferenceSearch {
       case "heads": {
         const applied = state.applied.index;
         for (const head of question.heads) {
-          const height = applied < question.applied ? undefined : partedAt(state, head, hasher);
+          if (applied < question.applied) break;
+          const height = partedAt(state, head, question.applied, hasher);
           if (height === undefined) continue;
           return { kind: "parted", request, applied, found: { vault: head.vault, height } };
         }
@@ -100,9 +107,7 @@ export class DifferenceSearch {
     }
   }
 
-  async #vault(
-    peer: NodeId,
-  ): Promise<{ readonly vault: number; readonly height: number } | undefined> {
+  async #vault(peer: NodeId): Promise<PartedVault | undefined> {
     const { state } = this.#deps;
     let from: number | undefined = 0;
     for (let asked = 0; from !== undefined && asked < COMPARE_QUESTIONS_MAX; asked++) {
@@ -110,7 +115,9 @@ export class DifferenceSearch {
       const page = replicaHeads(state, from, COMPARED_HEADS_MAX);
       const answer = await this.#ask(peer, { kind: "heads", applied, heads: page.heads }, "parted");
       if (answer === undefined) return undefined;
-      if (answer.found !== undefined) return answer.found;
+      const { found } = answer;
+      const own = page.heads.find(({ vault }) => vault === found?.vault);
+      if (found !== undefined && own !== undefined) return { ...found, ownHeight: own.height };
       from = page.next;
     }
     return undefined;
@@ -118,27 +125,31 @@ export class DifferenceSearch {
 
   async #place(
     peer: NodeId,
-    { vault, height }: { readonly vault: number; readonly height: number },
+    { vault, height, ownHeight }: PartedVault,
   ): Promise<{ readonly bucket: number | undefined; readonly path: string | undefined }> {
     const nowhere = { bucket: undefined, path: undefined };
     const theirs = (await this.#ask(peer, { kind: "buckets", vault, height }, "hashes"))?.hashes;
     if (theirs === undefined) return nowhere;
-    const own = orNothing(() => this.#ownHashes(vault, height));
+    const own = orNothing(() =>
+      this.#hashes({ kind: "buckets", request: 0, vault, height: ownHeight }),
+    );
     const bucket = own && firstDifferent(own, theirs);
     if (bucket === undefined) return nowhere;
-    const path = await this.#path(peer, { vault, height, bucket });
+    const path = await this.#path(peer, { vault, height, bucket }, ownHeight);
     return { bucket, path: path && toHex(path) };
   }
 
   async #path(
     peer: NodeId,
     about: { readonly vault: number; readonly height: number; readonly bucket: number },
+    ownHeight: number,
   ): Promise<Uint8Array | undefined> {
     let after: Uint8Array | undefined;
     for (let asked = 0; asked < COMPARE_QUESTIONS_MAX; asked++) {
       const answer = await this.#ask(peer, { kind: "leaves", ...about, after }, "records");
       const theirs = answer?.leaves;
-      const own = orNothing(() => this.#ownLeaves({ ...about, after }));
+      const asOwn = { ...about, height: ownHeight, after };
+      const own = orNothing(() => this.#leaves({ kind: "leaves", request: 0, ...asOwn }));
       if (theirs === undefined || own === undefined) return undefined;
       const path = firstPath(own, theirs);
       if (path !== undefined) return path;
@@ -156,21 +167,6 @@ export class DifferenceSearch {
     const { state, hasher } = this.#deps;
     const view = comparedView(state, vault, height);
     return bucketLeaves(view, bucket, after, COMPARED_LEAVES_MAX, hasher);
-  }
-
-  /** Where this replica has no such block, as one that made more than the others: the newest one. */
-  #ownHashes(vault: number, height: number): Uint8Array {
-    return bucketHashes(comparedView(this.#deps.state, vault, this.#ownHeight(vault, height)));
-  }
-
-  #ownLeaves(about: Omit<Answer<"leaves">, "kind" | "request">): ComparedLeaf[] {
-    const height = this.#ownHeight(about.vault, about.height);
-    return this.#leaves({ kind: "leaves", request: 0, ...about, height });
-  }
-
-  /** A state is compared at the block that the peer named; a shorter or longer history by its end. */
-  #ownHeight(vault: number, height: number): number {
-    return Math.min(this.#deps.state.requireVault(vault).height, height);
   }
 
   #ask<K extends DigestFrame["kind"]>(

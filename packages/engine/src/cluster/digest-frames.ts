@@ -2,7 +2,7 @@
  * What replicas tell each other to find out whether their states are the same, and where they part
  * (docs/format/digest.md). Big-endian; every frame begins with u8 version = 1 and u8 kind.
  *
- *     1 report   u64 wall clock of the sender in ms, u8 n, n x (u64 index, digest32): digests, the newest last
+ *     1 report   u8 n, n x (u64 index, digest32): group digests, the newest last
  *     2 heads    u32 request, u64 applied index, u16 n, n x (u32 vault, u48 height, block hash 32)
  *     3 parted   u32 request, u64 applied index, u8 found, if 1: u32 vault, u48 height
  *     4 buckets  u32 request, u32 vault, u48 height
@@ -25,7 +25,7 @@ export interface DigestPoint {
 }
 
 export type DigestFrame =
-  | { readonly kind: "report"; readonly timeMs: number; readonly points: readonly DigestPoint[] }
+  | { readonly kind: "report"; readonly points: readonly DigestPoint[] }
   | {
       readonly kind: "heads";
       readonly request: number;
@@ -64,7 +64,7 @@ const KINDS = ["report", "heads", "parted", "buckets", "hashes", "leaves", "reco
 export function encodeDigestFrame(frame: DigestFrame): Uint8Array {
   const out = new ByteWriter(256).u8(VERSION).u8(KINDS.indexOf(frame.kind) + 1);
   if (frame.kind === "report") {
-    out.u64(frame.timeMs).u8(frame.points.length);
+    out.u8(frame.points.length);
     for (const { index, digest } of frame.points) out.u64(index).bytes(digest);
     return out.finish();
   }
@@ -113,11 +113,10 @@ export function decodeDigestFrame(bytes: Uint8Array): DigestFrame {
 }
 
 function readReport(from: ByteReader): DigestFrame {
-  const timeMs = from.safeU64("time");
   const points = readList(from, from.u8("points"), DIGEST_POINTS_MAX, () => {
     return { index: from.safeU64("index"), digest: from.bytes(HASH_BYTES, "digest") };
   });
-  return { kind: "report", timeMs, points };
+  return { kind: "report", points };
 }
 
 function readCompared(

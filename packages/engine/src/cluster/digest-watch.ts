@@ -59,18 +59,19 @@ export class DigestWatch {
   /** Own digests of every `#every`th entry, the newest last. */
   #aligned: DigestPoint[] = [];
   #newest: DigestPoint | undefined;
-  #voters: readonly NodeId[] = [];
+  readonly #voters: () => readonly NodeId[];
   /** Every index is judged once for each set of those who told of it. */
   readonly #judged = new Map<number, string>();
 
-  constructor(self: NodeId, every: number) {
+  /** @param voters who decides */
+  constructor(self: NodeId, every: number, voters: () => readonly NodeId[]) {
     this.#self = self;
     this.#every = every;
+    this.#voters = voters;
   }
 
-  /** Who decides. Those who are gone are forgotten. */
-  setMembers(voters: readonly NodeId[], members: readonly NodeId[]): void {
-    this.#voters = voters;
+  /** What those told who are no members any more is forgotten. */
+  keepOnly(members: readonly NodeId[]): void {
     for (const node of this.#peers.keys()) if (!members.includes(node)) this.#peers.delete(node);
   }
 
@@ -132,30 +133,18 @@ export class DigestWatch {
     if (first === undefined || [...told.values()].every((digest) => equalBytes(digest, first))) {
       return undefined;
     }
-    const right = this.#majority(told);
+    const voters = this.#voters();
+    const right = majority(voters, told);
     // A voter that has not told yet may decide it.
-    if (right === undefined && !this.#voters.every((voter) => told.has(voter))) return undefined;
+    const isOpen = voters.length === 0 || !voters.every((voter) => told.has(voter));
+    if (right === undefined && isOpen) return undefined;
     if (!this.#isNews(index, told)) return undefined;
     if (right === undefined) return { index, wrong: [], others: [...told.keys()] };
     const wrong = [...told]
       .filter(([, digest]) => !equalBytes(digest, right))
       .map(([node]) => node);
     const others = [...told.keys()].filter((node) => !wrong.includes(node));
-    return { index, wrong, others: others.filter((node) => this.#voters.includes(node)) };
-  }
-
-  /** The digest that more than half of the voters told. */
-  #majority(told: ReadonlyMap<NodeId, Uint8Array>): Uint8Array | undefined {
-    const counts = new Map<string, number>();
-    for (const voter of this.#voters) {
-      const digest = told.get(voter);
-      if (digest === undefined) continue;
-      const key = toHex(digest);
-      const count = (counts.get(key) ?? 0) + 1;
-      if (count * 2 > this.#voters.length) return digest;
-      counts.set(key, count);
-    }
-    return undefined;
+    return { index, wrong, others: others.filter((node) => voters.includes(node)) };
   }
 
   #isNews(index: number, told: ReadonlyMap<NodeId, Uint8Array>): boolean {
@@ -169,4 +158,21 @@ export class DigestWatch {
     }
     return true;
   }
+}
+
+/** The digest that more than half of the voters told. */
+function majority(
+  voters: readonly NodeId[],
+  told: ReadonlyMap<NodeId, Uint8Array>,
+): Uint8Array | undefined {
+  const counts = new Map<string, number>();
+  for (const voter of voters) {
+    const digest = told.get(voter);
+    if (digest === undefined) continue;
+    const key = toHex(digest);
+    const count = (counts.get(key) ?? 0) + 1;
+    if (count * 2 > voters.length) return digest;
+    counts.set(key, count);
+  }
+  return undefined;
 }

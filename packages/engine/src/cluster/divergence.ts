@@ -5,7 +5,7 @@
  *   INV-REPLICA-11  From the moment a replica knows that it parted until its state was replaced, it answers nothing of
  *                   the vault that parted and signs nothing of it; of no vault, until it knows which one it is.
  *
- * Every node tells its digests to all others once a second, with the time of its clock. A node that is wrong finds out
+ * Every node tells its digests to all others once a second. A node that is wrong finds out
  * by itself, from what the others tell, and so do they: nobody has to be believed.
  */
 import type { Timers } from "@authledger/io";
@@ -26,7 +26,6 @@ export interface DivergenceOptions {
 
 export interface DivergenceDeps {
   readonly self: NodeId;
-  readonly nowMs: () => number;
   readonly timers: Timers;
   readonly hasher: Hasher;
   readonly state: GroupState;
@@ -34,8 +33,6 @@ export interface DivergenceDeps {
   /** All but this node, learners too. */
   readonly others: () => readonly NodeId[];
   readonly send: (to: NodeId, payload: Uint8Array) => boolean;
-  /** What a peer's clock said, as it sent it. */
-  readonly onTime: (of: NodeId, timeMs: number) => void;
   /** This node must not lead with a wrong state; one of these has the right one. */
   readonly stepDown: (to: NodeId) => void;
   /** Asks a peer for its state (SnapshotExchange.ask). */
@@ -66,7 +63,7 @@ export class Divergence {
   constructor(options: DivergenceOptions, deps: DivergenceDeps) {
     this.#deps = deps;
     this.#intervalMs = options.intervalMs ?? DIGEST_INTERVAL_MS;
-    this.#watch = new DigestWatch(deps.self, options.every ?? DIGEST_EVERY);
+    this.#watch = new DigestWatch(deps.self, options.every ?? DIGEST_EVERY, deps.voters);
     const { state, hasher, timers } = deps;
     const send = (to: NodeId, frame: DigestFrame): boolean => this.#send(to, frame);
     this.#search = new DifferenceSearch({ state, hasher, timers, send });
@@ -124,7 +121,6 @@ export class Divergence {
     try {
       const frame = decodeDigestFrame(payload);
       if (frame.kind === "report") {
-        this.#deps.onTime(from, frame.timeMs);
         for (const verdict of this.#watch.told(from, frame.points)) this.#found(verdict);
         return;
       }
@@ -153,12 +149,11 @@ export class Divergence {
   }
 
   #report(): void {
-    const { voters, others, nowMs } = this.#deps;
-    const peers = others();
-    this.#watch.setMembers(voters(), peers);
+    const peers = this.#deps.others();
+    this.#watch.keepOnly(peers);
     if (peers.length === 0) return;
     const points = this.#watch.report();
-    const payload = encodeDigestFrame({ kind: "report", timeMs: nowMs(), points });
+    const payload = encodeDigestFrame({ kind: "report", points });
     for (const peer of peers) this.#deps.send(peer, payload);
   }
 

@@ -2,7 +2,6 @@
  * The cluster side of an engine: puts together the group with what surrounds it (peers, clocks, seed, administration), and
  * keeps what the cluster knows of this node current.
  */
-import type { SnapshotMeta } from "@authledger/raft";
 import type { GroupState } from "@authledger/state";
 import { assert, LedgerError, type NodeId, toHex } from "@authledger/types";
 import type { EngineDeps, EngineOptions } from "../engine-options.js";
@@ -15,12 +14,15 @@ import { ClusterNode } from "./cluster-node.js";
 import { Freshness } from "./freshness.js";
 import { LeaderMoves } from "./leader-moves.js";
 import { encodeMemberInfos } from "./member-info.js";
+import { NodeReplicas, type NodeReplicasDeps } from "./node-replicas.js";
 import type { RaftGroup } from "./raft-group.js";
 import { ReadRules } from "./read-rules.js";
 import { SeedCarrier } from "./seed-carrier.js";
 import type { SnapshotHooks } from "./snapshot-hooks.js";
 
-export interface NodeClusterDeps extends EngineDeps {
+export interface NodeClusterDeps
+  extends EngineDeps,
+    Pick<NodeReplicasDeps, "holder" | "flusher" | "wal" | "beforeReplaced" | "onReplaced"> {
   readonly options: EngineOptions;
   readonly node: NodeDirectory;
   readonly group: RaftGroup;
@@ -35,6 +37,13 @@ export interface NodeClusterDeps extends EngineDeps {
   readonly release: (node: NodeId) => Promise<void>;
 }
 
+/** A group of one has nobody to give its state to, and nobody gives it one. */
+const ALONE: SnapshotHooks = {
+  send: () => undefined,
+  install: () => Promise.reject(new LedgerError("NOT_CLUSTERED", "this node has no peers")),
+  installed: () => undefined,
+};
+
 export class NodeCluster {
   readonly reads: ReadRules;
   readonly admin: ClusterAdmin;
@@ -43,7 +52,9 @@ export class NodeCluster {
   readonly #deps: NodeClusterDeps;
   readonly #moves: LeaderMoves;
   readonly #seeds: SeedCarrier | undefined;
+  readonly #replicas: NodeReplicas | undefined;
   #isSkewed = false;
+  #stopping: Promise<void> | undefined;
   #isTelling = false;
 
   constructor(deps: NodeClusterDeps) {
@@ -56,6 +67,11 @@ export class NodeCluster {
       const { secrets } = deps.node;
       const { random, onDied: onFatal } = deps;
       const onAlarm = (alarm: string): void => deps.onAlarm?.(alarm);
+      const { directory, cluster } = options;
+      this.#replicas = new NodeReplicas({
+        ...{ ...deps, node, directory },
+        replicas: cluster?.replicas,
+      });
       this.#seeds = new SeedCarrier(node, { group, secrets, random, onAlarm, onFatal });
     }
     const electionTicks = options.cluster?.electionTicks ?? ELECTION_TICKS;
@@ -88,8 +104,18 @@ export class NodeCluster {
       const joins = this.#deps.node.identity.joins === true;
       await this.node.join(state.cluster.id, joins);
     }
+    await this.#replicas?.start();
     this.node?.start();
     this.#tellOwn();
+  }
+
+  /** @throws LedgerError VAULT_DIVERGED where this replica's state is not that of the majority */
+  requireRight(vault: number): void {
+    this.#replicas?.divergence.check(vault);
+  }
+
+  isFenced(vault: number): boolean {
+    return this.#replicas?.divergence.isFenced(vault) ?? false;
   }
 
   /** Why a call that needs a cluster is refused while there is none; undefined once there is one. */
@@ -122,6 +148,12 @@ export class NodeCluster {
     this.node?.stop();
     this.#moves.stop(error);
     this.#deps.group.stop(error);
+    this.#stopping ??= this.#replicas?.stop();
+  }
+
+  /** Resolves when nothing of it uses the disk any more; after `stop`. */
+  async ended(): Promise<void> {
+    await this.#stopping;
   }
 
   #openNode(): ClusterNode | undefined {
@@ -142,13 +174,16 @@ export class NodeCluster {
       onRole: () => {
         this.#admit();
         this.#moves.onRole();
+        this.#replicas?.onRole();
       },
       onConfiguration: () => {
         this.node?.onConfiguration();
         this.#admit();
       },
       onTransferFailed: (to) => this.#moves.onTransferFailed(to),
-      snapshots: this.#snapshots(),
+      onApplied: () => this.#replicas?.applied(),
+      releasable: (floor) => this.#replicas?.releasable(floor) ?? floor,
+      snapshots: this.#replicas?.hooks ?? ALONE,
     };
   }
 
@@ -181,6 +216,7 @@ export class NodeCluster {
 
   #care(): void {
     this.#seeds?.care();
+    this.#replicas?.care();
     this.#tellOwn();
     this.#recover();
     const problem = this.#deps.group.isReady ? this.node?.clocks.problem : undefined;
@@ -224,18 +260,5 @@ export class NodeCluster {
         const failure = LedgerError.from(error);
         if (failure.row.exit === "BUG") open.die(failure);
       });
-  }
-
-  #snapshots(): SnapshotHooks {
-    const { group, onAlarm } = this.#deps;
-    return {
-      send: (to: NodeId, index: number) => {
-        onAlarm?.(`node ${to} lacks entries before ${index + 1}, which the log has no more`);
-        group.snapshotSent(to, false);
-      },
-      install: (snapshot: SnapshotMeta) =>
-        Promise.reject(new LedgerError("INTERNAL", `no state of ${snapshot.index} was received`)),
-      installed: () => undefined,
-    };
   }
 }

@@ -96,6 +96,8 @@ export class RaftGroup {
   readonly #events: Event[] = [];
   #isPumping = false;
   #isApplying = false;
+  /** The state is being replaced: nothing is applied. */
+  #isHeld = false;
   #isTurnEnding = false;
   #hasWaited = false;
   #isReconfigured = false;
@@ -437,7 +439,8 @@ export class RaftGroup {
 
   /** Was anything applied? */
   #applySlice(): boolean {
-    if (this.#isApplying || this.#failure !== undefined || !this.#applier.isBehind) return false;
+    if (this.#isApplying || this.#isHeld || this.#failure !== undefined) return false;
+    if (!this.#applier.isBehind) return false;
     const room = this.#hasWaited ? undefined : this.#deps.room();
     this.#hasWaited = room !== undefined;
     if (room !== undefined) {
@@ -491,7 +494,7 @@ export class RaftGroup {
 
   /** A received state takes the place of everything before its index. */
   async #install(snapshot: SnapshotMeta): Promise<readonly WalRecord[]> {
-    this.#isApplying = true;
+    this.#isHeld = true;
     const { snapshots } = this.#deps;
     const record = await snapshots.install(snapshot, encodeMembership(snapshot.membership));
     const { state } = this.#deps;
@@ -499,7 +502,7 @@ export class RaftGroup {
       applied: state.applied.index,
       index: snapshot.index,
     });
-    this.#isApplying = false;
+    this.#isHeld = false;
     this.#coreLog.clear();
     this.#applier.reset();
     this.#pending.skipped(snapshot.index);
@@ -559,6 +562,30 @@ export class RaftGroup {
       this.#deps.onRole();
       this.#beginAnew().catch((thrown: unknown) => this.#die(thrown));
     });
+  }
+
+  /**
+   * Puts another state in the place of this group's own, under the log as it is: the core begins anew from it, as after
+   * a crash, and what follows in the log is applied again. @throws what `replace` throws; then the node must stop
+   */
+  async restate(replace: () => Promise<void>): Promise<void> {
+    if (this.#full !== undefined || this.#failure !== undefined) return;
+    this.#full = new LedgerError("NOT_READY", "this node's state is being replaced");
+    this.#writer.forget();
+    this.#events.length = 0;
+    this.#isReady = false;
+    this.#noteReads();
+    this.#pending.giveUp(this.#pending.all(), unknownCommit());
+    this.#deps.onRole();
+    await this.#writer.idle();
+    this.#isHeld = true;
+    await replace();
+    this.#isHeld = false;
+    if (this.#failure !== undefined) return;
+    this.#applier.reset();
+    this.#configuration = configurationOf(this.#deps.state, this.#configuration.membership);
+    await this.#beginAnew();
+    this.#deps.onConfiguration();
   }
 
   async #beginAnew(): Promise<void> {

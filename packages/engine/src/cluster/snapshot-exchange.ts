@@ -50,7 +50,7 @@ export interface SnapshotExchangeDeps {
   readonly term: () => number;
   readonly isWanted: (purpose: SnapshotPurpose, index: number) => boolean;
   /** A follower has the state, or was given up: the event `snapshot-sent` of the core. */
-  readonly onSent: (to: NodeId, ok: boolean, why: string) => void;
+  readonly onSent: (to: NodeId, ok: boolean, why: string, purpose: SnapshotPurpose) => void;
   /** A checked state is there. False: it is of no use, and discarded. */
   readonly onReceived: (received: ReceivedSnapshot) => boolean;
   /** A replica asks for a state of at least this index, to rebuild itself. */
@@ -145,10 +145,9 @@ export class SnapshotExchange {
     if (!this.#isStopped) this.#sender.begin({ to, index, purpose, term: this.#deps.term() });
   }
 
-  /** The node does not lead any more, or the follower needs nothing; nobody is told. */
-  stopSending(to?: NodeId): void {
-    if (to === undefined) this.#sender.stopAll();
-    else this.#sender.stop(to);
+  /** The node does not lead any more; nobody is told. */
+  stopSending(purpose: SnapshotPurpose): void {
+    this.#sender.stopFor(purpose);
   }
 
   /** Asks another replica for a state of at least an index. */

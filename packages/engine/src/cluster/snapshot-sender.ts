@@ -25,7 +25,7 @@ export interface SnapshotSenderDeps {
   /** False when it was dropped. */
   readonly send: (to: NodeId, chunk: SnapshotChunk) => boolean;
   /** A follower has the state, or it was given up; told once for each `begin` that was not stopped. */
-  readonly onEnded: (to: NodeId, ok: boolean, why: string) => void;
+  readonly onEnded: (to: NodeId, ok: boolean, why: string, purpose: SnapshotPurpose) => void;
 }
 
 export interface SnapshotRequest {
@@ -87,6 +87,13 @@ export class SnapshotSender {
     this.#waiting.delete(to);
     const transfer = this.#active.get(to);
     if (transfer !== undefined) this.#remove(to, transfer);
+  }
+
+  /** Ends everything that is sent for a purpose. */
+  stopFor(purpose: SnapshotPurpose): void {
+    const of = (request: SnapshotRequest): boolean => request.purpose === purpose;
+    for (const [to, request] of [...this.#waiting]) if (of(request)) this.stop(to);
+    for (const [to, { request }] of [...this.#active]) if (of(request)) this.stop(to);
   }
 
   stopAll(): void {
@@ -219,7 +226,7 @@ export class SnapshotSender {
     this.#remove(to, transfer);
     if (ok) this.#counts.finished++;
     else this.#counts.givenUp++;
-    this.#deps.onEnded(to, ok, why);
+    this.#deps.onEnded(to, ok, why, transfer.request.purpose);
   }
 
   #remove(to: NodeId, transfer: Transfer): void {

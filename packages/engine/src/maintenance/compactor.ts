@@ -105,6 +105,13 @@ export class Compactor {
     await this.#running?.catch(() => undefined);
   }
 
+  /** The same, and others may follow. */
+  async interrupt(): Promise<void> {
+    const wasStopped = this.#stopped;
+    await this.stop();
+    this.#stopped = wasStopped;
+  }
+
   async #run(fillThreshold: number): Promise<CompactionReport> {
     const { store, clock, flush, failure } = this.#deps;
     this.#beganMs = clock.monotonicMs();

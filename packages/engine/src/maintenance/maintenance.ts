@@ -139,6 +139,11 @@ export class Maintenance {
     };
   }
 
+  /** The state becomes another one, checked as a whole: ends what runs, and forgets what was found in the old one. */
+  async interrupt(): Promise<void> {
+    await Promise.all([this.#compactor.interrupt(), this.#scrubber.interrupt()]);
+  }
+
   /** Ends what runs, and waits for it. */
   async stop(): Promise<void> {
     await Promise.all([this.#compactor.stop(), this.#scrubber.stop()]);

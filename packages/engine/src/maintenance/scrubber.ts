@@ -115,6 +115,13 @@ export class Scrubber {
     return this.status;
   }
 
+  /** Ends a pass that runs; what was found belongs to a state that is there no more. */
+  async interrupt(): Promise<void> {
+    if (this.#pass !== undefined) await this.#cancel(this.#pass);
+    this.#diverged.clear();
+    this.#told.clear();
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#pass !== undefined) await this.#cancel(this.#pass);

@@ -82,7 +82,7 @@ describe("a node that puts another state in place", () => {
         seen[which]++;
         // It goes on: whatever it has, it can be given the state again.
         if (which === "old" && at % 4 === 0) {
-          pair.sender.exchange.stopSending();
+          pair.sender.exchange.stopSending("catch-up");
           pair.loseFrames();
           pair.sender.events.sent.length = 0;
           pair.begin();
@@ -122,7 +122,7 @@ describe("a node that puts another state in place", () => {
       seen[which]++;
       if (!failed) expect(which).toBe("new");
       await replica.close();
-      origin.sender.exchange.stopSending();
+      origin.sender.exchange.stopSending("catch-up");
       origin.loseFrames();
     }
     expect(seen.old).toBeGreaterThan(3);

@@ -21,9 +21,7 @@ const digest = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 
 describe("digests of replicas", () => {
   const watch = (voters: NodeId[], self = A): DigestWatch => {
-    const made = new DigestWatch(self, 4);
-    made.setMembers(voters, [A, B, C, D]);
-    return made;
+    return new DigestWatch(self, 4, () => voters);
   };
 
   test("that are equal find nothing, also where they come before the entry is applied here", () => {
@@ -104,7 +102,6 @@ class Replicas {
   readonly alarms: string[][] = [[], [], []];
   readonly asked: NodeId[][] = [[], [], []];
   readonly stepped: NodeId[][] = [[], [], []];
-  readonly times: number[] = [];
   #queue: (() => void)[] = [];
 
   private constructor(ledger: Ledger, states: GroupState[]) {
@@ -116,7 +113,6 @@ class Replicas {
         { every: 4 },
         {
           self: nodes[i]!,
-          nowMs: () => this.time.nowMs(),
           timers: this.time,
           hasher,
           state,
@@ -128,7 +124,6 @@ class Replicas {
             );
             return true;
           },
-          onTime: (_, timeMs) => void this.times.push(timeMs),
           stepDown: (to) => void this.stepped[i]!.push(to),
           askForState: (of) => void this.asked[i]!.push(of),
           onAlarm: (alarm) => void this.alarms[i]!.push(alarm),
@@ -271,18 +266,11 @@ describe("a replica whose state is not that of the majority", () => {
     expect(replicas.alarms[1]![0]).toContain("in rows of no vault");
     expect(replicas.asked[1]!.length).toBeGreaterThan(0);
   });
-
-  test("hears the clocks of the others with their digests", async () => {
-    const replicas = await Replicas.create(testRandom("divergence clocks"));
-    await replicas.pass(2_000);
-    expect(replicas.times.length).toBeGreaterThanOrEqual(6);
-    expect(Math.abs(replicas.times.at(-1)! - replicas.time.nowMs())).toBeLessThan(2_000);
-  });
 });
 
 describe("a digest frame", () => {
   const frames: DigestFrame[] = [
-    { kind: "report", timeMs: 1_700_000_000_000, points: [{ index: 2 ** 47, digest: digest(3) }] },
+    { kind: "report", points: [{ index: 2 ** 47, digest: digest(3) }] },
     {
       kind: "heads",
       request: 7,

@@ -2,7 +2,7 @@
  * What two replicas compare to find where their states part: newest headers, then the buckets of a vault, then the
  * leaves of a bucket. Each part is small; who asks narrows it down.
  */
-import { BUCKETS, blockHash, PATH_BYTES } from "@authledger/proof";
+import { BUCKETS, blockHash, decodeHeader, PATH_BYTES } from "@authledger/proof";
 import { equalBytes, HASH_BYTES, type Hasher, LedgerError } from "@authledger/types";
 import type { GroupState } from "../group-state.js";
 import type { StateView } from "../state-view.js";
@@ -39,14 +39,25 @@ export function replicaHeads(
   return { heads, next: end < state.rows.vaultCount ? end : undefined };
 }
 
-/** How a replica sees a head of another one: undefined for as it does, else its own height at which they part. */
-export function partedAt(state: GroupState, head: VaultHead, hasher: Hasher): number | undefined {
+/**
+ * Where this replica's history parts from another one's that has this head and has applied the log up to `applied`, as
+ * has this one: undefined for nowhere, else the height of this one to compare with.
+ */
+export function partedAt(
+  state: GroupState,
+  head: VaultHead,
+  applied: number,
+  hasher: Hasher,
+): number | undefined {
   const row = state.rows.vault(head.vault);
   if (row === undefined || isGone(row)) return undefined;
   const vault = state.requireVault(head.vault);
-  const header = vault.header(Math.min(head.height, vault.height));
-  if (header === undefined || head.height > vault.height) return vault.height;
-  return equalBytes(blockHash(hasher, header), head.blockHash) ? undefined : head.height;
+  if (head.height > vault.height) return vault.height;
+  if (!equalBytes(blockHash(hasher, vault.header(head.height)!), head.blockHash))
+    return head.height;
+  const next = vault.header(head.height + 1);
+  const isMissing = next !== undefined && decodeHeader(next).index <= applied;
+  return isMissing ? head.height + 1 : undefined;
 }
 
 /** A vault as of a block. @throws LedgerError VAULT_NOT_FOUND, VAULT_DELETED, HEIGHT_NOT_REACHED, HEIGHT_UNAVAILABLE */

@@ -1,0 +1,237 @@
+/**
+ * What the replicas of a cluster are to each other as states: gives and takes snapshots, keeps the log that others lack,
+ * compares digests, and rebuilds this replica when its state is wrong. Ties the modules to the group and to the peers.
+ */
+import { joinPath } from "@authledger/io";
+import type { NodeId } from "@authledger/types";
+import { LedgerError } from "@authledger/types";
+import type { Wal, WalRecord } from "@authledger/wal";
+import type { EngineDeps } from "../engine-options.js";
+import type { Flusher } from "../flusher.js";
+import { GROUP } from "../group-id.js";
+import type { ReplicaOptions } from "./cluster-calls.js";
+import type { ClusterNode } from "./cluster-node.js";
+import { Divergence } from "./divergence.js";
+import { decodeConfiguration } from "./group-configuration.js";
+import { LOG_RETENTION_DEFAULTS, releasableIndex } from "./log-retention.js";
+import { FrameKind } from "./peer-port.js";
+import type { RaftGroup } from "./raft-group.js";
+import { SnapshotExchange } from "./snapshot-exchange.js";
+import { snapshotDirectory } from "./snapshot-files.js";
+import type { SnapshotPurpose } from "./snapshot-frames.js";
+import type { SnapshotHooks } from "./snapshot-hooks.js";
+import type { ReceivedSnapshot } from "./snapshot-receiver.js";
+import type { StateHolder } from "./state-holder.js";
+
+export interface NodeReplicasDeps extends EngineDeps {
+  readonly replicas: ReplicaOptions | undefined;
+  /** The data directory. */
+  readonly directory: string;
+  readonly node: ClusterNode;
+  readonly group: RaftGroup;
+  readonly holder: StateHolder;
+  readonly flusher: Flusher;
+  readonly wal: Wal;
+  /** Ends what holds views of the state for long. */
+  readonly beforeReplaced: () => Promise<void>;
+  readonly onReplaced: () => void;
+  readonly onDied: (error: LedgerError) => void;
+}
+
+/** How often is looked whether the log has come to where a received state is. */
+const REBUILD_LOOK_MS = 50;
+
+export class NodeReplicas {
+  readonly hooks: SnapshotHooks;
+  readonly divergence: Divergence;
+  readonly #deps: NodeReplicasDeps;
+  #exchange: SnapshotExchange | undefined;
+  /** Why a follower could not be given a state, as it was told last. */
+  readonly #told = new Map<NodeId, string>();
+  #isStopped = false;
+
+  constructor(deps: NodeReplicasDeps) {
+    this.#deps = deps;
+    this.divergence = this.#newDivergence();
+    this.hooks = {
+      send: (to, index) => this.#exchange?.send(to, index),
+      install: (snapshot, configuration): Promise<WalRecord> =>
+        this.#open().install(snapshot, configuration),
+      installed: () => this.#exchange?.installed(),
+    };
+  }
+
+  /** Before the peers are heard. */
+  async start(): Promise<void> {
+    const { node } = this.#deps;
+    this.#exchange = await this.#openExchange();
+    for (const kind of [FrameKind.snapshotChunk, FrameKind.snapshotAck] as const) {
+      node.on(kind, (from, payload) =>
+        this.#exchange?.onFrame(from, { kind, group: GROUP, payload }),
+      );
+    }
+    node.on(FrameKind.digest, (from, payload) => this.divergence.onFrame(from, payload));
+    this.divergence.start();
+  }
+
+  /** After each applied entry. */
+  applied(): void {
+    this.divergence.applied();
+  }
+
+  /** Who leads, or in which term, is another matter now. */
+  onRole(): void {
+    if (this.#deps.group.role !== "leader") this.#exchange?.stopSending("catch-up");
+  }
+
+  /** Once a second. */
+  care(): void {
+    this.#exchange?.tick();
+  }
+
+  /** How much of the log may go that this node does not need itself (INV-REPLICA-9). */
+  releasable(floor: number): number {
+    const { group, wal, replicas, node } = this.#deps;
+    const log = wal.group(GROUP)!;
+    const durable = Math.min(floor, log.durableIndex);
+    if (group.isAlone) return durable;
+    const { logKeepBytes, logKeepEntries, logTailEntries } = { ...RETENTION, ...replicas };
+    const built = this.#exchange?.builtIndex;
+    const followers = group.role === "leader" ? group.progress : [];
+    const needed = followers
+      .filter((progress) => progress.node !== node.info.nodeId)
+      .map(({ state, match }) => (state === "snapshot" && built !== undefined ? built : match));
+    // Whoever becomes the leader has a little for those who are not far behind.
+    needed.push(floor - logTailEntries);
+    if (built !== undefined) needed.push(built);
+    const limits = { bytes: logKeepBytes, entries: logKeepEntries };
+    return releasableIndex(log, durable, needed, limits);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.divergence.stop();
+    await this.#exchange?.stop();
+  }
+
+  #open(): SnapshotExchange {
+    if (this.#exchange !== undefined) return this.#exchange;
+    throw new LedgerError("NOT_READY", "the node is starting");
+  }
+
+  #openExchange(): Promise<SnapshotExchange> {
+    const { deps } = { deps: this.#deps };
+    const { node, group, holder, replicas, directory } = deps;
+    const groupDirectory = joinPath(directory, "groups", String(GROUP));
+    return SnapshotExchange.open(
+      { chunkBytes: replicas?.snapshotChunkBytes },
+      {
+        ...deps,
+        group: GROUP,
+        incarnation: node.info.incarnation,
+        directory: snapshotDirectory(groupDirectory),
+        statePath: joinPath(groupDirectory, "state.db"),
+        send: (to, { kind, payload }) => node.send(to, kind, payload),
+        clusterId: () => holder.state.cluster?.id ?? node.clusterId ?? "",
+        term: () => group.term,
+        isWanted: (purpose, index) => this.#isWanted(purpose, index),
+        onSent: (to, ok, why, purpose) => this.#sent(to, ok, why, purpose),
+        onReceived: (received) => this.#received(received),
+        onAsked: (from, index) => this.#asked(from, index),
+        onReplaced: () => {
+          this.divergence.replaced();
+          deps.onReplaced();
+        },
+        onAlarm: (alarm) => deps.onAlarm?.(alarm),
+        onFatal: deps.onDied,
+      },
+    );
+  }
+
+  #newDivergence(): Divergence {
+    const { node, group, holder, clock, timers, hasher, replicas, onDied } = this.#deps;
+    const self = node.info.nodeId;
+    const voters = (): readonly NodeId[] => group.configuration.membership.voters;
+    return new Divergence(
+      { every: replicas?.digestEvery, intervalMs: replicas?.digestIntervalMs },
+      {
+        ...{ self, voters, timers, hasher, clock },
+        state: holder.state,
+        others: () =>
+          group.configuration.members.map(({ nodeId }) => nodeId).filter((one) => one !== self),
+        send: (to, payload) => node.send(to, FrameKind.digest, payload),
+        stepDown: (to) => {
+          if (group.role === "leader") group.transfer(to);
+        },
+        askForState: (of) => {
+          const { firstIndex } = this.#deps.wal.group(GROUP)!;
+          this.#exchange?.ask(of, firstIndex - 1);
+        },
+        onAlarm: (alarm) => this.#deps.onAlarm?.(alarm),
+        onFatal: onDied,
+      },
+    );
+  }
+
+  #isWanted(purpose: SnapshotPurpose, index: number): boolean {
+    const { holder, wal } = this.#deps;
+    if (purpose === "catch-up") return index > holder.state.applied.index;
+    return this.divergence.isParted && index + 1 >= (wal.group(GROUP)?.firstIndex ?? 1);
+  }
+
+  #sent(to: NodeId, ok: boolean, why: string, purpose: SnapshotPurpose): void {
+    if (ok) this.#told.delete(to);
+    else if (this.#told.get(to) !== why) {
+      this.#told.set(to, why);
+      this.#deps.onAlarm?.(`node ${to} was not given a snapshot: ${why}`);
+    }
+    if (purpose === "catch-up") this.#deps.group.snapshotSent(to, ok);
+  }
+
+  #asked(from: NodeId, index: number): void {
+    if (!this.divergence.isParted) this.#exchange?.send(from, index, "rebuild");
+  }
+
+  #received(received: ReceivedSnapshot): boolean {
+    const { index, term, configuration } = received.state.start;
+    if (!this.#isWanted(received.purpose, index)) return false;
+    if (received.purpose === "rebuild") {
+      this.#rebuild(received).catch((error: unknown) => this.#deps.onDied(LedgerError.from(error)));
+      return true;
+    }
+    const { group, node } = this.#deps;
+    const { membership } = decodeConfiguration(configuration);
+    const to = node.info.nodeId;
+    group.receive({
+      ...{ type: "snapshot", from: received.from, to, term: received.leaderTerm },
+      snapshot: { index, term, membership },
+    });
+    // The core may not have taken it: it has the entries by now, or the leader's term is over.
+    const settled = group.idle().then(() => this.#exchange?.discard());
+    settled.catch((error: unknown) => this.#deps.onDied(LedgerError.from(error)));
+    return true;
+  }
+
+  /** The log stays as it is: the state is put under it, and what follows is applied again. */
+  async #rebuild(received: ReceivedSnapshot): Promise<void> {
+    const { group, wal, timers } = this.#deps;
+    const { index, term } = received.state.start;
+    while (group.commitIndex < index && !this.#isStopped && this.divergence.isParted) {
+      await new Promise<void>((resolve) => void timers.after(REBUILD_LOOK_MS, resolve));
+    }
+    if (this.#isStopped) return;
+    const log = wal.group(GROUP)!;
+    const fits = index + 1 >= log.firstIndex && log.term(index) === term;
+    if (!fits || !this.divergence.isParted) {
+      this.#exchange?.discard();
+      return;
+    }
+    await group.restate(() => this.#open().rebuild(received));
+  }
+}
+
+const RETENTION = {
+  logKeepBytes: LOG_RETENTION_DEFAULTS.bytes,
+  logKeepEntries: LOG_RETENTION_DEFAULTS.entries,
+  logTailEntries: 1_000,
+};

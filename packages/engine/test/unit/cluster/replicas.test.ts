@@ -1,0 +1,160 @@
+/** Whole engines that give each other their state: followers that are too far behind, and a replica that is wrong. */
+import { nodeClock, nodeTimers, SeededRandom } from "@authledger/io";
+import { PageStore } from "@authledger/store";
+import { describe, expect, test } from "vitest";
+import { FrameKind } from "../../../src/index.js";
+import type { ClusterMember } from "../../cluster-support.js";
+import { TestCluster } from "../../cluster-support.js";
+import {
+  createTuple,
+  LINEARIZABLE,
+  newVault,
+  STORE_FILE,
+  tupleOf,
+  writeOne,
+} from "../../engine-support.js";
+
+const TINY = {
+  flushPolicy: { entries: 20 },
+  logSegmentBytes: 64 * 1024,
+  replicas: {
+    logKeepEntries: 30,
+    logKeepBytes: 1 << 20,
+    logTailEntries: 5,
+    snapshotChunkBytes: 4_096,
+    digestEvery: 4,
+  },
+};
+
+async function tinyCluster(size: number): Promise<TestCluster> {
+  const { replicas, ...options } = TINY;
+  return TestCluster.of(size, options, { replicas });
+}
+
+async function write(
+  cluster: TestCluster,
+  leader: ClusterMember,
+  vault: number,
+  from: number,
+  to: number,
+): Promise<void> {
+  for (let i = from; i < to; i++) {
+    const written = writeOne(leader.engine, vault, [createTuple(`doc:d${i}`)]);
+    expect((await cluster.until(written)).kind).toBe("applied");
+  }
+}
+
+async function hasTuple(
+  cluster: TestCluster,
+  member: ClusterMember,
+  vault: number,
+  i: number,
+): Promise<boolean> {
+  const request = { vault, consistency: LINEARIZABLE, tuples: [tupleOf(`doc:d${i}`)] };
+  const { allowed } = await cluster.until(member.engine.call("check", request));
+  return allowed[0]!;
+}
+
+/** A stopped node forgets which requests it has answered: nothing that a checksum or a state root covers. */
+async function forget({ disk, engine }: ClusterMember): Promise<void> {
+  const { incarnation } = engine.identity;
+  const options = { path: STORE_FILE, cacheBytes: 1 << 22, groupId: 1, incarnation };
+  const random = new SeededRandom(1);
+  const store = await PageStore.open(options, {
+    disk,
+    clock: nodeClock,
+    timers: nodeTimers,
+    random,
+  });
+  for (const table of [store.table(15, "idempotency"), store.table(16, "idempotency_age")]) {
+    expect(table.deleteRange(new Uint8Array(1), new Uint8Array(8).fill(255))).toBeGreaterThan(0);
+  }
+  await store.flush(store.applied);
+  await store.flush(store.applied);
+  await store.close();
+}
+
+const appliedOf = ({ engine }: ClusterMember): number => engine.stats().appliedIndex;
+
+describe("a follower that lacks entries which the log has no more (Raft 7)", () => {
+  test("is given the leader's state while the cluster serves, and goes on with the log (INV-REPLICA-9)", async () => {
+    const cluster = await tinyCluster(3);
+    const leader = await cluster.leader();
+    const vault = await cluster.until(newVault(leader.engine));
+    const down = cluster.members.find((member) => member !== leader)!;
+    await cluster.eventually(() => appliedOf(down) === appliedOf(leader));
+    cluster.crash(down);
+    await write(cluster, leader, vault, 0, 120);
+    const { wal } = leader.engine.stats();
+    expect(wal.logBytes).toBeLessThan(20 * 64 * 1024);
+    const back = await cluster.restart(down);
+    await write(cluster, leader, vault, 120, 130);
+    await cluster.eventually(() => appliedOf(back) >= appliedOf(leader));
+    for (const i of [0, 77, 119, 129]) expect(await hasTuple(cluster, back, vault, i)).toBe(true);
+    expect(await hasTuple(cluster, back, vault, 130)).toBe(false);
+    expect([...back.fatal, ...back.alarms, ...leader.alarms]).toEqual([]);
+    expect(cluster.network.sent.get(2)).toBeGreaterThan(1);
+    // It leads like any other one, and starts again from what it was given.
+    const again = await cluster.restart(back);
+    await cluster.eventually(() => appliedOf(again) >= appliedOf(leader));
+    expect(await hasTuple(cluster, again, vault, 119)).toBe(true);
+    await cluster.close();
+  }, 60_000);
+
+  test("as a new node is given it too, and then votes", async () => {
+    const cluster = await tinyCluster(1);
+    const leader = await cluster.leader();
+    const vault = await cluster.until(newVault(leader.engine));
+    await write(cluster, leader, vault, 0, 120);
+    const joined = await cluster.start("n2", true);
+    await cluster.until(leader.engine.call("cluster_add", { address: joined.address }));
+    await cluster.eventually(() => appliedOf(joined) >= appliedOf(leader));
+    const { nodeId: node } = await cluster.status(joined);
+    await cluster.until(leader.engine.call("cluster_promote", { node }));
+    await write(cluster, leader, vault, 120, 125);
+    expect(await hasTuple(cluster, joined, vault, 124)).toBe(true);
+    expect([...joined.fatal, ...joined.alarms, ...leader.fatal]).toEqual([]);
+    await cluster.close();
+  }, 60_000);
+});
+
+describe("a replica of a cluster whose state is not that of the majority", () => {
+  test("stops serving the vault, rebuilds itself from its peers, and serves again (INV-REPLICA-11, L-115)", async () => {
+    const cluster = await tinyCluster(3);
+    const leader = await cluster.leader();
+    const vault = await cluster.until(newVault(leader.engine));
+    await write(cluster, leader, vault, 0, 20);
+    const wrong = cluster.members.find((member) => member !== leader)!;
+    await cluster.eventually(() => appliedOf(wrong) === appliedOf(leader));
+    const second = { idempotencyKey: "key-2" };
+    const key = { idempotencyKey: "key-1" };
+    await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:first")], key));
+    await cluster.eventually(() => appliedOf(wrong) === appliedOf(leader));
+    await cluster.until(wrong.engine.close());
+    cluster.crash(wrong);
+    await forget(wrong);
+    const back = await cluster.restart(wrong);
+    // The others refuse it, since the key was used for something else; who has forgotten that does it.
+    const used = writeOne(leader.engine, vault, [createTuple("doc:second")], key);
+    expect((await cluster.until(used)).kind).toBe("refused");
+    await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:third")], second));
+    cluster.network.lose = (_, __, { kind }) => kind === FrameKind.snapshotChunk;
+    await cluster.eventually(() => back.alarms.length > 0);
+    expect(back.alarms[0]).toMatch(/organization \d+ vault \d+, bucket \d+, path [0-9a-f]{96}/);
+    const read = { vault, consistency: LINEARIZABLE, tuples: [tupleOf("doc:second")] };
+    await expect(back.engine.call("check", read)).rejects.toMatchObject({ code: "VAULT_DIVERGED" });
+    const header = { vault, consistency: { kind: "any", maxStalenessMs: 0 } } as const;
+    await expect(back.engine.call("get_tip", header)).rejects.toThrow(/not that of the majority/);
+    cluster.network.lose = () => false;
+    await cluster.eventually(() => back.alarms.some((alarm) => alarm.includes("was replaced")));
+    await cluster.eventually(() => appliedOf(back) >= appliedOf(leader));
+    expect((await cluster.until(back.engine.call("check", read))).allowed).toEqual([false]);
+    expect(await hasTuple(cluster, back, vault, 7)).toBe(true);
+    await write(cluster, leader, vault, 20, 30);
+    await cluster.run(3_000);
+    expect(back.alarms).toHaveLength(2);
+    expect(back.fatal).toEqual([]);
+    for (const alarm of leader.alarms) expect(alarm).toMatch(/node \d+ has another state/);
+    await cluster.close();
+  }, 60_000);
+});
