@@ -2,8 +2,8 @@
  * How a change makes one membership of another (dissertation, chapter 4; etcd's semantics): in one step where at most
  * one voter changes, else through a joint configuration. Pure; what a change must not do is refused with a text.
  *
- * - INV-RAFT-13: two adjacent configurations have a voter in common in every two majorities: a step changes at most one
- *   voter, or both halves of a joint configuration must agree. No configuration is without voters.
+ *   INV-RAFT-13  Two adjacent configurations have a voter in common in every two majorities: a step changes at most one
+ *               voter, or both halves of a joint configuration must agree. No configuration is without voters.
  */
 import type { NodeId } from "@authledger/types";
 import type { ConfigurationChange, MemberChange, Membership } from "./configuration.js";
@@ -21,7 +21,7 @@ export function applyChange(before: Membership, change: ConfigurationChange): Ch
 }
 
 /** Whether the change leaves a joint configuration. */
-export function leavesJoint(change: ConfigurationChange): boolean {
+function leavesJoint(change: ConfigurationChange): boolean {
   return change.transition === "auto" && change.changes.length === 0;
 }
 

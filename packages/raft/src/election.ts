@@ -2,9 +2,9 @@
  * Elections (Raft 5.2, 5.4.1), with the question beforehand (dissertation 9.6) and voters that stick to a leader they
  * hear from (dissertation 4.2.3).
  *
- * - INV-RAFT-10: a node grants at most one vote in a term, to a log at least as complete as its own, and says so only
- *   when that is on its disk (museum rows 1 and 3). Its own vote counts no earlier.
- * - INV-RAFT-11: votes count by who cast them, and only of voters (museum row 2).
+ *   INV-RAFT-10  A node grants at most one vote in a term, to a log at least as complete as its own, and says so only
+ *               when that is on its disk (museum rows 1 and 3). Its own vote counts no earlier.
+ *   INV-RAFT-11  Votes count by who cast them, and only of voters (museum row 2).
  */
 import type { NodeId } from "@authledger/types";
 import { isConfigurationChange } from "./configuration-codec.js";

@@ -1,8 +1,8 @@
 /**
  * What a follower does with what its leader sends (Raft 5.3).
  *
- * - INV-RAFT-12: it acknowledges and commits up to the entries that this message has compared, not to the end of its own
- *   log (museum rows 5 and 6), and cuts off only what differs from the leader's entries (museum row 8).
+ *   INV-RAFT-12  It acknowledges and commits up to the entries that this message has compared, not to the end of its own
+ *               log (museum rows 5 and 6), and cuts off only what differs from the leader's entries (museum row 8).
  */
 import type { NodeId } from "@authledger/types";
 import type { Message } from "./message.js";

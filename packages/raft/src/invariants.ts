@@ -2,9 +2,9 @@
  * What one node can check by itself after every step. Cheap, and on in production: a node that broke one of these must
  * not go on.
  *
- * - INV-RAFT-15: applied <= handed out <= commit <= last, and durable <= last.
- * - INV-RAFT-16: term, commit and applied never fall; within a term a vote never changes once cast, and a node that is
- *   leader or candidate has voted for itself.
+ *   INV-RAFT-15  Applied <= handed out <= commit <= last, and durable <= last.
+ *   INV-RAFT-16  Term, commit and applied never fall; within a term a vote never changes once cast, and a node that is
+ *               leader or candidate has voted for itself.
  */
 import { assert, type NodeId } from "@authledger/types";
 import type { State } from "./state.js";

@@ -2,9 +2,9 @@
  * The log as the core sees it: what its owner keeps (`LogReader`), and in memory the tail that is not durable or not
  * handed out for applying.
  *
- * - INV-RAFT-1: nothing at or below the commit index is ever cut off (Raft 5.3, museum rows 8 and 9).
- * - INV-RAFT-2: an entry counts as durable only through the append that wrote it. An append whose entries were cut off
- *   since says nothing of what replaced them, even where that is the same entry again (museum row 24).
+ *   INV-RAFT-1  Nothing at or below the commit index is ever cut off (Raft 5.3, museum rows 8 and 9).
+ *   INV-RAFT-2  An entry counts as durable only through the append that wrote it. An append whose entries were cut off
+ *               since says nothing of what replaced them, even where that is the same entry again (museum row 24).
  */
 import { assert } from "@authledger/types";
 import type { Entry, LogReader, SnapshotMeta } from "./log.js";

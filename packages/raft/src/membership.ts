@@ -2,8 +2,8 @@
  * Changes of the configuration: proposed one at a time, in force on each node once it has applied them (dissertation,
  * chapter 4; etcd's ConfChangeV2).
  *
- * - INV-RAFT-14: no change is proposed while another may be in the log and not applied (museum row 10): on becoming
- *   leader the whole log counts as such a one.
+ *   INV-RAFT-14  No change is proposed while another may be in the log and not applied (museum row 10): on becoming
+ *               leader the whole log counts as such a one.
  */
 
 import type { DropReason } from "./action.js";

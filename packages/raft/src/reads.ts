@@ -3,10 +3,10 @@
  * heartbeats; a majority that answers it, or a later one, confirms that no other leader had been elected when the round
  * left, so the commit index of that moment is recent enough.
  *
- * - INV-RAFT-5: a round's number is used once in a term, on a retry too (museum row 18).
- * - INV-RAFT-6: no read is answered before the leader has committed an entry of its own term (museum row 18).
- * - INV-RAFT-7: a lease begins when the confirmed round left, not when its answers came (museum row 16), ends before
- *   any follower could vote for another, and never outlives a request that another start an election.
+ *   INV-RAFT-5  A round's number is used once in a term, on a retry too (museum row 18).
+ *   INV-RAFT-6  No read is answered before the leader has committed an entry of its own term (museum row 18).
+ *   INV-RAFT-7  A lease begins when the confirmed round left, not when its answers came (museum row 16), ends before
+ *               any follower could vote for another, and never outlives a request that another start an election.
  *
  * A follower asks the leader for the index, under a number of its own that no life of the node uses again.
  */
@@ -15,7 +15,7 @@ import type { DropReason } from "./action.js";
 import type { Message } from "./message.js";
 import type { Progress } from "./progress.js";
 import { majority, reachedBy } from "./quorum.js";
-import { broadcastHeartbeat } from "./replication.js";
+import { broadcastHeartbeat, sendAppend } from "./replication.js";
 import { type State, send, type WaitingRead } from "./state.js";
 
 /** Reads that may wait for a round. */
@@ -46,6 +46,9 @@ function leaderRecoveryRead(s: State, read: WaitingRead): void {
   const progress = s.progress.get(read.from);
   if (progress === undefined) return;
   progress.isRecovering = true;
+  // It may lack what it is believed to have: it is asked where it is, though there is nothing new to send.
+  if (progress.state === "replicate") progress.becomeProbe();
+  sendAppend(s, progress);
   if (s.isAlone) respond(s, read, s.log.lastIndex, false);
   else if (s.waitingReads.length < WAITING_MAX) s.waitingReads.push(read);
 }
@@ -128,6 +131,8 @@ function beginRound(s: State): void {
   }
   if (s.settings.readMode === "lease") s.roundsSent.push({ round: s.lastRound, at: s.now });
   broadcastHeartbeat(s, s.lastRound);
+  // Where the others of the group recover, this node may be enough.
+  confirmRounds(s);
 }
 
 /** A heartbeat is due. It asks again, under a new number, where answers are missing. */
@@ -142,6 +147,11 @@ export function beat(s: State): void {
 export function acknowledgeRound(s: State, progress: Progress, round: number): void {
   if (round <= progress.ackedRound) return;
   progress.ackedRound = round;
+  confirmRounds(s);
+}
+
+/** Answers what the rounds that a majority has acknowledged were for. */
+function confirmRounds(s: State): void {
   const confirmed = confirmedRound(s);
   renewLease(s, confirmed);
   let done = 0;

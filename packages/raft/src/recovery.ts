@@ -2,9 +2,9 @@
  * A node that may have lost what it had acknowledged (storage.md): it neither votes nor stands for election, and what it
  * acknowledges or confirms does not count, until it is certain to have all that could ever count on it.
  *
- * - INV-RAFT-17: it votes again only when its log has been compared with the leader's, durably, up to where the leader's
- *   log ended when a majority without this node confirmed that leader, after this node had begun anew. That covers
- *   what its earlier acknowledgments committed, and what those still on their way may commit.
+ *   INV-RAFT-17  It votes again only when its log has been compared with the leader's, durably, up to where the leader's
+ *               log ended when a majority without this node confirmed that leader, after this node had begun anew. That covers
+ *               what its earlier acknowledgments committed, and what those still on their way may commit.
  */
 import { acknowledge } from "./follower.js";
 import { type State, send } from "./state.js";

@@ -1,9 +1,9 @@
 /**
  * How a leader sends its log (Raft 5.3), and when an entry is committed.
  *
- * - INV-RAFT-3: a leader commits by counting only entries of its own term (Raft 5.4.2, museum row 4).
- * - INV-RAFT-4: only what is durable counts: of the leader itself too (museum rows 13 and 14). Learners, and nodes that
- *   may have lost what they acknowledged, do not count at all (museum row 11).
+ *   INV-RAFT-3  A leader commits by counting only entries of its own term (Raft 5.4.2, museum row 4).
+ *   INV-RAFT-4  Only what is durable counts: of the leader itself too (museum rows 13 and 14). Learners, and nodes that
+ *               may have lost what they acknowledged, do not count at all (museum row 11).
  */
 import { limits } from "@authledger/types";
 import { payloadBytes } from "./log-view.js";

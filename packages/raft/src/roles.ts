@@ -1,7 +1,7 @@
 /**
  * The changes of role and term (Raft 5.2).
  *
- * - INV-RAFT-9: a vote is forgotten only when the term rises: not by a change of role within it (museum row 1).
+ *   INV-RAFT-9  A vote is forgotten only when the term rises: not by a change of role within it (museum row 1).
  */
 import { assert, type NodeId } from "@authledger/types";
 import { dropLeaderReads, takeOverReads } from "./reads.js";

@@ -257,7 +257,7 @@ function newProgress(s: State, id: NodeId): Progress {
 }
 
 /** Looks the voters' progress up once. */
-export function linkVoters(s: State): void {
+function linkVoters(s: State): void {
   s.voters = s.membership.voters.map((id) => s.progress.get(id)!);
   s.outgoing = s.membership.outgoing.map((id) => s.progress.get(id)!);
 }

@@ -2,8 +2,8 @@
  * Leadership transfer (dissertation, section 3.10): the leader takes no proposals, waits until the target has its whole
  * log, and asks it to start an election at once.
  *
- * - INV-RAFT-8: the request to start an election names the term and the last entry; a target of another term, or
- *   without that entry on its disk, does not (museum row 30).
+ *   INV-RAFT-8  The request to start an election names the term and the last entry; a target of another term, or
+ *               without that entry on its disk, does not (museum row 30).
  */
 import type { NodeId } from "@authledger/types";
 import type { Progress } from "./progress.js";
