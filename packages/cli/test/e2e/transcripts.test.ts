@@ -36,7 +36,10 @@ function steady(text: string): string {
 
 it("docs/cli.md shows what the commands print (UPDATE=1 writes it anew)", async () => {
   const directory = temporaryDirectory();
-  const node = await startNode(join(directory, "data"));
+  const told = ["--advertise-client", "127.0.0.1:7400", "--advertise-peer", "127.0.0.1:7401"];
+  const node = await startNode(join(directory, "data"), [
+    ...["--name", "n1", "--peer", "127.0.0.1:0", ...told],
+  ]);
   const config = {
     XDG_CONFIG_HOME: join(directory, "config"),
     XDG_STATE_HOME: join(directory, "state"),

@@ -1,7 +1,7 @@
 /** What the suite runs on: the fake, and a node wherever it runs. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createFakeLedger } from "../../src/fake/index.js";
-import { createClient } from "../../src/index.js";
+import { type ClientOptions, createClient } from "../../src/index.js";
 import type { Ledger, Subject } from "./behaviour.js";
 
 export const fake: Subject = {
@@ -17,20 +17,24 @@ export const fake: Subject = {
   },
 };
 
-/** A node that is running. */
-export function nodeSubject(name: string, endpoint: () => string): Subject {
+/** A node that is running. `options` of every client. */
+export function nodeSubject(
+  name: string,
+  endpoint: () => string,
+  options: Partial<ClientOptions> = {},
+): Subject {
   return {
     name,
     ledger: async () => {
       const endpoints = endpoint();
-      const { admin, close } = opened(endpoints);
+      const { admin, close } = opened({ endpoints, ...options });
       const { slug: organization } = await admin.createOrganization("conformance");
       const { slug: vault } = await admin.createVault({ organization, name: "main" });
       close();
       const tenant = { organization, vault };
       return {
         tenant,
-        client: (options) => createClient({ endpoints, tenant, ...options }),
+        client: (given) => createClient({ endpoints, tenant, ...options, ...given }),
         nowMs: () => Date.now(),
         later: (ms) => sleep(ms + 10).then(() => undefined),
       };
@@ -38,7 +42,7 @@ export function nodeSubject(name: string, endpoint: () => string): Subject {
   };
 }
 
-function opened(endpoints: string) {
-  const client = createClient({ endpoints });
+function opened(options: ClientOptions) {
+  const client = createClient(options);
   return { admin: client.admin, close: () => client.close() };
 }
