@@ -124,11 +124,16 @@ function removalPlan(status: ClusterStatus, member: ClusterMember): string {
   const up = left.filter((one) => isUp(status, one)).length;
   const needed = majorityOf(left.length);
   const spare = left.length - needed;
+  const stay =
+    left.length === 0
+      ? "no voter would stay, so this is refused: promote another node first"
+      : `${left.length} voter${left.length === 1 ? " stays" : "s stay"}: ${left.map(nameOf).join(", ")}; ${needed} must be up, so the cluster survives the loss of ${left.length - needed}`;
   const lines = [
     `This removes ${nameOf(member)} (${member.role}, node ${member.nodeId}, ${member.peerAddress}) from the cluster for ever:`,
-    `  ${left.length} voter${left.length === 1 ? "" : "s"} stay: ${left.map(nameOf).join(", ")}; ${needed} must be up, so the cluster survives the loss of ${spare}`,
+    `  ${stay}`,
     "  its data directory can not come back; the machine can, as a new node with an empty one",
   ];
+  if (left.length === 0) return lines.slice(0, 2).join("\n");
   if (member.nodeId === status.leaderId) lines.push("  it leads now: another node will");
   if (up < needed) {
     lines.push(
