@@ -2,6 +2,7 @@
  * A leader that is told to stop gives its leadership away first, while it still answers: the cluster then goes on without
  * an election, and what is under way here is passed on.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterStatus, EnginePort, MemberInfo } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
 import type { Logger } from "pino";
@@ -25,12 +26,19 @@ export async function handOver(engine: EnginePort, logger: Logger): Promise<void
     const next = status.role === "leader" ? furthestVoter(status) : undefined;
     if (next === undefined) return;
     const startMs = performance.now();
-    const deadlineAtMs = startMs + HAND_OVER_MS_MAX;
-    const { term } = await engine.call("cluster_transfer", { node: next.nodeId }, deadlineAtMs);
+    const { term } = await Promise.race([
+      engine.call("cluster_transfer", { node: next.nodeId }, startMs + HAND_OVER_MS_MAX),
+      late(),
+    ]);
     const tookMs = Math.round(performance.now() - startMs);
     logger.info({ to: next.name, term, tookMs }, "handed the leadership over");
   } catch (thrown) {
     const { code, message } = LedgerError.from(thrown);
     logger.warn({ code, problem: message }, "the leadership was not handed over");
   }
+}
+
+async function late(): Promise<never> {
+  await sleep(HAND_OVER_MS_MAX, undefined, { ref: false });
+  throw new LedgerError("TRANSFER_FAILED", `nothing was heard for ${HAND_OVER_MS_MAX} ms`);
 }

@@ -23,7 +23,10 @@ export class LeaderMoves {
   /** Resolves with the term in which the node leads. @throws LedgerError TRANSFER_FAILED */
   to(node: NodeId): Promise<number> {
     return new Promise((done, failed) => {
-      this.#moves.push({ to: node, done, failed });
+      const move = { to: node, done, failed };
+      this.#moves.push(move);
+      // Once this node has stepped down nobody tells it that the other one was not elected either.
+      this.#timers.after(HAND_OVER_MS, () => this.#giveUp(move));
       this.#group.transfer(node);
       this.onRole();
     });
@@ -57,15 +60,24 @@ export class LeaderMoves {
   onTransferFailed(to: NodeId): void {
     const failed = this.#moves.filter((move) => move.to === to);
     this.#moves = this.#moves.filter((move) => move.to !== to);
-    const message = `node ${to} did not take the leadership over`;
-    for (const move of failed) move.failed(new LedgerError("TRANSFER_FAILED", message));
+    for (const move of failed) move.failed(transferFailed(to));
   }
 
   stop(error: LedgerError): void {
     for (const { failed } of this.#moves.splice(0)) failed(error);
   }
 
+  #giveUp(move: Move): void {
+    if (!this.#moves.includes(move)) return;
+    this.#moves = this.#moves.filter((one) => one !== move);
+    move.failed(transferFailed(move.to));
+  }
+
   #timeout(): Promise<boolean> {
     return new Promise((resolve) => void this.#timers.after(HAND_OVER_MS, () => resolve(false)));
   }
+}
+
+function transferFailed(to: NodeId): LedgerError {
+  return new LedgerError("TRANSFER_FAILED", `node ${to} did not take the leadership over`);
 }
