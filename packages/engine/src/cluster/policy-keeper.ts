@@ -20,6 +20,7 @@ import { type Hasher, LedgerError, type NodeId, toHex } from "@authledger/types"
 import { memberKey } from "../head-keys.js";
 import type { Signer } from "../signer.js";
 import type { SystemSealer } from "../system-sealer.js";
+import { throwIfRefused } from "../writes.js";
 import type { MemberInfo } from "./peer-port.js";
 import { encodeBundle, policyStateProof } from "./policy-bundles.js";
 import type { VaultPolicies } from "./vault-policies.js";
@@ -131,12 +132,13 @@ export class PolicyKeeper {
   tick(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     if (this.#leaving !== undefined && nowMs >= this.#leaving.untilMs) this.#leaving = undefined;
-    const target = this.#targetNow();
-    if (target?.name !== this.#target?.name) {
-      this.#target = target;
+    const wanted = this.#targetNow();
+    if (wanted?.name !== this.#target?.name) {
+      this.#target = wanted;
       this.#sinceMs = nowMs;
       this.#next = 0;
     }
+    const target = this.#target;
     if (target === undefined) this.#settledFor = undefined;
     const isQuiet = this.#leaving !== undefined || nowMs >= this.#sinceMs + POLICY_QUIET_MS;
     if (this.#stopped || this.#running !== undefined || target === undefined || !isQuiet) return;
@@ -231,13 +233,14 @@ export class PolicyKeeper {
 
   async #change(id: number, { keys }: Target): Promise<void> {
     const { state, policies, sealer, propose } = this.#deps;
-    await propose((timeMs) => {
+    const outcome = await propose((timeMs) => {
       const vault = state.requireVault(id);
       const { stored, policy } = policies.newest(vault);
       const next = nextPolicy(policy, keys, vault.size + 1);
       const transaction = sealer.policy(encodePolicy(next), timeMs);
       return { kind: "policy_change", vault: id, epoch: next.epoch, before: stored, transaction };
     });
+    throwIfRefused(outcome);
   }
 
   /** A head of the size that the state proof is of; where the vault has moved meanwhile, the next try has another. */
@@ -251,7 +254,7 @@ export class PolicyKeeper {
     const { size, note: checkpoint } = await head.signed;
     if (size !== head.size) return;
     const bundle = encodeBundle({ policyValue, header, stateProof, checkpoint });
-    await propose(() => ({ kind: "policy_bundle", vault: id, epoch, bundle }));
+    throwIfRefused(await propose(() => ({ kind: "policy_bundle", vault: id, epoch, bundle })));
   }
 }
 
