@@ -31,7 +31,7 @@ export interface SealContext {
 }
 
 /** Secrets are seeds and keys. */
-export const SECRET_BYTES_MAX = 4_096;
+const SECRET_BYTES_MAX = 4_096;
 const VERSION = 1;
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;

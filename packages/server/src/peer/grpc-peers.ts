@@ -31,6 +31,7 @@ import {
   meaningOf,
 } from "./handshake.js";
 import {
+  BACKOFF_MS_MAX,
   CHECK_MS,
   DRAIN_MS,
   GRACE_MS,
@@ -264,6 +265,8 @@ export class GrpcPeers implements PeerPort {
     const peer = this.#peers.get(node);
     if (peer === undefined || this.#isClosed) return;
     this.#tell("lost", peer, peer.link.problem);
+    // A stream that ends as soon as it begins is no success.
+    if (performance.now() - peer.link.connectedAtMs > BACKOFF_MS_MAX) peer.backoff.reset();
     if (peer.member === undefined) this.#peers.delete(node);
     else this.#reach(peer, peer.backoff.next());
     const isAlone = ![...this.#peers.values()].some(({ link }) => link.isConnected);
@@ -408,7 +411,6 @@ export class GrpcPeers implements PeerPort {
     peer.dialing?.stream.abort();
     peer.dialing = undefined;
     peer.heard = hello.member;
-    peer.backoff.reset();
     if (this.#receiver?.identity().clusterId === undefined) this.#joining = hello.clusterId;
     peer.link.attach(stream, isDialed);
     clearTimeout(peer.timer);

@@ -57,6 +57,7 @@ export class PeerLink {
   #stream: PeerStream | undefined;
   #isDialed = false;
   #lastHeardMs: number | undefined;
+  #connectedAtMs = 0;
   #sentAtMs = 0;
   /** A batch is on its way into HTTP/2: what comes now waits for the next one. */
   #isWriting = false;
@@ -79,6 +80,11 @@ export class PeerLink {
   /** Which side dialed the stream that there is. */
   get isDialed(): boolean {
     return this.#isDialed;
+  }
+
+  /** When the stream that there is, or was last, began. */
+  get connectedAtMs(): number {
+    return this.#connectedAtMs;
   }
 
   /** When the peer was last known to be there; undefined without a stream. */
@@ -105,8 +111,9 @@ export class PeerLink {
       this.#deps.onLoss(this);
     }
     this.#isDialed = isDialed;
-    this.#lastHeardMs = this.#deps.now();
-    this.#sentAtMs = this.#lastHeardMs;
+    this.#connectedAtMs = this.#deps.now();
+    this.#lastHeardMs = this.#connectedAtMs;
+    this.#sentAtMs = this.#connectedAtMs;
     this.#isWriting = false;
     this.#written = () => {
       if (this.#stream !== stream) return;

@@ -1,16 +1,33 @@
 /** Three whole nodes in this process, which talk over real gRPC: they become a cluster, and go on without one of them. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { read } from "@authledger/proto";
 import type { LedgerError } from "@authledger/types";
 import { pino } from "pino";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
 import { parseNodeConfig, type RunningNode, startNode } from "../../src/index.js";
 import { call, connect } from "../support/harness.js";
 import { createTuple, TUPLE, transaction } from "../support/requests.js";
 import { createVault } from "../support/vault.js";
-import { freePort, until } from "./peer-support.js";
+import { Authority, freePort, HAS_OPENSSL, until } from "./peer-support.js";
 
 const SILENT = pino({ level: "silent" });
+
+/** Over TLS where certificates can be made. */
+const authority = HAS_OPENSSL
+  ? new Authority(mkdtempSync(join(tmpdir(), "authledger-test-")))
+  : undefined;
+afterAll(() => {
+  if (authority !== undefined) rmSync(authority.directory, { recursive: true });
+});
+
+function tlsOf(name: string): object {
+  const files = authority?.issue(name, `DNS:${name}`);
+  if (files === undefined) return {};
+  return { peerCert: files.cert, peerKey: files.key, peerCa: files.ca };
+}
 
 interface TestNode extends RunningNode {
   /** What made it stop. */
@@ -20,7 +37,7 @@ interface TestNode extends RunningNode {
 async function start(name: string, rest: object = {}): Promise<TestNode> {
   const config = parseNodeConfig({
     ...{ data: temporaryDirectory(), name, cache: "16MiB", http: "127.0.0.1:0", shutdownMs: 100 },
-    ...{ listen: `127.0.0.1:${await freePort()}`, peer: "127.0.0.1:0", ...rest },
+    ...{ listen: `127.0.0.1:${await freePort()}`, peer: "127.0.0.1:0", ...tlsOf(name), ...rest },
   });
   const fatal: LedgerError[] = [];
   const onFatal = (error: LedgerError): void => void fatal.push(error);

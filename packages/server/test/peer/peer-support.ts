@@ -249,11 +249,11 @@ if (!HAS_OPENSSL) process.stderr.write("openssl is not installed: the tests of T
 
 /** A CA that makes certificates for nodes. */
 export class Authority {
-  readonly #directory: string;
+  readonly directory: string;
 
   /** Its files lie in the directory. */
   constructor(directory: string) {
-    this.#directory = directory;
+    this.directory = directory;
     this.#openssl(
       ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca".split(
         " ",
@@ -290,7 +290,7 @@ export class Authority {
   }
 
   #path(name: string): string {
-    return join(this.#directory, name);
+    return join(this.directory, name);
   }
 
   #openssl(...args: string[]): void {
