@@ -36,8 +36,6 @@ export const SIGN_ROUND_MAX = 1_000;
 export const CHECKPOINTS_KEPT_MAX = 4_096;
 /** Vaults whose retention is looked at in one second. */
 export const RETENTION_VAULTS_PER_TICK = 256;
-/** Entries read from the log at once when it is replayed. */
-export const REPLAY_BYTES: number = 16 * MiB;
 /** How often is looked for what has expired: it is collected within a second of its time, unless much is due at once. */
 export const EXPIRY_INTERVAL_MS = 500;
 /** Rows of the expiry index that one round looks at: some 10 ms. */

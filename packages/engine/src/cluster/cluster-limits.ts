@@ -37,8 +37,6 @@ export const REMOVAL_GRACE_MS = 500;
 export const HAND_OVER_MS = 1_000;
 /** A learner may become a voter when it lacks no more entries than this (dissertation 4.2.1). */
 export const PROMOTE_LAG_MAX = 10;
-/** A change of the members, from its proposal until it is in force. */
-export const CHANGE_WAIT_MS = 10_000;
 /** How long `cluster_init` waits for each node to catch up. */
 export const INIT_WAIT_MS = 60_000;
 /** Members that were removed since the start, which are told so when they come again. */

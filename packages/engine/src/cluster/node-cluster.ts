@@ -218,7 +218,6 @@ export class NodeCluster {
     this.#seeds?.care();
     this.#replicas?.care();
     this.#tellOwn();
-    this.#recover();
     const problem = this.#deps.group.isReady ? this.node?.clocks.problem : undefined;
     if ((problem !== undefined) === this.#isSkewed) return;
     this.#isSkewed = problem !== undefined;
@@ -248,17 +247,5 @@ export class NodeCluster {
       },
       { applied: ended, failed: ended },
     );
-  }
-
-  /** A node that may have lost the end of its log votes again when it has what a leader has confirmed since. */
-  #recover(): void {
-    const { group, open } = this.#deps;
-    if (!group.isRecovering || group.leader === undefined) return;
-    group.reads
-      .linearizable(() => group.confirmRecovered(), undefined)
-      .catch((error: unknown) => {
-        const failure = LedgerError.from(error);
-        if (failure.row.exit === "BUG") open.die(failure);
-      });
   }
 }

@@ -26,7 +26,7 @@ import { assert, type GroupId, LedgerError, type NodeId } from "@authledger/type
 import type { GroupLog, Wal, WalRecord } from "@authledger/wal";
 import { stoppedBy } from "../stopped.js";
 import { Applier } from "./applier.js";
-import { COMMIT_WAIT_MS, FULL_RETRY_MS } from "./cluster-limits.js";
+import { COMMIT_WAIT_MS, FULL_RETRY_MS, TICK_MS } from "./cluster-limits.js";
 import { CoreLog } from "./core-log.js";
 import { dropError } from "./drop-error.js";
 import {
@@ -99,6 +99,8 @@ export class RaftGroup {
   /** The state is being replaced: nothing is applied. */
   #isHeld = false;
   #isTurnEnding = false;
+  /** With leases: the time that the core knows of, in ticks of the monotonic clock. */
+  #tickedAt: number | undefined;
   #hasWaited = false;
   #isReconfigured = false;
   #failure: LedgerError | undefined;
@@ -141,7 +143,10 @@ export class RaftGroup {
       clock,
       timers,
       appliedIndex: () => state.applied.index,
-      ask: (context) => this.#handle({ kind: "read", context }, { kind: "turn" }),
+      ask: (context) => {
+        this.#passTime();
+        this.#handle({ kind: "read", context }, { kind: "turn" });
+      },
       noLeader: () => this.notLeading(),
     });
     this.#core = this.#newCore();
@@ -266,11 +271,25 @@ export class RaftGroup {
 
   /** One unit of the core's time. */
   tick(): void {
-    this.#handle({ kind: "tick" });
+    if (this.#settings.readMode === "quorum") this.#handle({ kind: "tick" });
+    else this.#passTime();
+  }
+
+  /**
+   * A lease ends when its time is over, also where the process stood still meanwhile: what has passed is told before a read
+   * asks for it (museum row 16). Without leases a node that stood still had better not know: it would call an election.
+   */
+  #passTime(): void {
+    if (this.#settings.readMode === "quorum") return;
+    const now = Math.floor(this.#deps.clock.monotonicMs() / TICK_MS);
+    const ticks = Math.min(now - (this.#tickedAt ?? now - 1), 4 * this.#settings.electionTicks);
+    this.#tickedAt = now;
+    for (let i = 0; i < ticks; i++) this.#handle({ kind: "tick" });
   }
 
   /** A message of another node. */
   receive(message: Message): void {
+    if (message.type === "read") this.#passTime();
     this.#handle({ kind: "message", message });
     if (message.type === "read") this.#endTurnSoon();
   }
@@ -302,12 +321,6 @@ export class RaftGroup {
     const proposal = this.#pending.ask(owner);
     this.#handle({ kind: "propose-change", proposal, change });
     this.#refuseUnasked(proposal);
-  }
-
-  /** The node has caught up with a leader: it may vote again once its log says so. */
-  async confirmRecovered(): Promise<void> {
-    if (this.#deps.wal.doubtLsn !== 0) await this.#deps.wal.append([{ kind: "recovered" }]);
-    this.#handle({ kind: "recovering", isRecovering: false });
   }
 
   /** Resolves when everything that is committed is applied and everything appended is durable, or the group has stopped. */
@@ -422,6 +435,10 @@ export class RaftGroup {
         return;
       case "role":
         this.#noteRole();
+        return;
+      case "recovered":
+        // Votes are behind it in the log: a crash finds neither or the end of the doubt.
+        this.#deps.wal.append([{ kind: "recovered" }]).catch((error: unknown) => this.#die(error));
         return;
       case "transfer-failed":
         this.#deps.onTransferFailed(action.to);
