@@ -42,11 +42,14 @@ interface Scene {
   submit(name: number): void;
 }
 
-async function openGroup(gate = new GateDisk(new MemoryDisk())): Promise<Scene> {
+async function openGroup(
+  gate = new GateDisk(new MemoryDisk()),
+  segmentBytes = 256 * 1024,
+): Promise<Scene> {
   const [seen, fatal, time] = [[] as string[], [] as LedgerError[], new TestTime()];
   const random = new SeededRandom(1);
   const deps = { disk: gate, clock: time, timers: time, random };
-  const options = { directory: "/wal", voters: "one", segmentBytes: 16 * 1024 } as const;
+  const options = { directory: "/wal", voters: "one", segmentBytes } as const;
   const wal = await Wal.open(options, deps);
   if (wal.group(GROUP) === undefined) {
     await wal.append([{ kind: "group", group: GROUP, action: "create" }]);
@@ -134,7 +137,7 @@ describe("a group of one voter", () => {
 
   test("after a full disk begins anew from what is durable, and takes entries again", async () => {
     const disk = new MemoryDisk();
-    const { group, seen, submit, time, fatal } = await openGroup(new GateDisk(disk));
+    const { group, seen, submit, time, fatal } = await openGroup(new GateDisk(disk), 16 * 1024);
     await settle(20);
     disk.capacityBytes = 0;
     for (let i = 0; i < 20; i++) {
