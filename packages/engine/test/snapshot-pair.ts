@@ -39,7 +39,7 @@ const NOBODY = {
 };
 
 /** A ledger of a few blocks whose state has a configuration. */
-export async function ledgerWithMembers(random: SeededRandom, entries = 20): Promise<Ledger> {
+async function ledgerWithMembers(random: SeededRandom, entries = 20): Promise<Ledger> {
   const ledger = await Ledger.create(random, 2);
   for (let i = 0; i < entries; i++) {
     const tuple = { resource: `doc:d${i}`, relation: "viewer", subject: `user:u${i % 5}` };

@@ -3,7 +3,8 @@
  * its peers (L-115; architecture.md, "What goes wrong").
  *
  *   INV-REPLICA-11  From the moment a replica knows that it parted until its state was replaced, it answers nothing of
- *                   the vault that parted and signs nothing of it; of no vault, until it knows which one it is.
+ *                   the vault that parted and signs nothing of it; of no vault, until it knows which one it is. The
+ *                   state that it is given may be older: it answers again when it has come to where it was.
  *
  * Every node tells its digests to all others once a second. A node that is wrong finds out
  * by itself, from what the others tell, and so do they: nobody has to be believed.
@@ -41,6 +42,9 @@ export interface DivergenceDeps {
   readonly onFatal: (error: LedgerError) => void;
 }
 
+/** What a client waits that asks a replica which was just rebuilt. */
+const REBUILT_RETRY_MS = 200;
+
 /** This replica is wrong. */
 interface Parted {
   readonly index: number;
@@ -57,6 +61,8 @@ export class Divergence {
   readonly #search: DifferenceSearch;
   readonly #alarmed = new Set<string>();
   #parted: Parted | undefined;
+  /** The newest entry that was ever applied here: clients and signatures may have seen it. */
+  #reached = 0;
   #sinceAskedMs = 0;
   #cancelTick: (() => void) | undefined;
 
@@ -87,15 +93,19 @@ export class Divergence {
   /** Does the vault have to be taken for wrong? */
   isFenced(vault: number): boolean {
     const parted = this.#parted;
-    if (parted === undefined) return false;
+    if (parted === undefined) return this.#deps.state.applied.index < this.#reached;
     const wrong = parted.found?.difference?.vault;
     return wrong === undefined || wrong.id === vault;
   }
 
-  /** @throws LedgerError VAULT_DIVERGED (INV-REPLICA-11) */
+  /** @throws LedgerError VAULT_DIVERGED, or NOT_READY when it will be over soon (INV-REPLICA-11) */
   check(vault: number): void {
     if (!this.isFenced(vault)) return;
-    const difference = this.#parted?.found?.difference;
+    if (this.#parted === undefined) {
+      const message = `this replica was rebuilt and applies entries up to ${this.#reached} again`;
+      throw new LedgerError("NOT_READY", message, { retryAfterMs: REBUILT_RETRY_MS });
+    }
+    const difference = this.#parted.found?.difference;
     const where = difference === undefined ? "" : `: ${describeDifference(difference)}`;
     const message = `this replica's state is not that of the majority${where}; it is rebuilt from its peers`;
     throw new LedgerError("VAULT_DIVERGED", message);
@@ -136,6 +146,7 @@ export class Divergence {
 
   #noteApplied(): DigestVerdict | undefined {
     const { index, digest } = this.#deps.state.applied;
+    this.#reached = Math.max(this.#reached, index);
     return index === 0 ? undefined : this.#watch.applied(index, digest);
   }
 

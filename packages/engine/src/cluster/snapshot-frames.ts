@@ -72,7 +72,7 @@ const PURPOSES = { "catch-up": 1, rebuild: 2 } as const;
 export type SnapshotPurpose = keyof typeof PURPOSES;
 
 const STATUSES = { wants: 1, installed: 2, refused: 3, asks: 4 } as const;
-export type SnapshotStatus = keyof typeof STATUSES;
+type SnapshotStatus = keyof typeof STATUSES;
 
 export interface SnapshotChunk {
   readonly purpose: SnapshotPurpose;

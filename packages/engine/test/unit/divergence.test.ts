@@ -238,7 +238,18 @@ describe("a replica whose state is not that of the majority", () => {
       expect(new Set(replicas.asked[wrong])).toEqual(
         new Set(others.map((i) => nodeId(BigInt(i + 1)))),
       );
+      const { log } = replicas.ledger;
+      const state = replicas.states[wrong]!;
+      const { applied } = state;
+      const older = new GroupState(await openStore(await newDisk(), random), hasher);
+      for (let i = 0; i < log.length - 2; i++) older.apply(i + 1, 1, log[i]!);
+      Object.defineProperty(state, "applied", { get: () => older.applied, configurable: true });
       divergence.replaced();
+      // It does not go back in time for anybody.
+      expect(() => divergence.check(2)).toThrow(/applies entries up to \d+ again/);
+      for (let i = log.length - 2; i < log.length; i++) older.apply(i + 1, 1, log[i]!);
+      divergence.applied();
+      expect(state.applied.index).toBe(applied.index);
       expect(() => divergence.check(2)).not.toThrow();
     },
   );

@@ -16,7 +16,7 @@ export const REPLICA_MAGIC: Uint8Array = new TextEncoder().encode("ALREPL1\n");
 export const ReplicaFrame = { head: 1, rows: 2, end: 3 } as const;
 
 /** Members with their names and addresses: hundreds of bytes each. */
-export const CONFIGURATION_BYTES_MAX: number = 256 * 1024;
+const CONFIGURATION_BYTES_MAX: number = 256 * 1024;
 
 const HEAD_FIELDS = [
   { name: "cluster", type: "bytes", size: 16, doc: "id of the cluster" },
