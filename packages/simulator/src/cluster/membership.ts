@@ -96,8 +96,8 @@ export class Membership {
   }
 
   /** The disk of a machine is gone, if that can be survived now. */
-  loseDisk(machine: Machine): void {
-    if (!this.#mayLose(machine)) return;
+  async loseDisk(machine: Machine): Promise<void> {
+    if (!(await this.#isSeedSafe(machine)) || !this.#mayLose(machine)) return;
     this.#noteLost(machine);
     machine.reformat();
     this.#retired.add(machine);
@@ -105,26 +105,27 @@ export class Membership {
   }
 
   /** A bit of a machine's disk changes, if that can be survived now. */
-  damage(machine: Machine, where: number): void {
-    if (!this.#mayLose(machine)) return;
+  async damage(machine: Machine, where: number): Promise<void> {
     const { platter } = machine;
-    void platter
-      .list(`${DATA}/wal`)
-      .then((segments) => segments.filter((name) => name.endsWith(".seg")))
-      .then(async (segments) => {
-        const paths = [
-          `${DATA}/groups/1/state.db`,
-          ...segments.map((name) => `${DATA}/wal/${name}`),
-        ];
-        const path = paths[Math.floor(where * paths.length)]!;
-        if (!(await platter.exists(path))) return;
-        const file = await platter.open(path);
-        if (file.size() === 0) return;
-        const position = Math.floor(((where * 7_919) % 1) * file.size());
-        this.#noteLost(machine);
-        this.#deps.trace.note(machine.name, `a bit of ${path} at ${position} changes`);
-        platter.corrupt(path, position, Uint8Array.of(1 << (position & 7)));
-      });
+    const names = await platter.list(`${DATA}/wal`);
+    const segments = names.filter((name) => name.endsWith(".seg"));
+    const paths = [`${DATA}/groups/1/state.db`, ...segments.map((name) => `${DATA}/wal/${name}`)];
+    const path = paths[Math.floor(where * paths.length)]!;
+    if (!(await platter.exists(path)) || !(await this.#isSeedSafe(machine))) return;
+    const size = (await platter.open(path)).size();
+    if (size === 0 || !this.#mayLose(machine)) return;
+    const position = Math.floor(((where * 7_919) % 1) * size);
+    this.#noteLost(machine);
+    this.#deps.trace.note(machine.name, `a bit of ${path} at ${position} changes`);
+    platter.corrupt(path, position, Uint8Array.of(1 << (position & 7)));
+  }
+
+  /** The log seed is on the disks of all other voters: what only one disk holds is lost with it. */
+  async #isSeedSafe(machine: Machine): Promise<boolean> {
+    const others = this.#voters.filter((voter) => voter !== machine);
+    const path = `${DATA}/keys/log.seed`;
+    const held = await Promise.all(others.map(({ platter }) => platter.exists(path)));
+    return held.every(Boolean);
   }
 
   wantTransfer(machine: Machine): void {

@@ -243,7 +243,9 @@ class ClusterRun {
       if (await this.#loop.finish(attempt, what, 6_000)) return;
       await this.#loop.finish(this.#loop.sleep(200), what, 300);
     }
-    throw new Violation("INV-SIM-25", `${what}: not within ${HEAL_MS} ms of calm`);
+    const states = await this.#loop.finish(Promise.all(this.#machines.map(stateOf)), what, 1_000);
+    const why = `${what}: not within ${HEAL_MS} ms of calm\n${states.join("\n")}`;
+    throw new Violation("INV-SIM-25", why);
   }
 
   /** Whether all voters have applied the same. */
@@ -286,4 +288,16 @@ class ClusterRun {
     compareStores(stores);
     this.#sometimes.note("stores compared", stores.size);
   }
+}
+
+/** A machine's node in a few words. */
+async function stateOf(machine: Machine): Promise<string> {
+  const status = await machine.call("cluster_status", {}).catch(() => undefined);
+  if (status === undefined) return `${machine.name}: does not answer`;
+  const { role, term, appliedIndex, commitIndex, lastIndex, isRecovering, members } = status;
+  const others = members.map(
+    (each) => `${each.info.name} ${each.role} ${each.state ?? ""} ${each.match ?? ""}`,
+  );
+  const doubt = isRecovering ? ", recovering" : "";
+  return `${machine.name}-${machine.generation}: ${role} of term ${term}, applied ${appliedIndex}, committed ${commitIndex}, last ${lastIndex}${doubt}; members ${others.join(", ")}`;
 }

@@ -140,8 +140,8 @@ export class Storm {
         this.#deps.trace.note(machine.name, "disk has room");
       });
     },
-    reformat: () => this.#deps.membership.loseDisk(this.#any()),
-    "bit-rot": () => this.#deps.membership.damage(this.#any(), this.#deps.plan.value()),
+    reformat: () => void this.#deps.membership.loseDisk(this.#any()),
+    "bit-rot": () => void this.#deps.membership.damage(this.#any(), this.#deps.plan.value()),
     transfer: () => this.#deps.membership.wantTransfer(this.#any()),
     membership: () => this.#deps.membership.wantOther(this.#any()),
   };

@@ -150,7 +150,8 @@ class Replay {
   }
 
   #judgeRead(operation: Operation): void {
-    const { index, atLeast } = operation;
+    const { atLeast } = operation;
+    const index = this.#sawUpTo(operation);
     if (index === undefined) return;
     if (operation.read === "at_least" && index < (atLeast ?? 0)) {
       this.#problem("INV-HISTORY-3", `it asked for ${atLeast} and saw ${index}`, operation);
@@ -233,9 +234,19 @@ class Replay {
     this.#problem("INV-HISTORY-2", what, operation);
   }
 
+  /**
+   * The last entry that a read reflects. An answer of a height is that of the vault before its next block, however much the
+   * node had applied to other vaults, or since then to this one, when it answered.
+   */
+  #sawUpTo({ vault = "", height, index }: Operation): number | undefined {
+    if (height === undefined) return index;
+    const next = this.#roots.get(`${vault}/${height + 1}`)?.index ?? Number.POSITIVE_INFINITY;
+    return Math.min(index ?? Number.POSITIVE_INFINITY, next - 1);
+  }
+
   /** Where it took effect: a write where it is in the log, a read where it looked. */
   #indexOf(operation: Operation): number | undefined {
-    if (isRead(operation)) return operation.index;
+    if (isRead(operation)) return this.#sawUpTo(operation);
     const logged = operation.id === undefined ? undefined : this.#byId.get(operation.id);
     return logged?.[0]?.write.log;
   }

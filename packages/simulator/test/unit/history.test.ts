@@ -166,6 +166,24 @@ describe("the replay of the log", () => {
     expect(replayOf([...done, { ...miss, call: 1 }], writes)).toEqual([]);
   });
 
+  it("INV-HISTORY-2: an answer of a height is that of the vault before its next block", () => {
+    const blocks = [
+      { log: 5, height: 1, root: "aa" },
+      { log: 7, height: 2, root: "bb" },
+    ];
+    const judged = (about: Partial<Operation>, call = 2) =>
+      checkReplay({
+        ...{ writes, blocks },
+        operations: [...done, get("a", [call, 6], { height: 1, index: 9, ...about })],
+      }).problems.map(({ invariant }) => invariant);
+    expect(judged({})).toEqual([]);
+    expect(judged({ out: "b" })).toEqual(["INV-HISTORY-2"]);
+    expect(judged({ out: "b", height: 2 })).toEqual([]);
+    // The next block was there before it was asked.
+    expect(judged({}, 4)).toEqual(["INV-HISTORY-3"]);
+    expect(judged({ read: "at_least", atLeast: 7 })).toEqual(["INV-HISTORY-3"]);
+  });
+
   it("INV-HISTORY-3: the order of indexes is that of real time; only stale reads may look back", () => {
     const back = get("a", [4, 5], { index: 6 });
     expect(replayOf([...done, back], writes)).toEqual(["INV-HISTORY-3"]);
