@@ -107,9 +107,9 @@ export const admin: readonly Behaviour[] = [
   },
   {
     title: "the node tells who it is and how far it has come",
-    run: async ({ client }) => {
+    run: async ({ client, role }) => {
       const info = await client().admin.getNodeInfo();
-      expect(info.role).toBe("leader");
+      expect(info.role).toBe(role);
       expect(info.organizations).toBeGreaterThan(1n);
       expect(info.appliedIndex).toBeGreaterThan(0n);
       expect(info.clusterOrigin.length).toBeGreaterThan(0);

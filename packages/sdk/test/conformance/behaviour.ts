@@ -6,6 +6,8 @@ import type { ClientOptions, LedgerClient, Tenant } from "../../src/index.js";
 /** A ledger with a vault of the behaviour's own. */
 export interface Ledger {
   readonly tenant: Required<Tenant>;
+  /** Of the node that answers. */
+  readonly role: "leader" | "follower";
   /** Of that vault, unless the options say otherwise. */
   client(options?: Partial<ClientOptions>): LedgerClient;
   /** The ledger's time, in milliseconds since 1970. */

@@ -10,6 +10,7 @@ export const fake: Subject = {
     const ledger = createFakeLedger();
     return {
       tenant: ledger.tenant as Ledger["tenant"],
+      role: "leader",
       client: (options) => ledger.client(options),
       nowMs: () => ledger.clock.nowMs(),
       later: async (ms) => ledger.clock.advance(ms),
@@ -17,11 +18,11 @@ export const fake: Subject = {
   },
 };
 
-/** A node that is running. `options` of every client. */
+/** A node that is running, alone unless it is a follower. `options` of every client. */
 export function nodeSubject(
   name: string,
   endpoint: () => string,
-  options: Partial<ClientOptions> = {},
+  { role = "leader", ...options }: Partial<ClientOptions> & Partial<Pick<Ledger, "role">> = {},
 ): Subject {
   return {
     name,
@@ -33,7 +34,7 @@ export function nodeSubject(
       close();
       const tenant = { organization, vault };
       return {
-        tenant,
+        ...{ tenant, role },
         client: (given) => createClient({ endpoints, tenant, ...options, ...given }),
         nowMs: () => Date.now(),
         later: (ms) => sleep(ms + 10).then(() => undefined),

@@ -141,7 +141,8 @@ const MEANINGS: Readonly<Record<PeerRefusal, string>> = {
   protocol: "it speaks a version of the peer protocol that this node does not understand",
   format: "its data are of another format version: let all nodes run the same version",
   "other-cluster": "it is of another cluster",
-  "other-node": "another node answers at this address than the members know",
+  "other-node":
+    "another node answers at this address than the members know: if its disk was lost, remove the old node and add this one anew",
   "other-incarnation":
     "it has the id of a member but another disk: an empty disk is a new node; remove the old one and add it anew",
   removed: "it was removed from the cluster",
