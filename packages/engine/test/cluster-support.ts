@@ -49,6 +49,9 @@ export class TestPort implements PeerPort {
   readonly #address: string;
   #receiver: PeerReceiver | undefined;
   #members: readonly MemberInfo[] = [];
+  #removed: readonly MemberInfo[] = [];
+  /** Who has come without being known: answered as long as nobody says that it was removed. */
+  readonly #guests = new Map<NodeId, MemberInfo>();
   #clusterId: string | undefined;
   readonly #connected = new Set<NodeId>();
   isUp = true;
@@ -68,6 +71,7 @@ export class TestPort implements PeerPort {
   }
 
   connected(peer: PeerIdentity): void {
+    this.#guests.set(peer.member.nodeId, peer.member);
     this.#receiver?.onConnected(peer);
   }
 
@@ -75,16 +79,22 @@ export class TestPort implements PeerPort {
     this.#receiver = receiver;
   }
 
-  setMembers(clusterId: string, members: readonly MemberInfo[]): void {
+  setMembers(
+    clusterId: string,
+    members: readonly MemberInfo[],
+    removed: readonly MemberInfo[],
+  ): void {
     this.#clusterId = clusterId;
     this.#members = members;
+    this.#removed = removed;
+    for (const { nodeId } of removed) this.#guests.delete(nodeId);
     for (const node of this.#connected) {
       if (!members.some(({ nodeId }) => nodeId === node)) this.#connected.delete(node);
     }
   }
 
   send(to: NodeId, frame: PeerFrame): boolean {
-    const member = this.#members.find(({ nodeId }) => nodeId === to);
+    const member = this.#members.find(({ nodeId }) => nodeId === to) ?? this.#guests.get(to);
     if (!this.isUp || member === undefined) return false;
     const other = this.#network.ports.get(member.peerAddress);
     if (other === undefined || this.#network.isCut(this.#address, member.peerAddress)) return false;
@@ -117,19 +127,16 @@ export class TestPort implements PeerPort {
 
   /** The handshake: both are of the cluster, or the other waits, and it is the node that was expected. */
   #connect(other: TestPort, expected: MemberInfo): boolean {
-    if (this.#connected.has(expected.nodeId)) return true;
     const theirs = other.identity;
     const ours = this.#receiver?.identity();
     if (theirs === undefined || ours === undefined) return false;
+    if (other.#removed.some(({ nodeId }) => nodeId === ours.member.nodeId)) {
+      this.#receiver!.onRefused(theirs.member.nodeId, "removed");
+      return false;
+    }
+    if (this.#connected.has(expected.nodeId)) return true;
     if (theirs.member.nodeId !== expected.nodeId) return false;
     if (theirs.clusterId !== undefined && theirs.clusterId !== this.#clusterId) return false;
-    if (other.#clusterId !== undefined && other.#members.length > 0) {
-      const isKnown = other.#members.some(({ nodeId }) => nodeId === ours.member.nodeId);
-      if (!isKnown) {
-        this.#receiver!.onRefused(theirs.member.nodeId, "removed");
-        return false;
-      }
-    }
     this.#connected.add(expected.nodeId);
     other.connected(ours);
     this.#receiver!.onConnected(theirs);

@@ -256,6 +256,20 @@ export class ClusterNode implements PeerReceiver {
     this.#options.peers.setMembers(clusterId, others, this.#removed);
   }
 
+  /**
+   * Whoever carries the cluster's id was in a configuration that was applied. A leader that has applied an entry of its term
+   * knows all of those: who is in none of them was removed, even if that was before this process began.
+   */
+  #tellStrangers(): void {
+    if (!this.#deps.group.isReady) return;
+    const isTold = (member: MemberInfo): boolean =>
+      this.#isMember(member.nodeId) || this.#removed.some((one) => isSameNode(one, member));
+    const strangers = [...this.#met.values()].filter((member) => !isTold(member));
+    if (strangers.length === 0) return;
+    this.#removed = [...this.#removed, ...strangers];
+    this.#tellMembers();
+  }
+
   #leave(why: string): void {
     if (this.#isRemoved) return;
     this.#isRemoved = true;
@@ -278,6 +292,7 @@ export class ClusterNode implements PeerReceiver {
       for (const { nodeId } of this.#configured) {
         if (nodeId !== this.info.nodeId) this.send(nodeId, FrameKind.clock, frame);
       }
+      this.#tellStrangers();
       this.#deps.onCare();
     });
   }

@@ -224,3 +224,21 @@ test("a leader whose clock is far from its peers' stamps nothing, and says so", 
   applied(await cluster.until(writeOne(first.engine, vault, [createTuple("doc:1")])));
   await cluster.close();
 });
+
+test("a node that was removed while it was down is told so, also by nodes that were all started again since", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, second, third] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];
+  const { nodeId } = await cluster.status(third);
+  cluster.crash(third);
+  await cluster.until(first.engine.call("cluster_remove", { node: nodeId }));
+  await cluster.run(500);
+  await cluster.until(first.engine.close());
+  await cluster.until(second.engine.close());
+  await cluster.restart(first);
+  await cluster.restart(second);
+  await cluster.run(3_000);
+  const back = await cluster.restart(third);
+  await cluster.run(6_000);
+  expect(back.fatal.map(({ code }) => code)).toEqual(["NODE_REMOVED"]);
+  await cluster.close();
+});
