@@ -2,12 +2,18 @@
  * A verifying client against servers that answer honestly, lie, forget and fork. The vault and its proofs are
  * those of the tests of `proof`: real tries, real signatures.
  */
-import { formatTrustAnchor, Kind, type ProofQuestions, tupleKey } from "@authledger/proof";
+import {
+  encodePolicy,
+  formatTrustAnchor,
+  Kind,
+  type ProofQuestions,
+  tupleKey,
+} from "@authledger/proof";
 import type { common, read } from "@authledger/proto";
 import { type LedgerError, type Tuple, utf8 } from "@authledger/types";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
-import { START_S, TestVault } from "../../proof/test/support/test-vault.js";
+import { policyOf, replica, START_S, TestVault } from "../../proof/test/support/test-vault.js";
 import {
   anyReplica,
   createClient,
@@ -630,3 +636,102 @@ describe("verified blocks and heads", () => {
     expect(await rejectedBy(client.getCheckpoint())).toBeInstanceOf(EquivocationError);
   });
 });
+
+describe("more cosignatures than the policy's quorum", () => {
+  it("are asked for, and an answer with fewer is refused with how many it has", async () => {
+    const vault = vaultWith(viewer("alice"));
+    let cosigners = [replica(1), replica(2), replica(3)];
+    const asked: (number | undefined)[] = [];
+    const handlers: FakeHandlers = {
+      read: {
+        check: ({ tuple, prove }) => {
+          asked.push(prove?.cosignatures);
+          const proof = proofMessage(vault, { gets: [tupleKey(tuple!)] }, { cosigners });
+          return { allowed: true, height: 1n, token: NONE, proof };
+        },
+      },
+    };
+    const client = await pinnedTo(vault, handlers, { cosignatures: 3 });
+    expect((await client.check(viewer("alice"))).allowed).toBe(true);
+    cosigners = cosigners.slice(1);
+    const error = await rejectedBy(client.check(viewer("alice")));
+    expect([error.code, error.details["reason"]]).toEqual(["PROOF_INVALID", "cosignatures"]);
+    expect(error.message).toContain("2 of the 3 cosigners");
+    expect(asked).toEqual([3, 3]);
+  });
+
+  it.each([-1, 1.5, 65])("cannot be %d", async (cosignatures) => {
+    const vault = vaultWith(viewer("alice"));
+    const client = await pinnedTo(vault, {}, { cosignatures });
+    expect((await rejectedBy(client.check(viewer("alice")))).code).toBe("INVALID_ARGUMENT");
+  });
+});
+
+describe("policies that moved (INV-SDK-5)", () => {
+  const NEW = [replica(4), replica(5)];
+
+  /** Replicas 1 to 3 make way for 4 and 5: a vault whose heads from size 3 on the new ones sign, and the bundle. */
+  function moved(): { vault: TestVault; bundle: read.PolicyBundle } {
+    const vault = vaultWith(viewer("alice"));
+    const cosigners = NEW.map(({ key }, i) => ({ id: 4 + i, key }));
+    const next = policyOf(vault.log, { epoch: 2, cosigners, quorum: 2, fromSize: 3 });
+    const op = vault.setRecord("policy", encodePolicy(next));
+    vault.seal([op]);
+    if (op.op !== "set_record") throw new Error("not a record");
+    const policyValue = vault.storedValue(op.value);
+    const shown = { lists: [{ kind: Kind.ledgerRecord, partition: "ledger" }] };
+    return { vault, bundle: { epoch: 2n, policyValue, proof: proofMessage(vault, shown) } };
+  }
+
+  function serving(vault: TestVault, bundles: readonly read.PolicyBundle[]): FakeHandlers {
+    return {
+      read: {
+        check: ({ tuple, prove }) => {
+          const from = Number(prove!.trustedSize);
+          const options = { from, cosigners: NEW, timeS: START_S + 3 };
+          const proof = proofMessage(vault, { gets: [tupleKey(tuple!)] }, options);
+          return { allowed: false, height: 2n, token: NONE, proof };
+        },
+        listPolicyBundles: ({ epoch }) => ({
+          bundles: epoch === 1n ? [...bundles] : [],
+          newestEpoch: 2n,
+        }),
+        getConsistencyProof: ({ fromSize, toSize }) => ({
+          proof: vault.consistency(Number(fromSize), Number(toSize)),
+        }),
+      },
+    };
+  }
+
+  it("are adopted by their bundles when the replicas of before sign no more, and pinned", async () => {
+    const { vault, bundle } = moved();
+    const pinnedRoots = new MemoryRoots();
+    const client = await pinnedTo(vault, serving(vault, [bundle]), { pinnedRoots });
+    expect((await client.check(viewer("alice"))).allowed).toBe(true);
+    // Another client of these pins needs no bundle any more.
+    const again = await pinnedTo(vault, serving(vault, []), { pinnedRoots });
+    expect((await again.check(viewer("eve"))).allowed).toBe(false);
+  });
+
+  it("are not believed without a bundle, nor by one that the old replicas have not signed", async () => {
+    const { vault, bundle } = moved();
+    const without = await pinnedTo(vault, serving(vault, []));
+    const quorum = ["PROOF_INVALID", "quorum"];
+    expect(reasonOf(await rejectedBy(without.check(viewer("alice"))))).toEqual(quorum);
+    const options = { cosigners: NEW, from: 1 };
+    const shown = { lists: [{ kind: Kind.ledgerRecord, partition: "ledger" }] };
+    const forged = { ...bundle, proof: proofMessage(vault, shown, options) };
+    const lied = await pinnedTo(vault, serving(vault, [forged]));
+    expect(reasonOf(await rejectedBy(lied.check(viewer("alice"))))).toEqual(quorum);
+  });
+});
+
+/** A client that was given the vault's first policy, at a server that answers so. */
+async function pinnedTo(
+  vault: TestVault,
+  handlers: FakeHandlers,
+  verify: VerifyOptions = {},
+): Promise<LedgerClient> {
+  now(vault);
+  return clientOf(handlers, { anchor: formatTrustAnchor(vault.anchor), ...verify });
+}

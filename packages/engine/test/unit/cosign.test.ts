@@ -1,6 +1,13 @@
 /** Heads that three replicas sign together: who signs what and what not, and what is served when some are away. */
-import { checkpointBody, formatCheckpoint, type Policy, verifyCheckpoint } from "@authledger/proof";
-import type { NodeId } from "@authledger/types";
+import { readFileSync } from "node:fs";
+import {
+  checkpointBody,
+  formatCheckpoint,
+  type Policy,
+  parseCheckpoint,
+  verifyCheckpoint,
+} from "@authledger/proof";
+import { fromHex, type NodeId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
 import {
@@ -18,6 +25,9 @@ import {
   COSIGN_SKEW_MS,
   HEAD_WAIT_MS,
 } from "../../src/cluster/cosign-limits.js";
+import { CosignedHead } from "../../src/cluster/cosigned-head.js";
+import { firstPolicy } from "../../src/cluster/voters-policy.js";
+import { HeadKeys } from "../../src/head-keys.js";
 import type { SignedHead } from "../../src/signer.js";
 import { clientDeps } from "../engine-support.js";
 import { type Replica, Replicas, TestVault, VAULT } from "../heads-support.js";
@@ -453,6 +463,55 @@ describe("heads that contradict each other", () => {
     const unsigned = forged.replace(`${SIZE}\n`, `${SIZE - 1}\n`);
     expect((await rejectedBy(judge(unsigned))).code).toBe("PROOF_INVALID");
     expect(b.evidence.files).toHaveLength(1);
+  });
+});
+
+describe("golden values", () => {
+  /** Derived by a second implementation, in another language (packages/proof/test/vectors/golden.json). */
+  const golden = JSON.parse(
+    readFileSync(new URL("../../../proof/test/vectors/golden.json", import.meta.url), "utf8"),
+  ) as {
+    readonly keys: {
+      readonly log_master_seed: string;
+      readonly replicas: readonly {
+        readonly id: number;
+        readonly name: string;
+        readonly seed: string;
+      }[];
+    };
+    readonly notes: readonly {
+      readonly what: string;
+      readonly note_runs?: readonly (readonly [string, number])[];
+    }[];
+  };
+
+  test("a note put together from several replicas is theirs, byte for byte", async () => {
+    const { keys, notes } = golden;
+    // The log's line and two replicas' of one second; a line that makes it too long follows in the vector.
+    const { note_runs } = notes.find(({ what }) => what === "more than 64 KiB")!;
+    const note = note_runs![0]![0].replace(/\u2014 $/, "");
+    const { origin, size, root, signatures } = parseCheckpoint(note);
+    const timeS = new DataView(signatures[1]!.signature.slice().buffer).getBigUint64(0);
+    const logSeed = fromHex(keys.log_master_seed);
+    const replicas = keys.replicas.map(({ name, seed }) => {
+      const secrets = { logSeed, replicaSeed: fromHex(seed), pageTokenKey: logSeed };
+      return new HeadKeys(clientDeps.hasher, name, secrets);
+    });
+    const [leader, other] = replicas as [HeadKeys, HeadKeys];
+    const policy = firstPolicy(
+      leader.log(origin),
+      replicas.map(({ replica }) => replica),
+    );
+    expect(policy.quorum).toBe(2);
+    const content = { vault: 1, origin, size: Number(size), root, timeMs: Number(timeS) * 1_000 };
+    const head = new CosignedHead(content, [policy]);
+    const signed = head.wait(0);
+    // In whatever order they come.
+    head.cosigned(other.replica, other.cosign(head.body, head.timeMs));
+    head.signedByLog(leader.logLine(origin, head.body));
+    expect(head.isServable).toBe(false);
+    head.cosigned(leader.replica, leader.cosign(head.body, head.timeMs));
+    expect((await signed).note).toBe(note);
   });
 });
 
