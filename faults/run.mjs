@@ -138,10 +138,14 @@ async function judge(clients, recorder, tenant) {
 }
 
 async function makeVault() {
-  await using client = createClient({ endpoints: nodes.endpoints, deadlineMs: 10_000 });
-  const { slug: organization } = await client.admin.createOrganization("faults");
-  const { slug: vault } = await client.admin.createVault({ organization, name: "faults" });
-  return { organization, vault };
+  const client = createClient({ endpoints: nodes.endpoints, deadlineMs: 10_000 });
+  try {
+    const { slug: organization } = await client.admin.createOrganization("faults");
+    const { slug: vault } = await client.admin.createVault({ organization, name: "faults" });
+    return { organization, vault };
+  } finally {
+    client.close();
+  }
 }
 
 /** Mulberry32, by Tommy Ettinger (public domain). @param {number} start */

@@ -15,6 +15,8 @@ const PROBLEMS_MAX = 20;
 const CAUGHT_UP_MS_MAX = 15_000;
 const AGAIN_MS = 200;
 
+/** @typedef {import("../../packages/sdk/dist/index.js").LedgerClient} LedgerClient */
+
 /**
  * @param {readonly string[]} endpoints
  * @param {import("../../packages/sdk/dist/index.js").Tenant} tenant
@@ -52,23 +54,39 @@ export async function lookForWrites(endpoints, tenant, acknowledged) {
 
 /** @param {string} endpoint @param {import("../../packages/sdk/dist/index.js").Tenant} tenant @param {bigint} least */
 async function historyOf(endpoint, tenant, least) {
-  await using client = createClient({
+  const client = createClient({
     ...{ endpoints: endpoint, tenant, deadlineMs: 20_000, verify: { trustOnFirstUse: true } },
   });
+  try {
+    await caughtUp(client, least);
+    return await readAll(client, least);
+  } catch (error) {
+    throw new Error(`${endpoint}: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    client.close();
+  }
+}
+
+/** @param {LedgerClient} client @param {bigint} least */
+async function caughtUp(client, least) {
   const endAt = performance.now() + CAUGHT_UP_MS_MAX;
   while (
     (await client.getTip({ consistency: { kind: "any", maxStalenessMs: 0 } })).height < least
   ) {
-    if (performance.now() > endAt) throw new Error(`${endpoint} does not reach block ${least}`);
+    if (performance.now() > endAt) throw new Error(`it does not reach block ${least}`);
     await new Promise((done) => setTimeout(done, AGAIN_MS));
   }
+}
+
+/** @param {LedgerClient} client @param {bigint} least */
+async function readAll(client, least) {
   /** @type {Map<bigint, Uint8Array>} */
   const blocks = new Map();
   /** @type {Map<string, bigint[]>} */
   const transactions = new Map();
   for (let from = 0n; from <= least; ) {
     const range = await client.getBlockRange(from, { limit: RANGE, transactions: true });
-    if (!range.isVerified) throw new Error(`${endpoint}: blocks from ${from} on are not verified`);
+    if (!range.isVerified) throw new Error(`blocks from ${from} on are not verified`);
     for (const block of range.blocks) {
       blocks.set(block.height, block.blockHash);
       for (const canonical of block.transactions) {
