@@ -54,7 +54,10 @@ const say = (/** @type {string} */ text) =>
   console.log(`${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(7)} s  ${text}`);
 say(`seed ${seed}: the same faults in the same order, at other moments`);
 const hosts = new Hosts(join(directory, "disks"));
-process.on("exit", () => hosts.close());
+process.on("exit", () => {
+  for (const node of nodes.all) node.signal("SIGKILL");
+  hosts.close();
+});
 for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
   process.on(signal, () => process.exit(1));
 }
