@@ -118,8 +118,11 @@ export class Idempotency {
   }
 }
 
+const rowKeyWriter = new ByteWriter(300);
+
 function rowKey(vault: number, clientId: string, key: string): Uint8Array {
-  return new ByteWriter(300).u32(vault).lp16(clientId).utf8(key).finish();
+  rowKeyWriter.clear();
+  return rowKeyWriter.u32(vault).lp16(clientId).utf8(key).finish();
 }
 
 /** `u32 vault || u48 time || u48 height || u32 index`: oldest first, no two alike. */
