@@ -321,7 +321,8 @@ function answerOldTerm(s: State, { type, from: to }: Message): void {
   if (type === "pre-vote") {
     refuseVote(s, "pre-vote", to);
   } else if (type === "append" || type === "heartbeat") {
-    if (!s.settings.checkQuorum && !s.settings.preVote) return;
+    // A node in doubt never stands for election, by which else the leader would learn of the later term.
+    if (!s.settings.checkQuorum && !s.settings.preVote && !s.isRecovering) return;
     sendDurably(s, {
       type: "append-response",
       from,

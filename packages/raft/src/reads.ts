@@ -15,6 +15,7 @@ import type { DropReason } from "./action.js";
 import type { Message } from "./message.js";
 import type { Progress } from "./progress.js";
 import { majority, reachedBy } from "./quorum.js";
+import { isOfRecovery, nextRequest } from "./recovery.js";
 import { broadcastHeartbeat, sendAppend } from "./replication.js";
 import { type State, send, type WaitingRead } from "./state.js";
 
@@ -221,7 +222,7 @@ function askLeader(s: State): void {
     dropContexts(s, contexts, "no-leader");
     return;
   }
-  s.askedReads.push({ request: ++s.lastRequest, contexts, age: 0 });
+  s.askedReads.push({ request: nextRequest(s, false), contexts, age: 0 });
   sendRequest(s, s.leader);
 }
 
@@ -242,7 +243,7 @@ export function receiveReadResponse(
   reject: boolean,
 ): void {
   // An answer to a former life, whose numbers may have been higher, says nothing of what was asked in this one.
-  if (context > s.lastRequest) return;
+  if (context > s.lastRequest || isOfRecovery(context)) return;
   let done = 0;
   for (const asked of s.askedReads) {
     if (asked.request > context) break;
@@ -266,7 +267,7 @@ export function tickReads(s: State): void {
     dropContexts(s, s.askedReads.shift()!.contexts, "no-leader");
   }
   if (!isDue || s.askedReads.length === 0 || s.leader === undefined) return;
-  s.lastRequest++;
+  nextRequest(s, false);
   sendRequest(s, s.leader);
 }
 

@@ -9,11 +9,24 @@
 import { acknowledge } from "./follower.js";
 import { type State, send } from "./state.js";
 
+/**
+ * The number of the next request of this life. Those of a node that recovers are odd, those of its reads even: the answer
+ * to the one says where the leader's log ends, to the other what is committed, and neither may pass for the other.
+ */
+export function nextRequest(s: State, isRecovery: boolean): number {
+  s.lastRequest += isOfRecovery(s.lastRequest) === isRecovery ? 2 : 1;
+  return s.lastRequest;
+}
+
+export function isOfRecovery(context: number): boolean {
+  return context % 2 === 1;
+}
+
 /** Asks the leader how far the log must reach, again and again: questions and answers may be lost. */
 export function tickRecovery(s: State): void {
   if (!s.isRecovering || s.leader === undefined || s.now % s.settings.heartbeatTicks !== 0) return;
   if (s.recovery.index !== undefined) return;
-  const context = ++s.lastRequest;
+  const context = nextRequest(s, true);
   if (s.recovery.request === 0) s.recovery.request = context;
   send(s, { type: "read", from: s.id, to: s.leader, term: 0, context, isRecovering: true });
 }
@@ -22,7 +35,7 @@ export function tickRecovery(s: State): void {
 export function receiveRecoveryIndex(s: State, context: number, index: number): void {
   const { recovery } = s;
   if (!s.isRecovering || recovery.request === 0 || context < recovery.request) return;
-  if (context > s.lastRequest) return;
+  if (context > s.lastRequest || !isOfRecovery(context)) return;
   recovery.index ??= index;
 }
 

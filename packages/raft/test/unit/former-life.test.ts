@@ -78,3 +78,37 @@ test("a candidate whose log is durable asks at once; its own vote counts when th
   candidate.sync();
   expect(candidate.core.role).toBe("leader");
 });
+
+/**
+ * Seed 120: a node in doubt asked the leader where its log ends, and the answer passed for that to a read that it had
+ * asked as well; and the answer to a read, which is only the commit index, would have ended the doubt too early.
+ */
+test("the answer to a node in doubt answers no read, and the answer to a read ends no doubt (INV-RAFT-17)", () => {
+  const group = new TestGroup(3);
+  group.elect(1);
+  const follower = group.node(2);
+  follower.restart({ isRecovering: true });
+  follower.step({
+    kind: "message",
+    message: { type: "heartbeat", from: node(1), to: node(2), term: 1, commit: 0, round: 0 },
+  });
+  group.tick(2);
+  follower.step({ kind: "read", context: 5 });
+  follower.step({ kind: "turn" });
+  group.tick(2);
+  const requests = group.takeMessages("read", 1);
+  const answerTo = (isRecovering: boolean, index: number): void => {
+    const { context } = requests.findLast((request) => request.isRecovering === isRecovering)!;
+    const { term } = follower.core;
+    const header = { from: node(1), to: node(2), term } as const;
+    follower.step({
+      kind: "message",
+      message: { ...header, type: "read-response", context, index, reject: false },
+    });
+  };
+  answerTo(true, 9);
+  expect(follower.take("read-ready")).toEqual([]);
+  answerTo(false, 1);
+  expect(follower.take("read-ready")).toEqual([{ kind: "read-ready", context: 5, index: 1 }]);
+  expect(follower.core.isRecovering).toBe(true);
+});

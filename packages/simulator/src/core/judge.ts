@@ -71,6 +71,8 @@ export class Judge {
   /** By index and term: the term of the entry before, and the payload. */
   readonly #entries: Map<number, { readonly before: number; readonly payload: Uint8Array }> =
     new Map();
+  /** The latest request to start an election, by whom it was sent to. */
+  readonly #invited: Map<NodeId, { readonly term: number; readonly index: number }> = new Map();
   readonly #memberships: { readonly index: number; readonly membership: Membership }[];
 
   constructor(initial: Membership) {
@@ -97,6 +99,51 @@ export class Judge {
     return payload && { term: this.#terms[index]!, payload };
   }
 
+  /** The same history, to be continued over these nodes: for searches over what may happen next. */
+  clone(nodes: readonly JudgedNode[]): Judge {
+    const copy = new Judge(this.#memberships[0]!.membership);
+    for (const node of nodes) copy.#nodes.set(node.id, node);
+    for (const [id, seen] of this.#seen) {
+      copy.#seen.set(id, { ...seen, votes: new Map(seen.votes) });
+    }
+    for (const [term, id] of this.#leaders) copy.#leaders.set(term, id);
+    for (let index = copy.#terms.length; index < this.#terms.length; index++) {
+      copy.#terms.push(this.#terms[index]!);
+      copy.#payloads.push(this.#payloads[index]!);
+      copy.#commitTerms.push(this.#commitTerms[index]!);
+    }
+    for (const [id, invitation] of this.#invited) copy.#invited.set(id, invitation);
+    for (const [key, entry] of this.#entries) copy.#entries.set(key, entry);
+    for (let i = 1; i < this.#memberships.length; i++)
+      copy.#memberships.push(this.#memberships[i]!);
+    return copy;
+  }
+
+  /** What of the past decides about the future: who led, who voted for whom, what is committed. */
+  get past(): string {
+    const votes = Array.from(this.#seen.values(), (seen) => [...seen.votes].join(" "));
+    return `${[...this.#leaders].sort().join(" ")};${votes.join(";")};${this.#terms};${this.#commitTerms}`;
+  }
+
+  /** Begins in the middle: the nodes have logs, whose entries up to `committed` are committed; the first has them. */
+  begin(committed: number, nodes: readonly JudgedNode[]): void {
+    for (const node of nodes) {
+      let before: number = FOUNDING.term;
+      for (const entry of node.log.visible.entries) {
+        this.#matches(entry, before, node);
+        before = entry.term;
+      }
+      const { term, vote } = node.log.durable.hardState;
+      if (vote !== undefined) this.#seen.get(node.id)!.votes.set(term, vote);
+    }
+    for (let index = this.commit + 1; index <= committed; index++) {
+      const entry = nodes[0]!.log.visible.entry(index)!;
+      this.#terms.push(entry.term);
+      this.#payloads.push(entry.payload);
+      this.#commitTerms.push(entry.term);
+    }
+  }
+
   /** A node that is to be judged from now on; also after its disk is gone. */
   admit(node: JudgedNode): void {
     this.#nodes.set(node.id, node);
@@ -112,8 +159,8 @@ export class Judge {
   restarted(node: JudgedNode, core: JudgedCore): void {
     const seen = this.#seen.get(node.id)!;
     const { hardState } = node.log.durable;
-    require(core.term >= hardState.term, "term survives a restart", { node: node.id });
-    require(core.commit <= this.commit, "a start commits only what was committed", {
+    demand(core.term >= hardState.term, "term survives a restart", { node: node.id });
+    demand(core.commit <= this.commit, "a start commits only what was committed", {
       node: node.id,
       commit: core.commit,
     });
@@ -129,7 +176,7 @@ export class Judge {
     const seen = this.#seen.get(node.id)!;
     const { term, commit, applied, lastIndex } = core;
     if (term !== seen.term) {
-      require(term > seen.term, "terms never go back", { node: node.id, term, before: seen.term });
+      demand(term > seen.term, "terms never go back", { node: node.id, term, before: seen.term });
       seen.term = term;
       seen.wasLeader = false;
     }
@@ -137,7 +184,7 @@ export class Judge {
     if (isLeader && !seen.wasLeader) this.#elected(node, core);
     seen.wasLeader = isLeader;
     if (commit !== seen.commit) {
-      require(commit > seen.commit, "the commit index never goes back", {
+      demand(commit > seen.commit, "the commit index never goes back", {
         node: node.id,
         commit,
         before: seen.commit,
@@ -146,7 +193,7 @@ export class Judge {
       seen.commit = commit;
     }
     if (applied !== seen.applied) {
-      require(applied >= seen.applied, "the applied index never goes back", { node: node.id });
+      demand(applied >= seen.applied, "the applied index never goes back", { node: node.id });
       seen.applied = applied;
     }
     const { log } = node;
@@ -171,17 +218,22 @@ export class Judge {
   #elected(node: JudgedNode, core: JudgedCore): void {
     const { term } = core;
     const other = this.#leaders.get(term);
-    require(other === undefined || other === node.id, "election safety (Raft 5.2)", {
+    demand(other === undefined || other === node.id, "election safety (Raft 5.2)", {
       term,
       leader: node.id,
       other,
     });
     this.#leaders.set(term, node.id);
+    demand(
+      [...core.membership.voters, ...core.membership.outgoing].includes(node.id),
+      "only a voter is elected (dissertation 4.2.2)",
+      { leader: node.id, term },
+    );
     let last = this.commit;
     // What a leader of a later term has committed meanwhile need not be there.
     while (last > 0 && this.#commitTerms[last]! >= term) last--;
     if (last <= node.log.visible.offset) return;
-    require(node.log.term(last) === this.#terms[last], "leader completeness (Raft 5.4)", {
+    demand(node.log.term(last) === this.#terms[last], "leader completeness (Raft 5.4)", {
       leader: node.id,
       term,
       index: last,
@@ -195,7 +247,7 @@ export class Judge {
     const { visible } = node.log;
     for (let index = Math.max(before, visible.offset) + 1; index <= core.commit; index++) {
       const entry = visible.entry(index);
-      require(entry !== undefined, "what is committed is in the log", { node: node.id, index });
+      demand(entry !== undefined, "what is committed is in the log", { node: node.id, index });
       if (index <= known) this.#sameAsCommitted(node, entry);
       else this.#extend(core, entry);
     }
@@ -205,7 +257,7 @@ export class Judge {
   #sameAsCommitted(node: JudgedNode, entry: Entry): void {
     const { index, term } = entry;
     const same = term === this.#terms[index] && sameBytes(entry.payload, this.#payloads[index]!);
-    require(same, "a committed entry never changes (Raft 5.4.3)", {
+    demand(same, "a committed entry never changes (Raft 5.4.3)", {
       node: node.id,
       index,
       term,
@@ -214,7 +266,7 @@ export class Judge {
   }
 
   #extend(core: JudgedCore, entry: Entry): void {
-    require(core.role === "leader", "only a leader commits what nobody has committed (Raft 5.3)", {
+    demand(core.role === "leader", "only a leader commits what nobody has committed (Raft 5.3)", {
       index: entry.index,
       term: entry.term,
     });
@@ -235,7 +287,7 @@ export class Judge {
         (image) => image !== undefined && (image.offset >= index || image.term(index) === term),
       );
     };
-    require(isQuorum(core.membership, holds), "committed on the disks of a quorum (Raft 5.3)", {
+    demand(isQuorum(core.membership, holds), "committed on the disks of a quorum (Raft 5.3)", {
       index,
       term,
       voters: core.membership.voters,
@@ -249,7 +301,7 @@ export class Judge {
     const { log } = node;
     const { hardState, truncateFrom, snapshot, entries } = batch;
     if (hardState !== undefined) {
-      require(hardState.term >= log.visible.hardState.term, "terms never go back", {
+      demand(hardState.term >= log.visible.hardState.term, "terms never go back", {
         node: node.id,
         term: hardState.term,
       });
@@ -257,7 +309,7 @@ export class Judge {
     if (truncateFrom !== undefined) {
       // The commit index as it was before this event.
       const { commit } = this.#seen.get(node.id)!;
-      require(truncateFrom > commit, "nothing committed is truncated (Raft 5.4.3)", {
+      demand(truncateFrom > commit, "nothing committed is truncated (Raft 5.4.3)", {
         node: node.id,
         from: truncateFrom,
         commit,
@@ -267,7 +319,7 @@ export class Judge {
     let last = snapshot?.index ?? (truncateFrom ?? log.lastIndex + 1) - 1;
     let before = snapshot?.term ?? log.term(last);
     for (const entry of entries) {
-      require(entry.index === last + 1 && before !== undefined, "entries without a gap", {
+      demand(entry.index === last + 1 && before !== undefined, "entries without a gap", {
         node: node.id,
         index: entry.index,
         last,
@@ -285,7 +337,7 @@ export class Judge {
     const { votes } = this.#seen.get(node.id)!;
     const { term, vote } = hardState;
     const earlier = votes.get(term);
-    require(earlier === undefined || earlier === vote, "one vote per term (Raft 5.2)", {
+    demand(earlier === undefined || earlier === vote, "one vote per term (Raft 5.2)", {
       node: node.id,
       term,
       vote,
@@ -302,7 +354,7 @@ export class Judge {
       return;
     }
     const same = known.before === before && sameBytes(known.payload, entry.payload);
-    require(same, "log matching (Raft 5.3)", {
+    demand(same, "log matching (Raft 5.3)", {
       node: node.id,
       index: entry.index,
       term: entry.term,
@@ -316,12 +368,15 @@ export class Judge {
       if (entry.payload[0] !== CONFIGURATION_MARK) continue;
       for (let index = core.applied + 1; index < entry.index; index++) {
         const other = index > log.lastIndex ? undefined : log.visible.entry(index);
-        require(other?.payload[0] !==
-          CONFIGURATION_MARK, "one configuration change at a time (dissertation 4.1)", {
-          change: entry.index,
-          other: index,
-          applied: core.applied,
-        });
+        demand(
+          other?.payload[0] !== CONFIGURATION_MARK,
+          "one configuration change at a time (dissertation 4.1)",
+          {
+            change: entry.index,
+            other: index,
+            applied: core.applied,
+          },
+        );
       }
     }
   }
@@ -331,7 +386,7 @@ export class Judge {
     index: number,
     snapshot: { readonly term: number; readonly membership: Membership },
   ): void {
-    require(this.#terms[index] === snapshot.term, "a snapshot stands for committed entries", {
+    demand(this.#terms[index] === snapshot.term, "a snapshot stands for committed entries", {
       node: node.id,
       index,
       term: snapshot.term,
@@ -343,7 +398,7 @@ export class Judge {
   membershipIs(index: number, membership: Membership, node: NodeId): void {
     const known = this.#memberships.findLast((at) => at.index <= index) ?? this.#memberships[0]!;
     if (known.index === index || !this.#isNew(index)) {
-      require(sameMembership(known.membership, membership), "the same membership at an index", {
+      demand(sameMembership(known.membership, membership), "the same membership at an index", {
         node,
         index,
         voters: membership.voters,
@@ -351,14 +406,15 @@ export class Judge {
       });
       return;
     }
-    require(doOverlap(
-      known.membership,
-      membership,
-    ), "adjacent configurations overlap (dissertation 4.3)", {
-      index,
-      before: known.membership.voters,
-      after: membership.voters,
-    });
+    demand(
+      doOverlap(known.membership, membership),
+      "adjacent configurations overlap (dissertation 4.3)",
+      {
+        index,
+        before: known.membership.voters,
+        after: membership.voters,
+      },
+    );
     this.#memberships.push({ index, membership });
   }
 
@@ -380,38 +436,57 @@ export class Judge {
     switch (message.type) {
       case "vote-response":
         if (message.reject) return;
-        require(hardState.term > message.term ||
-          (hardState.term === message.term &&
-            hardState.vote === message.to), "a vote is durable before it is given (Raft 3.8)", {
-          node: node.id,
-          to: message.to,
-          term: message.term,
-          durable: hardState.term,
-        });
+        demand(
+          hardState.term > message.term ||
+            (hardState.term === message.term && hardState.vote === message.to),
+          "a vote is durable before it is given (Raft 3.8)",
+          {
+            node: node.id,
+            to: message.to,
+            term: message.term,
+            durable: hardState.term,
+          },
+        );
+        return;
+      case "timeout-now":
+        this.#invited.set(message.to, message);
         return;
       case "vote":
+        if (message.isTransfer) this.#isInvited(node, message);
         // Without the end of its log it must not ask again in this term and be elected by the answers to what it asked
         // before: it has the log, or its term is durable, so that it does not ask again in it.
-        require(durable.lastIndex >= message.index ||
-          hardState.term >=
-            message.term, "a candidate's log is durable before it asks (Raft 3.8)", {
-          node: node.id,
-          term: message.term,
-          index: message.index,
-          durable: durable.lastIndex,
-        });
+        demand(
+          durable.lastIndex >= message.index || hardState.term >= message.term,
+          "a candidate's log is durable before it asks for votes with it (Raft 3.8)",
+          { node: node.id, index: message.index, durable: durable.lastIndex },
+        );
         return;
       case "append-response":
         if (message.reject || hardState.term > message.term) return;
-        require(durable.lastIndex >=
-          message.index, "an entry is durable before it is acknowledged (Raft 3.8)", {
-          node: node.id,
-          index: message.index,
-          durable: durable.lastIndex,
-        });
+        demand(
+          durable.lastIndex >= message.index,
+          "an entry is durable before it is acknowledged (Raft 3.8)",
+          {
+            node: node.id,
+            index: message.index,
+            durable: durable.lastIndex,
+          },
+        );
         return;
       default:
     }
+  }
+
+  /** A target of a transfer starts an election in the term that follows, with the leader's log on its disk. */
+  #isInvited(node: JudgedNode, message: Message): void {
+    const invitation = this.#invited.get(node.id);
+    demand(
+      invitation !== undefined &&
+        message.term === invitation.term + 1 &&
+        node.log.durable.lastIndex >= invitation.index,
+      "who is asked to start an election is ready for it (dissertation 3.10)",
+      { node: node.id, term: message.term, asked: invitation?.term, index: invitation?.index },
+    );
   }
 
   /** A leader believes that a follower has everything up to `match`. */
@@ -421,7 +496,7 @@ export class Judge {
     const { durable, visible } = node.log;
     // It may have begun to follow another leader since.
     if (visible.hardState.term > core.term) return;
-    require(match <= durable.lastIndex, "match <= durable index of the follower", {
+    demand(match <= durable.lastIndex, "match <= durable index of the follower", {
       follower,
       match,
       durable: durable.lastIndex,
@@ -429,7 +504,7 @@ export class Judge {
   }
 }
 
-function require(
+function demand(
   holds: boolean,
   rule: string,
   facts: Readonly<Record<string, unknown>>,

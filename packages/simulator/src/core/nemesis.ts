@@ -44,7 +44,7 @@ export class Nemesis {
         this.#propose(machine, value);
         break;
       case "read":
-        this.#clients.read(machine);
+        this.#clients.read(value % 2 === 0 ? machine : this.#anyLeader(machine, value));
         break;
       case "change":
         this.#administrator.change(value);
@@ -62,9 +62,15 @@ export class Nemesis {
 
   /** Most clients know who leads; the others learn that a node does not. */
   #propose(machine: Machine, value: number): void {
-    const to = value % 8 === 0 ? machine : (this.#run.leader() ?? machine);
+    const to = value % 8 === 0 ? machine : this.#anyLeader(machine, value);
     const bytes = 5 + (mix(value) % this.#run.settings.payloadBytesMax);
     this.#clients.propose(to, { count: value % 16 === 1 ? 3 : 1, bytes });
+  }
+
+  /** Clients stay with who leads as far as they know: also one that was deposed and does not know it. */
+  #anyLeader(machine: Machine, value: number): Machine {
+    const leaders = this.#run.machines.filter(({ core }) => core?.role === "leader");
+    return leaders[value % leaders.length] ?? machine;
   }
 
   #strike({ kind, value }: Step, machine: Machine): void {
@@ -98,7 +104,7 @@ export class Nemesis {
         this.#loseTail(machine, random);
         break;
       default:
-        this.#disconnect(kind, machine, random);
+        this.#disconnect(kind, this.#leaderOr(machine, random), random);
     }
   }
 

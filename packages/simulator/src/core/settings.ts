@@ -101,6 +101,17 @@ export function drawSettings(seed: number): CoreSettings {
   };
 }
 
+/** Settings of a seed, with some of them given: to look where a certain kind of bug must be. */
+export interface Focus {
+  readonly settings?: Partial<Omit<CoreSettings, "seed" | "perSecond">>;
+  readonly perSecond?: Partial<CoreSettings["perSecond"]>;
+}
+
+export function drawFocused(seed: number, { settings, perSecond }: Focus): CoreSettings {
+  const drawn = drawSettings(seed);
+  return { ...drawn, ...settings, perSecond: { ...drawn.perSecond, ...perSecond } };
+}
+
 function drawLimits(
   random: SeededRandom,
 ): Pick<
@@ -180,6 +191,6 @@ function drawRates(
     transfer: rate(0.3, [0.3, 2]),
     campaign: rate(0.2, [0.3, 2]),
     reformat: rate(spare > 0 ? 0.4 : 0, [0.2]),
-    doubt: rate(0, [0.1, 0.3]),
+    doubt: rate(0.2, [0.1, 0.3]),
   };
 }

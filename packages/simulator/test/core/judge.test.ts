@@ -114,7 +114,7 @@ describe("INV-SIM-4: the judge refuses", () => {
     const leaving = (message: Partial<Message>): void =>
       bench.judge.leaving(bench.nodes[0]!, { from: a, to: b, term: 2, ...message } as Message);
     expect(() => leaving({ type: "vote-response", reject: false })).toThrow("durable before it is");
-    expect(() => leaving({ type: "vote", index: 2, logTerm: 2 })).toThrow("before it asks");
+    expect(() => leaving({ type: "vote", index: 2, logTerm: 1 })).toThrow("before it asks");
     const ack = { type: "append-response", index: 2, reject: false, hint: 0, logTerm: 0 } as const;
     expect(() => leaving(ack)).toThrow("before it is acknowledged");
     leaving({ type: "vote-response", reject: true });

@@ -1,0 +1,19 @@
+/** Campaigns over whole nodes: engine, log, state and store. */
+import { drawSettings } from "../cluster/cluster-settings.js";
+import { runCluster } from "../cluster/run-cluster.js";
+import { type Mode, recordOf } from "./mode.js";
+
+export const mode: Mode = {
+  run: async (seed) => {
+    const report = await runCluster(drawSettings(seed));
+    return {
+      seed,
+      failure: report.failure?.what,
+      virtualMs: report.virtualMs,
+      steps: report.events,
+      acknowledged: report.history.operations.filter(({ ok }) => ok === true).length,
+      faults: recordOf(report.faults),
+      sometimes: recordOf(report.sometimes.counts()),
+    };
+  },
+};
