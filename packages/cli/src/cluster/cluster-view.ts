@@ -64,7 +64,7 @@ export function isUp(status: ClusterStatus, member: ClusterMember): boolean {
 }
 
 /** Entries behind the leader; undefined where that is not known. */
-export function lagOf(status: ClusterStatus, member: ClusterMember): bigint | undefined {
+function lagOf(status: ClusterStatus, member: ClusterMember): bigint | undefined {
   if (member.nodeId === status.nodeId && status.role === "leader") return 0n;
   if (member.matchIndex === undefined) return undefined;
   return status.lastIndex > member.matchIndex ? status.lastIndex - member.matchIndex : 0n;

@@ -57,7 +57,7 @@ export interface DevNodes {
   stop(): Promise<void>;
 }
 
-export interface DevNode {
+interface DevNode {
   readonly name: string;
   readonly grpc: string;
   readonly http: string;

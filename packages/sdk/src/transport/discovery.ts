@@ -62,6 +62,7 @@ export class Discovery {
       this.#pool.learn(nodes, leader, (one, node) => isNodeOf(one, node, clusterId));
     } catch (thrown) {
       if ((thrown as ServiceError).code === status.UNIMPLEMENTED) this.#isOff = true;
+      this.#dueAtMs = Math.min(this.#dueAtMs!, Date.now() + REFRESH_MS);
     }
   }
 }
