@@ -1,5 +1,6 @@
 /** INV-PEER-5 as a function: what a node knows, what another says, and whether they talk. */
-import { DATA_FORMAT_VERSION, type PeerRefusal } from "@authledger/engine";
+import { readFileSync } from "node:fs";
+import { DATA_FORMAT_VERSION, FrameKind, type PeerRefusal } from "@authledger/engine";
 import { peer } from "@authledger/proto";
 import { describe, expect, it } from "vitest";
 import { thrownBy } from "../../../../test/support.js";
@@ -35,6 +36,11 @@ function known(about: Partial<Knowledge> = {}): Knowledge {
     ...about,
   };
 }
+
+const REASONS: readonly PeerRefusal[] = [
+  ...(["protocol", "format", "other-cluster", "other-node", "other-incarnation"] as const),
+  ...(["removed", "waiting", "certificate"] as const),
+];
 
 const waiting = { own: { member: me, clusterId: undefined } };
 
@@ -136,5 +142,19 @@ describe("a refusal", () => {
     });
     expect(decodeRefusal(encodeRefusal("format"))).toBe("format");
     expect(decodeRefusal({ reason: "toString", message: "" })).toBeUndefined();
+  });
+});
+
+describe("docs/format/peer.md", () => {
+  const text = readFileSync(new URL("../../../../docs/format/peer.md", import.meta.url), "utf8");
+
+  it("names every kind of frame with its number", () => {
+    const rows = [...text.matchAll(/^\| (\d+) +\| (\w+) +\| (?:first|last|after)/gm)];
+    const told = Object.fromEntries(rows.map(([, code, name]) => [name, Number(code)]));
+    expect(told).toEqual(FrameKind);
+  });
+
+  it("names every reason of a refusal", () => {
+    for (const reason of REASONS) expect(text).toMatch(new RegExp(`^\\| ${reason} +\\|`, "m"));
   });
 });
