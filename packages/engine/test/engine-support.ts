@@ -43,6 +43,12 @@ export class TestTime implements Clock, Timers {
     return nodeTimers.yield();
   }
 
+  /** Time has passed while nothing ran, as for a process that was stopped. */
+  skipTo(monotonicMs: number): void {
+    this.wallMs += monotonicMs - this.#monotonicMs;
+    this.#monotonicMs = monotonicMs;
+  }
+
   /** Lets time pass, and runs what was waiting for it. */
   advance(ms: number): void {
     this.wallMs += ms;
