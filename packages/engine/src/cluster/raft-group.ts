@@ -429,7 +429,7 @@ export class RaftGroup {
         this.reads.dropped(action.context);
         return;
       case "send-snapshot":
-        this.#deps.snapshots.send(action.to, action.index);
+        this.#deps.snapshots.send(action.to, this.#usefulState(action.index));
         return;
       case "membership":
         return;
@@ -500,6 +500,11 @@ export class RaftGroup {
       this.#deps.onConfiguration();
     }
     this.#deps.onApplied();
+  }
+
+  /** A node takes no state that does not know it as a member, so one from before it was added would be sent for ever. */
+  #usefulState(index: number): number {
+    return Math.max(index, this.#deps.state.applied.configIndex);
   }
 
   #overwritten(): LedgerError {

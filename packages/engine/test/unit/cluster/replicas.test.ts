@@ -118,6 +118,20 @@ describe("a follower that lacks entries which the log has no more (Raft 7)", () 
   }, 60_000);
 });
 
+test("a node gets no state from before it was added, which it would never take (simulation, seed 302)", async () => {
+  const cluster = await tinyCluster(1);
+  const leader = await cluster.leader();
+  const vault = await cluster.until(newVault(leader.engine));
+  await write(cluster, leader, vault, 0, 120);
+  // The state that the first one is given would still do for the second, by the log alone.
+  for (const name of ["n2", "n3"]) {
+    const joined = await cluster.start(name, true);
+    await cluster.until(leader.engine.call("cluster_add", { address: joined.address }));
+    await cluster.eventually(() => appliedOf(joined) >= appliedOf(leader));
+  }
+  await cluster.close();
+}, 60_000);
+
 describe("a replica of a cluster whose state is not that of the majority", () => {
   test("stops serving the vault, rebuilds itself from its peers, and serves again (INV-REPLICA-11, L-115)", async () => {
     const cluster = await tinyCluster(3);
