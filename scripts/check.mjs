@@ -42,6 +42,13 @@ const stages = [
     count: countTests,
   },
   // One seed: whether a change is taken must not hang on luck. Campaigns with fresh ones: npm run fuzz.
+  {
+    name: "simulation of whole nodes",
+    command: [
+      ...["node", "packages/simulator/dist/cluster/main.js"],
+      ...["--seeds", "1000", "--seconds", "20", "--shrink-runs", "20"],
+    ],
+  },
   { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "60", "--seed", "1"] },
 ];
 

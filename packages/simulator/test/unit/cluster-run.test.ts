@@ -7,7 +7,7 @@ import { type RunReport, runCluster } from "../../src/cluster/run-cluster.js";
 const STORM_MS = 3_000;
 
 function run(seed: number, calm = false): Promise<RunReport> {
-  return runCluster(drawSettings(seed, { stormMs: STORM_MS, keepLog: true, calm }));
+  return runCluster(drawSettings(seed, { stormMs: STORM_MS, calm }));
 }
 
 function failureOf({ failure }: RunReport): string | undefined {
