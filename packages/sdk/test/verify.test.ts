@@ -667,7 +667,7 @@ describe("more cosignatures than the policy's quorum", () => {
   });
 });
 
-describe("policies that moved (INV-SDK-5)", () => {
+describe("policies that moved (INV-SDK-10)", () => {
   const NEW = [replica(4), replica(5)];
 
   /** Replicas 1 to 3 make way for 4 and 5: a vault whose heads from size 3 on the new ones sign, and the bundle. */

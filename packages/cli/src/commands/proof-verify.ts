@@ -5,7 +5,6 @@ import {
   entityKey,
   Kind,
   type LightClientDeps,
-  parseCheckpoint,
   parseTrustAnchor,
   type StateAnswer,
   type StateQuery,
@@ -14,6 +13,7 @@ import {
   tupleOfKey,
   type VerifiedAnswer,
   verifyAnswer,
+  verifyCheckpoint,
 } from "@authledger/proof";
 import { concatBytes, formatTuple, LedgerError, parseTuple, toHex } from "@authledger/types";
 import type { ProofFile, ProofQuestion } from "./proof-file.js";
@@ -24,6 +24,8 @@ export interface VerifiedFile {
   readonly timeMs: bigint;
   /** Of the checkpoint. */
   readonly size: bigint;
+  /** Names of the replicas whose cosignatures are good. */
+  readonly cosignedBy: readonly string[];
   readonly answer: "present" | "absent" | readonly string[];
 }
 
@@ -43,10 +45,13 @@ export function verifyProofFile(
   if (BigInt(verified.height) !== file.height) {
     throw refuse("height", `the header is of block ${verified.height}, not of ${file.height}`);
   }
+  const { origin, policy } = trust;
+  const checkpoint = verifyCheckpoint(file.proof.checkpoint, origin, policy, deps);
   return {
     height: file.height,
     timeMs: verified.timeMs,
-    size: parseCheckpoint(file.proof.checkpoint).size,
+    size: checkpoint.size,
+    cosignedBy: checkpoint.cosigned.map(({ name }) => name).sort(),
     answer: answerOf(verified, file, deps),
   };
 }

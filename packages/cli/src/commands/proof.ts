@@ -92,7 +92,8 @@ async function verifyProof(run: Run, path = "", tupleText?: string): Promise<und
   }
   const file = parseProofFile(text);
   const anchor = await anchorFor(run, file);
-  const { height, timeMs, size, answer } = verifyProofFile(anchor.text, file, nodeCrypto);
+  const shown = verifyProofFile(anchor.text, file, nodeCrypto);
+  const { height, timeMs, size, cosignedBy, answer } = shown;
   const { kind } = file.question;
   const fields = {
     verified: true,
@@ -103,6 +104,7 @@ async function verifyProof(run: Run, path = "", tupleText?: string): Promise<und
     time_ms: timeMs,
     origin: file.origin,
     checkpoint_size: size,
+    cosigned_by: cosignedBy,
     anchor: anchor.from,
   };
   run.say(`verified: ${kind} as of block ${height}, under the anchor of ${anchor.from}`);

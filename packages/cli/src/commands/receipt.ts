@@ -119,6 +119,7 @@ export async function verifyReceiptFile(
     time_ms: timeMs,
     origin: trust.origin,
     checkpoint_size: checkpoint.size,
+    cosigned_by: checkpoint.cosigned.map(({ name }) => name).sort(),
     anchor: anchor.from,
   };
   const { kind } = shown.question;

@@ -112,7 +112,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   ),
   "proof verify": document(
     "verified:bool question:object answer:any height:u64 time:time time_ms:u64 origin:text",
-    "checkpoint_size:u64 anchor:text",
+    "checkpoint_size:u64 cosigned_by:texts anchor:text",
   ),
   // Of rows and of a snapshot.
   import: document(

@@ -7,7 +7,7 @@
  *              with what is trusted by then: two answers in flight cannot show two histories.
  *   INV-SDK-4  What is given out is computed from proofs; what the server merely claims is dropped.
  *
- *   INV-SDK-5  The policy moves one epoch at a time, each by a bundle that the policy before accepts; an answer that the
+ *   INV-SDK-10  The policy moves one epoch at a time, each by a bundle that the policy before accepts; an answer that the
  *              policy of its call refuses is judged once more under the newest.
  *
  * Source: commitment.md, "Light client".
