@@ -96,6 +96,14 @@ export interface ClusterSettings {
   readonly cacheBytes: number;
   readonly segmentBytes: number;
   readonly flush: { readonly intervalMs: number; readonly work: number; readonly logBytes: number };
+  /** How much log is kept for others, so that states are given instead; how often states are compared. */
+  readonly replicas: {
+    readonly logKeepEntries: number;
+    readonly logTailEntries: number;
+    readonly snapshotChunkBytes: number;
+    readonly digestEvery: number;
+    readonly digestIntervalMs: number;
+  };
   readonly clients: number;
   readonly keys: number;
   readonly thinkMsMax: number;
@@ -138,6 +146,7 @@ export function drawSettings(seed: number, options: SettingsOptions = {}): Clust
       work: random.pick([100, 400, 5_000]),
       logBytes: random.pick([32, 128, 1_024]) * 1024,
     },
+    replicas: drawReplicas(new SeededRandom(seed + 1e9)),
     clients: random.between(3, 8),
     keys: random.between(2, 7),
     thinkMsMax: random.pick([20, 60, 200]),
@@ -150,6 +159,17 @@ export function drawSettings(seed: number, options: SettingsOptions = {}): Clust
   const flush = options.keepLog ? rarely : settings.flush;
   const cacheBytes = options.keepLog ? 1 << 26 : settings.cacheBytes;
   return { ...settings, flush, cacheBytes, faults: isOn };
+}
+
+/** From numbers of their own: what else a seed draws stays as it was. */
+function drawReplicas(random: SeededRandom): ClusterSettings["replicas"] {
+  return {
+    logKeepEntries: random.pick([0, 20, 100, 100_000]),
+    logTailEntries: random.pick([0, 10, 1_000]),
+    snapshotChunkBytes: random.pick([1, 4, 64]) * 1024,
+    digestEvery: random.pick([1, 8, 64]),
+    digestIntervalMs: random.pick([100, 500, 1_000]),
+  };
 }
 
 function drawNetwork(random: SeededRandom, isCalm: boolean): NetworkSettings {

@@ -106,7 +106,7 @@ export class Machine {
     this.#life = life;
     this.#isOpening = true;
     trace.note(this.name, `start${join ? " (join)" : ""}`);
-    const { cacheBytes, segmentBytes, flush, heartbeatTicks, electionTicks } = settings;
+    const { cacheBytes, segmentBytes, flush, heartbeatTicks, electionTicks, replicas } = settings;
     const options = {
       directory: DATA,
       cacheBytes,
@@ -120,6 +120,7 @@ export class Machine {
         join,
         heartbeatTicks,
         electionTicks,
+        replicas,
       },
     };
     Engine.open(options, {
