@@ -54,7 +54,11 @@ export class NodeReplicas {
     this.#deps = deps;
     this.divergence = this.#newDivergence();
     this.hooks = {
-      send: (to, index) => this.#exchange?.send(to, index),
+      send: (to, index) => {
+        // A state from before the node was a member is none for it.
+        const { configIndex } = deps.holder.state.applied;
+        this.#exchange?.send(to, Math.max(index, configIndex));
+      },
       install: (snapshot, configuration): Promise<WalRecord> =>
         this.#open().install(snapshot, configuration),
       installed: () => this.#exchange?.installed(),
