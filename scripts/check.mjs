@@ -49,6 +49,13 @@ const stages = [
       ...["--seeds", "1000", "--seconds", "20", "--shrink-runs", "20"],
     ],
   },
+  {
+    name: "simulation",
+    command: [
+      ...["node", "packages/simulator/dist/main.js", "--fresh", "--seeds", "1000000"],
+      ...["--seconds", "40", "--explore", "20"],
+    ],
+  },
   { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "60", "--seed", "1"] },
 ];
 

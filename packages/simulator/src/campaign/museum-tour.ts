@@ -2,6 +2,8 @@
 import { hunt } from "../core/museum.js";
 import { elsewhere, exhibits } from "../core/museum-table.js";
 
+const UNITS = { scenario: "transcript", swarm: "seeds", explorer: "states" } as const;
+
 /** True when every mutant was found. */
 export async function runMuseum(say: (text: string) => void): Promise<boolean> {
   let missing = 0;
@@ -11,7 +13,7 @@ export async function runMuseum(say: (text: string) => void): Promise<boolean> {
     const seconds = ((performance.now() - start) / 1_000).toFixed(1);
     const found = catches.find(({ isFound }) => isFound);
     if (found === undefined) missing++;
-    const unit = found?.hunter.by === "explorer" ? "states" : "seeds";
+    const unit = found === undefined ? "" : UNITS[found.hunter.by];
     const how =
       found === undefined
         ? "NOT FOUND"

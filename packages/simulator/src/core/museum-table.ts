@@ -6,8 +6,12 @@
 import type { Patch } from "./mutant.js";
 import type { Focus } from "./settings.js";
 
-/** Who looks for a mutant, until its budget is spent: fresh seeds of the swarm, or states of a start of the explorer. */
+/**
+ * Who looks for a mutant, until its budget is spent: a directed scenario, seeds of the swarm, or states of a start of the
+ * explorer.
+ */
 export type Hunter =
+  | { readonly by: "scenario"; readonly file: string }
   | { readonly by: "swarm"; readonly seeds: number; readonly focus?: Focus }
   | { readonly by: "explorer"; readonly shape: string; readonly states: number };
 
@@ -149,6 +153,7 @@ export const exhibits: readonly Exhibit[] = [
   },
   {
     number: "5",
+    isQuick: true,
     name: "a follower acknowledges the length of its log",
     patches: [
       patch(
@@ -157,10 +162,11 @@ export const exhibits: readonly Exhibit[] = [
         "    acknowledge(s, to, log.lastIndex);",
       ),
     ],
-    hunters: [SWARM],
+    hunters: [{ by: "scenario", file: "ackuracy.txt" }, SWARM],
   },
   {
     number: "6",
+    isQuick: true,
     name: "a follower commits behind what was compared",
     patches: [
       patch(
@@ -169,7 +175,7 @@ export const exhibits: readonly Exhibit[] = [
         "commitTo(s, Math.min(message.commit, log.lastIndex));",
       ),
     ],
-    hunters: [SWARM],
+    hunters: [{ by: "scenario", file: "follower-overcommit.txt" }, SWARM],
   },
   {
     number: "7",
@@ -407,6 +413,7 @@ export const exhibits: readonly Exhibit[] = [
   },
   {
     number: "30",
+    isQuick: true,
     name: "any request to start an election is followed",
     patches: [
       patch(
@@ -415,7 +422,7 @@ export const exhibits: readonly Exhibit[] = [
         "",
       ),
     ],
-    hunters: [focused(SLOW_DISKS)],
+    hunters: [{ by: "scenario", file: "stale-timeout-now.txt" }, focused(SLOW_DISKS)],
   },
   {
     number: "31",

@@ -1,9 +1,11 @@
 /** Hunts the mutants of the museum: each with its hunters in turn, until one breaks a rule or all budgets are spent. */
+import { readFileSync } from "node:fs";
 import * as healthy from "@authledger/raft";
 import type { CoreModule } from "./core-module.js";
 import { explore } from "./explorer.js";
 import type { Exhibit, Hunter } from "./museum-table.js";
 import { loadCore } from "./mutant.js";
+import { tell } from "./scenario.js";
 import { type CoreSettings, drawFocused } from "./settings.js";
 import { shapes } from "./shapes.js";
 import { simulate } from "./simulation.js";
@@ -30,7 +32,22 @@ export async function hunt(exhibit: Exhibit, all = false): Promise<Catch[]> {
 }
 
 function huntWith(module: CoreModule, hunter: Hunter): Catch {
-  return hunter.by === "swarm" ? huntInSwarm(module, hunter) : huntByExploring(module, hunter);
+  switch (hunter.by) {
+    case "scenario":
+      return huntByScenario(module, hunter);
+    case "swarm":
+      return huntInSwarm(module, hunter);
+    default:
+      return huntByExploring(module, hunter);
+  }
+}
+
+function huntByScenario(module: CoreModule, hunter: Extract<Hunter, { by: "scenario" }>): Catch {
+  const path = new URL(`../../test/core/scenarios/${hunter.file}`, import.meta.url);
+  const text = readFileSync(path, "utf8");
+  const { transcript, violation } = tell(text, module);
+  const isFound = transcript !== text;
+  return { hunter, isFound, effort: 1, rule: violation?.rule ?? "another transcript" };
 }
 
 function huntInSwarm(module: CoreModule, hunter: Extract<Hunter, { by: "swarm" }>): Catch {
