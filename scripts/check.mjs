@@ -41,7 +41,6 @@ const stages = [
     ],
     count: countTests,
   },
-  // One seed: whether a change is taken must not hang on luck. Campaigns with fresh ones: npm run fuzz.
   {
     name: "simulation of whole nodes",
     command: [
@@ -50,12 +49,13 @@ const stages = [
     ],
   },
   {
-    name: "simulation",
+    name: "simulation of the core",
     command: [
       ...["node", "packages/simulator/dist/main.js", "--fresh", "--seeds", "1000000"],
       ...["--seconds", "40", "--explore", "20"],
     ],
   },
+  // One seed: whether a change is taken must not hang on luck. Campaigns with fresh ones: npm run fuzz.
   { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "60", "--seed", "1"] },
 ];
 

@@ -321,8 +321,10 @@ function answerOldTerm(s: State, { type, from: to }: Message): void {
   if (type === "pre-vote") {
     refuseVote(s, "pre-vote", to);
   } else if (type === "append" || type === "heartbeat") {
-    // A node in doubt never stands for election, by which else the leader would learn of the later term.
-    if (!s.settings.checkQuorum && !s.settings.preVote && !s.isRecovering) return;
+    // A node in doubt, or one that is no voter, never stands for election, by which else the leader would learn of the
+    // later term.
+    const mayTellByElection = s.isVoter && !s.isRecovering;
+    if (!s.settings.checkQuorum && !s.settings.preVote && mayTellByElection) return;
     sendDurably(s, {
       type: "append-response",
       from,

@@ -2,10 +2,11 @@
  * What must come true once all faults have ended: one leader, everyone caught up, no joint configuration, nobody in
  * doubt, new writes served, and every acknowledged write there once.
  */
+import type { NodeId } from "@authledger/types";
 import type { Administrator } from "./administrator.js";
 import type { Clients } from "./clients.js";
 import type { Owner } from "./owner.js";
-import { membersOf } from "./quorum.js";
+import { isQuorum, membersOf } from "./quorum.js";
 import type { Run } from "./run.js";
 import { Violation } from "./violation.js";
 
@@ -65,6 +66,12 @@ export class Liveness {
       return;
     }
     if (run.now > this.#deadline) {
+      if (this.#isBeyondRepair()) {
+        run.sometimes.hit("group beyond repair");
+        this.isDone = true;
+        this.#clients.checkAcknowledged();
+        return;
+      }
       throw new Violation(`a healed group comes right: ${problem}`, this.#facts());
     }
     const leader = run.leader();
@@ -91,6 +98,24 @@ export class Liveness {
         this.#owner.stop(machine);
       }
     }
+  }
+
+  /**
+   * A change that was under way while disks were lost can leave a configuration in which too few may vote: no core can
+   * lead that group. What was acknowledged must be there all the same.
+   */
+  #isBeyondRepair(): boolean {
+    const { machines, judge } = this.#run;
+    const mayVote = (id: NodeId): boolean => {
+      const machine = this.#run.machineOf(id);
+      return machine !== undefined && machine.core?.isRecovering !== true;
+    };
+    const leader = this.#run.leader();
+    const deciding = leader === undefined ? machines : [leader];
+    const believed = deciding.flatMap(({ core }) => (core === undefined ? [] : [core.membership]));
+    return [judge.membership, ...believed].some(
+      (membership) => membership.voters.length > 0 && !isQuorum(membership, mayVote),
+    );
   }
 
   #problem(): string | undefined {

@@ -2,7 +2,7 @@
  * What must happen now and then, or the simulation does not test what it is there for (simulation.md,
  * "Sometimes-assertions").
  */
-export const sometimesNames = [
+const sometimesNames = [
   "leader elected",
   "leader elected during a joint configuration",
   "leader deposed",
@@ -33,6 +33,7 @@ export const sometimesNames = [
   "node started in doubt",
   "node in doubt recovered",
   "group of one served",
+  "group beyond repair",
 ] as const;
 
 export type Sometimes = (typeof sometimesNames)[number];
