@@ -14,7 +14,7 @@ import type { NoteKey, Policy } from "@authledger/proof";
 import type { OpenVault } from "@authledger/state";
 import { type GroupId, type Hasher, LedgerError } from "@authledger/types";
 import type { SignedRecord, Wal } from "@authledger/wal";
-import { CosignLeader } from "./cluster/cosign-leader.js";
+import { CosignLeader, cosignaturesMissing } from "./cluster/cosign-leader.js";
 import { COSIGN_RESEND_MS, COSIGN_SKEW_MS, HEADS_UNDER_WAY_MAX } from "./cluster/cosign-limits.js";
 import { CosignedHead, type SignedHead } from "./cluster/cosigned-head.js";
 import { HeadAsker, type HeadWish } from "./cluster/head-asker.js";
@@ -77,6 +77,8 @@ export class Signer {
   /** Times that cosigners of a vault have signed, where they are ahead of ours. */
   readonly #floorsMs = new Map<number, number>();
   readonly #pending = new Set<Promise<unknown>>();
+  /** Heads that somebody waits for, whoever else has forgotten them meanwhile. */
+  readonly #awaited = new Set<CosignedHead>();
   #queue: CosignedHead[] = [];
 
   constructor(group: GroupId, replicaName: string, secrets: NodeSecrets, deps: SignerDeps) {
@@ -133,7 +135,13 @@ export class Signer {
     const newest = this.#newest.get(vault.id);
     const isGood = newest?.size === size && !newest.hasFailed && isSameSecond(newest.timeMs, now);
     const head = isGood ? newest : this.#make(vault, now);
-    return { size, timeMs: head.timeMs, signed: this.#noted(head.wait(cosignatures)) };
+    const waiting = head.wait(cosignatures);
+    const ended = (): void => {
+      if (!head.isAwaited) this.#awaited.delete(head);
+    };
+    this.#awaited.add(head);
+    waiting.then(ended, ended);
+    return { size, timeMs: head.timeMs, signed: this.#noted(waiting) };
   }
 
   /** Forgets a vault that is deleted; its mark stays in the log, where it can only refuse. */
@@ -147,6 +155,10 @@ export class Signer {
   stop(): void {
     this.#leader?.stop();
     this.#asker?.stop();
+    for (const head of this.#awaited) {
+      const isOfOthers = head.keys().length > 1 || !this.#signsAlone(head);
+      if (isOfOthers && head.isAwaited) head.fail(cosignaturesMissing(head));
+    }
   }
 
   /** Resolves when everything asked for so far is signed or refused. */

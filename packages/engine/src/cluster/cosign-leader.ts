@@ -159,7 +159,8 @@ function keyOf({
   return `${vault}/${size}/${timeMs}`;
 }
 
-function cosignaturesMissing(head: CosignedHead): LedgerError {
+/** Why nobody gets a head: who waits may ask again. */
+export function cosignaturesMissing(head: CosignedHead): LedgerError {
   const { have, need, of } = head.missing();
   const missing = Math.max(need - have, 0);
   const message = `the head of ${head.origin} has ${have} cosignatures of ${of} replicas and needs ${need}: ${missing} missing`;
