@@ -70,7 +70,7 @@ class SimulatedPeers implements PeerPort {
   readonly #board: Switchboard;
   readonly #links = new Map<NodeId, Link>();
   /** Who was a member and is no more. */
-  readonly #former = new Set<NodeId>();
+  #former: ReadonlySet<NodeId> = new Set();
   #receiver: PeerReceiver | undefined;
 
   constructor(board: Switchboard, machine: number, life: MachineLife) {
@@ -91,16 +91,16 @@ class SimulatedPeers implements PeerPort {
     this.#receiver = receiver;
   }
 
-  setMembers(_clusterId: string, members: readonly MemberInfo[]): void {
+  setMembers(
+    _clusterId: string,
+    members: readonly MemberInfo[],
+    removed: readonly MemberInfo[],
+  ): void {
     const kept = new Set(members.map(({ nodeId }) => nodeId));
-    for (const node of this.#links.keys()) {
-      if (kept.has(node)) continue;
-      this.#links.delete(node);
-      this.#former.add(node);
-    }
+    for (const node of this.#links.keys()) if (!kept.has(node)) this.#links.delete(node);
+    this.#former = new Set(removed.map(({ nodeId }) => nodeId));
     for (const info of members) {
       if (this.#links.has(info.nodeId)) continue;
-      this.#former.delete(info.nodeId);
       this.#links.set(info.nodeId, {
         ...{ info, port: undefined, problem: "not reached yet", lastHeardMs: undefined },
       });
