@@ -36,6 +36,8 @@ export class Membership {
   readonly #joined = new Set<Machine>();
   /** Machines whose nodes vote, as the leader saw it last. */
   #voters: readonly Machine[] = [];
+  /** Machines whose nodes were asked to leave: they come back as new ones, not as they are. */
+  readonly #leaving = new Set<Machine>();
   #wantedLeader: Machine | undefined;
   #unwanted: Machine | undefined;
   /** When a change was last asked for. */
@@ -188,6 +190,7 @@ export class Membership {
     machine.reformat();
     this.#retired.delete(machine);
     this.#joined.delete(machine);
+    this.#leaving.delete(machine);
     if (this.#unwanted === machine) this.#unwanted = undefined;
     this.#deps.loop.time.after(20, () => machine.start(true));
   }
@@ -246,6 +249,7 @@ export class Membership {
       if (member === undefined && this.#retired.has(machine)) return this.#renewLost(machine);
       const isGone = member !== undefined && (!isOwn || this.#unwanted === machine);
       if (isGone && status.members.length > 1) {
+        if (isOwn) this.#leaving.add(machine);
         await this.#call(leader, "cluster_remove", { node: member.info.nodeId });
         return;
       }
@@ -259,6 +263,10 @@ export class Membership {
       }
     }
     await this.#grow(leader, status, settings.voters);
+  }
+
+  #isGoing(machine: Machine): boolean {
+    return this.#retired.has(machine) || this.#leaving.has(machine);
   }
 
   #renewLost(machine: Machine): void {
@@ -285,7 +293,7 @@ export class Membership {
     }
     const known = new Set(status.members.map(({ info }) => info.peerAddress));
     const candidates = machines.filter(
-      (machine) => !known.has(machine.address) && machine.isRunning && !this.#retired.has(machine),
+      (machine) => !known.has(machine.address) && machine.isRunning && !this.#isGoing(machine),
     );
     const [next] = candidates;
     if (next !== undefined) await this.#call(leader, "cluster_add", { address: next.address });
