@@ -16,7 +16,7 @@ import {
 import { DIRECTORY, settle, TestTime } from "./engine-support.js";
 
 /** Delivers frames in a later turn, unless a link is cut. */
-export class TestNetwork {
+class TestNetwork {
   readonly ports = new Map<string, TestPort>();
   readonly #cut = new Set<string>();
   /** Frames that were handed over, by kind. */
@@ -44,7 +44,7 @@ export class TestNetwork {
   }
 }
 
-export class TestPort implements PeerPort {
+class TestPort implements PeerPort {
   readonly #network: TestNetwork;
   readonly #address: string;
   #receiver: PeerReceiver | undefined;

@@ -77,7 +77,7 @@ const SETTLE_ROWS = 16_384;
 
 export const CLUSTER_KEY: Uint8Array = new TextEncoder().encode("cluster");
 /** Who belongs to the group, in the bytes of the group's owner. */
-export const CONFIGURATION_KEY: Uint8Array = new TextEncoder().encode("configuration");
+const CONFIGURATION_KEY: Uint8Array = new TextEncoder().encode("configuration");
 
 /** Who the cluster is, from its init entry. */
 export interface ClusterIdentity {
