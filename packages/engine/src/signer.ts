@@ -39,7 +39,7 @@ export interface HeadRequest {
 }
 
 /** What signing together takes. */
-export interface TogetherDeps {
+interface TogetherDeps {
   readonly cluster: HeadCluster;
   readonly timers: Timers;
   /** Whose cosignatures a new vault's heads need: the keys of the voters. */

@@ -26,7 +26,7 @@ import type { PolicyBundleReply } from "../port.js";
 
 const VERSION = 1;
 /** Bundles of one answer; a client that was away for longer asks again. */
-export const POLICY_BUNDLES_MAX = 16;
+const POLICY_BUNDLES_MAX = 16;
 const FIRST_EPOCH = 1;
 
 /** What of a bundle is kept. */
@@ -50,7 +50,7 @@ export function encodeBundle({
 }
 
 /** @throws LedgerError CODEC_DECODE */
-export function decodeBundle(bytes: Uint8Array): KeptBundle {
+function decodeBundle(bytes: Uint8Array): KeptBundle {
   const from = new ByteReader(bytes, "policy bundle");
   const version = from.u8("version");
   if (version !== VERSION) throw from.error("version", 0, `is ${version}, not ${VERSION}`);

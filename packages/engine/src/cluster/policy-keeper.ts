@@ -34,7 +34,7 @@ const LOOKED_AT_PER_TICK = 8_192;
 /** Voters must have been the same for so long, so that a cluster that is being built writes one policy and not five. */
 export const POLICY_QUIET_MS = 2_000;
 /** A voter that somebody wants to remove, and stops asking for, is named again after so long. */
-export const RELEASE_FORGET_MS = 60_000;
+const RELEASE_FORGET_MS = 60_000;
 const RELEASE_RETRY_MS = 250;
 /** Who removes a voter waits so long for the policies before it is told to come back. */
 const RELEASE_WAIT_MS = 4_000;

@@ -1,5 +1,6 @@
 /** Heads that three replicas sign together: who signs what and what not, and what is served when some are away. */
 import { readFileSync } from "node:fs";
+import { MemoryDisk, SeededRandom } from "@authledger/io";
 import {
   checkpointBody,
   formatCheckpoint,
@@ -26,6 +27,7 @@ import {
   HEAD_WAIT_MS,
 } from "../../src/cluster/cosign-limits.js";
 import { CosignedHead } from "../../src/cluster/cosigned-head.js";
+import { EVIDENCE_FILES_MAX, EvidenceStore } from "../../src/cluster/evidence-store.js";
 import { firstPolicy } from "../../src/cluster/voters-policy.js";
 import { HeadKeys } from "../../src/head-keys.js";
 import type { SignedHead } from "../../src/signer.js";
@@ -440,6 +442,20 @@ describe("heads that contradict each other", () => {
     await replicas.settle();
     for (const node of [leader, b]) expect(node.evidence.files).toHaveLength(1);
     expect(b.alarms).toHaveLength(told);
+  });
+
+  test("are found again after a restart, and there is room for so many and no more (INV-COSIGN-6)", async () => {
+    const deps = { disk: new MemoryDisk(), hasher: clientDeps.hasher };
+    const store = await EvidenceStore.open("/data", deps);
+    const about = { origin: ORIGIN, seenMs: 1, from: "client", own: "" };
+    const pair = (i: number) => ({ ...about, received: `${i}\n\n`, ownRoot: `${i}` });
+    for (let i = 0; i < EVIDENCE_FILES_MAX; i++) expect(await store.keep(pair(i))).toBe(true);
+    expect(await store.keep(pair(EVIDENCE_FILES_MAX))).toBe(false);
+    const disk = deps.disk.crash(new SeededRandom(1), { unsynced: "lost" });
+    const again = await EvidenceStore.open("/data", { ...deps, disk });
+    expect(again.files).toEqual(store.files);
+    expect(again.files).toHaveLength(EVIDENCE_FILES_MAX);
+    expect(await again.keep(pair(0))).toBe(false);
   });
 
   test("are judged when a client shows one: consistent, larger, contradicting, or signed by nobody", async () => {
