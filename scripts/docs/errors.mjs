@@ -2,6 +2,7 @@
  * What is made of the error table: docs/errors.md, one entry for each row with an anchor that error messages point to,
  * and the error classes of the SDK.
  */
+import { posix } from "node:path";
 import ts from "typescript";
 import { read } from "./sources.mjs";
 
@@ -20,16 +21,22 @@ const RETRY = {
 const HAND_WRITTEN = new Set(["EQUIVOCATION"]);
 
 /**
- * A table, from its source: the modules import no values, so they can be loaded without a build and are never out of
- * date.
+ * A table, from its source and what that imports beside it, so that it can be loaded without a build and is never out
+ * of date.
  *
  * @param {string} path
  */
-function load(path) {
+const load = (path) => import(addressOf(path));
+
+/** The module as an address that has all of it. @param {string} path @returns {string} */
+function addressOf(path) {
   const { outputText } = ts.transpileModule(read(path), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
-  return import(`data:text/javascript;base64,${Buffer.from(outputText).toString("base64")}`);
+  const text = outputText.replaceAll(/ from "(\.[^"]+)\.js"/g, (_, beside) => {
+    return ` from "${addressOf(`${posix.join(posix.dirname(path), beside)}.ts`)}"`;
+  });
+  return `data:text/javascript;base64,${Buffer.from(text).toString("base64")}`;
 }
 
 const loadTable = () => load("packages/types/src/error-table.ts");
@@ -38,15 +45,16 @@ const loadDetails = () => load("packages/types/src/error-details.ts");
 /** The text of docs/errors.md. */
 export async function errorsDocument() {
   const table = await loadTable();
+  const faces = await load("packages/types/src/errors/error-row.ts");
   const { ERROR_DETAILS } = await loadDetails();
   const codes = Object.keys(table.ERROR_TABLE);
   const sections = FAMILIES.flatMap((family) => [
     `## ${family.title} (${family.from} to ${family.to})`,
     ...codes
       .filter((code) => table.errorFamily(code) === family.name)
-      .map((code) => entry(code, table, ERROR_DETAILS[code] ?? {})),
+      .map((code) => entry(code, { ...table, ...faces }, ERROR_DETAILS[code] ?? {})),
   ]);
-  return `${[introduction(table), ...sections].join("\n\n")}\n`;
+  return `${[introduction(faces), ...sections].join("\n\n")}\n`;
 }
 
 function introduction({ ExitCode }) {

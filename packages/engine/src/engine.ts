@@ -161,16 +161,30 @@ export class Engine implements EnginePort {
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = this.#newExpirer(writes);
     this.#keeper = this.#newKeeper(writes);
-    this.#policies = new PolicyKeeper({
+    this.#policies = this.#newPolicies(writes);
+    this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter, this.#policies]);
+    this.#cluster = this.#newCluster(parts, writes);
+    this.#heads.listen(this.#cluster.node);
+  }
+
+  #newPolicies(writes: Writes): PolicyKeeper {
+    const { clock, hasher, random, timers } = this.#deps;
+    const [state, signer] = [this.#state, this.#signer];
+    const checkWritable = (vault: number): void => this.#checkWritable(vault);
+    return new PolicyKeeper({
       ...{ state, signer, policies: this.#heads.policies, hasher, clock, timers, checkWritable },
       sealer: new SystemSealer(hasher, random),
       voters: () => this.#heads.settledVoters(),
       propose: (make) => writes.proposeItem(make, false),
       barrier: () => writes.barrier(),
-      onFatal,
+      onFatal: (error) => this.#die(error),
     });
-    this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter, this.#policies]);
-    this.#cluster = new NodeCluster({
+  }
+
+  #newCluster(parts: EngineParts, writes: Writes): NodeCluster {
+    const { deps, options, node, holder, wal, open } = parts;
+    const { state } = holder;
+    return new NodeCluster({
       ...{ ...deps, options, node, state, open, group: parts.group },
       ...{ holder, wal, flusher: parts.flusher },
       beforeReplaced: async () => {
@@ -181,10 +195,9 @@ export class Engine implements EnginePort {
       onAdmission: (admission, isLeading) => this.#admit(admission, isLeading),
       initialize: (id) =>
         writes.initialize(id, options.clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`),
-      onDied: onFatal,
+      onDied: (error) => this.#die(error),
       release: (member) => this.#policies.release(member),
     });
-    this.#heads.listen(this.#cluster.node);
   }
 
   /** This node leads now, leads no more, or knows another leader. */

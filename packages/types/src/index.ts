@@ -47,17 +47,14 @@ export {
 export type { Consistency, ReadPoint } from "./consistency.js";
 export { type EntityKeyParts, splitEntityKey, validateEntityKey } from "./entity-key.js";
 export { ERROR_DETAILS } from "./error-details.js";
+export { ERROR_TABLE, type ErrorCode, errorFamily, isErrorCode } from "./error-table.js";
 export {
-  ERROR_TABLE,
-  type ErrorCode,
   type ErrorFamily,
   type ErrorRow,
   ExitCode,
-  errorFamily,
   GrpcStatus,
-  isErrorCode,
   type Retry,
-} from "./error-table.js";
+} from "./errors/error-row.js";
 export { HASH_BYTES, type Hasher } from "./hasher.js";
 export {
   type AnyLayout,

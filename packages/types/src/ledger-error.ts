@@ -2,7 +2,8 @@
  * The one error type. Its message says what happened, to which thing, and is followed by what to do; its code
  * is a row of `error-table.ts`, from which every other face of it (gRPC, HTTP, exit code, docs) follows.
  */
-import { ERROR_TABLE, type ErrorCode, type ErrorRow } from "./error-table.js";
+import { ERROR_TABLE, type ErrorCode } from "./error-table.js";
+import type { ErrorRow } from "./errors/error-row.js";
 
 /** Facts that a program may want to read without parsing text. */
 export type ErrorDetails = Readonly<Record<string, string | number | bigint | boolean>>;

@@ -67,7 +67,7 @@ export class Discovery {
   }
 }
 
-/** INV-SDK-8: an address may lead elsewhere from here: through a tunnel, or to a node of somebody else. */
+/** An address may lead elsewhere from here: through a tunnel, or to a node of somebody else. */
 async function isNodeOf(
   { client }: Endpoint,
   { nodeId }: NamedNode,

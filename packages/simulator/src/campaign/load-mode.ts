@@ -1,4 +1,4 @@
-/** The modes by name. */
+/** Finds the mode of a campaign by its name, and loads it. */
 import type { Mode, ModeName } from "./mode.js";
 
 /** Loads a mode. Only what is asked for is loaded: whole nodes bring the whole engine with them. */

@@ -1,4 +1,4 @@
-/** The sums of a campaign. */
+/** Adds up what the seeds of a campaign report. */
 import type { SeedReport } from "./mode.js";
 
 export interface Failure {

@@ -6,7 +6,7 @@ import type { ConfigurationChange, Entry, MemberChange, Membership } from "@auth
 import { type NodeId, nodeId } from "@authledger/types";
 import { FOUNDING } from "./judge.js";
 
-export interface ShapeNode {
+interface ShapeNode {
   readonly id: NodeId;
   /** Behind the founding. */
   readonly log: readonly Entry[];

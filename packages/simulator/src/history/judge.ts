@@ -45,7 +45,7 @@ function describeViolation(violation: LinearizabilityViolation): string[] {
   const { key, operation, possible, history } = violation;
   const held = possible.map((value) => (value === null ? "nothing" : JSON.stringify(value)));
   return [
-    `NOT LINEARIZABLE (INV-HISTORY-1): key ${key}`,
+    `NOT LINEARIZABLE (INV-JUDGE-1): key ${key}`,
     `  no order explains  ${JSON.stringify(operation)}`,
     `  just before it returned the key held ${held.join(" or ")}`,
     `  the newest ${history.length} operations on the key until then, as they were asked:`,

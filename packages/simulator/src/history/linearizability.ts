@@ -2,7 +2,7 @@
  * Is a history linearizable? For each key by itself, which is enough (Herlihy and Wing, "Linearizability", 1990,
  * theorem 1), and without a look at the indexes that the answers carry.
  *
- *   INV-HISTORY-1  For each key there is an order of its operations that explains every answer and puts what was answered
+ *   INV-JUDGE-1  For each key there is an order of its operations that explains every answer and puts what was answered
  *                  before something was asked before it. What has no answer took effect at some time after it was asked,
  *                  or never.
  *

@@ -3,11 +3,11 @@
  * the answer's index. One pass over a sorted history; it sees what the checker without indexes cannot, as answers
  * that are right for the wrong index, or writes that nobody asked for twice and that happened twice.
  *
- *   INV-HISTORY-2  Every answer is what the replayed log gives at the answer's index.
- *   INV-HISTORY-3  What was answered before something was asked has the lower index; a read may share it.
- *   INV-HISTORY-4  Every acknowledged write is in the log exactly once, no write is in it twice, and what was refused
+ *   INV-JUDGE-2  Every answer is what the replayed log gives at the answer's index.
+ *   INV-JUDGE-3  What was answered before something was asked has the lower index; a read may share it.
+ *   INV-JUDGE-4  Every acknowledged write is in the log exactly once, no write is in it twice, and what was refused
  *                  is not in it.
- *   INV-HISTORY-5  The root that came with an answer is the root of that height in the log, and its proof verified.
+ *   INV-JUDGE-5  The root that came with an answer is the root of that height in the log, and its proof verified.
  */
 import { type History, type LoggedWrite, type Operation, registerOf } from "./record.js";
 import { isRead, type RegisterValue, run } from "./register.js";
@@ -16,7 +16,7 @@ import { isRead, type RegisterValue, run } from "./register.js";
 const PROBLEMS_MAX = 20;
 
 export interface ReplayProblem {
-  readonly invariant: `INV-HISTORY-${2 | 3 | 4 | 5}`;
+  readonly invariant: `INV-JUDGE-${2 | 3 | 4 | 5}`;
   readonly what: string;
   readonly operation?: Operation;
 }
@@ -73,7 +73,7 @@ class Replay {
     let last: LoggedWrite | undefined;
     for (const write of this.#history.writes) {
       if (last !== undefined && write.log < last.log) {
-        this.#problem("INV-HISTORY-2", `the log goes back from ${last.log} to ${write.log}`);
+        this.#problem("INV-JUDGE-2", `the log goes back from ${last.log} to ${write.log}`);
       }
       const name = registerOf(write);
       const versions = this.#versions.get(name) ?? [];
@@ -81,7 +81,7 @@ class Replay {
       const { out, after } = run(write, versions.at(-1)?.held ?? null);
       if (write.op === "cas" && out === false) {
         const what = `the cas ${write.id} is in the log at ${write.log} and does not match there`;
-        this.#problem("INV-HISTORY-2", what);
+        this.#problem("INV-JUDGE-2", what);
       }
       versions.push({ index: write.log, held: after });
       this.#noteId(write, last, out);
@@ -100,7 +100,7 @@ class Replay {
     const isAgain = known.some(({ write: other }) => isSameWrite(other, write));
     if (!isSame || isAgain) {
       const what = `${write.id} is in the log at ${known[0]!.write.log} and again at ${write.log}`;
-      this.#problem("INV-HISTORY-4", what);
+      this.#problem("INV-JUDGE-4", what);
     }
     known.push({ write, out });
   }
@@ -111,7 +111,7 @@ class Replay {
       const known = this.#roots.get(key);
       if (known !== undefined && known.root !== root) {
         const what = `height ${height} of vault "${vault}" has the roots ${known.root} and ${root}`;
-        this.#problem("INV-HISTORY-5", what);
+        this.#problem("INV-JUDGE-5", what);
       }
       this.#roots.set(key, { root, index });
     }
@@ -120,7 +120,7 @@ class Replay {
   #judge(operation: Operation): void {
     const { ok, id, proof } = operation;
     if (ok === true) this.#answers++;
-    if (proof === false) this.#problem("INV-HISTORY-5", "the proof does not verify", operation);
+    if (proof === false) this.#problem("INV-JUDGE-5", "the proof does not verify", operation);
     if (ok === true) this.#judgeRoot(operation);
     if (isRead(operation)) {
       if (ok === true) this.#judgeRead(operation);
@@ -129,7 +129,7 @@ class Replay {
     const logged = id === undefined ? undefined : this.#byId.get(id);
     if (ok === false && logged !== undefined) {
       const what = `it was refused and is in the log at ${logged[0]!.write.log}`;
-      this.#problem("INV-HISTORY-4", what, operation);
+      this.#problem("INV-JUDGE-4", what, operation);
     }
     if (ok === true) this.#judgeWrite(operation, logged);
   }
@@ -141,11 +141,11 @@ class Replay {
     if (logged === undefined) return;
     if (root !== undefined && root !== logged.root) {
       const what = `its root ${root} at height ${height} is ${logged.root} in the log`;
-      this.#problem("INV-HISTORY-5", what, operation);
+      this.#problem("INV-JUDGE-5", what, operation);
     }
     if (index !== undefined && isRead(operation) && index < logged.index) {
       const what = `height ${height} is of entry ${logged.index}, the answer of entry ${index}`;
-      this.#problem("INV-HISTORY-2", what, operation);
+      this.#problem("INV-JUDGE-2", what, operation);
     }
   }
 
@@ -154,13 +154,13 @@ class Replay {
     const index = this.#sawUpTo(operation);
     if (index === undefined) return;
     if (operation.read === "at_least" && index < (atLeast ?? 0)) {
-      this.#problem("INV-HISTORY-3", `it asked for ${atLeast} and saw ${index}`, operation);
+      this.#problem("INV-JUDGE-3", `it asked for ${atLeast} and saw ${index}`, operation);
     }
     const held = this.#heldAt(operation, index);
     const { out } = run(operation, held);
     if (out === operation.out) return;
     const what = `at index ${index} the log answers ${JSON.stringify(out)}`;
-    this.#problem("INV-HISTORY-2", what, operation);
+    this.#problem("INV-JUDGE-2", what, operation);
   }
 
   #judgeWrite(operation: Operation, logged: readonly Replayed[] | undefined): void {
@@ -169,22 +169,22 @@ class Replay {
     // A cas that did not match changed nothing and is in no log.
     if (operation.op === "cas" && operation.out === false) {
       if (logged !== undefined) {
-        this.#problem("INV-HISTORY-4", "it did not match and is in the log", operation);
+        this.#problem("INV-JUDGE-4", "it did not match and is in the log", operation);
       }
       return;
     }
     const own = logged?.find(({ write }) => isSameWrite(write, operation));
     if (own === undefined) {
-      this.#problem("INV-HISTORY-4", "it was acknowledged and is not in the log", operation);
+      this.#problem("INV-JUDGE-4", "it was acknowledged and is not in the log", operation);
       return;
     }
     if (operation.op !== "put" && own.out !== operation.out) {
       const what = `the log answers ${JSON.stringify(own.out)} at ${own.write.log}`;
-      this.#problem("INV-HISTORY-2", what, operation);
+      this.#problem("INV-JUDGE-2", what, operation);
     }
     if (index !== undefined && index < own.write.log) {
       const what = `it was answered at index ${index}, before its entry ${own.write.log}`;
-      this.#problem("INV-HISTORY-3", what, operation);
+      this.#problem("INV-JUDGE-3", what, operation);
     }
   }
 
@@ -219,7 +219,7 @@ class Replay {
     if (isRead(operation) ? index >= told : index > told) return;
     const before = JSON.stringify(teller);
     const what = `its index is ${index}; index ${told} was told before it was asked, by ${before}`;
-    this.#problem("INV-HISTORY-3", what, operation);
+    this.#problem("INV-JUDGE-3", what, operation);
   }
 
   /** A cas that found something else did so somewhere between what was told before it was asked and its own index. */
@@ -231,7 +231,7 @@ class Replay {
     if ((versions[first - 1]?.held ?? null) !== exp) return;
     if (versions.slice(first, countUpTo(versions, index)).some(({ held }) => held !== exp)) return;
     const what = `it did not match, and the log matches from index ${told} to ${index}`;
-    this.#problem("INV-HISTORY-2", what, operation);
+    this.#problem("INV-JUDGE-2", what, operation);
   }
 
   /**

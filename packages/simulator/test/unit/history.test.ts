@@ -47,7 +47,7 @@ const verdictOf = (...operations: Operation[]) => checkLinearizability(operation
 const replayOf = (operations: Operation[], writes: LoggedWrite[]): ReplayProblem["invariant"][] =>
   checkReplay({ operations, writes, blocks: [] }).problems.map(({ invariant }) => invariant);
 
-describe("INV-HISTORY-1: an order that keeps to real time explains every answer", () => {
+describe("INV-JUDGE-1: an order that keeps to real time explains every answer", () => {
   it("takes what one client does in turn", () => {
     expect(verdictOf(put("a", [0, 1]), get("a", [2, 3]), put("b", [4, 5]), get("b", [6, 7]))).toBe(
       "linearizable",
@@ -157,16 +157,16 @@ describe("the replay of the log", () => {
   const writes = [logged(5, "put/a", "put", { in: "a" }), logged(7, "put/b", "put", { in: "b" })];
   const done = [put("a", [0, 1], { index: 5 }), put("b", [2, 3], { index: 7 })];
 
-  it("INV-HISTORY-2: an answer is that of its index, and not of another", () => {
+  it("INV-JUDGE-2: an answer is that of its index, and not of another", () => {
     expect(replayOf([...done, get("b", [4, 5], { index: 9 })], writes)).toEqual([]);
     expect(replayOf([...done, get("a", [2, 4], { index: 6, read: "any" })], writes)).toEqual([]);
-    expect(replayOf([...done, get("b", [2, 4], { index: 6 })], writes)).toEqual(["INV-HISTORY-2"]);
+    expect(replayOf([...done, get("b", [2, 4], { index: 6 })], writes)).toEqual(["INV-JUDGE-2"]);
     const miss = operation("cas", [4, 6], { exp: "b", in: "c", out: false, id: "cas/c", index: 8 });
-    expect(replayOf([...done, miss], writes)).toEqual(["INV-HISTORY-2"]);
+    expect(replayOf([...done, miss], writes)).toEqual(["INV-JUDGE-2"]);
     expect(replayOf([...done, { ...miss, call: 1 }], writes)).toEqual([]);
   });
 
-  it("INV-HISTORY-2: an answer of a height is that of the vault before its next block", () => {
+  it("INV-JUDGE-2: an answer of a height is that of the vault before its next block", () => {
     const blocks = [
       { log: 5, height: 1, root: "aa" },
       { log: 7, height: 2, root: "bb" },
@@ -177,35 +177,35 @@ describe("the replay of the log", () => {
         operations: [...done, get("a", [call, 6], { height: 1, index: 9, ...about })],
       }).problems.map(({ invariant }) => invariant);
     expect(judged({})).toEqual([]);
-    expect(judged({ out: "b" })).toEqual(["INV-HISTORY-2"]);
+    expect(judged({ out: "b" })).toEqual(["INV-JUDGE-2"]);
     expect(judged({ out: "b", height: 2 })).toEqual([]);
     // The next block was there before it was asked.
-    expect(judged({}, 4)).toEqual(["INV-HISTORY-3"]);
-    expect(judged({ read: "at_least", atLeast: 7 })).toEqual(["INV-HISTORY-3"]);
+    expect(judged({}, 4)).toEqual(["INV-JUDGE-3"]);
+    expect(judged({ read: "at_least", atLeast: 7 })).toEqual(["INV-JUDGE-3"]);
   });
 
-  it("INV-HISTORY-3: the order of indexes is that of real time; only stale reads may look back", () => {
+  it("INV-JUDGE-3: the order of indexes is that of real time; only stale reads may look back", () => {
     const back = get("a", [4, 5], { index: 6 });
-    expect(replayOf([...done, back], writes)).toEqual(["INV-HISTORY-3"]);
+    expect(replayOf([...done, back], writes)).toEqual(["INV-JUDGE-3"]);
     expect(replayOf([...done, { ...back, read: "any" }], writes)).toEqual([]);
     expect(replayOf([...done, { ...back, read: "at_least", atLeast: 7 }], writes)).toEqual([
-      "INV-HISTORY-3",
+      "INV-JUDGE-3",
     ]);
     const crossed = [
       logged(5, "put/b", "put", { in: "b" }),
       logged(7, "put/a", "put", { in: "a" }),
     ];
     const answers = [put("a", [0, 1], { index: 7 }), put("b", [2, 3], { index: 7 })];
-    expect(replayOf(answers, crossed)).toEqual(["INV-HISTORY-3"]);
-    expect(replayOf([put("b", [2, 3], { index: 6 })], writes)).toEqual(["INV-HISTORY-3"]);
+    expect(replayOf(answers, crossed)).toEqual(["INV-JUDGE-3"]);
+    expect(replayOf([put("b", [2, 3], { index: 6 })], writes)).toEqual(["INV-JUDGE-3"]);
   });
 
-  it("INV-HISTORY-4: every acknowledged write is in the log once, and no refused one", () => {
-    expect(replayOf([...done, put("c", [4, 5])], writes)).toEqual(["INV-HISTORY-4"]);
+  it("INV-JUDGE-4: every acknowledged write is in the log once, and no refused one", () => {
+    expect(replayOf([...done, put("c", [4, 5])], writes)).toEqual(["INV-JUDGE-4"]);
     expect(replayOf(done, [...writes, logged(9, "put/a", "put", { in: "a" })])).toEqual([
-      "INV-HISTORY-4",
+      "INV-JUDGE-4",
     ]);
-    expect(replayOf([put("a", [0, 1], { ok: false })], writes)).toEqual(["INV-HISTORY-4"]);
+    expect(replayOf([put("a", [0, 1], { ok: false })], writes)).toEqual(["INV-JUDGE-4"]);
     expect(replayOf([put("a", [0, null])], writes)).toEqual([]);
     expect(replayOf([put("z", [0, null])], writes)).toEqual([]);
     const pair = [
@@ -213,10 +213,10 @@ describe("the replay of the log", () => {
       logged(5, "t/1", "put", { in: "b", key: "l" }),
     ];
     expect(replayOf([], pair)).toEqual([]);
-    expect(replayOf([], [...pair, ...pair])).toEqual(["INV-HISTORY-4", "INV-HISTORY-4"]);
+    expect(replayOf([], [...pair, ...pair])).toEqual(["INV-JUDGE-4", "INV-JUDGE-4"]);
   });
 
-  it("INV-HISTORY-5: roots are those of the log, and proofs verify", () => {
+  it("INV-JUDGE-5: roots are those of the log, and proofs verify", () => {
     const blocks = [{ log: 5, height: 1, root: "aa" }];
     const judged = (about: Partial<Operation>) =>
       checkReplay({
@@ -225,9 +225,9 @@ describe("the replay of the log", () => {
         blocks,
       }).problems.map(({ invariant }) => invariant);
     expect(judged({ height: 1, root: "aa", proof: true })).toEqual([]);
-    expect(judged({ height: 1, root: "bb" })).toEqual(["INV-HISTORY-5"]);
-    expect(judged({ proof: false })).toEqual(["INV-HISTORY-5"]);
-    expect(judged({ height: 1, root: "aa", index: 4, out: null })).toEqual(["INV-HISTORY-2"]);
+    expect(judged({ height: 1, root: "bb" })).toEqual(["INV-JUDGE-5"]);
+    expect(judged({ proof: false })).toEqual(["INV-JUDGE-5"]);
+    expect(judged({ height: 1, root: "aa", index: 4, out: null })).toEqual(["INV-JUDGE-2"]);
   });
 });
 
@@ -270,7 +270,7 @@ describe("the file", () => {
     const bad = [put("a", [0, 1]), get(null, [2, 3])];
     const { isGood, report } = judgeHistory({ operations: bad, writes: [], blocks: [] });
     expect(isGood).toBe(false);
-    expect(report.join("\n")).toContain("NOT LINEARIZABLE (INV-HISTORY-1): key k");
+    expect(report.join("\n")).toContain("NOT LINEARIZABLE (INV-JUDGE-1): key k");
     expect(report.join("\n")).toContain("-> {");
     const good = judgeHistory({
       operations: bad.slice(0, 1),

@@ -75,7 +75,7 @@ test("a learner is fed and does not vote; it is promoted when it has caught up (
   await cluster.close();
 });
 
-test("members are told apart: by identity, name and address, and other clusters' nodes stay away", async () => {
+test("members are told apart: by identity, name and address, and other clusters' nodes stay away (INV-GROUP-7)", async () => {
   const cluster = await TestCluster.of(2);
   const [first] = cluster.members;
   const add = (address: string) => rejectedBy(first!.engine.call("cluster_add", { address }));

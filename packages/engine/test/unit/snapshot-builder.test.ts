@@ -1,0 +1,77 @@
+/** The file that followers are given a state from. */
+import { FaultyDisk, joinPath, MemoryDisk, NodeHasher, SeededRandom } from "@authledger/io";
+import { groupId } from "@authledger/types";
+import { expect, test } from "vitest";
+import { Ledger } from "../../../state/test/state-support.js";
+import { encodeConfiguration } from "../../src/cluster/group-configuration.js";
+import { SnapshotBuilder } from "../../src/cluster/snapshot-builder.js";
+import { TestTime } from "../engine-support.js";
+
+const DIRECTORY = "/snapshots";
+const CHUNK = 512;
+
+async function builderOver(
+  disk: FaultyDisk,
+): Promise<{ ledger: Ledger; builder: SnapshotBuilder }> {
+  const ledger = await Ledger.create(new SeededRandom(7), 1);
+  const membership = { voters: [], learners: [], outgoing: [], learnersNext: [], autoLeave: false };
+  const bytes = encodeConfiguration({ membership, members: [] });
+  ledger.state.applyConfiguration(ledger.log.length + 1, 1, bytes);
+  ledger.log.push(bytes);
+  const time = new TestTime();
+  const builder = new SnapshotBuilder(
+    {
+      ...{ disk, clock: time, timers: time, random: new SeededRandom(8) },
+      ...{ hasher: new NodeHasher(), group: groupId(1), directory: DIRECTORY },
+      source: () => ({ state: ledger.state, store: ledger.store }),
+      flush: async () => {
+        await ledger.store.flush(ledger.state.prepareFlush());
+      },
+    },
+    CHUNK,
+  );
+  return { ledger, builder };
+}
+
+function write(ledger: Ledger, name: string): number {
+  const tuple = { resource: `doc:${name}`, relation: "viewer", subject: "user:a" };
+  ledger.write(1, [{ op: "create_tuple", tuple, expiresAtMs: 0 }], name);
+  return ledger.state.applied.index;
+}
+
+/** Builds twice while one call fails on the way to the second file. Sizes by name, and whether the call was reached. */
+async function build(
+  failing: number,
+): Promise<{ sizes: number[]; isBuilt: boolean; reached: boolean }> {
+  const memory = new MemoryDisk();
+  await memory.makeDirectory(DIRECTORY);
+  const disk = new FaultyDisk(memory, () => undefined);
+  const { ledger, builder } = await builderOver(disk);
+  builder.release(await builder.acquire(write(ledger, "a")));
+  const wanted = write(ledger, "b");
+  const begins = disk.operations;
+  disk.plan = ({ number }) => (number === begins + failing ? { kind: "fail" } : undefined);
+  const second = await builder.acquire(wanted).catch(() => undefined);
+  const reached = disk.operations > begins + failing;
+  await builder.stop();
+  const names = (await memory.list(DIRECTORY)).filter((name) => name.startsWith("built-"));
+  const sizes: number[] = [];
+  for (const name of names) sizes.push((await memory.open(joinPath(DIRECTORY, name))).size());
+  return { sizes, isBuilt: second !== undefined, reached };
+}
+
+test("has its name only when it is whole and synced, whichever call fails, and there is at most one (INV-REPLICA-5)", async () => {
+  const whole = await build(Number.POSITIVE_INFINITY);
+  const before = await build(0);
+  expect(whole).toMatchObject({ isBuilt: true, reached: false });
+  expect(whole.sizes).toHaveLength(1);
+  const right = new Set([...whole.sizes, ...before.sizes]);
+  for (let failing = 0; ; failing++) {
+    const { sizes, isBuilt, reached } = await build(failing);
+    for (const size of sizes) expect(right, `call ${failing}`).toContain(size);
+    if (isBuilt) expect(sizes).toHaveLength(1);
+    if (reached) continue;
+    expect(failing).toBeGreaterThan(5);
+    return;
+  }
+});
