@@ -122,7 +122,7 @@ describe("a client of a cluster", () => {
     expect(nodes.all.map(({ calls }) => calls["write"] ?? 0)).toEqual([0, 1, 0]);
   });
 
-  it("does not use a node that it was told of and that is of another cluster (INV-SDK-10)", async () => {
+  it("does not use a node that it was told of and that is of another cluster (INV-SDK-11)", async () => {
     const nodes = await threeNodes();
     const [, second, third] = nodes.all;
     second!.clusterId = "cd".repeat(16);

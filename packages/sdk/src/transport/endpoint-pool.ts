@@ -3,7 +3,7 @@
  *
  *   INV-SDK-7  A node that fails costs a call only where it is the last one, or nobody knew yet: others are asked first
  *              until it has rested, and it is connected to again behind their backs.
- *   INV-SDK-10  A node that the client was not given is asked only after it has shown that it is of the same cluster.
+ *   INV-SDK-11  A node that the client was not given is asked only after it has shown that it is of the same cluster.
  */
 import type { ClientOptions } from "../options.js";
 import { endpointsOf } from "../options.js";
