@@ -67,6 +67,8 @@ export interface EngineStats {
   readonly maintenance: MaintenanceStats;
   readonly deleter: DeleterStats;
   readonly group: GroupStats;
+  /** On the leader: does every vault's policy name exactly those who vote? False on the others, who do not look. */
+  readonly arePoliciesSettled: boolean;
 }
 
 export class Engine implements EnginePort {
@@ -197,6 +199,7 @@ export class Engine implements EnginePort {
         writes.initialize(id, options.clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`),
       onDied: (error) => this.#die(error),
       release: (member) => this.#policies.release(member),
+      follow: () => this.#policies.follow(),
     });
   }
 
@@ -292,6 +295,7 @@ export class Engine implements EnginePort {
       maintenance: this.#maintenance.stats,
       deleter: this.#deleter.stats(),
       group: groupStats(this.#group, this.#cluster.node),
+      arePoliciesSettled: this.#policies.isSettled,
     };
   }
 

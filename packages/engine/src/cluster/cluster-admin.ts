@@ -25,6 +25,8 @@ export interface ClusterAdminDeps {
   readonly beginCluster: () => Promise<void>;
   /** Resolves when no vault needs a voter's signature any more. @throws LedgerError POLICIES_PENDING */
   readonly release: (node: NodeId) => Promise<void>;
+  /** Resolves when the vaults' policies name the voters, or after a while. */
+  readonly follow: () => Promise<void>;
 }
 
 /** How often is looked whether a node has caught up. */
@@ -71,10 +73,8 @@ export class ClusterAdmin {
   async promote({ node }: { readonly node: NodeId }): Promise<Record<string, never>> {
     this.#requireLeader();
     this.#requireMember(node);
-    const { group } = this.#deps;
-    if (group.configuration.membership.voters.includes(node)) return {};
-    if (!this.#hasCaughtUp(node)) throw this.#notCaughtUp(node);
-    await this.#change([{ action: "add-voter", node }], []);
+    await this.#vote(node);
+    await this.#deps.follow();
     return {};
   }
 
@@ -115,6 +115,7 @@ export class ClusterAdmin {
     for (const address of addresses) {
       if (address !== cluster.options.peerAddress) await this.#takeIn(address);
     }
+    await this.#deps.follow();
     return this.status();
   }
 
@@ -134,7 +135,13 @@ export class ClusterAdmin {
       if (waitedMs >= INIT_WAIT_MS) throw this.#notCaughtUp(node);
       await this.#pause();
     }
-    await this.#inTurn(() => this.promote({ node }));
+    await this.#inTurn(() => this.#vote(node));
+  }
+
+  async #vote(node: NodeId): Promise<void> {
+    if (this.#deps.group.configuration.membership.voters.includes(node)) return;
+    if (!this.#hasCaughtUp(node)) throw this.#notCaughtUp(node);
+    await this.#change([{ action: "add-voter", node }], []);
   }
 
   /** Waits for the end of another change, as that which began the cluster. */

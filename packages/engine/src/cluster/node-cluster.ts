@@ -35,6 +35,8 @@ export interface NodeClusterDeps
   readonly onDied: (error: LedgerError) => void;
   /** Resolves when no vault needs a voter's signature any more. @throws LedgerError POLICIES_PENDING */
   readonly release: (node: NodeId) => Promise<void>;
+  /** Resolves when the vaults' policies name the voters, or after a while. */
+  readonly follow: () => Promise<void>;
 }
 
 /** A group of one has nobody to give its state to, and nobody gives it one. */
@@ -90,6 +92,7 @@ export class NodeCluster {
       appliedIndex: () => state.applied.index,
       beginCluster: () => this.#beginCluster(),
       release: deps.release,
+      follow: deps.follow,
     });
     deps.open.watcher = this.#watcher();
   }

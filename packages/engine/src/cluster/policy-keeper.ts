@@ -36,9 +36,9 @@ export const POLICY_QUIET_MS = 2_000;
 /** A voter that somebody wants to remove, and stops asking for, is named again after so long. */
 const RELEASE_FORGET_MS = 60_000;
 const RELEASE_RETRY_MS = 250;
-/** Who removes a voter waits so long for the policies before it is told to come back. */
-const RELEASE_WAIT_MS = 4_000;
-const RELEASE_LOOK_MS = 50;
+/** Who changes the voters waits so long for the policies. Who removes one is then told to come back. */
+const POLICIES_WAIT_MS = 4_000;
+const POLICIES_LOOK_MS = 50;
 
 export interface PolicyKeeperDeps {
   readonly state: GroupState;
@@ -76,6 +76,10 @@ export class PolicyKeeper {
   /** The target that every vault has come to. */
   #settledFor: string | undefined;
   #leaving: { readonly node: NodeId; readonly untilMs: number } | undefined;
+  /** Calls that wait until the policies follow the voters. */
+  #followers = 0;
+  /** Why a vault could not be proven to clients of its old policy, since all were last settled. */
+  #obstacle: LedgerError | undefined;
   #running: Promise<void> | undefined;
   #stopped = true;
 
@@ -106,13 +110,13 @@ export class PolicyKeeper {
     this.#leaving = { node, untilMs };
     if (voters !== undefined && this.isSettled) return;
     this.tick();
-    throw pending(node, this.#unsettled);
+    throw pending(node, this.#unsettled, this.#obstacle);
   }
 
   /** The same, after waiting for a while. @throws LedgerError POLICIES_PENDING */
   async release(node: NodeId): Promise<void> {
     const { clock, timers } = this.#deps;
-    const untilMs = clock.monotonicMs() + RELEASE_WAIT_MS;
+    const untilMs = clock.monotonicMs() + POLICIES_WAIT_MS;
     for (;;) {
       try {
         this.requireReleased(node);
@@ -120,12 +124,32 @@ export class PolicyKeeper {
       } catch (error) {
         if (clock.monotonicMs() >= untilMs) throw error;
       }
-      await new Promise<void>((resolve) => timers.after(RELEASE_LOOK_MS, resolve));
+      await new Promise<void>((resolve) => timers.after(POLICIES_LOOK_MS, resolve));
     }
   }
 
+  /**
+   * Brings the policies to a new voter at once. Until they name it, vaults bear the losses that the voters of before could
+   * bear, whatever the group bears. Returns when that is done, or after a while: then it goes on by itself.
+   */
+  async follow(): Promise<void> {
+    const { clock, timers, voters } = this.#deps;
+    const untilMs = clock.monotonicMs() + POLICIES_WAIT_MS;
+    this.#followers++;
+    while (!this.#stopped && voters() !== undefined && !this.isSettled) {
+      if (clock.monotonicMs() >= untilMs) break;
+      this.tick();
+      await new Promise<void>((resolve) => timers.after(POLICIES_LOOK_MS, resolve));
+    }
+    this.#followers--;
+  }
+
+  /** What another leader has done meanwhile is not known: all vaults are looked at again. */
   start(): void {
     this.#stopped = false;
+    this.#target = undefined;
+    this.#settledFor = undefined;
+    this.#obstacle = undefined;
   }
 
   /** Called once a second. */
@@ -140,7 +164,8 @@ export class PolicyKeeper {
     }
     const target = this.#target;
     if (target === undefined) this.#settledFor = undefined;
-    const isQuiet = this.#leaving !== undefined || nowMs >= this.#sinceMs + POLICY_QUIET_MS;
+    const isUrgent = this.#leaving !== undefined || this.#followers > 0;
+    const isQuiet = isUrgent || nowMs >= this.#sinceMs + POLICY_QUIET_MS;
     if (this.#stopped || this.#running !== undefined || target === undefined || !isQuiet) return;
     if (this.#settledFor === target.name) return;
     this.#running = this.#run(target)
@@ -172,6 +197,7 @@ export class PolicyKeeper {
       if (this.#next === 0) {
         this.#unsettled = 0;
         await this.#deps.barrier();
+        if (this.#stopped || this.#target !== target) return;
       }
       let changed = 0;
       for (let looked = 0; looked < LOOKED_AT_PER_TICK && changed < VAULTS_PER_TICK; ) {
@@ -187,7 +213,10 @@ export class PolicyKeeper {
         if (this.#next >= state.rows.vaultCount) break;
       }
       if (this.#next < state.rows.vaultCount) return;
-      if (this.#unsettled === 0) this.#settledFor = target.name;
+      if (this.#unsettled === 0) {
+        this.#settledFor = target.name;
+        this.#obstacle = undefined;
+      }
       this.#next = 0;
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
@@ -214,9 +243,20 @@ export class PolicyKeeper {
     return needed.length === 1 && isPolicyOf(needed[0]!, keys);
   }
 
-  /** Brings one vault to the target, through the bundle that it still misses. */
+  /** A vault that cannot be proven under its old policy stays unsettled, and holds up no other. */
   async #settle(id: number, target: Target): Promise<void> {
     this.#unsettled++;
+    try {
+      await this.#bring(id, target);
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== "COSIGNATURES_MISSING") throw error;
+      this.#obstacle = error;
+    }
+    if (this.#isDone(id, target)) this.#unsettled--;
+  }
+
+  /** Brings one vault to the target, through the bundle that it still misses. */
+  async #bring(id: number, target: Target): Promise<void> {
     const { state, checkWritable } = this.#deps;
     while (!this.#stopped && this.#target === target && !this.#isDone(id, target)) {
       try {
@@ -228,7 +268,6 @@ export class PolicyKeeper {
       if (row?.before === undefined) await this.#change(id, target);
       else await this.#keepBundle(id, row.epoch);
     }
-    if (this.#isDone(id, target)) this.#unsettled--;
   }
 
   async #change(id: number, { keys }: Target): Promise<void> {
@@ -258,8 +297,10 @@ export class PolicyKeeper {
   }
 }
 
-function pending(node: NodeId, vaults: number): LedgerError {
-  const message = `the policies of ${vaults === 0 ? "vaults" : `${vaults} vaults or more`} still name node ${node}; they are being moved on without it`;
+function pending(node: NodeId, vaults: number, obstacle: LedgerError | undefined): LedgerError {
+  const which = vaults === 0 ? "vaults" : `${vaults} vaults or more`;
+  const why = obstacle === undefined ? "" : ` (${obstacle.message})`;
+  const message = `the policies of ${which} still name node ${node}; they are being moved on without it${why}`;
   return new LedgerError("POLICIES_PENDING", message, {
     details: { node: String(node), vaults },
     retryAfterMs: RELEASE_RETRY_MS,

@@ -181,8 +181,17 @@ export class Membership {
       this.#unwanted === undefined &&
       this.#retired.size === 0 &&
       this.#joined.has(machine) &&
-      this.#joined.size >= settings.voters
+      this.#joined.size >= settings.voters &&
+      this.#arePoliciesSettled()
     );
+  }
+
+  /** Vaults bear no loss that the voters of before could not have borne, until their policies name the voters of now. */
+  #arePoliciesSettled(): boolean {
+    const stats = this.#deps.machines.flatMap(({ engine }) => engine?.stats() ?? []);
+    const leaders = stats.filter(({ group }) => group.role === "leader");
+    leaders.sort((a, b) => b.group.term - a.group.term);
+    return leaders[0]?.arePoliciesSettled === true;
   }
 
   /** The machine gets an empty disk and starts as a new node. */

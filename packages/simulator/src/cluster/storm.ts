@@ -2,7 +2,8 @@
  * Does to the machines what the plan says, while the storm lasts.
  *
  *   INV-SIM-21  The storm leaves what the cluster must be able to survive: at most one disk at a time is emptied or
- *               damaged, never that of a cluster with one voter, and the next only when a new node has taken its place.
+ *               damaged, never that of a cluster with one voter, and the next only when a new node has taken its place and the
+ *               vaults' policies name it.
  */
 import type { FaultPlan } from "../world/fault-plan.js";
 import { linksAcross, type Network } from "../world/network.js";
