@@ -2,7 +2,7 @@
  * Directed scenarios: a transcript says what is done, one command per line, and below each what the cores did. The judge
  * watches as it does everywhere.
  *
- *   nodes 3 [pre-vote] [check-quorum]   node n1 term 3 vote n2 commit 2 log 1 1 2     start
+ *   nodes 3 [pre-vote] [check-quorum] [lease] [spread]   node n1 term 3 vote n2 commit 2 log 1 1 2     start
  *   campaign n1   tick n1 12   turn n1   propose n1   read n1   sync n1   crash n1   transfer n1 n2
  *   change n1 remove n4   deliver n1>n2 [type]   drop n1>n2 [type]   settle
  *   send n2>n1 append t3 after 3/t2 [4/t2] commit 5
@@ -22,7 +22,7 @@ import { DurableLog } from "./durable-log.js";
 import { FOUNDING, Judge, type JudgedNode } from "./judge.js";
 import { nameOf } from "./machine.js";
 import { describeAction, describeEvent, describeMessage } from "./trace.js";
-import { asViolation, type Violation } from "./violation.js";
+import { asViolation, Violation } from "./violation.js";
 
 interface ScenarioNode extends JudgedNode {
   core: Core;
@@ -64,9 +64,13 @@ class Scenario {
   readonly #lines: string[] = [];
   #judge!: Judge;
   #membership!: Membership;
-  #options = { preVote: false, checkQuorum: false };
+  #options = { preVote: false, checkQuorum: false, readMode: "quorum" as "quorum" | "lease" };
+  /** Nodes wait longer before they stand for election, each two ticks more than the one before. */
+  #isSpread = false;
   #messages: Message[] = [];
   #count = 0;
+  /** What was committed when each read began. */
+  readonly #reads: Map<number, number> = new Map();
 
   constructor(module: CoreModule) {
     this.#module = module;
@@ -95,7 +99,9 @@ class Scenario {
     this.#options = {
       preVote: words.includes("pre-vote"),
       checkQuorum: words.includes("check-quorum"),
+      readMode: words.includes("lease") ? "lease" : "quorum",
     };
+    this.#isSpread = words.includes("spread");
     this.#membership = {
       voters: ids,
       learners: [],
@@ -124,7 +130,7 @@ class Scenario {
       membership: this.#membership,
       electionTicks: ELECTION_TICKS,
       heartbeatTicks: 1,
-      jitter: () => 0,
+      jitter: () => (this.#isSpread ? (2 * (Number(id) - 1)) / ELECTION_TICKS : 0),
       ...this.#options,
     });
   }
@@ -169,7 +175,8 @@ class Scenario {
         });
         break;
       case "read":
-        this.#step(node, { kind: "read", context: ++this.#count });
+        this.#reads.set(++this.#count, this.#judge.commit);
+        this.#step(node, { kind: "read", context: this.#count });
         break;
       case "sync":
         this.#sync(node);
@@ -278,12 +285,22 @@ class Scenario {
         }
         follow.push({ kind: "applied", index: action.to });
         break;
+      case "read-ready":
+        this.#answer(node, action.context, action.index);
+        break;
       case "membership":
         node.membership = action.membership;
         this.#judge.membershipIs(action.index, action.membership, node.id);
         break;
       default:
     }
+  }
+
+  #answer(node: ScenarioNode, context: number, index: number): void {
+    const required = this.#reads.get(context) ?? 0;
+    if (index >= required) return;
+    const details = { node: nameOf(node.id), index, required };
+    throw new Violation("a read sees what was committed before it began (Raft 8)", details);
   }
 
   #send(node: ScenarioNode, message: Message): void {

@@ -23,6 +23,8 @@ describe("the scenarios", () => {
     ["5", "ackuracy.txt"],
     ["6", "follower-overcommit.txt"],
     ["8", "early-append.txt"],
+    ["16", "lease-late-answer.txt"],
+    ["16b", "lease-transfer.txt"],
     ["30", "stale-timeout-now.txt"],
   ])("show mutant %s to be one: %s", async (number, name) => {
     const exhibit = exhibits.find((one) => one.number === number)!;
