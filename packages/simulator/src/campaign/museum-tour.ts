@@ -1,28 +1,56 @@
 /** Shows for every known bug that it is found, by whom, and after how much. */
 import { hunt } from "../core/museum.js";
-import { elsewhere, exhibits } from "../core/museum-table.js";
+import { exhibits } from "../core/museum-table.js";
+import { nodeExhibits } from "../museum/node-exhibits.js";
+import { huntNode } from "../museum/node-museum.js";
 
 const UNITS = { scenario: "transcript", swarm: "seeds", explorer: "states" } as const;
 
+/** How a mutant was found, in words; undefined: it was not. */
+type Story = string | undefined;
+
+interface Tour {
+  readonly number: string;
+  readonly name: string;
+  readonly hunt: () => Promise<Story>;
+}
+
 /** True when every mutant was found. */
 export async function runMuseum(say: (text: string) => void): Promise<boolean> {
-  let missing = 0;
-  for (const exhibit of exhibits) {
+  const tours = [...coreTours(), ...nodeTours()];
+  const missing: string[] = [];
+  for (const { number, name, hunt: hunted } of tours) {
     const start = performance.now();
-    const catches = await hunt(exhibit);
+    const story = await hunted();
     const seconds = ((performance.now() - start) / 1_000).toFixed(1);
-    const found = catches.find(({ isFound }) => isFound);
-    if (found === undefined) missing++;
-    const unit = found === undefined ? "" : UNITS[found.hunter.by];
-    const how =
-      found === undefined
-        ? "NOT FOUND"
-        : `${found.hunter.by}, ${found.effort} ${unit}, ${seconds} s: ${found.rule}`;
-    say(`${exhibit.number.padEnd(4)} ${exhibit.name}\n       ${how}\n`);
+    if (story === undefined) missing.push(number);
+    say(`${number.padEnd(4)} ${name}\n       ${story ?? "NOT FOUND"} [${seconds} s]\n`);
   }
-  for (const { number, name, coveredBy } of elsewhere) {
-    say(`${number.padEnd(4)} ${name}\n       not in the core: ${coveredBy}\n`);
-  }
-  say(`${exhibits.length - missing} of ${exhibits.length} found\n`);
-  return missing === 0;
+  const which = missing.length === 0 ? "" : `; not found: ${missing.join(", ")}`;
+  say(`${tours.length - missing.length} of ${tours.length} found${which}\n`);
+  return missing.length === 0;
+}
+
+function coreTours(): Tour[] {
+  return exhibits.map((exhibit) => ({
+    number: exhibit.number,
+    name: exhibit.name,
+    hunt: async () => {
+      const found = (await hunt(exhibit)).find(({ isFound }) => isFound);
+      if (found === undefined) return undefined;
+      const { by } = found.hunter;
+      return `${by}, ${found.effort} ${UNITS[by]}: ${found.rule}`;
+    },
+  }));
+}
+
+function nodeTours(): Tour[] {
+  return nodeExhibits.map((exhibit) => ({
+    number: exhibit.number,
+    name: exhibit.name,
+    hunt: async () => {
+      const { isFound, seeds, rule } = await huntNode(exhibit);
+      return isFound ? `${exhibit.hunter.by}, ${seeds} seeds: ${rule}` : undefined;
+    },
+  }));
 }

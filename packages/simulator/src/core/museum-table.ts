@@ -3,7 +3,7 @@
  * of the built core, and who must find it. Where an assertion of the core itself would stop the mutant at once, it is
  * silenced: the simulator must not depend on it.
  */
-import type { Patch } from "./mutant.js";
+import type { Patch } from "../museum/built-packages.js";
 import type { Focus } from "./settings.js";
 
 /**
@@ -447,49 +447,5 @@ export const exhibits: readonly Exhibit[] = [
       patch("recovery.js", " || !isOfRecovery(context)", ""),
     ],
     hunters: [focused(OLD_ANSWERS)],
-  },
-];
-
-/** Rows of the table whose bugs cannot be in the core: what covers them elsewhere. */
-export const elsewhere: readonly {
-  readonly number: string;
-  readonly name: string;
-  readonly coveredBy: string;
-}[] = [
-  {
-    number: "15",
-    name: "an error of fsync is swallowed or tried again",
-    coveredBy:
-      "packages/wal/test, packages/simulator/src/cluster: the disk faults of whole engines",
-  },
-  {
-    number: "20",
-    name: "a snapshot is installed, its applied index is not",
-    coveredBy: "packages/store/test/crash and packages/simulator/src/cluster",
-  },
-  {
-    number: "22",
-    name: "the log is not read again after a start",
-    coveredBy: "the swarm (every crash), packages/wal/test",
-  },
-  {
-    number: "23",
-    name: "recovery replays entries of another group, or uncommitted ones",
-    coveredBy: "packages/wal/test",
-  },
-  {
-    number: "32",
-    name: "a torn tail is taken for corruption, or corruption for a torn tail",
-    coveredBy: "packages/wal/test",
-  },
-  {
-    number: "33",
-    name: "a segment is never synced after the next one was begun",
-    coveredBy: "packages/wal/test/crash",
-  },
-  {
-    number: "34",
-    name: "the leader's word decides whose state is wrong",
-    coveredBy: "packages/engine/test: digests of replicas, decided by the majority",
   },
 ];
