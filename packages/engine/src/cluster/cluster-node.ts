@@ -55,6 +55,8 @@ export class ClusterNode implements PeerReceiver {
   #removed: readonly MemberInfo[] = [];
   #writing: Promise<void> = Promise.resolve();
   #adopting = false;
+  /** A cluster that has added this node, which had no room on its disk to say so. */
+  #foundBy: string | undefined;
   #wasMember: boolean;
   #isRemoved = false;
   #cancelTick: () => void = () => undefined;
@@ -239,10 +241,32 @@ export class ClusterNode implements PeerReceiver {
     if (this.#adopting || this.#identity.joins !== true) return;
     this.#adopting = true;
     this.join(clusterId, true)
-      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)))
+      .then(
+        () => {
+          this.#foundBy = undefined;
+        },
+        (error: unknown) => this.#notAdopted(clusterId, LedgerError.from(error)),
+      )
       .finally(() => {
         this.#adopting = false;
       });
+  }
+
+  /** Nothing was promised to anybody yet: on a full disk the node goes on waiting, and tries again. */
+  #notAdopted(clusterId: string, error: LedgerError): void {
+    if (error.code !== "DISK_FULL") {
+      this.#deps.onFatal(error);
+      return;
+    }
+    if (this.#foundBy === undefined) {
+      const message = `the node waits for room on its disk to join the cluster ${clusterId}: ${error.message}`;
+      this.#deps.onAlarm(message);
+    }
+    this.#foundBy = clusterId;
+  }
+
+  #adoptAgain(): void {
+    if (this.#foundBy !== undefined && this.clusterId === undefined) this.#adopt(this.#foundBy);
   }
 
   /** Before the node knows the group's members it answers those who have reached it. */
@@ -293,6 +317,7 @@ export class ClusterNode implements PeerReceiver {
         if (nodeId !== this.info.nodeId) this.send(nodeId, FrameKind.clock, frame);
       }
       this.#tellStrangers();
+      this.#adoptAgain();
       this.#deps.onCare();
     });
   }

@@ -96,3 +96,22 @@ test("a node that may have lost what it acknowledged does not vote until it has 
   expect(await cluster.status(again)).toMatchObject({ isRecovering: false });
   await cluster.close();
 });
+
+// Seed 1026 of the simulation: a node that was added while its disk was full could not write whose it is, and stopped.
+test("a node with a full disk says so, and joins when there is room (INV-GROUP-7)", async () => {
+  const cluster = new TestCluster(SMALL);
+  const founder = await cluster.start("n1", false);
+  const waiting = await cluster.start("n2", true);
+  const disk = waiting.disk as MemoryDisk;
+  disk.capacityBytes = 0;
+  await cluster.until(founder.engine.call("cluster_add", { address: waiting.address }));
+  await cluster.run(5_000);
+  expect(await cluster.status(waiting)).toMatchObject({ role: "waiting" });
+  expect(waiting.fatal).toEqual([]);
+  expect(waiting.alarms.filter((alarm) => alarm.includes("waits for room"))).toHaveLength(1);
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  await cluster.run(3_000);
+  const { clusterId } = await cluster.status(founder);
+  expect(await cluster.status(waiting)).toMatchObject({ role: "learner", clusterId });
+  await cluster.close();
+});
