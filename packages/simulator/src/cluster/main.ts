@@ -1,6 +1,6 @@
 /**
  * Runs seeds of whole nodes: a campaign, or with `--seed` one seed event by event. Exit code 0 = all were well. Code that asks for
- * the real time or real randomness while virtual time runs is stopped (simulation.md, "What breaks determinism in Node").
+ * the real time or real randomness while virtual time runs is stopped (real-time-trap.ts).
  */
 import { writeFileSync } from "node:fs";
 import process from "node:process";

@@ -21,6 +21,7 @@ import { EventTrace } from "./event-trace.js";
 import { type Chain, loggedHistory } from "./logged-history.js";
 import { Machine, type MachineDeps } from "./machine.js";
 import { Membership } from "./membership.js";
+import { withoutRealTime } from "./real-time-trap.js";
 import {
   compareStores,
   compileChecksum,
@@ -74,7 +75,7 @@ export async function runCluster(
   const run = new ClusterRun(settings, options);
   let failure: RunReport["failure"];
   try {
-    await run.run();
+    await withoutRealTime(() => run.run());
   } catch (error) {
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
     failure = { what, newest: run.trace.newest(60) };

@@ -2,7 +2,6 @@
  * The part of the museum that is not in the core: bugs of the log, the page store and the engine (the numbers are those of
  * the design's table), each as a patch of a built package, and who must find it.
  */
-import type { ClusterFault, ClusterSettings } from "../cluster/cluster-settings.js";
 import type { CopiedPackage, Patch } from "./built-packages.js";
 
 /**
@@ -17,6 +16,7 @@ export type NodeHunter =
         | "log bit flip"
         | "store power loss"
         | "store sync failure"
+        | "switch of states"
         | "digests";
       readonly seeds: number;
     }
@@ -27,9 +27,6 @@ export type NodeHunter =
       readonly voters: number;
       readonly machines: number;
       readonly stormMs: number;
-      /** The only faults, and how probable each is per chance; default: as the seed says. */
-      readonly faults?: ReadonlyMap<ClusterFault, number>;
-      readonly settings?: Partial<ClusterSettings>;
     };
 
 export interface NodeExhibit {
@@ -53,39 +50,6 @@ const ALONE: NodeHunter = {
   machines: 1,
   stormMs: 6_000,
 };
-const THREE = { by: "nodes", from: 1, seeds: 40, voters: 3, machines: 3 } as const;
-
-/** Leaders that are cut off with entries that only they have, and start again. */
-const LOST_LEADERS: NodeHunter = {
-  ...THREE,
-  stormMs: 10_000,
-  faults: new Map([
-    ["partition", 0.06],
-    ["kill", 0.08],
-  ]),
-};
-
-/** Nodes that miss so much that they are given a state, and lose power at any operation of their disks. */
-const SNAPSHOTS: NodeHunter = {
-  ...THREE,
-  stormMs: 10_000,
-  faults: new Map([
-    ["partition", 0.04],
-    ["kill", 0.04],
-    ["crash-point", 0.004],
-  ]),
-  settings: {
-    flush: { intervalMs: 200, work: 100, logBytes: 32 * 1024 },
-    replicas: {
-      logKeepEntries: 0,
-      logTailEntries: 0,
-      snapshotChunkBytes: 64 * 1024,
-      digestEvery: 8,
-      digestIntervalMs: 500,
-    },
-  },
-};
-
 const BATCH_SYNC = "batch.start);\n            await segment.file.datasync();";
 
 export const nodeExhibits: readonly NodeExhibit[] = [
@@ -195,6 +159,7 @@ export const nodeExhibits: readonly NodeExhibit[] = [
   },
   {
     number: "20c",
+    isQuick: true,
     name: "a snapshot is put in place and nothing says so until the log does",
     of: "engine",
     patches: [
@@ -204,7 +169,7 @@ export const nodeExhibits: readonly NodeExhibit[] = [
         "",
       ),
     ],
-    hunter: SNAPSHOTS,
+    hunter: { by: "switch of states", seeds: 20 },
   },
   {
     number: "22",
@@ -222,16 +187,11 @@ export const nodeExhibits: readonly NodeExhibit[] = [
   },
   {
     number: "23",
-    name: "recovery applies the whole log, committed or not",
-    of: "engine",
-    patches: [
-      patch(
-        "cluster/raft-group.js",
-        "commit: Math.max(commitHint, state.applied.index) }",
-        "commit: this.#log.lastIndex }",
-      ),
-    ],
-    hunter: LOST_LEADERS,
+    isQuick: true,
+    name: "recovery takes the whole log for committed",
+    of: "wal",
+    patches: [patch("group-log.js", "return this.#state.commitHint;", "return this.#state.last;")],
+    hunter: { by: "log power loss", seeds: 20 },
   },
   {
     number: "23b",

@@ -11,6 +11,7 @@ import { type DigestModule, disagree } from "./digest-driver.js";
 import { failSync, flipBit, losePower, type WalModule } from "./log-driver.js";
 import type { NodeExhibit, NodeHunter } from "./node-exhibits.js";
 import { failStoreSync, loseStorePower, type StoreModule } from "./store-driver.js";
+import { type SwitchModule, switchStates } from "./switch-driver.js";
 
 export interface NodeCatch {
   readonly isFound: boolean;
@@ -54,6 +55,7 @@ export async function healthyRule(hunter: NodeHunter, seed: number): Promise<str
   switch (hunter.by) {
     case "nodes":
       return huntNodes({ runCluster }, hunter)(seed);
+    case "switch of states":
     case "digests":
       return withCopies(ENGINE_PACKAGES, new Map(), async (importCopy) =>
         (await huntOn(hunter, importCopy))(seed),
@@ -71,6 +73,10 @@ async function huntOn(hunter: NodeHunter, importCopy: ImportCopy): Promise<Hunt>
     case "nodes": {
       const copy = await importCopy("simulator", "cluster/run-cluster.js");
       return huntNodes(copy as ClusterModule, hunter);
+    }
+    case "switch of states": {
+      const copy = await importCopy("engine", "cluster/state-switch.js");
+      return (seed) => ruleOf(switchStates(copy as SwitchModule, seed));
     }
     case "digests": {
       const copy = await importCopy("engine", "cluster/digest-watch.js");
@@ -103,9 +109,7 @@ function huntStore(module: StoreModule, by: "store power loss" | "store sync fai
 
 function huntNodes(module: ClusterModule, hunter: Extract<NodeHunter, { by: "nodes" }>): Hunt {
   return async (seed) => {
-    const drawn = drawSettings(seed, hunter);
-    const settings = { ...drawn, ...hunter.settings, faults: hunter.faults ?? drawn.faults };
-    const report: RunReport = await module.runCluster(settings);
+    const report: RunReport = await module.runCluster(drawSettings(seed, hunter));
     return report.failure?.what.split("\n", 1)[0]?.slice(0, 160);
   };
 }
