@@ -97,7 +97,12 @@ class SimulatedPeers implements PeerPort {
     removed: readonly MemberInfo[],
   ): void {
     const kept = new Set(members.map(({ nodeId }) => nodeId));
-    for (const node of this.#links.keys()) if (!kept.has(node)) this.#links.delete(node);
+    for (const [node, { port }] of this.#links) {
+      if (kept.has(node)) continue;
+      this.#links.delete(node);
+      // Its connections are closed, so that it dials again and hears why.
+      port?.life.after(1, () => port.lost(this));
+    }
     this.#former = new Set(removed.map(({ nodeId }) => nodeId));
     for (const info of members) {
       if (this.#links.has(info.nodeId)) continue;
