@@ -123,7 +123,6 @@ function removalPlan(status: ClusterStatus, member: ClusterMember): string {
   const left = votersOf(status).filter(({ nodeId }) => nodeId !== member.nodeId);
   const up = left.filter((one) => isUp(status, one)).length;
   const needed = majorityOf(left.length);
-  const spare = left.length - needed;
   const stay =
     left.length === 0
       ? "no voter would stay, so this is refused: promote another node first"
