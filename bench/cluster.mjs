@@ -35,7 +35,10 @@ import { allGood, play } from "./load/player.mjs";
 
 const IN_FLIGHT = [1, 16, 64, 256];
 const BATCH = 50;
-const WARM_UP_MS = 500;
+/** A node compiles what it runs often: before anything is measured each call has run for so long at `WARM_IN_FLIGHT`. */
+const WARM_MS = 3_000;
+const WARM_IN_FLIGHT = 64;
+const WARM_UP_MS = 300;
 const FILL_PUTS = 50;
 const CALLS = /** @type {const} */ (["write", "batch", "read"]);
 /** Calls per second of ours by those of etcd's, at so many in flight. */
@@ -156,6 +159,7 @@ async function measure(sides, { rounds, milliseconds }, version) {
   /** @type {{ call: CallName, inFlight: number, figures: Figure[][] }[]} */
   const lines = [];
   for (const call of CALLS) {
+    for (const side of sides) await playOnce(side, call, WARM_IN_FLIGHT, WARM_MS);
     for (const inFlight of IN_FLIGHT) {
       progress(`${call}, ${inFlight} in flight ...`);
       for (const side of sides) await playOnce(side, call, inFlight, WARM_UP_MS);
