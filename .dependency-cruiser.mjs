@@ -9,15 +9,16 @@ export const may = {
   store: ["types", "io"],
   wal: ["types", "io"],
   raft: ["types"],
+  authz: ["types"],
   state: ["types", "proof", "store"],
-  engine: ["types", "io", "proof", "store", "wal", "raft", "state"],
+  engine: ["types", "io", "proof", "store", "wal", "raft", "authz", "state"],
   proto: [],
-  server: ["types", "proof", "proto", "engine"],
-  sdk: ["types", "proof", "proto"],
-  cli: ["types", "proof", "sdk", "server", "engine"],
-  simulator: ["types", "io", "proof", "store", "wal", "raft", "state", "engine"],
+  server: ["types", "proof", "authz", "proto", "engine"],
+  sdk: ["types", "proof", "authz", "proto"],
+  cli: ["types", "proof", "authz", "sdk", "server", "engine"],
+  simulator: ["types", "io", "proof", "store", "wal", "raft", "authz", "state", "engine"],
 };
-const pure = "types|proof|raft|state";
+const pure = "types|proof|raft|authz|state";
 
 const layers = Object.entries(may).map(([name, allowed]) => ({
   name: `layer-${name}`,

@@ -9,6 +9,10 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^@authledger\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` },
+      {
+        find: /^@authledger\/authz\/language$/,
+        replacement: `${packages}/authz/src/language/index.ts`,
+      },
       { find: /^@authledger\/sdk\/fake$/, replacement: `${packages}/sdk/src/fake/index.ts` },
     ],
   },

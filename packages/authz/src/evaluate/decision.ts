@@ -1,0 +1,141 @@
+/** Questions to a model and their answers, as plain data. */
+import type { ConditionContext } from "../condition/context.js";
+import type { CompiledModel } from "../model/compiled-model.js";
+import type { RelationTuple, TupleReader } from "./tuple-reader.js";
+
+/** What a question is asked of. */
+export interface World {
+  readonly model: CompiledModel;
+  readonly tuples: TupleReader;
+}
+
+/** Bounds of one question; what goes over them is a typed error, never a wrong answer. */
+export interface EvaluationLimits {
+  /** Relations on one path; computed usersets cost none. */
+  readonly depth: number;
+  /** Tuples read and points looked up. */
+  readonly cost: number;
+}
+
+export const DEFAULT_LIMITS: EvaluationLimits = { depth: 25, cost: 100_000 };
+
+interface Question {
+  readonly context?: ConditionContext;
+  /** Count as stored, for this question only; a stored tuple of the same key gives way to them. */
+  readonly contextualTuples?: readonly RelationTuple[];
+  readonly limits?: EvaluationLimits;
+}
+
+/** Has `subject` the relation to `object`? */
+export interface CheckQuestion extends Question {
+  readonly object: string;
+  readonly relation: string;
+  readonly subject: string;
+}
+
+export interface CheckAnswer {
+  readonly allowed: boolean;
+  readonly cost: number;
+}
+
+/** Which objects of `type` has `subject` the relation to? */
+export interface ListObjectsQuestion extends Question {
+  readonly type: string;
+  readonly relation: string;
+  readonly subject: string;
+  readonly limit: number;
+  /** `next` of the page before. */
+  readonly cursor?: Uint8Array;
+}
+
+export interface ListObjectsAnswer {
+  readonly objects: readonly string[];
+  /** Nothing is missing: what was asked ends here. */
+  readonly complete: boolean;
+  /** Go on from here; absent where nothing is left. */
+  readonly next?: Uint8Array;
+  readonly cost: number;
+}
+
+/** Which subjects have the relation to `object`? Filters: `user`, or `group#member`. */
+export interface ListUsersQuestion extends Question {
+  readonly object: string;
+  readonly relation: string;
+  readonly filters: readonly string[];
+  readonly limit: number;
+  readonly cursor?: Uint8Array;
+}
+
+export interface ListUsersAnswer {
+  /** `user:anne`, `user:*`, `group:g#member`. */
+  readonly users: readonly string[];
+  readonly complete: boolean;
+  readonly next?: Uint8Array;
+  readonly cost: number;
+}
+
+/** Which relations has `subject` to `object`? */
+export interface ListRelationsQuestion extends Question {
+  readonly object: string;
+  readonly subject: string;
+  /** Absent: all of the object's type. */
+  readonly relations?: readonly string[];
+}
+
+/** One step of Zanzibar's Expand: the userset tree of a relation of an object, one level of tuples deep. */
+export type UsersetTree =
+  | {
+      readonly kind: "leaf";
+      readonly object: string;
+      readonly relation: string;
+      readonly subjects: readonly string[];
+    }
+  | {
+      readonly kind: "computed";
+      readonly object: string;
+      readonly relation: string;
+      readonly userset: string;
+    }
+  | {
+      readonly kind: "tuple_to_userset";
+      readonly object: string;
+      readonly tupleset: string;
+      readonly usersets: readonly string[];
+    }
+  | {
+      readonly kind: "union" | "intersection";
+      readonly object: string;
+      readonly relation: string;
+      readonly children: readonly UsersetTree[];
+    }
+  | {
+      readonly kind: "exclusion";
+      readonly object: string;
+      readonly relation: string;
+      readonly base: UsersetTree;
+      readonly subtract: UsersetTree;
+    };
+
+/** Why: the tree of a decision as it was evaluated. */
+export interface Explanation {
+  readonly allowed: boolean;
+  /** `document:1#viewer@user:anne`. */
+  readonly question: string;
+  readonly kind:
+    | "self"
+    | "direct"
+    | "computed"
+    | "tuple_to_userset"
+    | "union"
+    | "intersection"
+    | "exclusion"
+    | "relation"
+    | "unreachable"
+    | "cycle";
+  /** Tuples that decided here, with what their condition came to. */
+  readonly tuples: readonly RelationTuple[];
+  /** In words: "no tuple", "condition in_region is false", "user cannot reach document#owner". */
+  readonly reason?: string;
+  readonly children: readonly Explanation[];
+  readonly cost: number;
+}

@@ -1,0 +1,6 @@
+/** Authorization models and their evaluation: pure, for servers and for clients that verify. */
+export * from "./condition/context.js";
+export * from "./evaluate/decision.js";
+export * from "./evaluate/tuple-reader.js";
+export * from "./model/compiled-model.js";
+export * from "./model/model.js";

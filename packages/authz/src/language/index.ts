@@ -1,0 +1,2 @@
+/** Languages in which models are written. Apart from the evaluator: its parsers are large, and only who deploys needs them. */
+export type { AuthorizationModel } from "../model/model.js";
