@@ -9,7 +9,7 @@
  * Requests of one turn share one append to the log and one frame to each voter; the others' syncs run beside our own.
  */
 
-import type { Clock, Timers } from "@authledger/io";
+import type { Clock, Random, Timers } from "@authledger/io";
 import type { NoteKey, Policy } from "@authledger/proof";
 import type { OpenVault } from "@authledger/state";
 import { type GroupId, type Hasher, LedgerError } from "@authledger/types";
@@ -42,6 +42,7 @@ export interface HeadRequest {
 interface TogetherDeps {
   readonly cluster: HeadCluster;
   readonly timers: Timers;
+  readonly random: Random;
   /** Whose cosignatures a new vault's heads need: the keys of the voters. */
   readonly cosigners: () => readonly NoteKey[];
   /** The policies that clients of a vault may hold, the newest last. */
@@ -87,10 +88,10 @@ export class Signer {
     this.keys = new HeadKeys(hasher, replicaName, secrets);
     this.marks = new SigningMarks(group, deps.wal, hasher);
     if (together === undefined) return;
-    const { cluster, timers, onOtherRoot } = together;
+    const { cluster, timers, random, onOtherRoot } = together;
     const onPassed = (head: CosignedHead, timeMs: number): void => this.#passed(head, timeMs);
     this.#leader = new CosignLeader({ cluster, timers, clock, hasher, onPassed, onOtherRoot });
-    this.#asker = new HeadAsker({ cluster, timers, clock, soon });
+    this.#asker = new HeadAsker({ cluster, timers, clock, random, soon });
   }
 
   /** Does this node get its heads from another? */

@@ -1,5 +1,5 @@
 /** Replicas that sign heads together, without logs and states around them: vaults are lists of leaves, marks are a map. */
-import { MemoryDisk } from "@authledger/io";
+import { MemoryDisk, SeededRandom } from "@authledger/io";
 import { lookupOf, type Policy, rangeRoot } from "@authledger/proof";
 import type { OpenVault } from "@authledger/state";
 import { groupId, type LedgerError, type NodeId, nodeId } from "@authledger/types";
@@ -204,6 +204,7 @@ export class Replica {
     const row = (): object => ({ status: this.isGone ? "deleted" : "active" });
     const about = {
       ...{ clock: time, timers: time, hasher, cluster, vault },
+      random: new SeededRandom(number),
       state: { vault, rows: { vault: row } } as unknown as HeadExchangeState,
       wal: this.log as unknown as Wal,
       soon: (run: () => void) => void Promise.resolve().then(run),

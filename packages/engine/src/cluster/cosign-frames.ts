@@ -57,7 +57,7 @@ export interface CosignAnswer {
 
 /** Asks the leader for a head that is at least so large. */
 export interface HeadQuestion {
-  /** Names the question among those of one node. */
+  /** Names the question among those of one node, in all its lives. */
   readonly id: number;
   readonly vault: number;
   readonly minSize: number;
@@ -107,7 +107,7 @@ export function encodeCosignRequest(request: CosignRequest): Uint8Array {
     case "ask":
       out.u32(request.questions.length);
       for (const { id, vault, minSize, cosignatures } of request.questions) {
-        out.u32(id).u32(vault).u64(minSize).u8(cosignatures);
+        out.u64(id).u32(vault).u64(minSize).u8(cosignatures);
       }
       break;
     case "contradiction":
@@ -147,7 +147,7 @@ function readHeadToSign(input: ByteReader): HeadToSign {
 }
 
 function readQuestion(input: ByteReader): HeadQuestion {
-  const id = input.u32("id");
+  const id = input.safeU64("id");
   const vault = input.u32("vault");
   return { id, vault, minSize: input.safeU64("size"), cosignatures: input.u8("cosignatures") };
 }
@@ -171,7 +171,7 @@ function writeAnswer(out: ByteWriter, { vault, size, timeMs, result }: CosignAns
 }
 
 function writeHead(out: ByteWriter, { id, result }: HeadAnswer): void {
-  out.u32(id);
+  out.u64(id);
   if (result.kind === "head") {
     out.u8(HEAD).u64(result.size).u64(result.timeMs).lp32(utf8(result.note));
   } else {
@@ -219,7 +219,7 @@ function readAnswer(input: ByteReader): CosignAnswer {
 }
 
 function readHead(input: ByteReader): HeadAnswer {
-  const id = input.u32("id");
+  const id = input.safeU64("id");
   const at = input.offset;
   const code = input.u8("result");
   if (code === HEAD) {

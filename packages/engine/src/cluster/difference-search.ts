@@ -2,7 +2,7 @@
  * Finds where this replica's state parts from another one's: the first vault, bucket and path. It asks for little at a
  * time; a peer that does not answer, or does not have a height any more, leaves the place as exact as it was.
  */
-import type { Timers } from "@authledger/io";
+import type { Random, Timers } from "@authledger/io";
 import {
   bucketHashes,
   bucketLeaves,
@@ -29,11 +29,13 @@ import {
   COMPARED_HEADS_MAX,
   COMPARED_LEAVES_MAX,
 } from "./digest-limits.js";
+import { QuestionIds } from "./question-ids.js";
 
 export interface DifferenceSearchDeps {
   readonly state: GroupState;
   readonly hasher: Hasher;
   readonly timers: Timers;
+  readonly random: Random;
   /** False when it was dropped. */
   readonly send: (to: NodeId, frame: DigestFrame) => boolean;
 }
@@ -52,10 +54,11 @@ type Unnumbered<T> = T extends unknown ? Omit<T, "request"> : never;
 export class DifferenceSearch {
   readonly #deps: DifferenceSearchDeps;
   readonly #waiting = new Map<number, (answer: DigestFrame | undefined) => void>();
-  #next = 1;
+  readonly #ids: QuestionIds;
 
   constructor(deps: DifferenceSearchDeps) {
     this.#deps = deps;
+    this.#ids = new QuestionIds(deps.random);
   }
 
   /** The first difference from a peer's state; undefined when no vault is different. */
@@ -174,7 +177,7 @@ export class DifferenceSearch {
     question: Unnumbered<Question>,
     kind: K,
   ): Promise<Answer<K> | undefined> {
-    const request = this.#next++;
+    const request = this.#ids.next();
     return new Promise((resolve) => {
       const end = (answer: DigestFrame | undefined): void => {
         cancel();

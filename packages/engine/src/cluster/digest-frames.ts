@@ -3,12 +3,12 @@
  * (docs/format/digest.md). Big-endian; every frame begins with u8 version = 1 and u8 kind.
  *
  *     1 report   u8 n, n x (u64 index, digest32): group digests, the newest last
- *     2 heads    u32 request, u64 applied index, u16 n, n x (u32 vault, u48 height, block hash 32)
- *     3 parted   u32 request, u64 applied index, u8 found, if 1: u32 vault, u48 height
- *     4 buckets  u32 request, u32 vault, u48 height
- *     5 hashes   u32 request, 256 x hash32; nothing where the sender does not have that height
- *     6 leaves   u32 request, u32 vault, u48 height, u8 bucket, u8 is behind, if 1: path48
- *     7 records  u32 request, u16 n, n x (path48, SHA-256 of the record); nothing as above
+ *     2 heads    u64 request, u64 applied index, u16 n, n x (u32 vault, u48 height, block hash 32)
+ *     3 parted   u64 request, u64 applied index, u8 found, if 1: u32 vault, u48 height
+ *     4 buckets  u64 request, u32 vault, u48 height
+ *     5 hashes   u64 request, 256 x hash32; nothing where the sender does not have that height
+ *     6 leaves   u64 request, u32 vault, u48 height, u8 bucket, u8 is behind, if 1: path48
+ *     7 records  u64 request, u16 n, n x (path48, SHA-256 of the record); nothing as above
  */
 import { PATH_BYTES } from "@authledger/proof";
 import type { ComparedLeaf, VaultHead } from "@authledger/state";
@@ -68,7 +68,7 @@ export function encodeDigestFrame(frame: DigestFrame): Uint8Array {
     for (const { index, digest } of frame.points) out.u64(index).bytes(digest);
     return out.finish();
   }
-  out.u32(frame.request);
+  out.u64(frame.request);
   switch (frame.kind) {
     case "heads":
       out.u64(frame.applied).u16(frame.heads.length);
@@ -123,7 +123,7 @@ function readCompared(
   kind: Exclude<(typeof KINDS)[number], "report">,
   from: ByteReader,
 ): DigestFrame {
-  const request = from.u32("request");
+  const request = from.safeU64("request");
   switch (kind) {
     case "heads": {
       const applied = from.safeU64("applied");

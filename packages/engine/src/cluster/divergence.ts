@@ -9,7 +9,7 @@
  * Every node tells its digests to all others once a second. A node that is wrong finds out
  * by itself, from what the others tell, and so do they: nobody has to be believed.
  */
-import type { Timers } from "@authledger/io";
+import type { Random, Timers } from "@authledger/io";
 import type { GroupState, ScrubDifference } from "@authledger/state";
 import { type Hasher, LedgerError, type NodeId } from "@authledger/types";
 import { describeDifference } from "../maintenance/scrubber.js";
@@ -28,6 +28,7 @@ export interface DivergenceOptions {
 export interface DivergenceDeps {
   readonly self: NodeId;
   readonly timers: Timers;
+  readonly random: Random;
   readonly hasher: Hasher;
   readonly state: GroupState;
   readonly voters: () => readonly NodeId[];
@@ -70,9 +71,9 @@ export class Divergence {
     this.#deps = deps;
     this.#intervalMs = options.intervalMs ?? DIGEST_INTERVAL_MS;
     this.#watch = new DigestWatch(deps.self, options.every ?? DIGEST_EVERY, deps.voters);
-    const { state, hasher, timers } = deps;
+    const { state, hasher, timers, random } = deps;
     const send = (to: NodeId, frame: DigestFrame): boolean => this.#send(to, frame);
-    this.#search = new DifferenceSearch({ state, hasher, timers, send });
+    this.#search = new DifferenceSearch({ state, hasher, timers, random, send });
   }
 
   start(): void {

@@ -2,7 +2,7 @@
  * How a node that does not lead gets signed heads: it asks the leader, all questions of a turn in one frame, and keeps what
  * it got. One round trip at most; heads of the same second are given out again.
  */
-import type { Clock, Timers } from "@authledger/io";
+import type { Clock, Random, Timers } from "@authledger/io";
 import { isErrorCode, LedgerError } from "@authledger/types";
 import { deferred } from "../deferred.js";
 import { CHECKPOINTS_KEPT_MAX } from "../limits.js";
@@ -15,11 +15,13 @@ import {
 import { COSIGN_RESEND_MS, HEAD_WAIT_MS, HEADS_UNDER_WAY_MAX } from "./cosign-limits.js";
 import type { SignedHead } from "./cosigned-head.js";
 import type { HeadCluster } from "./head-cluster.js";
+import { QuestionIds } from "./question-ids.js";
 
 export interface HeadAskerDeps {
   readonly cluster: HeadCluster;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly random: Random;
   readonly soon: (run: () => void) => void;
 }
 
@@ -40,12 +42,13 @@ export class HeadAsker {
   readonly #deps: HeadAskerDeps;
   readonly #open = new Map<number, Question>();
   readonly #kept = new Map<number, { readonly head: SignedHead; readonly cosignatures: number }>();
+  readonly #ids: QuestionIds;
   #unsent: Question[] = [];
   #stopTimer: (() => void) | undefined;
-  #nextId = 1;
 
   constructor(deps: HeadAskerDeps) {
     this.#deps = deps;
+    this.#ids = new QuestionIds(deps.random);
   }
 
   /** A head of this second and of at least this size. @throws LedgerError COSIGNATURES_MISSING, OVERLOADED, ... */
@@ -96,8 +99,7 @@ export class HeadAsker {
     }
     const { promise: answered, resolve, reject } = deferred<SignedHead>();
     const untilMs = this.#deps.clock.monotonicMs() + HEAD_WAIT_MS;
-    const question = { id: this.#nextId, ...wish, answered, resolve, reject, untilMs };
-    this.#nextId = (this.#nextId % 0xffff_ffff) + 1;
+    const question = { id: this.#ids.next(), ...wish, answered, resolve, reject, untilMs };
     this.#open.set(question.id, question);
     if (this.#unsent.length === 0) {
       this.#deps.soon(() => {

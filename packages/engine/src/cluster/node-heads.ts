@@ -1,5 +1,5 @@
 /** Everything of a node about signed heads, put together: who signs, who is asked, what is kept when heads contradict each other. */
-import type { Clock, Timers } from "@authledger/io";
+import type { Clock, Random, Timers } from "@authledger/io";
 import type { GroupState } from "@authledger/state";
 import { type Hasher, LedgerError } from "@authledger/types";
 import type { Wal } from "@authledger/wal";
@@ -26,6 +26,7 @@ export interface NodeHeadsDeps {
   readonly evidence: EvidenceStore;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly random: Random;
   readonly hasher: Hasher;
   /** Runs something at the end of the turn. */
   readonly soon: (run: () => void) => void;
@@ -51,12 +52,12 @@ export class NodeHeads {
   constructor(deps: NodeHeadsDeps) {
     this.#deps = deps;
     this.evidence = deps.evidence;
-    const { node, state, hasher, timers } = deps;
+    const { node, state, hasher, timers, random } = deps;
     const cluster = this.#cluster();
     this.policies = new VaultPolicies(state, hasher);
     const policies: VaultPolicies["needed"] = (vault) => this.policies.needed(vault);
     const together = cluster && {
-      ...{ cluster, timers, policies },
+      ...{ cluster, timers, random, policies },
       cosigners: () => deps.cosigners().map((member) => memberKey(hasher, member)),
       vault: (id: number) => state.vault(id),
       onOtherRoot: (...args: Parameters<HeadExchange["otherRoot"]>) =>

@@ -153,13 +153,13 @@ export class NodeReplicas {
   }
 
   #newDivergence(): Divergence {
-    const { node, group, holder, clock, timers, hasher, replicas, onDied } = this.#deps;
+    const { node, group, holder, clock, timers, random, hasher, replicas, onDied } = this.#deps;
     const self = node.info.nodeId;
     const voters = (): readonly NodeId[] => group.configuration.membership.voters;
     return new Divergence(
       { every: replicas?.digestEvery, intervalMs: replicas?.digestIntervalMs },
       {
-        ...{ self, voters, timers, hasher, clock },
+        ...{ self, voters, timers, random, hasher, clock },
         state: holder.state,
         others: () =>
           group.configuration.members.map(({ nodeId }) => nodeId).filter((one) => one !== self),

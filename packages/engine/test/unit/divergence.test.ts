@@ -1,6 +1,6 @@
 /** Replicas that have applied the same log to different states: who is wrong, where, and what the wrong one does. */
 import { readFileSync } from "node:fs";
-import { NodeHasher, type SeededRandom } from "@authledger/io";
+import { NodeHasher, SeededRandom } from "@authledger/io";
 import { GroupState } from "@authledger/state";
 import { type NodeId, nodeId, toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
@@ -114,6 +114,7 @@ class Replicas {
         {
           self: nodes[i]!,
           timers: this.time,
+          random: new SeededRandom(i),
           hasher,
           state,
           voters: () => nodes,
