@@ -1,17 +1,25 @@
 /**
  * What must come true once all faults have ended: one leader, everyone caught up, no joint configuration, nobody in
  * doubt, new writes served, and every acknowledged write there once.
+ *
+ *   INV-SIM-8  A group that is late has failed, unless its members have come nearer to their leader's log than ever before
+ *              within the last seconds: so it cannot go on for ever, and a long log over a narrow link is no failure.
  */
-import type { NodeId } from "@authledger/types";
 import type { Administrator } from "./administrator.js";
 import type { Clients } from "./clients.js";
 import type { Owner } from "./owner.js";
-import { isQuorum, membersOf } from "./quorum.js";
+import { membersOf } from "./quorum.js";
+import { isBeyondRepair } from "./repair.js";
 import type { Run } from "./run.js";
 import { Violation } from "./violation.js";
 
 /** Virtual time that a healed group gets: many election timeouts. */
 const HEALED_MS_MAX = 40_000;
+/**
+ * What it gets beyond that since its members last lacked less than ever before: a long log takes its time where a message
+ * holds one entry and only one may be on its way. They lack less only so many times.
+ */
+const STALLED_MS_MAX = 10_000;
 const LOOK_EVERY_MS = 100;
 /** Writes that a healed group must take. */
 const FRESH_WRITES = 3;
@@ -23,6 +31,7 @@ export class Liveness {
   readonly #administrator: Administrator;
   #deadline = Number.POSITIVE_INFINITY;
   #acknowledgedWanted = 0;
+  #leastOwed = Number.POSITIVE_INFINITY;
   #round = 0;
   isDone = false;
 
@@ -65,8 +74,10 @@ export class Liveness {
       this.#clients.checkAcknowledged();
       return;
     }
+    this.#noteProgress();
     if (run.now > this.#deadline) {
-      if (this.#isBeyondRepair()) {
+      if (isBeyondRepair(run.machines, run.leader())) {
+        // What was acknowledged must be there all the same.
         run.sometimes.hit("group beyond repair");
         this.isDone = true;
         this.#clients.checkAcknowledged();
@@ -100,22 +111,19 @@ export class Liveness {
     }
   }
 
-  /**
-   * A change that was under way while disks were lost can leave a configuration in which too few may vote: no core can
-   * lead that group. What was acknowledged must be there all the same.
-   */
-  #isBeyondRepair(): boolean {
-    const { machines, judge } = this.#run;
-    const mayVote = (id: NodeId): boolean => {
-      const machine = this.#run.machineOf(id);
-      return machine !== undefined && machine.core?.isRecovering !== true;
-    };
-    const leader = this.#run.leader();
-    const deciding = leader === undefined ? machines : [leader];
-    const believed = deciding.flatMap(({ core }) => (core === undefined ? [] : [core.membership]));
-    return [judge.membership, ...believed].some(
-      (membership) => membership.voters.length > 0 && !isQuorum(membership, mayVote),
-    );
+  /** INV-SIM-8. Entries of the leader's log that its members have not applied. */
+  #noteProgress(): void {
+    const run = this.#run;
+    const leader = run.leader();
+    if (leader === undefined) return;
+    let owed = 0;
+    for (const id of membersOf(leader.core!.membership)) {
+      const has = run.machineOf(id)?.state.index;
+      if (has !== undefined) owed += Math.max(0, leader.core!.lastIndex - has);
+    }
+    if (owed >= this.#leastOwed) return;
+    this.#leastOwed = owed;
+    this.#deadline = Math.max(this.#deadline, run.now + STALLED_MS_MAX);
   }
 
   #problem(): string | undefined {
