@@ -145,6 +145,8 @@ export class Flusher {
   async #flush(): Promise<void> {
     const { store, state, wal, clock, onDiskFull, onFatal } = this.#deps;
     try {
+      // It is asked for behind an entry that has just held the loop.
+      await this.#deps.yield();
       for (const _ of state.settle()) await this.#deps.yield();
       if (this.#stopped) return;
       const applied = state.prepareFlush();

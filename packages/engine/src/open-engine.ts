@@ -4,7 +4,7 @@ import { GroupState } from "@authledger/state";
 import { PageStore } from "@authledger/store";
 import { LedgerError } from "@authledger/types";
 import { Wal } from "@authledger/wal";
-import { ELECTION_TICKS, HEARTBEAT_TICKS } from "./cluster/cluster-limits.js";
+import { ELECTION_TICKS, HEARTBEAT_TICKS, QUORUM_TIMEOUTS } from "./cluster/cluster-limits.js";
 import { EvidenceStore } from "./cluster/evidence-store.js";
 import {
   decodeConfiguration,
@@ -178,8 +178,10 @@ function isAlone({ membership }: GroupConfiguration, { identity }: NodeDirectory
 }
 
 function coreSettings({ cluster }: EngineOptions, { random }: EngineDeps): CoreSettings {
+  const electionTicks = cluster?.electionTicks ?? ELECTION_TICKS;
   return {
-    electionTicks: cluster?.electionTicks ?? ELECTION_TICKS,
+    electionTicks,
+    quorumTicks: QUORUM_TIMEOUTS * electionTicks,
     heartbeatTicks: cluster?.heartbeatTicks ?? HEARTBEAT_TICKS,
     readMode: cluster?.readMode ?? "quorum",
     jitter: () => {

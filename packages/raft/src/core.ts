@@ -48,7 +48,7 @@ import {
   sendDurably,
   settingsOf,
 } from "./state.js";
-import { tick } from "./ticks.js";
+import { beatNow, tick } from "./ticks.js";
 import { beginTransfer } from "./transfer.js";
 
 export class Core {
@@ -189,6 +189,9 @@ function dispatch(s: State, event: Event): void {
       return;
     case "tick":
       tick(s);
+      return;
+    case "beat":
+      beatNow(s);
       return;
     case "turn":
       endTurn(s);

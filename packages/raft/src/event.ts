@@ -7,6 +7,11 @@ export type Event =
   | { readonly kind: "message"; readonly message: Message }
   /** One unit of time has passed. */
   | { readonly kind: "tick" }
+  /**
+   * The owner's loop was held, or is about to be, for longer than heartbeats are apart: a leader sends them now. It is no
+   * passing of time, so that nobody is given up for what arrived meanwhile and was not heard yet.
+   */
+  | { readonly kind: "beat" }
   /** End of a turn of the owner's loop: one round goes out for all reads that wait. */
   | { readonly kind: "turn" }
   /** Entries to append, in order, all or none; `proposal` names them in the actions `proposed` and `dropped`. */

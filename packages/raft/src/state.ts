@@ -28,6 +28,11 @@ export interface CoreOptions {
   readonly preVote?: boolean;
   /** A leader that hears from no majority steps down; voters stick to a leader they hear from (dissertation 6.2, 4.2.3). Default: true. */
   readonly checkQuorum?: boolean;
+  /**
+   * Ticks within which a leader must hear from a majority. Default: electionTicks. Up to twice as many no follower is sure to
+   * stand, so a leader loses nothing by waiting for a node whose loop is held, and no read or write is the less safe.
+   */
+  readonly quorumTicks?: number;
   /** How a leader makes sure that it still is one before it answers a read (dissertation 6.4). Default: "quorum". */
   readonly readMode?: "quorum" | "lease";
   /** With leases: by how much the clocks of two nodes may differ in rate, as a share. Default: 0.1. */
@@ -200,6 +205,7 @@ export function settingsOf(options: CoreOptions): Settings {
     jitter: options.jitter,
     preVote: options.preVote ?? true,
     checkQuorum: options.checkQuorum ?? true,
+    quorumTicks: options.quorumTicks ?? options.electionTicks,
     readMode: options.readMode ?? "quorum",
     clockDrift: options.clockDrift ?? 0.1,
     stepDownOnRemoval: options.stepDownOnRemoval ?? true,

@@ -17,7 +17,7 @@ function tickLeader(s: State): void {
   s.electionElapsed++;
   s.heartbeatElapsed++;
   tickTransfer(s);
-  if (s.electionElapsed >= s.settings.electionTicks) {
+  if (s.electionElapsed >= s.settings.quorumTicks) {
     s.electionElapsed = 0;
     if (s.settings.checkQuorum && !checkQuorum(s)) return;
   }
@@ -27,7 +27,14 @@ function tickLeader(s: State): void {
   }
 }
 
-/** A leader that heard from no majority for an election timeout steps down (dissertation 6.2). */
+/** Heartbeats leave before they are due, and the next ones a whole interval later. */
+export function beatNow(s: State): void {
+  if (s.role !== "leader") return;
+  s.heartbeatElapsed = 0;
+  beat(s);
+}
+
+/** A leader that heard from no majority for so long steps down (dissertation 6.2). */
 function checkQuorum(s: State): boolean {
   if (!hasActiveQuorum(s)) {
     becomeFollower(s, s.term, undefined);

@@ -14,7 +14,7 @@ import {
   isConfigurationChange,
 } from "@authledger/raft";
 import type { AppliedBlock, GroupState, Outcome } from "@authledger/state";
-import { APPLY_SLICE_ENTRIES, APPLY_SLICE_MS } from "./cluster-limits.js";
+import { APPLY_SLICE_ENTRIES, APPLY_SLICE_MS, HEAVY_ENTRY_BYTES } from "./cluster-limits.js";
 import type { CoreLog } from "./core-log.js";
 
 export interface ApplierDeps {
@@ -34,6 +34,7 @@ export interface ApplierDeps {
 export class Applier {
   readonly #deps: ApplierDeps;
   #committed: number;
+  #sliceMs = 0;
 
   constructor(deps: ApplierDeps) {
     this.#deps = deps;
@@ -54,13 +55,26 @@ export class Applier {
     return this.#committed > this.#deps.state.applied.index;
   }
 
+  /** The next entry alone holds the loop for longer than a slice. */
+  get isNextHeavy(): boolean {
+    const { state, log } = this.#deps;
+    return this.isBehind && log.payloadBytes(state.applied.index + 1) >= HEAVY_ENTRY_BYTES;
+  }
+
+  /** How long the newest slice took. */
+  get sliceMs(): number {
+    return this.#sliceMs;
+  }
+
   /** Applies at least one entry, and as many as fit a slice; the index reached. */
   slice(): number {
     const { state, clock } = this.#deps;
-    const endMs = clock.monotonicMs() + APPLY_SLICE_MS;
+    const beganMs = clock.monotonicMs();
     for (let count = 0; this.isBehind && count < APPLY_SLICE_ENTRIES; count++) {
+      if (count > 0 && this.isNextHeavy) break;
       this.#apply(this.#deps.log.take(state.applied.index + 1));
-      if (clock.monotonicMs() >= endMs) break;
+      this.#sliceMs = clock.monotonicMs() - beganMs;
+      if (this.#sliceMs >= APPLY_SLICE_MS) break;
     }
     return state.applied.index;
   }

@@ -9,11 +9,18 @@ export const RECENT_BYTES_MAX: number = 16 * 1024 * 1024;
 /** One stretch of applying without letting others run; at least one entry. */
 export const APPLY_SLICE_MS = 2;
 export const APPLY_SLICE_ENTRIES = 500;
+/** An entry with so much payload is a slice by itself, and a long one: from some 200 operations on, 10 ms and more. */
+export const HEAVY_ENTRY_BYTES: number = 16 * 1024;
 /** Unit of the core's time. */
 export const TICK_MS = 25;
 /** 75 ms, and 300 to 600 ms (raft.md, "Timing"). */
 export const HEARTBEAT_TICKS = 3;
 export const ELECTION_TICKS = 12;
+/**
+ * A leader steps down when it heard from no majority in so many election timeouts: in less, one follower whose loop is held
+ * could end the leadership of a group that has lost another one. No follower waits longer than this before it stands.
+ */
+export const QUORUM_TIMEOUTS = 2;
 /** After the log found no room, the core takes no part for so long: its log would refuse again. */
 export const FULL_RETRY_MS = 1_000;
 /**

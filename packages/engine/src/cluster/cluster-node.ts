@@ -303,10 +303,20 @@ export class ClusterNode implements PeerReceiver {
   }
 
   #tick(): void {
-    this.#cancelTick = this.#deps.timers.after(TICK_MS, () => {
+    const { timers, clock, group } = this.#deps;
+    const dueMs = clock.monotonicMs() + TICK_MS;
+    this.#cancelTick = timers.after(TICK_MS, () => {
       this.#tick();
-      this.#deps.group.tick();
+      if (clock.monotonicMs() < dueMs + TICK_MS) group.tick();
+      else this.#tickLate();
     });
+  }
+
+  /** The loop was held: a node hears what came meanwhile before it concludes anything from the time that passed. */
+  #tickLate(): void {
+    const { timers, group, onFatal } = this.#deps;
+    const ticked = timers.yield().then(() => group.tick());
+    ticked.catch((error: unknown) => onFatal(LedgerError.from(error)));
   }
 
   #care(): void {

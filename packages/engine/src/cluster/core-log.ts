@@ -48,6 +48,11 @@ export class CoreLog implements LogReader {
     for (const index of [...this.#recent.keys()]) if (index >= from) this.#forget(index);
   }
 
+  /** Bytes of the payload of an entry of the log. */
+  payloadBytes(index: number): number {
+    return this.#log.payloadBytes(index);
+  }
+
   /** A committed entry, which nobody asks for again here. @throws LedgerError WAL_CORRUPT, IO_READ_FAILED */
   take(index: number): Entry {
     const recent = this.#recent.get(index);

@@ -26,7 +26,7 @@ import { assert, type GroupId, LedgerError, type NodeId } from "@authledger/type
 import type { GroupLog, Wal, WalRecord } from "@authledger/wal";
 import { stoppedBy } from "../stopped.js";
 import { Applier } from "./applier.js";
-import { COMMIT_WAIT_MS, FULL_RETRY_MS, TICK_MS } from "./cluster-limits.js";
+import { APPLY_SLICE_MS, COMMIT_WAIT_MS, FULL_RETRY_MS, TICK_MS } from "./cluster-limits.js";
 import { CoreLog } from "./core-log.js";
 import { dropError } from "./drop-error.js";
 import {
@@ -47,6 +47,7 @@ import type { SnapshotHooks } from "./snapshot-hooks.js";
 export interface CoreSettings {
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
+  readonly quorumTicks: number;
   readonly readMode: "quorum" | "lease";
   /** A random number of [0, 1). */
   readonly jitter: () => number;
@@ -101,6 +102,8 @@ export class RaftGroup {
   #isTurnEnding = false;
   /** With leases: the time that the core knows of, in ticks of the monotonic clock. */
   #tickedAt: number | undefined;
+  /** When heartbeats left last, on the monotonic clock. */
+  #beatAtMs = 0;
   #hasWaited = false;
   #isReconfigured = false;
   #failure: LedgerError | undefined;
@@ -269,8 +272,12 @@ export class RaftGroup {
     }
   }
 
-  /** One unit of the core's time. */
+  /**
+   * One unit of the core's time, once in a turn of the loop, so that a loop that was held does not take its own sleep for the
+   * leader's. The others must not suffer from it either: a leader's heartbeats go by the clock.
+   */
   tick(): void {
+    if (this.#mustBeat(-TICK_MS)) this.#handle({ kind: "beat" });
     if (this.#settings.readMode === "quorum") this.#handle({ kind: "tick" });
     else this.#passTime();
   }
@@ -408,6 +415,7 @@ export class RaftGroup {
         this.#writer.append(action);
         return;
       case "send":
+        if (action.message.type === "heartbeat") this.#beatAtMs = this.#deps.clock.monotonicMs();
         this.#deps.send(action.message);
         return;
       case "apply":
@@ -458,18 +466,36 @@ export class RaftGroup {
   #applySlice(): boolean {
     if (this.#isApplying || this.#isHeld || this.#failure !== undefined) return false;
     if (!this.#applier.isBehind) return false;
-    const room = this.#hasWaited ? undefined : this.#deps.room();
-    this.#hasWaited = room !== undefined;
-    if (room !== undefined) {
-      this.#applyAfter(room);
+    const ready = this.#hasWaited ? undefined : (this.#deps.room() ?? this.#beforeHeavy());
+    this.#hasWaited = ready !== undefined;
+    if (ready !== undefined) {
+      this.#applyAfter(ready);
       return false;
     }
     const index = this.#applier.slice();
     this.#events.push({ kind: "applied", index });
     this.#noteReady();
     this.reads.applied(index);
-    if (this.#applier.isBehind) this.#applyAfter(this.#deps.timers.yield());
+    // One long slice in a turn, also where the messages of one frame each commit an entry.
+    const isLong = this.#applier.sliceMs >= APPLY_SLICE_MS;
+    if (this.#applier.isBehind || isLong) this.#applyAfter(this.#deps.timers.yield());
     return true;
+  }
+
+  /** A large entry holds the loop: what others wait for leaves first, and what has arrived is heard. */
+  #beforeHeavy(): Promise<void> | undefined {
+    if (!this.#applier.isNextHeavy) return undefined;
+    if (this.#mustBeat(this.#applier.sliceMs)) this.#step({ kind: "beat" });
+    const { timers } = this.#deps;
+    // Frames are handed over at the end of this turn, and are written at the end of the next at the latest.
+    return timers.yield().then(() => timers.yield());
+  }
+
+  /** Would this leader's heartbeats be late in so many milliseconds? */
+  #mustBeat(inMs: number): boolean {
+    if (this.#core.role !== "leader" || this.isAlone) return false;
+    const sinceMs = this.#deps.clock.monotonicMs() - this.#beatAtMs;
+    return sinceMs + inMs >= this.#settings.heartbeatTicks * TICK_MS;
   }
 
   #applyAfter(ready: Promise<void>): void {

@@ -33,8 +33,8 @@ function expiringEntity(key: string, expiresAtMs: number): Operation {
 async function collected({ engine }: TestNode): Promise<void> {
   for (let turn = 0; turn < 500; turn++) {
     await settle(3);
-    const { lagMs, due } = engine.stats().expiry;
-    if (lagMs === 0 && due === 0) return;
+    const { expiry, entriesInFlight } = engine.stats();
+    if (expiry.lagMs === 0 && expiry.due === 0 && entriesInFlight === 0) return;
   }
   throw new Error(`still waiting: ${JSON.stringify(engine.stats().expiry)}`);
 }

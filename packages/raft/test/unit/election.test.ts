@@ -169,6 +169,38 @@ describe("asking first, and sticking to a leader", () => {
     expect(leader.core.term).toBe(1);
   });
 
+  test("a leader may be given more time than an election timeout to hear from a majority (dissertation 6.2)", () => {
+    const group = new TestGroup(3, { quorumTicks: 20 });
+    const leader = group.elect(1);
+    const silently = (ticks: number): void => {
+      group.tick(1, ticks);
+      group.settle(() => true);
+    };
+    // Whoever was heard of in the span before counts; so the second whole one decides.
+    silently(20);
+    silently(19);
+    expect(leader.core.role).toBe("leader");
+    silently(1);
+    expect(leader.core.role).toBe("follower");
+  });
+
+  test("a leader whose owner was held beats at once, and gives nobody up for it (Raft 5.6)", () => {
+    const group = new TestGroup(3, { heartbeatTicks: 3 });
+    const leader = group.elect(1);
+    group.tick(1, 2);
+    expect(group.takeMessages("heartbeat")).toEqual([]);
+    for (let i = 0; i < 50; i++) leader.step({ kind: "beat" });
+    expect(leader.core.role).toBe("leader");
+    expect(group.takeMessages("heartbeat")).toHaveLength(100);
+    // The next ones are due a whole interval later.
+    group.tick(1, 2);
+    expect(group.takeMessages("heartbeat")).toEqual([]);
+    group.tick(1);
+    expect(group.takeMessages("heartbeat")).toHaveLength(2);
+    group.node(2).step({ kind: "beat" });
+    expect(group.messages).toEqual([]);
+  });
+
   /**
    * Swarm, seed 1423: a node that may not be elected began its election timeout anew each time it ran out, and took that
    * for hearing from the leader: it ignored the only candidate for ever.

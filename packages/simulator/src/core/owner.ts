@@ -31,6 +31,7 @@ export interface Listener {
 /** How much longer a sync takes that is held back. */
 const DELAY_DURABLE_MS = 50;
 const TICK: Event = { kind: "tick" };
+const BEAT: Event = { kind: "beat" };
 
 export class Owner {
   readonly #run: Run;
@@ -490,6 +491,7 @@ export class Owner {
       membership: newest.membership,
       electionTicks: settings.electionTicks,
       heartbeatTicks: settings.heartbeatTicks,
+      quorumTicks: settings.quorumTicks,
       jitter: () => run.random.u32() / 0x1_0000_0000,
       preVote: settings.preVote,
       checkQuorum: settings.checkQuorum,
@@ -525,6 +527,7 @@ export class Owner {
 
   tick(machine: Machine): void {
     this.#scheduleTick(machine, TICK_MS / machine.clockRate);
+    if (this.#run.settings.isBeating) this.step(machine, BEAT);
     this.step(machine, TICK);
     if (machine.beforeLoss !== undefined && machine.core?.isRecovering === false) {
       machine.beforeLoss = undefined;

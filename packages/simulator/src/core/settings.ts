@@ -22,6 +22,10 @@ export interface CoreSettings {
   readonly readMode: "quorum" | "lease";
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
+  /** Ticks that a leader goes without a majority before it steps down. */
+  readonly quorumTicks: number;
+  /** Leaders send heartbeats at each tick, as an owner does whose loop is held. */
+  readonly isBeating: boolean;
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;
   readonly messageBytesMax: number;
@@ -82,6 +86,7 @@ export function drawSettings(seed: number): CoreSettings {
   const spare = on(0.6) ? random.between(1, 4) : 0;
   const checkQuorum = on(0.7);
   const readMode = checkQuorum && on(0.2) ? "lease" : "quorum";
+  const limits = drawLimits(random);
   return {
     seed,
     voters,
@@ -90,7 +95,8 @@ export function drawSettings(seed: number): CoreSettings {
     preVote: on(0.6),
     checkQuorum,
     readMode,
-    ...drawLimits(random),
+    ...limits,
+    ...drawPatience(seed, limits.electionTicks),
     network: drawNetwork(random),
     isCoded: on(0.1),
     ...drawOwner(random),
@@ -132,6 +138,18 @@ function drawLimits(
     messageBytesMax: random.pick([0, 20, 100, 1_000_000]),
     uncommittedBytesMax: random.pick([200, 4_000, 1_000_000]),
     applyBytesMax: random.pick([1, 50, 1_000_000]),
+  };
+}
+
+/** Apart from the rest, so that seeds without it are what they were before there was any. */
+function drawPatience(
+  seed: number,
+  electionTicks: number,
+): Pick<CoreSettings, "quorumTicks" | "isBeating"> {
+  const random = new SeededRandom(seed ^ 0xbea7);
+  return {
+    quorumTicks: electionTicks * random.pick([1, 1, 1, 2]),
+    isBeating: random.chance(0.15),
   };
 }
 

@@ -55,7 +55,12 @@ async function openGroup(
     await wal.append([{ kind: "group", group: GROUP, action: "create" }]);
   }
   const scene = { wal, gate, seen, fatal, time, onApplied: () => undefined } as unknown as Scene;
-  const settings = { electionTicks: 12, heartbeatTicks: 3, readMode: "quorum" } as const;
+  const settings = {
+    electionTicks: 12,
+    heartbeatTicks: 3,
+    quorumTicks: 24,
+    readMode: "quorum",
+  } as const;
   const group = new RaftGroup(
     GROUP,
     NODE,

@@ -108,7 +108,10 @@ describe("a follower that lacks entries which the log has no more (Raft 7)", () 
     await write(cluster, leader, vault, 0, 120);
     const joined = await cluster.start("n2", true);
     await cluster.until(leader.engine.call("cluster_add", { address: joined.address }));
-    await cluster.eventually(() => appliedOf(joined) >= appliedOf(leader));
+    // The leader learns of it a moment after the node has it.
+    const lags = (): readonly number[] =>
+      leader.engine.stats().group.lag.map(({ entries }) => entries);
+    await cluster.eventually(() => lags().length === 1 && lags()[0] === 0);
     const { nodeId: node } = await cluster.status(joined);
     await cluster.until(leader.engine.call("cluster_promote", { node }));
     await write(cluster, leader, vault, 120, 125);
