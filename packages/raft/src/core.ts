@@ -42,6 +42,7 @@ import { receiveSnapshot } from "./snapshots.js";
 import {
   type CoreOptions,
   cloneState,
+  isVoterOf,
   reconcileProgress,
   State,
   send,
@@ -324,9 +325,9 @@ function answerOldTerm(s: State, { type, from: to }: Message): void {
   if (type === "pre-vote") {
     refuseVote(s, "pre-vote", to);
   } else if (type === "append" || type === "heartbeat") {
-    // A node in doubt, or one that is no voter, never stands for election, by which else the leader would learn of the
-    // later term.
-    const mayTellByElection = s.isVoter && !s.isRecovering;
+    // Else the leader learns of the later term when this node asks it for its vote. A node in doubt, or one that is no
+    // voter, never stands for election; one that is behind on the configuration may not know the leader for a voter.
+    const mayTellByElection = s.isVoter && !s.isRecovering && isVoterOf(s.membership, to);
     if (!s.settings.checkQuorum && !s.settings.preVote && mayTellByElection) return;
     sendDurably(s, {
       type: "append-response",

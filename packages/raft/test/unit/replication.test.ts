@@ -88,6 +88,25 @@ describe("a follower", () => {
     expect(one.core.lastIndex).toBe(0);
     expect(group.takeMessages("append-response")).toMatchObject([{ term: 5, reject: false }]);
   });
+
+  /**
+   * Swarm, seed 300003997: a node that had been a voter and was to be a learner stood for election among nodes that were
+   * gone, at a term of its own, and kept silent to its leader, whom it did not know for a voter: it never caught up.
+   */
+  test("a leader learns of the later term from a node that will not ask it for its vote (Raft 5.1)", () => {
+    const group = new TestGroup(0, { preVote: false, checkQuorum: false });
+    const hardState = { term: 5, vote: undefined, commit: 0 };
+    for (const [id, voters] of [
+      [1, [1, 2]],
+      [3, [3, 4]],
+    ] as const) {
+      const one = group.add(id, membershipOf(voters), undefined, hardState);
+      const header = { from: node(2), to: node(id), term: 2 } as const;
+      one.step({ kind: "message", message: { ...header, type: "heartbeat", commit: 0, round: 0 } });
+      one.sync();
+    }
+    expect(group.takeMessages("append-response")).toMatchObject([{ from: node(3), term: 5 }]);
+  });
 });
 
 describe("a leader", () => {
