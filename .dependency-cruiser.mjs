@@ -9,7 +9,7 @@ export const may = {
   store: ["types", "io"],
   wal: ["types", "io"],
   raft: ["types"],
-  authz: ["types"],
+  authz: ["types", "proof"],
   state: ["types", "proof", "store"],
   engine: ["types", "io", "proof", "store", "wal", "raft", "authz", "state"],
   proto: [],

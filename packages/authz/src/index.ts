@@ -4,3 +4,4 @@ export * from "./evaluate/decision.js";
 export * from "./evaluate/tuple-reader.js";
 export * from "./model/compiled-model.js";
 export * from "./model/model.js";
+export * from "./proven/evidence.js";

@@ -121,6 +121,7 @@ export {
   PATH_BITS,
   PATH_BYTES,
   PathHasher,
+  pathBehind,
 } from "./trie/path.js";
 export {
   type GetAnswer,
@@ -161,6 +162,7 @@ export {
   type ReceiptContent,
   type StateAnswer,
   type StateQuery,
+  scanState,
   type VerifiedReceipt,
   verifyQuery,
   verifyReceipt,

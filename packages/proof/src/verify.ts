@@ -77,6 +77,27 @@ function askList(
   return { kind: "list", records };
 }
 
+/**
+ * A list of a proven state, one record after the other: those that are alive, in the order of their paths. Who stops early
+ * has read a part of the list without gaps, and needs no proof of the rest.
+ * @throws LedgerError PROOF_INSUFFICIENT where the next record is not shown; PROOF_INVALID with reason "twin"
+ */
+export function* scanState(
+  state: ProvenTrie,
+  list: ListQuery,
+  timeMs: bigint,
+): Generator<ListedRecord, void, undefined> {
+  const walk = state.walk(list);
+  let step = walk.next();
+  for (; step.done !== true; step = walk.next()) {
+    const { record } = step.value;
+    if (!isLive(record, timeMs)) continue;
+    if (list.kind === Kind.tupleBySubject) checkTwin(state, record);
+    yield step.value;
+  }
+  if (step.value === "insufficient") throw insufficient("the whole list");
+}
+
 /** A hit by subject stands only beside its authoritative twin, equal in all but the key. */
 function checkTwin(state: ProvenTrie, hit: LedgerRecord): void {
   const twin = state.get(twinOf(hit.key));

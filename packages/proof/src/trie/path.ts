@@ -143,6 +143,16 @@ export function copyPrefix(
   if (rest !== 0) out[outOffset + whole] = path[pathOffset + whole]! & (0xff << (8 - rest));
 }
 
+/** The path right behind one, where an interval begins that leaves it out; undefined behind the last. */
+export function pathBehind(path: Uint8Array): Uint8Array | undefined {
+  const behind = path.slice();
+  for (let i = behind.length - 1; i >= 0; i--) {
+    behind[i] = (behind[i]! + 1) & 0xff;
+    if (behind[i] !== 0) return behind;
+  }
+  return undefined;
+}
+
 /** The first `bits` bits of a path with zeros behind them. */
 export function prefixOf(path: Uint8Array, bits: number): Uint8Array {
   const out = new Uint8Array(PATH_BYTES);

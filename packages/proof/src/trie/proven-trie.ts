@@ -4,18 +4,13 @@
  *   INV-PROVEN-1  For one root each key has at most one answer: absolute bit and whole prefix are in every
  *                 branch's hash, and the decoder has checked that what is shown lies where it must.
  *   INV-PROVEN-2  What the proof does not show is "insufficient", never "absent".
+ *   INV-PROVEN-3  A walk over a list gives its records in path order and skips none: it ends before what is not shown.
  */
 import { compareBytes, equalBytes } from "@authledger/types";
 import { equalKeys, type LedgerKey } from "./key.js";
 import { bitAt, firstDifferentBit, type PathHasher } from "./path.js";
 import type { LedgerRecord } from "./record.js";
-import {
-  isListed,
-  type ListQuery,
-  type ListTarget,
-  listedSides,
-  listTarget,
-} from "./state-proof-encode.js";
+import { isListed, type ListQuery, listedSides, listTarget } from "./state-proof-encode.js";
 
 export type ProvenNode = ProvenEmpty | ShownLeaf | HashedLeaf | ProvenBranch | PrunedNode;
 
@@ -79,8 +74,8 @@ export type ListAnswer =
   | { readonly kind: "complete"; readonly records: readonly ListedRecord[] }
   | { readonly kind: "insufficient" };
 
-/** Thrown inside a walk and caught at its top. */
-class Insufficient extends Error {}
+/** How a walk over a list ended: at the list's end, or where the proof shows no more of it. */
+export type WalkEnd = "complete" | "insufficient";
 
 export class ProvenTrie {
   readonly total: bigint;
@@ -115,44 +110,46 @@ export class ProvenTrie {
   }
 
   list(query: ListQuery): ListAnswer {
+    const records: ListedRecord[] = [];
+    const walk = this.walk(query);
+    let step = walk.next();
+    for (; step.done !== true; step = walk.next()) records.push(step.value);
+    return step.value === "complete" ? { kind: "complete", records } : { kind: "insufficient" };
+  }
+
+  /**
+   * A list, one record after the other in path order: nothing lies between what was given and the one before it. So who
+   * stops early needs a proof of no more than what was taken.
+   */
+  *walk(query: ListQuery): Generator<ListedRecord, WalkEnd, undefined> {
     const target = listTarget(this.#paths, query);
     const bucket = this.buckets.get(target.prefix[0]!);
-    if (bucket === undefined) return { kind: "insufficient" };
-    const records: ListedRecord[] = [];
-    try {
-      walk(bucket.node, target, query, records);
-    } catch (error) {
-      if (error instanceof Insufficient) return { kind: "insufficient" };
-      throw error;
+    if (bucket === undefined) return "insufficient";
+    const open: ProvenNode[] = [bucket.node];
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      if (node.kind === "branch") {
+        const { left, right } = listedSides(target, node.bit, node.path);
+        if (right) open.push(node.right);
+        if (left) open.push(node.left);
+      } else if (node.kind === "shown") {
+        if (isItem(node, query) && isListed(target, node.path)) yield node;
+      } else if (
+        node.kind === "pruned" ||
+        (node.kind === "hashed" && isListed(target, node.path))
+      ) {
+        return "insufficient";
+      }
     }
-    return { kind: "complete", records };
+    return "complete";
   }
 }
 
-function walk(node: ProvenNode, target: ListTarget, query: ListQuery, out: ListedRecord[]): void {
-  switch (node.kind) {
-    case "empty":
-      return;
-    case "pruned":
-      throw new Insufficient();
-    case "hashed":
-      if (isListed(target, node.path)) throw new Insufficient();
-      return;
-    case "shown": {
-      const { key } = node.record;
-      const isItem =
-        key.kind === query.kind &&
-        key.partition === query.partition &&
-        (query.group === undefined || key.group === query.group);
-      if (isItem && isListed(target, node.path)) out.push(node);
-      return;
-    }
-    case "branch": {
-      const { left, right } = listedSides(target, node.bit, node.path);
-      if (left) walk(node.left, target, query, out);
-      if (right) walk(node.right, target, query, out);
-    }
-  }
+function isItem({ record: { key } }: ListedRecord, query: ListQuery): boolean {
+  return (
+    key.kind === query.kind &&
+    key.partition === query.partition &&
+    (query.group === undefined || key.group === query.group)
+  );
 }
 
 /** Is a record that was read still there at time T (milliseconds)? Expired and not yet collected is absent. */
