@@ -21,7 +21,7 @@ export interface ClusterAdminDeps {
   readonly timers: Timers;
   readonly clusterId: () => string | undefined;
   readonly appliedIndex: () => number;
-  /** Begins a cluster of this node, which waits. */
+  /** Begins a cluster of this node, which waits or begins one already. */
   readonly beginCluster: () => Promise<void>;
   /** Resolves when no vault needs a voter's signature any more. @throws LedgerError POLICIES_PENDING */
   readonly release: (node: NodeId) => Promise<void>;
@@ -69,7 +69,7 @@ export class ClusterAdmin {
     return { member };
   }
 
-  /** @throws LedgerError NOT_CAUGHT_UP, MEMBER_NOT_FOUND, CHANGE_PENDING, NOT_LEADER */
+  /** @throws LedgerError NOT_CAUGHT_UP, MEMBER_NOT_FOUND, CHANGE_PENDING, NOT_LEADER, DISK_FULL */
   async promote({ node }: { readonly node: NodeId }): Promise<Record<string, never>> {
     this.#requireLeader();
     this.#requireMember(node);
@@ -110,13 +110,20 @@ export class ClusterAdmin {
   async init({ addresses }: { readonly addresses: readonly string[] }): Promise<ClusterStatus> {
     const { cluster, beginCluster } = this.#deps;
     if (cluster === undefined) throw notClustered();
-    if (cluster.node.clusterId === undefined) await beginCluster();
+    if (this.#isUnbegun) await beginCluster();
     this.#requireLeader();
     for (const address of addresses) {
       if (address !== cluster.options.peerAddress) await this.#takeIn(address);
     }
     await this.#deps.follow();
     return this.status();
+  }
+
+  /** No cluster has a name here yet: the node waits, or another call is beginning one. */
+  get #isUnbegun(): boolean {
+    const { cluster, clusterId } = this.#deps;
+    if (cluster?.node.isJoined) return false;
+    return cluster?.node.clusterId === undefined || clusterId() === undefined;
   }
 
   /** Adds a node, waits until it has caught up, and makes it a voter. */
@@ -141,7 +148,9 @@ export class ClusterAdmin {
   async #vote(node: NodeId): Promise<void> {
     if (this.#deps.group.configuration.membership.voters.includes(node)) return;
     if (!this.#hasCaughtUp(node)) throw this.#notCaughtUp(node);
-    await this.#change([{ action: "add-voter", node }], []);
+    const vote = (): Promise<void> => this.#change([{ action: "add-voter", node }], []);
+    if (this.#deps.group.isAlone) await this.#deps.cluster!.node.withPeers(vote);
+    else await vote();
   }
 
   /** Waits for the end of another change, as that which began the cluster. */

@@ -4,6 +4,8 @@
  *
  *   INV-GROUP-7  A node belongs to one cluster for good: it takes part only after the cluster's id is on its disk, and
  *               frames of peers that are another life of a member are dropped.
+ *   INV-GROUP-8  That others vote beside a node is on its disk before they do: has_peers of node.json, by which a start judges
+ *               the end of the log before it has read who votes.
  */
 
 import type { Clock, Disk, Timers } from "@authledger/io";
@@ -55,6 +57,8 @@ export class ClusterNode implements PeerReceiver {
   #removed: readonly MemberInfo[] = [];
   #writing: Promise<void> = Promise.resolve();
   #adopting = false;
+  /** Changes under way that give this node peers. */
+  #expected = 0;
   /** A cluster that has added this node, which had no room on its disk to say so. */
   #foundBy: string | undefined;
   #wasMember: boolean;
@@ -86,6 +90,11 @@ export class ClusterNode implements PeerReceiver {
   /** The cluster that the node belongs to for good; undefined while it waits. */
   get clusterId(): string | undefined {
     return this.#identity.clusterId;
+  }
+
+  /** It was added to its cluster by another node; false while it waits, and for the node that began the cluster. */
+  get isJoined(): boolean {
+    return this.#identity.clusterId !== undefined && this.#identity.joins === true;
   }
 
   get isRemoved(): boolean {
@@ -134,6 +143,7 @@ export class ClusterNode implements PeerReceiver {
     const { node, disk } = this.#deps;
     const written = this.#writing.then(async () => {
       const identity = { ...this.#identity, ...change };
+      if (isSameIdentity(identity, this.#identity)) return;
       await writeIdentity(node.path, identity, disk);
       this.#identity = identity;
     });
@@ -141,15 +151,33 @@ export class ClusterNode implements PeerReceiver {
     return written;
   }
 
+  /**
+   * Runs a change by which others come to vote beside this node, which votes alone. They will count on what it acknowledges,
+   * and a start that finds the end of the log unreadable must know (INV-GROUP-8).
+   * @throws LedgerError what `change` throws; DISK_FULL before it has begun
+   */
+  async withPeers(change: () => Promise<void>): Promise<void> {
+    this.#expected++;
+    try {
+      await this.#write({ hasPeers: true });
+      await change();
+    } finally {
+      this.#expected--;
+      this.#notePeers();
+    }
+  }
+
   /** So that the next start knows, before it reads the log, whether others count on what this node has acknowledged. */
   #notePeers(): void {
     const { voters, outgoing } = this.#deps.group.configuration.membership;
     const hasPeers = [...voters, ...outgoing].some((voter) => voter !== this.info.nodeId);
-    if (hasPeers === (this.#identity.hasPeers ?? false) || this.#identity.clusterId === undefined) {
-      return;
-    }
-    const { onFatal } = this.#deps;
-    this.#write({ hasPeers }).catch((error: unknown) => onFatal(LedgerError.from(error)));
+    const isKnown = hasPeers === (this.#identity.hasPeers ?? false);
+    if (isKnown || this.#expected > 0 || this.#identity.clusterId === undefined) return;
+    this.#write({ hasPeers }).catch((error: unknown) => {
+      const failure = LedgerError.from(error);
+      // Without room it is tried again every second: who was alone has noted its peers before, others are not alone.
+      if (failure.code !== "DISK_FULL") this.#deps.onFatal(failure);
+    });
   }
 
   /** The members are others, or have other addresses. */
@@ -328,6 +356,7 @@ export class ClusterNode implements PeerReceiver {
       }
       this.#tellStrangers();
       this.#adoptAgain();
+      this.#notePeers();
       this.#deps.onCare();
     });
   }
@@ -341,6 +370,14 @@ function nextRemoved(
 ): readonly MemberInfo[] {
   const isGone = (member: MemberInfo): boolean => !now.some((one) => isSameNode(one, member));
   return [...removed, ...before].filter(isGone).slice(-REMOVED_KEPT_MAX);
+}
+
+function isSameIdentity(a: NodeIdentity, b: NodeIdentity): boolean {
+  return (
+    a.clusterId === b.clusterId &&
+    (a.joins ?? false) === (b.joins ?? false) &&
+    (a.hasPeers ?? false) === (b.hasPeers ?? false)
+  );
 }
 
 /** The same life of a node, which tells other things of itself than before. */

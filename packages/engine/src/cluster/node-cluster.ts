@@ -12,6 +12,7 @@ import { ClusterAdmin } from "./cluster-admin.js";
 import { ELECTION_TICKS, TICK_MS } from "./cluster-limits.js";
 import { ClusterNode } from "./cluster-node.js";
 import { Freshness } from "./freshness.js";
+import { nodesOf } from "./group-configuration.js";
 import { LeaderMoves } from "./leader-moves.js";
 import { encodeMemberInfos } from "./member-info.js";
 import { NodeReplicas, type NodeReplicasDeps } from "./node-replicas.js";
@@ -58,6 +59,7 @@ export class NodeCluster {
   #isSkewed = false;
   #stopping: Promise<void> | undefined;
   #isTelling = false;
+  #beginning: Promise<void> | undefined;
 
   constructor(deps: NodeClusterDeps) {
     this.#deps = deps;
@@ -204,15 +206,25 @@ export class NodeCluster {
     await this.#deps.initialize(clusterId);
   }
 
-  /** `cluster_init` on a node that waits: it becomes the first of a new cluster. */
-  async #beginCluster(): Promise<void> {
+  /** `cluster_init`: a node that waits becomes the first of a new cluster. Calls at the same time begin one. */
+  #beginCluster(): Promise<void> {
+    this.#beginning ??= this.#begin().finally(() => {
+      this.#beginning = undefined;
+    });
+    return this.#beginning;
+  }
+
+  /** From the first step that is missing, should an earlier attempt have failed behind it. */
+  async #begin(): Promise<void> {
     const { group, node, random, state } = this.#deps;
     assert(this.node !== undefined, "a node that waits has an address for peers");
-    const clusterId = toHex(random.bytes(16));
-    if (!node.secrets.hasLogSeed) await node.secrets.takeLogSeed(random.bytes(32));
-    await this.node.join(clusterId, false);
-    await group.begin();
-    if (state.cluster === undefined) await this.#initialize(clusterId);
+    if (this.node.clusterId === undefined) {
+      if (!node.secrets.hasLogSeed) await node.secrets.takeLogSeed(random.bytes(32));
+      await this.node.join(toHex(random.bytes(16)), false);
+    }
+    if (nodesOf(group.configuration.membership).length === 0) await group.begin();
+    if (!group.isReady) throw group.notLeading();
+    if (state.cluster === undefined) await this.#initialize(this.node.clusterId);
     this.#admit();
     this.#tellOwn();
   }

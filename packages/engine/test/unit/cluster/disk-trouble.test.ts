@@ -1,7 +1,10 @@
 /** Nodes of a cluster whose disks are full, or have lost the end of a log. */
-import { type Disk, joinPath, type MemoryDisk, readFile } from "@authledger/io";
+import { type Disk, FaultyDisk, joinPath, MemoryDisk, readFile } from "@authledger/io";
+import type { NodeId } from "@authledger/types";
 import { expect, test } from "vitest";
-import { TestCluster } from "../../cluster-support.js";
+import { rejectedBy } from "../../../../../test/support.js";
+import { type NodeIdentity, readNodeIdentity } from "../../../src/node-directory.js";
+import { type ClusterMember, TestCluster } from "../../cluster-support.js";
 import { createTuple, DIRECTORY, newVault, writeOne } from "../../engine-support.js";
 
 const SMALL = { logSegmentBytes: 32 * 1024 };
@@ -113,5 +116,105 @@ test("a node with a full disk says so, and joins when there is room (INV-GROUP-7
   await cluster.run(3_000);
   const { clusterId } = await cluster.status(founder);
   expect(await cluster.status(waiting)).toMatchObject({ role: "learner", clusterId });
+  await cluster.close();
+});
+
+/** What a node's disk says of it. */
+async function identityOf({ disk }: ClusterMember): Promise<NodeIdentity> {
+  return readNodeIdentity(DIRECTORY, disk);
+}
+
+function setFull({ disk }: ClusterMember, isFull: boolean): void {
+  (disk as MemoryDisk).capacityBytes = isFull ? 0 : Number.POSITIVE_INFINITY;
+}
+
+/** A founder, and a node that was added and has everything. */
+async function founderAndLearner(): Promise<{
+  readonly cluster: TestCluster;
+  readonly founder: ClusterMember;
+  readonly learner: ClusterMember;
+  readonly node: NodeId;
+}> {
+  const cluster = new TestCluster();
+  const founder = await cluster.start("n1", false);
+  const learner = await cluster.start("n2", true);
+  const { member } = await cluster.until(
+    founder.engine.call("cluster_add", { address: learner.address }),
+  );
+  await cluster.run(2_000);
+  return { cluster, founder, learner, node: member.nodeId };
+}
+
+const votersOf = async (cluster: TestCluster, member: ClusterMember): Promise<number> =>
+  (await cluster.status(member)).members.filter(({ role }) => role === "voter").length;
+
+// Seed 3001 of the simulation: the founder's disk was full when its second voter was in force; it could not note that it has
+// peers, and stopped. Worse, a founder that lost its power between the two took an unreadable end of its log for its own.
+test("a founder notes that it will have peers before it has any, or refuses the voter (INV-GROUP-8)", async () => {
+  const { cluster, founder, node } = await founderAndLearner();
+  expect((await identityOf(founder)).hasPeers).toBeUndefined();
+  setFull(founder, true);
+  const refused = founder.engine.call("cluster_promote", { node });
+  expect(await cluster.until(rejectedBy(refused))).toMatchObject({ code: "DISK_FULL" });
+  expect(await votersOf(cluster, founder)).toBe(1);
+  expect((await identityOf(founder)).hasPeers).toBeUndefined();
+  setFull(founder, false);
+  await cluster.until(founder.engine.call("cluster_promote", { node }));
+  expect(await votersOf(cluster, founder)).toBe(2);
+  expect((await identityOf(founder)).hasPeers).toBe(true);
+  expect(founder.fatal).toEqual([]);
+  await cluster.close();
+});
+
+test("a node that is alone again notes it when there is room", async () => {
+  const { cluster, founder, node } = await founderAndLearner();
+  await cluster.until(founder.engine.call("cluster_promote", { node }));
+  setFull(founder, true);
+  await cluster.until(founder.engine.call("cluster_remove", { node }));
+  await cluster.run(3_000);
+  expect((await identityOf(founder)).hasPeers).toBe(true);
+  expect(founder.fatal).toEqual([]);
+  setFull(founder, false);
+  await cluster.run(1_500);
+  expect((await identityOf(founder)).hasPeers).toBeUndefined();
+  await cluster.close();
+});
+
+/** A cluster of one that is being begun, on a disk that can be told to have no room for a name. */
+async function beginning(): Promise<{
+  readonly cluster: TestCluster;
+  readonly first: ClusterMember;
+  readonly init: () => Promise<unknown>;
+  refuse(writes: string | undefined): void;
+}> {
+  let refused: string | undefined;
+  const disk = new FaultyDisk(new MemoryDisk(), ({ kind, path }) =>
+    kind === "write" && refused !== undefined && path.includes(refused)
+      ? { kind: "fail", full: true }
+      : undefined,
+  );
+  const cluster = new TestCluster();
+  const first = await cluster.start("n1", true, disk);
+  const init = (): Promise<unknown> => first.engine.call("cluster_init", { addresses: [] });
+  return {
+    cluster,
+    first,
+    init,
+    refuse: (writes) => {
+      refused = writes;
+    },
+  };
+}
+
+test("a cluster is begun by the next attempt where the disk was full, and once by attempts at the same time", async () => {
+  const { cluster, first, init, refuse } = await beginning();
+  refuse("node.json");
+  expect(await cluster.until(rejectedBy(init()))).toMatchObject({ code: "DISK_FULL" });
+  expect(await cluster.status(first)).toMatchObject({ role: "waiting" });
+  refuse(undefined);
+  const [one, two] = await cluster.until(Promise.all([init(), init()]));
+  expect(one).toEqual(two);
+  await cluster.until(newVault(first.engine));
+  expect(first.fatal).toEqual([]);
   await cluster.close();
 });
