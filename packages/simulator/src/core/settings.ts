@@ -86,13 +86,14 @@ export function drawSettings(seed: number): CoreSettings {
   const spare = on(0.6) ? random.between(1, 4) : 0;
   const checkQuorum = on(0.7);
   const readMode = checkQuorum && on(0.2) ? "lease" : "quorum";
+  const preVote = on(0.6);
   const limits = drawLimits(random);
   return {
     seed,
     voters,
     learners,
     machines: voters + learners + spare,
-    preVote: on(0.6),
+    preVote,
     checkQuorum,
     readMode,
     ...limits,
