@@ -95,7 +95,8 @@ class SortedTuples {
   }
 
   find(key: string): RelationTuple | undefined {
-    const found = this.#tuples[this.#position(key)];
+    const at = this.#position(key);
+    const found = this.#tuples[at];
     return found !== undefined && this.#key(found) === key ? found : undefined;
   }
 

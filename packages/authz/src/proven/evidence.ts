@@ -19,7 +19,7 @@ import {
   tupleKey,
 } from "@authledger/proof";
 import { LedgerError, type Tuple } from "@authledger/types";
-import type { RelationTuple, TupleReader } from "../evaluate/tuple-reader.js";
+import type { PositionedTuple, RelationTuple, TupleReader } from "../evaluate/tuple-reader.js";
 
 /** Points and rows of lists that one proof may show: more would not fit an answer. */
 export const EVIDENCE_READS_MAX = 32_768;
@@ -67,18 +67,19 @@ export class EvidenceRecorder implements TupleReader {
     return this.#passing(list, this.#reader.ofObject(object, relation));
   }
 
-  usersetsOf(object: string, relation: string): Iterable<RelationTuple> {
-    const list = this.#listOf(Kind.tupleByResource, object, relation, "usersets");
-    return this.#passing(list, this.#reader.usersetsOf(object, relation));
+  usersetsOf(object: string, relation: string, type: string): Iterable<RelationTuple> {
+    const list = this.#listOf(Kind.tupleByResource, object, relation, `usersets ${type}`);
+    return this.#passing(list, this.#reader.usersetsOf(object, relation, type));
   }
 
   ofSubject(
     subject: string,
     relation: string,
+    type: string,
     after?: Uint8Array,
-  ): Iterable<RelationTuple & { readonly position: Uint8Array }> {
-    const list = this.#listOf(Kind.tupleBySubject, subject, relation, "all", after);
-    return this.#passing(list, this.#reader.ofSubject(subject, relation, after));
+  ): Iterable<PositionedTuple> {
+    const list = this.#listOf(Kind.tupleBySubject, subject, relation, `of ${type}`, after);
+    return this.#passing(list, this.#reader.ofSubject(subject, relation, type, after));
   }
 
   /** What a proof must answer so that the evaluator can run over it again. */
@@ -116,7 +117,7 @@ export class EvidenceRecorder implements TupleReader {
     kind: ReadList["kind"],
     partition: string,
     relation: string,
-    which: "all" | "usersets",
+    which: string,
     after?: Uint8Array,
   ): ReadList {
     const id = `${kind} ${which} ${after?.join() ?? ""} ${idOf(partition, relation)}`;
