@@ -15,6 +15,8 @@ const LOOK_MS = 150;
 const SETTLED_MS = 3_000;
 /** A call of the operator is given up after so long. */
 const CALL_MS = 3_000;
+/** What the scrubber is waited for. */
+const SCRUB_MS = 2_500;
 
 export interface MembershipDeps {
   readonly settings: ClusterSettings;
@@ -43,6 +45,9 @@ export class Membership {
   /** When a change was last asked for. */
   #changedAt = 0;
   #hasBegun = false;
+  #isCalm = false;
+  /** The damaged disk was read as a whole, and is as it should be. */
+  #isInspected = false;
   #isStopped = false;
 
   constructor(deps: MembershipDeps) {
@@ -56,6 +61,7 @@ export class Membership {
     while (!this.#isStopped) {
       await loop.sleep(LOOK_MS);
       if (!this.#hasBegun && settings.bootstrap === "init") await this.#initialize();
+      if (this.#isCalm) await this.#inspect();
       const status = await this.#leaderStatus();
       if (status !== undefined) await this.#reconcile(status);
     }
@@ -65,6 +71,7 @@ export class Membership {
   settle(): void {
     this.#unwanted = undefined;
     this.#wantedLeader = undefined;
+    this.#isCalm = true;
   }
 
   stop(): void {
@@ -159,6 +166,7 @@ export class Membership {
   async healthy(): Promise<ClusterStatus | undefined> {
     const status = await this.#leaderStatus();
     const isChanging = this.#changedAt > this.#deps.loop.now || this.#retired.size > 0;
+    if (this.#suspect !== undefined) return undefined;
     if (status === undefined || status.isJoint || isChanging) return undefined;
     const voters = status.members.filter(({ role }) => role === "voter");
     return voters.length === this.#deps.settings.voters &&
@@ -170,6 +178,7 @@ export class Membership {
 
   #noteLost(machine: Machine): void {
     this.#lost = machine;
+    this.#isInspected = false;
     this.#lostNode = `${machine.name}-${machine.generation}`;
   }
 
@@ -192,6 +201,30 @@ export class Membership {
     const leaders = stats.filter(({ group }) => group.role === "leader");
     leaders.sort((a, b) => b.group.term - a.group.term);
     return leaders[0]?.arePoliciesSettled === true;
+  }
+
+  /** A disk with damage that nobody has met yet. */
+  get #suspect(): Machine | undefined {
+    const isOpen = this.#lost !== undefined && !this.#isInspected && !this.#retired.has(this.#lost);
+    return isOpen && `${this.#lost!.name}-${this.#lost!.generation}` === this.#lostNode
+      ? this.#lost
+      : undefined;
+  }
+
+  /** Damage that no read has met must be found by the node's own scrubber (storage.md, "Scrub"); then the disk is replaced. */
+  async #inspect(): Promise<void> {
+    const machine = this.#suspect;
+    if (machine?.isRunning !== true) return;
+    const request = { waitMs: SCRUB_MS, follow: false };
+    const found = await this.#call(machine, "check_integrity", request);
+    if (found === undefined || found.running || this.#suspect !== machine) return;
+    const { differences } = found;
+    this.#isInspected = differences.length === 0;
+    if (this.#isInspected) return;
+    this.#deps.trace.note(machine.name, `the scrubber found ${differences[0]!.text}`);
+    this.#deps.sometimes.note("damage found by the scrubber");
+    machine.reformat();
+    this.#retired.add(machine);
   }
 
   /** The machine gets an empty disk and starts as a new node. */

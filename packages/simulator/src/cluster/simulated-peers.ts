@@ -69,6 +69,8 @@ class SimulatedPeers implements PeerPort {
   readonly life: MachineLife;
   readonly #board: Switchboard;
   readonly #links = new Map<NodeId, Link>();
+  /** Nodes of the cluster that this one has not heard of yet and that have reached it: they are answered, as the real port does. */
+  readonly #guests = new Map<NodeId, SimulatedPeers>();
   /** Who was a member and is no more. */
   #former: ReadonlySet<NodeId> = new Set();
   #receiver: PeerReceiver | undefined;
@@ -104,21 +106,28 @@ class SimulatedPeers implements PeerPort {
       port?.life.after(1, () => port.lost(this));
     }
     this.#former = new Set(removed.map(({ nodeId }) => nodeId));
-    for (const info of members) {
-      if (this.#links.has(info.nodeId)) continue;
-      this.#links.set(info.nodeId, {
-        ...{ info, port: undefined, problem: "not reached yet", lastHeardMs: undefined },
-      });
-      this.#dial(info.nodeId, 0);
+    for (const [node, port] of this.#guests) {
+      if (!this.#former.has(node)) continue;
+      this.#guests.delete(node);
+      port.life.after(1, () => port.lost(this));
     }
+    for (const info of members) if (!this.#links.has(info.nodeId)) this.#addMember(info);
+  }
+
+  /** Somebody who has reached this node already is reached by that connection. */
+  #addMember(info: MemberInfo): void {
+    const port = this.#guests.get(info.nodeId);
+    this.#guests.delete(info.nodeId);
+    const problem = port === undefined ? "not reached yet" : undefined;
+    this.#links.set(info.nodeId, { info, port, problem, lastHeardMs: undefined });
+    if (port === undefined) this.#dial(info.nodeId, 0);
   }
 
   send(to: NodeId, frame: PeerFrame): boolean {
-    const link = this.#links.get(to);
-    if (link?.port === undefined || this.life.isOver) return false;
+    const target = this.#links.get(to)?.port ?? this.#guests.get(to);
+    if (target === undefined || this.life.isOver) return false;
     const { network, loop } = this.#board.deps;
     const copy = { ...frame, payload: frame.payload.slice() };
-    const target = link.port;
     const from = this.identity.member.nodeId;
     const delays = network.route(this.machine, target.machine, loop.now);
     for (const delay of delays) target.life.after(delay, () => target.receive(from, this, copy));
@@ -153,7 +162,8 @@ class SimulatedPeers implements PeerPort {
   receive(from: NodeId, port: SimulatedPeers, frame: PeerFrame): void {
     const link = this.#links.get(from);
     // A member that this node does not know yet reaches it too; one that it has hung up on does not.
-    if (this.#former.has(from) || (link !== undefined && link.port !== port)) return;
+    const known = link === undefined ? this.#guests.get(from) : link.port;
+    if (this.#former.has(from) || known !== port) return;
     if (link !== undefined) link.lastHeardMs = this.#board.deps.loop.now;
     const { trace } = this.#board.deps;
     trace.note(
@@ -165,6 +175,7 @@ class SimulatedPeers implements PeerPort {
 
   /** The process at the other end has ended. */
   lost(port: SimulatedPeers): void {
+    for (const [node, guest] of this.#guests) if (guest === port) this.#guests.delete(node);
     for (const [node, link] of this.#links) {
       if (link.port !== port) continue;
       link.port = undefined;
@@ -210,7 +221,8 @@ class SimulatedPeers implements PeerPort {
 
   #connected(from: SimulatedPeers, peer: PeerIdentity): void {
     const link = this.#links.get(peer.member.nodeId);
-    if (link !== undefined) {
+    if (link === undefined) this.#guests.set(peer.member.nodeId, from);
+    else {
       link.port = from;
       link.problem = undefined;
     }

@@ -15,7 +15,7 @@ import {
 } from "./cluster-settings.js";
 import type { EventLoop } from "./event-loop.js";
 import type { EventTrace } from "./event-trace.js";
-import type { Machine } from "./machine.js";
+import { type Machine, WALL_MS } from "./machine.js";
 import type { Membership } from "./membership.js";
 
 export interface StormDeps {
@@ -43,13 +43,15 @@ export class Storm {
   /** Everything works again: all links, clocks and disks, and whatever is down is started. */
   end(): void {
     this.#isOver = true;
-    const { network, machines, trace } = this.#deps;
+    const { network, machines, trace, loop } = this.#deps;
     trace.note("storm", "over");
     network.heal();
     for (const machine of machines) {
       machine.isCalm = true;
       machine.isSlow = false;
       machine.clock.setRate(1);
+      // A leader whose clock is seconds away from the others' stamps nothing until somebody sets it.
+      machine.clock.set(WALL_MS + loop.now);
       if (machine.isFull) machine.setFull(false);
       this.#restart(machine, 0);
     }

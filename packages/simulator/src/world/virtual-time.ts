@@ -70,6 +70,11 @@ export class NodeClock {
     this.#wallOffset += byMs;
   }
 
+  /** As somebody sets a clock who knows the time; the monotonic time stays. */
+  set(wallMs: number): void {
+    this.#wallOffset = wallMs - this.monotonicMs();
+  }
+
   monotonicMs(): number {
     return this.#monotonic + (this.#time.now - this.#since) * this.#rate;
   }
