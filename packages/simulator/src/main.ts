@@ -17,6 +17,7 @@ import { exploreAll, runCampaign } from "./campaign/campaign.js";
 import { appendToLedger, currentCommit, ledgerLines, nextSeed } from "./campaign/ledger.js";
 import type { ModeName } from "./campaign/mode.js";
 import { runMuseum } from "./campaign/museum-tour.js";
+import { neverHappened } from "./campaign/never-happened.js";
 import { replayCore } from "./campaign/replay.js";
 import type { Sums } from "./campaign/tally.js";
 
@@ -69,8 +70,10 @@ async function seeds(): Promise<boolean> {
   const sums = await runCampaign({ mode, from, to, seconds: limit, workers });
   const seconds = (performance.now() - start) / 1_000;
   report(sums, seconds);
+  const never = neverHappened(mode, sums).map((name) => ({ seed: 0, what: `never: ${name}` }));
+  for (const { what } of never) say(`FAILED ${what}\n`);
   if (values.ledger) {
-    const { faults, sometimes, failures, steps, acknowledged } = sums;
+    const { hash, faults, sometimes, steps, acknowledged } = sums;
     appendToLedger({
       commit,
       mode,
@@ -78,15 +81,16 @@ async function seeds(): Promise<boolean> {
       seedCount: sums.seeds,
       virtualHours: round(sums.virtualMs / HOUR_MS),
       seconds: round(seconds),
+      hash,
       steps,
       states: 0,
       acknowledged,
       faults,
       sometimes,
-      failures,
+      failures: [...sums.failures, ...never],
     });
   }
-  return sums.failures.length === 0;
+  return sums.failures.length === 0 && never.length === 0;
 }
 
 async function explore(seconds: number): Promise<boolean> {
@@ -108,7 +112,7 @@ async function explore(seconds: number): Promise<boolean> {
   const took = (performance.now() - start) / 1_000;
   say(`${states} states, ${Math.round(states / took)} a second\n`);
   if (values.ledger) {
-    const none = { virtualHours: 0, steps: 0, acknowledged: 0, faults: {}, sometimes: {} };
+    const none = { virtualHours: 0, hash: 0, steps: 0, acknowledged: 0, faults: {}, sometimes: {} };
     const line = { commit, mode: "explorer", seeds: [0, 0], seedCount: 0, ...none } as const;
     appendToLedger({ ...line, seconds: round(took), states, failures });
   }
@@ -123,7 +127,7 @@ function report(sums: Sums, seconds: number): void {
   say(`faults: ${list(sums.faults)}\n`);
   say(`sometimes: ${list(sums.sometimes)}\n`);
   for (const { seed, what } of sums.failures.slice(0, 20)) say(`FAILED seed ${seed}: ${what}\n`);
-  say(`${sums.failures.length} seeds failed\n`);
+  say(`${sums.failures.length} seeds failed, hash ${sums.hash}\n`);
 }
 
 function list(counts: Readonly<Record<string, number>>): string {

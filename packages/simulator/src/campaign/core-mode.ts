@@ -11,6 +11,7 @@ function runCore(seed: number): SeedReport {
   return {
     seed,
     failure: result.violation?.message,
+    hash: result.hash,
     virtualMs: result.virtualMs,
     steps: result.steps,
     acknowledged: result.acknowledged,

@@ -9,6 +9,7 @@ export const mode: Mode = {
     return {
       seed,
       failure: report.failure?.what,
+      hash: Number.parseInt(report.hash, 16),
       virtualMs: report.virtualMs,
       steps: report.events,
       acknowledged: report.history.operations.filter(({ ok }) => ok === true).length,

@@ -19,6 +19,8 @@ export interface LedgerLine {
   readonly seedCount: number;
   readonly virtualHours: number;
   readonly seconds: number;
+  /** Over the hashes of all seeds; 0 for the explorer. */
+  readonly hash: number;
   readonly steps: number;
   readonly states: number;
   readonly acknowledged: number;

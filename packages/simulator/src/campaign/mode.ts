@@ -5,6 +5,8 @@ export interface SeedReport {
   readonly seed: number;
   /** The rule that was broken, or why the run ended. */
   readonly failure: string | undefined;
+  /** Over all that happened; equal runs have equal ones. */
+  readonly hash: number;
   readonly virtualMs: number;
   /** Events given to cores or nodes. */
   readonly steps: number;

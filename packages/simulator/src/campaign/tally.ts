@@ -1,4 +1,5 @@
 /** Adds up what the seeds of a campaign report. */
+import { mix } from "../world/fault-plan.js";
 import type { SeedReport } from "./mode.js";
 
 export interface Failure {
@@ -8,6 +9,8 @@ export interface Failure {
 
 export interface Sums {
   readonly seeds: number;
+  /** Over the hashes of all seeds, whoever ran them and in which order. */
+  readonly hash: number;
   readonly virtualMs: number;
   readonly steps: number;
   readonly acknowledged: number;
@@ -18,6 +21,7 @@ export interface Sums {
 
 export class Tally {
   #seeds = 0;
+  #hash = 0;
   #virtualMs = 0;
   #steps = 0;
   #acknowledged = 0;
@@ -28,6 +32,7 @@ export class Tally {
   add(report: SeedReport): void {
     const { seed, failure } = report;
     this.#seeds++;
+    this.#hash ^= mix(mix(seed) ^ report.hash);
     this.#virtualMs += report.virtualMs;
     this.#steps += report.steps;
     this.#acknowledged += report.acknowledged;
@@ -38,6 +43,7 @@ export class Tally {
 
   addSums(sums: Sums): void {
     this.#seeds += sums.seeds;
+    this.#hash ^= sums.hash;
     this.#virtualMs += sums.virtualMs;
     this.#steps += sums.steps;
     this.#acknowledged += sums.acknowledged;
@@ -49,6 +55,7 @@ export class Tally {
   get sums(): Sums {
     return {
       seeds: this.#seeds,
+      hash: this.#hash >>> 0,
       virtualMs: Math.round(this.#virtualMs),
       steps: this.#steps,
       acknowledged: this.#acknowledged,

@@ -38,6 +38,13 @@ const sometimesNames = [
 
 export type Sometimes = (typeof sometimesNames)[number];
 
+/** What may be missing from a campaign however large it is: it is told, and nobody wants it. */
+const unwanted: ReadonlySet<Sometimes> = new Set(["group beyond repair"]);
+
+export const wantedSometimes: readonly Sometimes[] = sometimesNames.filter(
+  (name) => !unwanted.has(name),
+);
+
 export class SometimesCounts {
   readonly #counts: Map<Sometimes, number> = new Map(sometimesNames.map((name) => [name, 0]));
 
