@@ -21,8 +21,9 @@ export async function* snapshotChunks(
 }
 
 /**
- * The parts of a snapshot of a stopped node. The node is opened as it would be by a start: its log is replayed, so
- * that nothing that was acknowledged is missing, and it begins another term.
+ * The parts of a snapshot of a stopped node. The node is opened as it would be by a start: its log is replayed, as far
+ * as the node knows it to be committed. For the only voter that is all of it; a member of a cluster learns with the next
+ * write that the one before is committed, and lacks the last ones here.
  * @throws LedgerError DATA_DIR_INVALID, DATA_DIR_IN_USE, WAL_CORRUPT and what else keeps a node from starting
  */
 export async function* directorySnapshot(options: {
