@@ -1,4 +1,5 @@
 /** Authorization models and their evaluation: pure, for servers and for clients that verify. */
+export { canonicalJson } from "./canonical-json.js";
 export * from "./condition/context.js";
 export * from "./evaluate/decision.js";
 export { MapTupleReader } from "./evaluate/map-tuple-reader.js";
@@ -7,3 +8,4 @@ export type { PositionedTuple, RelationTuple, TupleReader } from "./evaluate/tup
 export * from "./model/compiled-model.js";
 export * from "./model/model.js";
 export * from "./proven/evidence.js";
+export * from "./records.js";

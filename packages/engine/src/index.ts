@@ -6,6 +6,15 @@ export type {
   RestoredVault,
   SnapshotProgress,
 } from "@authledger/state";
+export type {
+  AuthorizationCalls,
+  ChangedAnswer,
+  DecisionPoint,
+  DecisionProof,
+  DecisionQuestion,
+  ModelInfo,
+  ProveDecisionOptions,
+} from "./authorization/authorization-calls.js";
 export { checkDataDirectory, type DataDirectoryReport } from "./check-data-directory.js";
 export type {
   ClusterCalls,

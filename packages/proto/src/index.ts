@@ -1,8 +1,10 @@
 /** Generated messages and services of `authledger.v1`, and the standard services around them. */
 export * as admin from "./gen/authledger/v1/admin.js";
+export * as authorization from "./gen/authledger/v1/authorization.js";
 export * as cluster from "./gen/authledger/v1/cluster.js";
 export * as common from "./gen/authledger/v1/common.js";
 export * as errors from "./gen/authledger/v1/errors.js";
+export * as model from "./gen/authledger/v1/model.js";
 export * as peer from "./gen/authledger/v1/peer.js";
 export * as read from "./gen/authledger/v1/read.js";
 export * as write from "./gen/authledger/v1/write.js";

@@ -32,6 +32,22 @@ export interface Relationship {
   version: bigint;
   /** 0 = never. */
   expiresAtMs: bigint;
+  /** Absent where it counts always. */
+  condition?: TupleCondition | undefined;
+}
+
+/** What must hold so that a tuple counts: a condition of the model, with what the tuple says of its parameters. */
+export interface TupleCondition {
+  /** As the model calls it. */
+  name: string;
+  /** A JSON object (RFC 8259): values by parameter. They go before those of the question. Empty = none. */
+  contextJson: string;
+}
+
+/** A tuple that counts as stored for one question; a stored one of the same key gives way to it. */
+export interface ContextualTuple {
+  tuple?: Tuple | undefined;
+  condition?: TupleCondition | undefined;
 }
 
 /** A key with a value, as it is stored. */
@@ -211,7 +227,7 @@ export const Tuple: MessageFns<Tuple> = {
 };
 
 function createBaseRelationship(): Relationship {
-  return { tuple: undefined, version: 0n, expiresAtMs: 0n };
+  return { tuple: undefined, version: 0n, expiresAtMs: 0n, condition: undefined };
 }
 
 export const Relationship: MessageFns<Relationship> = {
@@ -230,6 +246,9 @@ export const Relationship: MessageFns<Relationship> = {
         throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
       }
       writer.uint32(24).uint64(message.expiresAtMs);
+    }
+    if (message.condition !== undefined) {
+      TupleCondition.encode(message.condition, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -271,6 +290,14 @@ export const Relationship: MessageFns<Relationship> = {
             message.expiresAtMs = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.condition = TupleCondition.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -292,6 +319,7 @@ export const Relationship: MessageFns<Relationship> = {
         : isSet(object.expires_at_ms)
         ? BigInt(object.expires_at_ms)
         : 0n,
+      condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
     };
   },
 
@@ -306,6 +334,9 @@ export const Relationship: MessageFns<Relationship> = {
     if (message.expiresAtMs !== 0n) {
       obj.expiresAtMs = message.expiresAtMs.toString();
     }
+    if (message.condition !== undefined) {
+      obj.condition = TupleCondition.toJSON(message.condition);
+    }
     return obj;
   },
 
@@ -319,6 +350,185 @@ export const Relationship: MessageFns<Relationship> = {
     message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
       ? BigInt(object.expiresAtMs)
       : 0n;
+    message.condition = (object.condition !== undefined && object.condition !== null)
+      ? TupleCondition.fromPartial(object.condition)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTupleCondition(): TupleCondition {
+  return { name: "", contextJson: "" };
+}
+
+export const TupleCondition: MessageFns<TupleCondition> = {
+  encode(message: TupleCondition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.contextJson !== "") {
+      writer.uint32(18).string(message.contextJson);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TupleCondition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTupleCondition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.contextJson = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TupleCondition {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      contextJson: isSet(object.contextJson)
+        ? globalThis.String(object.contextJson)
+        : isSet(object.context_json)
+        ? globalThis.String(object.context_json)
+        : "",
+    };
+  },
+
+  toJSON(message: TupleCondition): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.contextJson !== "") {
+      obj.contextJson = message.contextJson;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TupleCondition>, I>>(base?: I): TupleCondition {
+    return TupleCondition.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TupleCondition>, I>>(object: I): TupleCondition {
+    const message = createBaseTupleCondition();
+    message.name = object.name ?? "";
+    message.contextJson = object.contextJson ?? "";
+    return message;
+  },
+};
+
+function createBaseContextualTuple(): ContextualTuple {
+  return { tuple: undefined, condition: undefined };
+}
+
+export const ContextualTuple: MessageFns<ContextualTuple> = {
+  encode(message: ContextualTuple, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tuple !== undefined) {
+      Tuple.encode(message.tuple, writer.uint32(10).fork()).join();
+    }
+    if (message.condition !== undefined) {
+      TupleCondition.encode(message.condition, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ContextualTuple {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseContextualTuple();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tuple = Tuple.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.condition = TupleCondition.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ContextualTuple {
+    return {
+      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
+      condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
+    };
+  },
+
+  toJSON(message: ContextualTuple): unknown {
+    const obj: any = {};
+    if (message.tuple !== undefined) {
+      obj.tuple = Tuple.toJSON(message.tuple);
+    }
+    if (message.condition !== undefined) {
+      obj.condition = TupleCondition.toJSON(message.condition);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ContextualTuple>, I>>(base?: I): ContextualTuple {
+    return ContextualTuple.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ContextualTuple>, I>>(object: I): ContextualTuple {
+    const message = createBaseContextualTuple();
+    message.tuple = (object.tuple !== undefined && object.tuple !== null) ? Tuple.fromPartial(object.tuple) : undefined;
+    message.condition = (object.condition !== undefined && object.condition !== null)
+      ? TupleCondition.fromPartial(object.condition)
+      : undefined;
     return message;
   },
 };

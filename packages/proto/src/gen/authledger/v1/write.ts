@@ -18,7 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Tuple } from "./common.js";
+import { Tuple, TupleCondition } from "./common.js";
 import { ErrorDetails } from "./errors.js";
 
 /** What an accepted operation did. */
@@ -105,13 +105,18 @@ export function operationStatusToJSON(object: OperationStatus): string {
   }
 }
 
-/** Stores a tuple. With equal expiry an existing one is left as it is; with another it is replaced. */
+/**
+ * Stores a tuple. With equal expiry and condition an existing one is left as it is; with others it is replaced. In a vault
+ * with an active model it must be one that the model allows.
+ */
 export interface CreateRelationship {
   tuple?:
     | Tuple
     | undefined;
   /** 0 = never. */
   expiresAtMs: bigint;
+  /** Absent: the tuple counts always. */
+  condition?: TupleCondition | undefined;
 }
 
 /** Removes a tuple; one that is not there is no error. */
@@ -244,7 +249,7 @@ export interface BatchWriteResponse_Result {
 }
 
 function createBaseCreateRelationship(): CreateRelationship {
-  return { tuple: undefined, expiresAtMs: 0n };
+  return { tuple: undefined, expiresAtMs: 0n, condition: undefined };
 }
 
 export const CreateRelationship: MessageFns<CreateRelationship> = {
@@ -257,6 +262,9 @@ export const CreateRelationship: MessageFns<CreateRelationship> = {
         throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
       }
       writer.uint32(16).uint64(message.expiresAtMs);
+    }
+    if (message.condition !== undefined) {
+      TupleCondition.encode(message.condition, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -290,6 +298,14 @@ export const CreateRelationship: MessageFns<CreateRelationship> = {
             message.expiresAtMs = reader.uint64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.condition = TupleCondition.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -310,6 +326,7 @@ export const CreateRelationship: MessageFns<CreateRelationship> = {
         : isSet(object.expires_at_ms)
         ? BigInt(object.expires_at_ms)
         : 0n,
+      condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
     };
   },
 
@@ -320,6 +337,9 @@ export const CreateRelationship: MessageFns<CreateRelationship> = {
     }
     if (message.expiresAtMs !== 0n) {
       obj.expiresAtMs = message.expiresAtMs.toString();
+    }
+    if (message.condition !== undefined) {
+      obj.condition = TupleCondition.toJSON(message.condition);
     }
     return obj;
   },
@@ -333,6 +353,9 @@ export const CreateRelationship: MessageFns<CreateRelationship> = {
     message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
       ? BigInt(object.expiresAtMs)
       : 0n;
+    message.condition = (object.condition !== undefined && object.condition !== null)
+      ? TupleCondition.fromPartial(object.condition)
+      : undefined;
     return message;
   },
 };

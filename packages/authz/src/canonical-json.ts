@@ -1,0 +1,36 @@
+/**
+ * JSON with exactly one text for each value, for what is hashed: keys in the order of their UTF-16 code units, no white
+ * space, numbers and strings as JSON.stringify writes them (RFC 8785).
+ */
+import { LedgerError } from "@authledger/types";
+import type { JsonValue } from "./condition/context.js";
+
+/** Nesting of arrays and objects; deeper values are refused before they can exhaust the stack. */
+const DEPTH_MAX = 64;
+
+/** @throws LedgerError INVALID_ARGUMENT for what JSON cannot say, or nested too deeply */
+export function canonicalJson(value: JsonValue): string {
+  return write(value, 0);
+}
+
+function write(value: JsonValue, depth: number): string {
+  if (depth > DEPTH_MAX) throw refused(`is nested more than ${DEPTH_MAX} deep`);
+  if (typeof value === "number" && !Number.isFinite(value)) throw refused(`holds ${value}`);
+  if (value === null || typeof value !== "object") {
+    const text: string | undefined = JSON.stringify(value);
+    if (text === undefined) throw refused(`holds ${typeof value}`);
+    return text;
+  }
+  if (Array.isArray(value)) {
+    return `[${value.map((item: JsonValue) => write(item, depth + 1)).join(",")}]`;
+  }
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  const texts = fields.map(([key, item]) => `${JSON.stringify(key)}:${write(item, depth + 1)}`);
+  return `{${texts.join(",")}}`;
+}
+
+function refused(what: string): LedgerError {
+  return new LedgerError("INVALID_ARGUMENT", `a JSON value ${what}`, {
+    details: { field: "json" },
+  });
+}
