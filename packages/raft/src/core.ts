@@ -37,6 +37,7 @@ import { type ProgressStatus, statusOf } from "./progress.js";
 import { takeProposal } from "./proposals.js";
 import { beginRead, endTurn, hasLease, receiveRead, receiveReadResponse } from "./reads.js";
 import { endRecovery, receiveRecoveryIndex } from "./recovery.js";
+import { tellCommit } from "./replication.js";
 import { becomeFollower, drawElectionTimeout } from "./roles.js";
 import { receiveSnapshot } from "./snapshots.js";
 import {
@@ -196,6 +197,7 @@ function dispatch(s: State, event: Event): void {
       return;
     case "turn":
       endTurn(s);
+      tellCommit(s);
       return;
     case "propose":
       takeProposal(s, event.proposal, event.payloads);

@@ -12,7 +12,7 @@ export type Event =
    * passing of time, so that nobody is given up for what arrived meanwhile and was not heard yet.
    */
   | { readonly kind: "beat" }
-  /** End of a turn of the owner's loop: one round goes out for all reads that wait. */
+  /** End of a turn of the owner's loop: one round goes out for all reads that wait, and who has not heard of a commit is told. */
   | { readonly kind: "turn" }
   /** Entries to append, in order, all or none; `proposal` names them in the actions `proposed` and `dropped`. */
   | {

@@ -4,7 +4,7 @@ import { whereLogsMayAgree } from "./follower.js";
 import type { Message } from "./message.js";
 import type { Progress } from "./progress.js";
 import { acknowledgeRound } from "./reads.js";
-import { advanceCommit, broadcastAppend, sendAppend, sendEntries } from "./replication.js";
+import { advanceCommit, announceCommit, hearsLater, sendAppend, sendEntries } from "./replication.js";
 import type { State } from "./state.js";
 import { finishTransfer } from "./transfer.js";
 
@@ -19,7 +19,7 @@ export function receiveAppendResponse(s: State, response: AppendResponse): void 
   if (response.reject) receiveRefusal(s, progress, response);
   else receiveAcknowledgment(s, progress, response.index);
   // What it has counts from now on.
-  if (counts && advanceCommit(s)) broadcastAppend(s);
+  if (counts && advanceCommit(s)) announceCommit(s);
 }
 
 function receiveRefusal(s: State, progress: Progress, response: AppendResponse): void {
@@ -48,8 +48,10 @@ function receiveAcknowledgment(s: State, progress: Progress, index: number): voi
   } else {
     progress.inflights.freeTo(index);
   }
-  if (advanceCommit(s)) broadcastAppend(s);
-  else if (progress.canLearnCommit(s.log.commit)) sendAppend(s, progress);
+  if (advanceCommit(s)) announceCommit(s);
+  else if (progress.canLearnCommit(s.log.commit) && !hearsLater(s, progress)) {
+    sendAppend(s, progress);
+  }
   sendEntries(s, progress);
   finishTransfer(s, progress);
 }
@@ -67,7 +69,7 @@ export function receiveHeartbeatResponse(s: State, from: NodeId, round: number):
 export function receiveOwnDurable(s: State): void {
   const own = s.progress.get(s.id);
   if (own === undefined) return;
-  if (own.acknowledge(s.log.durable) && advanceCommit(s)) broadcastAppend(s);
+  if (own.acknowledge(s.log.durable) && advanceCommit(s)) announceCommit(s);
 }
 
 export function receiveUnreachable(s: State, node: NodeId): void {

@@ -24,6 +24,36 @@ export function broadcastAppend(s: State): void {
   }
 }
 
+/** The commit index has risen: the others hear of it now, or with what is sent next. */
+export function announceCommit(s: State): void {
+  for (const progress of s.progress.values()) {
+    if (progress.id === s.id) continue;
+    if (hearsLater(s, progress)) sendEntries(s, progress);
+    else sendAppend(s, progress);
+  }
+}
+
+/**
+ * Need this node not be told of a commit before the turn ends? A heartbeat tells it at the latest, so it must take the
+ * heartbeat's word: a node that recovers does not. A change of the configuration is not kept waiting.
+ */
+export function hearsLater(s: State, progress: Progress): boolean {
+  return (
+    s.settings.commitNotice === "at-turn" &&
+    progress.state === "replicate" &&
+    !progress.isRecovering &&
+    s.pendingChangeIndex <= s.log.applied
+  );
+}
+
+/** At the end of a turn: who has not heard of the newest commit yet is told. */
+export function tellCommit(s: State): void {
+  if (s.role !== "leader" || s.settings.commitNotice === "at-once") return;
+  for (const progress of s.progress.values()) {
+    if (progress.id !== s.id && progress.canLearnCommit(s.log.commit)) sendAppend(s, progress);
+  }
+}
+
 /** Sends entries, or where there are none what the follower must know of the log's end and the commit index. */
 export function sendAppend(s: State, progress: Progress): void {
   trySend(s, progress, true);

@@ -41,6 +41,11 @@ export interface CoreOptions {
   readonly isRecovering?: boolean;
   /** A leader that is no voter any more steps down once that is applied. Default: true. */
   readonly stepDownOnRemoval?: boolean;
+  /**
+   * When a follower hears that more is committed: at once, by a message of its own where nothing else leaves; or at the end
+   * of a turn, unless entries or a heartbeat have said so by then. Default: "at-once".
+   */
+  readonly commitNotice?: "at-once" | "at-turn";
   /** Messages with entries on their way to one follower. Default: 64. */
   readonly inflightMessagesMax?: number;
   /** Bytes of payload on their way to one follower. Default: 8 MiB. */
@@ -209,6 +214,7 @@ export function settingsOf(options: CoreOptions): Settings {
     readMode: options.readMode ?? "quorum",
     clockDrift: options.clockDrift ?? 0.1,
     stepDownOnRemoval: options.stepDownOnRemoval ?? true,
+    commitNotice: options.commitNotice ?? "at-once",
     inflightMessagesMax: options.inflightMessagesMax ?? 64,
     inflightBytesMax: options.inflightBytesMax ?? 8 * MIB,
     messageBytesMax: options.messageBytesMax ?? MIB,

@@ -21,6 +21,10 @@ export const ELECTION_TICKS = 12;
  * could end the leadership of a group that has lost another one. No follower waits longer than this before it stands.
  */
 export const QUORUM_TIMEOUTS = 2;
+ * Who follows hears of a commit with the next entries or, when none leave, after so long: writes that come one after the
+ * other cost half the messages, and a follower's state is hardly older.
+ */
+export const COMMIT_NOTICE_MS = 10;
 /** After the log found no room, the core takes no part for so long: its log would refuse again. */
 export const FULL_RETRY_MS = 1_000;
 /**

@@ -26,7 +26,13 @@ import { assert, type GroupId, LedgerError, type NodeId } from "@authledger/type
 import type { GroupLog, Wal, WalRecord } from "@authledger/wal";
 import { stoppedBy } from "../stopped.js";
 import { Applier } from "./applier.js";
-import { APPLY_SLICE_MS, COMMIT_WAIT_MS, FULL_RETRY_MS, TICK_MS } from "./cluster-limits.js";
+import {
+  APPLY_SLICE_MS,
+  COMMIT_NOTICE_MS,
+  COMMIT_WAIT_MS,
+  FULL_RETRY_MS,
+  TICK_MS,
+} from "./cluster-limits.js";
 import { CoreLog } from "./core-log.js";
 import { dropError } from "./drop-error.js";
 import {
@@ -100,6 +106,11 @@ export class RaftGroup {
   /** The state is being replaced: nothing is applied. */
   #isHeld = false;
   #isTurnEnding = false;
+  /** The newest commit that the others were told of, or soon will be. */
+  #noticedCommit = 0;
+  #cancelNotice: (() => void) | undefined;
+  /** Entries were given to the log in this step, which has not begun to write them. */
+  #hasAppended = false;
   /** With leases: the time that the core knows of, in ticks of the monotonic clock. */
   #tickedAt: number | undefined;
   /** When heartbeats left last, on the monotonic clock. */
@@ -344,6 +355,7 @@ export class RaftGroup {
     this.#failure = error;
     this.#cancelRetry?.();
     this.#cancelGiveUp?.();
+    this.#cancelNotice?.();
     this.#events.length = 0;
     this.#isReady = false;
     this.#hasLocalReads = false;
@@ -363,6 +375,7 @@ export class RaftGroup {
     return new Core({
       ...this.#settings,
       id: this.#node,
+      commitNotice: "at-turn",
       log: this.#coreLog,
       hardState: { ...hardState, commit: Math.max(commitHint, state.applied.index) },
       applied: state.applied.index,
@@ -386,6 +399,7 @@ export class RaftGroup {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
+    this.#hasAppended = false;
     try {
       do {
         for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
@@ -405,6 +419,17 @@ export class RaftGroup {
     const actions: Action[] = [];
     this.#core.step(event, actions);
     for (const action of actions) this.#execute(action);
+    if (this.#core.commit !== this.#noticedCommit) this.#noticeLater();
+  }
+
+  /** The others hear of the commit by the next entries; if there are none until then, by a message of its own. */
+  #noticeLater(): void {
+    this.#noticedCommit = this.#core.commit;
+    if (this.#core.role !== "leader" || this.#cancelNotice !== undefined || this.isAlone) return;
+    this.#cancelNotice = this.#deps.timers.after(COMMIT_NOTICE_MS, () => {
+      this.#cancelNotice = undefined;
+      this.#handle({ kind: "turn" });
+    });
   }
 
   #execute(action: Action): void {
@@ -412,6 +437,7 @@ export class RaftGroup {
       case "append":
         if (action.truncateFrom !== undefined) this.#coreLog.truncate(action.truncateFrom);
         this.#coreLog.note(action.entries);
+        this.#hasAppended ||= action.entries.length > 0;
         this.#writer.append(action);
         return;
       case "send":
@@ -466,6 +492,11 @@ export class RaftGroup {
   #applySlice(): boolean {
     if (this.#isApplying || this.#isHeld || this.#failure !== undefined) return false;
     if (!this.#applier.isBehind) return false;
+    if (this.#hasAppended) {
+      // The sync goes first: what is applied meanwhile costs nobody time.
+      this.#applyAfter(this.#deps.timers.yield());
+      return false;
+    }
     const ready = this.#hasWaited ? undefined : (this.#deps.room() ?? this.#beforeHeavy());
     this.#hasWaited = ready !== undefined;
     if (ready !== undefined) {

@@ -496,6 +496,7 @@ export class Owner {
       preVote: settings.preVote,
       checkQuorum: settings.checkQuorum,
       readMode: settings.readMode,
+      commitNotice: settings.commitNotice,
       // One clock may be fast and the other slow.
       clockDrift:
         settings.clockDrift === 0 ? 0 : 1 - (1 - settings.clockDrift) / (1 + settings.clockDrift),

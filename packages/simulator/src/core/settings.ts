@@ -20,6 +20,7 @@ export interface CoreSettings {
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   readonly readMode: "quorum" | "lease";
+  readonly commitNotice: "at-once" | "at-turn";
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
   /** Ticks that a leader goes without a majority before it steps down. */
@@ -105,6 +106,7 @@ export function drawSettings(seed: number): CoreSettings {
     perSecond: drawRates(random, { spare, learners }),
     clockDrift: on(0.3) ? 0.2 : 0,
     payloadBytesMax: random.pick([8, 8, 64]),
+    commitNotice: on(0.6) ? "at-turn" : "at-once",
   };
 }
 
