@@ -326,6 +326,9 @@ function answerOldTerm(s: State, { type, from: to }: Message): void {
   const { id: from, term } = s;
   if (type === "pre-vote") {
     refuseVote(s, "pre-vote", to);
+  } else if (type === "vote") {
+    // Raft 5.1. Else one that stands again and again with an old log could stay ahead of the only one that can win.
+    refuseVote(s, "vote", to);
   } else if (type === "append" || type === "heartbeat") {
     // Else the leader learns of the later term when this node asks it for its vote. A node in doubt, or one that is no
     // voter, never stands for election; one that is behind on the configuration may not know the leader for a voter.

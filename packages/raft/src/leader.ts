@@ -4,7 +4,13 @@ import { whereLogsMayAgree } from "./follower.js";
 import type { Message } from "./message.js";
 import type { Progress } from "./progress.js";
 import { acknowledgeRound } from "./reads.js";
-import { advanceCommit, announceCommit, hearsLater, sendAppend, sendEntries } from "./replication.js";
+import {
+  advanceCommit,
+  announceCommit,
+  hearsLater,
+  sendAppend,
+  sendEntries,
+} from "./replication.js";
 import type { State } from "./state.js";
 import { finishTransfer } from "./transfer.js";
 

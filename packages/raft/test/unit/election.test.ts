@@ -118,6 +118,27 @@ describe("votes", () => {
   });
 });
 
+describe("terms", () => {
+  /**
+   * Core seed 7801571: of the voters 6 and 9 only 9 had the newest entry. Node 4, with an old configuration and an old log,
+   * stood every few ticks and kept the term of 6 above that of 9, whose votes 6 did not answer.
+   */
+  test("who asks for a vote of an earlier term is told the term, and can win the next (Raft 5.1)", () => {
+    const group = new TestGroup(2, { preVote: false });
+    const voter = group.node(2);
+    voter.step(vote(3, 2, 7, 0, 0));
+    voter.sync();
+    group.messages = [];
+    const candidate = group.node(1);
+    candidate.step({ kind: "campaign" });
+    group.settle();
+    expect([candidate.core.role, candidate.core.term]).toEqual(["follower", 7]);
+    candidate.step({ kind: "campaign" });
+    group.settle();
+    expect([candidate.core.role, candidate.core.term]).toEqual(["leader", 8]);
+  });
+});
+
 describe("asking first, and sticking to a leader", () => {
   test("a question beforehand raises no term and casts no vote (dissertation 9.6)", () => {
     const group = new TestGroup(3);
