@@ -370,10 +370,8 @@ export class Engine implements EnginePort {
         const row = findVault(this.#state, organization, vault);
         return { vault: isGone(row) ? this.#state.requireVault(row.id).id : row.id };
       }),
-    write: (request, deadline) => {
-      this.#cluster.requireWritable();
-      return this.#writes.write(request, deadline);
-    },
+    write: (request, deadline) =>
+      this.#writing(() => this.#writes.write(request, deadline), deadline),
     read_entities: (request, deadline) =>
       this.#read(request, deadline, () => this.#reads.readEntities(request)),
     // On the path of a plain check: without a closure where nobody has to be asked.
@@ -410,37 +408,25 @@ export class Engine implements EnginePort {
       ),
     report_checkpoint: (request) => this.#heads.report(request),
     get_trust_anchor: ({ vault }) => ({ anchor: this.#writes.trustAnchor(vault) }),
-    create_organization: (request) => {
-      this.#cluster.requireWritable();
-      return this.#writes.createOrganization(request);
-    },
+    create_organization: (request) => this.#writing(() => this.#writes.createOrganization(request)),
     get_organization: ({ organization }, deadline) =>
       this.#cluster.reads.metadata(deadline, () => ({
         organization: organizationInfo(findOrganization(this.#state, organization)),
       })),
     list_organizations: (request, deadline) =>
       this.#cluster.reads.metadata(deadline, () => organizationPage(this.#state, request)),
-    delete_organization: (request) => {
-      this.#cluster.requireWritable();
-      return this.#deleter.deleteOrganization(request);
-    },
-    delete_vault: (request) => {
-      this.#cluster.requireWritable();
-      return this.#deleter.deleteVault(request);
-    },
-    create_vault: (request) => {
-      this.#cluster.requireWritable();
-      return this.#writes.createVault(request);
-    },
+    delete_organization: (request) =>
+      this.#writing(() => this.#deleter.deleteOrganization(request)),
+    delete_vault: (request) => this.#writing(() => this.#deleter.deleteVault(request)),
+    create_vault: (request) => this.#writing(() => this.#writes.createVault(request)),
     get_vault: ({ organization, vault }, deadline) =>
       this.#cluster.reads.metadata(deadline, () => {
         const row = findVault(this.#state, organization, vault);
         return { vault: vaultInfo(this.#state, row), health: this.#healthOf(row.id) };
       }),
     update_vault: (request) => {
-      this.#cluster.requireWritable();
       const propose: VaultUpdateDeps["propose"] = (...own) => this.#writes.proposeOwn(...own);
-      return updateVault({ state: this.#state, propose }, request);
+      return this.#writing(() => updateVault({ state: this.#state, propose }, request));
     },
     list_vaults: (request, deadline) =>
       this.#cluster.reads.metadata(deadline, () => vaultPage(this.#state, request)),
@@ -465,6 +451,16 @@ export class Engine implements EnginePort {
   ): T | Promise<T> {
     this.#cluster.requireRight(request.vault);
     return this.#cluster.reads.read(request.vault, request.consistency, deadlineAtMs, read);
+  }
+
+  /**
+   * What changes something. A leader that was just elected may not have applied yet what those before it have left:
+   * until then a vault of theirs would not be there.
+   */
+  #writing<T>(run: () => Promise<T>, deadlineAtMs?: number): Promise<T> {
+    this.#cluster.requireWritable();
+    const isBehind = !this.#group.isReady && this.#group.writeState === "soon";
+    return isBehind ? this.#writes.barrier(deadlineAtMs).then(run) : run();
   }
 
   /** What is answered without asking the others, unless they have said that it is wrong here. */

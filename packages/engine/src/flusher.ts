@@ -96,12 +96,11 @@ export class Flusher {
     if (state.applied.index === this.#flushedIndex) return;
     const now = clock.monotonicMs();
     if (now < this.#retryAtMs) return;
-    const logBytes = wal.stats().logBytes;
     const isDue =
       store.dirtyBytes >= this.#dirtyMax ||
       state.work - this.#flushedWork >= this.#policy.work ||
       now - this.#lastMs >= this.#policy.intervalMs ||
-      logBytes - this.#logBytes >= this.#policy.logBytes ||
+      wal.logBytes - this.#logBytes >= this.#policy.logBytes ||
       state.applied.index - this.#flushedIndex >= this.#policy.entries;
     if (isDue) void this.flush();
   }
@@ -159,7 +158,7 @@ export class Flusher {
       this.#retryAtMs = 0;
       const floor = store.appliedFloor;
       wal.release(this.#group, this.#deps.releasable?.(floor) ?? floor);
-      this.#logBytes = wal.stats().logBytes;
+      this.#logBytes = wal.logBytes;
     } catch (error) {
       const failure = LedgerError.from(error);
       if (failure.code !== "DISK_FULL") {

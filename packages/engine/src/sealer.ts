@@ -122,9 +122,11 @@ export class Sealer {
   }
 }
 
+const requestWriter = new ByteWriter(1_024);
+
 /** SHA-256 of what a client asked for, to tell a repeated request from a reused key. */
 export function payloadHash(hasher: Hasher, request: TransactionRequest): Uint8Array {
-  const out = new ByteWriter(1_024).lp16(request.reason).u32(request.operations.length);
+  const out = requestWriter.clear().lp16(request.reason).u32(request.operations.length);
   for (const op of request.operations) writeOperation(out, op);
   return hasher.sha256(out.view());
 }

@@ -189,13 +189,13 @@ export class Writes {
   }
 
   /** Resolves when everything proposed so far is applied; proposes nothing. @throws LedgerError as a write */
-  async barrier(): Promise<void> {
+  async barrier(deadlineAtMs?: number): Promise<void> {
     const { promise, resolve } = deferred<void>();
     const nothing = (): never => {
       resolve();
       throw new LedgerError("CANCELLED", "nothing was to be proposed");
     };
-    const about = { operations: 1, bytes: 0, make: nothing, needsCurrentState: true };
+    const about = { operations: 1, bytes: 0, make: nothing, needsCurrentState: true, deadlineAtMs };
     await Promise.race([promise, this.#submit(about)]).catch((error: unknown) => {
       if (LedgerError.from(error).code !== "CANCELLED") throw error;
     });

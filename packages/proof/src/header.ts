@@ -31,8 +31,10 @@ export interface BlockHeader {
   readonly configHash: Uint8Array;
 }
 
+const headerWriter = new ByteWriter(HEADER_BYTES);
+
 export function encodeHeader(header: BlockHeader): Uint8Array {
-  const out = new ByteWriter(HEADER_BYTES);
+  const out = headerWriter.clear();
   out
     .utf8(MAGIC)
     .u8(SUITE_SHA256)

@@ -73,8 +73,10 @@ export interface CanonicalTransaction {
   readonly ops: readonly CanonicalOp[];
 }
 
+const transactionWriter = new ByteWriter(1_024);
+
 export function encodeTransaction(transaction: CanonicalTransaction): Uint8Array {
-  const out = new ByteWriter(64 + transaction.ops.length * 96);
+  const out = transactionWriter.clear();
   out.utf8(MAGIC).bytes(transaction.id).lp16(transaction.clientId).u64(transaction.sequence);
   out.lp16(transaction.actor).lp16(transaction.reason).u64(transaction.timestampMs);
   out.u16(transaction.ops.length);

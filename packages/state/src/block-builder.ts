@@ -102,7 +102,7 @@ export class BlockBuilder {
     });
     const result = this.#executor.run(transaction);
     if (result.kind === "accepted") {
-      this.#transactions.push({ statuses: result.statuses, canonical: canonical.slice() });
+      this.#transactions.push({ statuses: result.statuses, canonical });
       for (const [key, value] of values) this.#values.set(key, value);
     }
     return result;

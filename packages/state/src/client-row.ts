@@ -20,8 +20,10 @@ const HEIGHT_AT = 8;
 const ID_AT = 14;
 export const CLIENT_ROW_BYTES = 30;
 
+const keyWriter = new ByteWriter(140);
+
 export function clientKey(vault: number, clientId: string): Uint8Array {
-  return new ByteWriter(140).u32(vault).utf8(clientId).finish();
+  return keyWriter.clear().u32(vault).utf8(clientId).finish();
 }
 
 export function encodeClientRow({ sequence, height, transactionId }: ClientState): Uint8Array {

@@ -8,6 +8,8 @@
  */
 import { ByteWriter, type Hasher } from "@authledger/types";
 
+const digestWriter = new ByteWriter(256);
+
 export function nextDigest(
   hasher: Hasher,
   previous: Uint8Array,
@@ -16,9 +18,10 @@ export function nextDigest(
   blockHashes: readonly Uint8Array[],
   results: Uint8Array,
 ): Uint8Array {
-  const input = new ByteWriter(128 + blockHashes.length * 32);
+  const resultsHash = hasher.sha256(results);
+  const input = digestWriter.clear();
   input.utf8("LVD1").bytes(previous).u64(index).u64(term);
   for (const blockHash of blockHashes) input.bytes(blockHash);
-  input.bytes(hasher.sha256(results));
+  input.bytes(resultsHash);
   return hasher.sha256(input.view());
 }

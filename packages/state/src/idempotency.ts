@@ -62,7 +62,7 @@ export class Idempotency {
     // The first count reads the table: before anything changes in it.
     this.#count(vault);
     this.#forget(vault, id);
-    const row = new ByteWriter(128).bytes(payloadHash).u64(nowMs);
+    const row = rowWriter.clear().bytes(payloadHash).u64(nowMs);
     row.bytes(transaction.transactionId).u64(transaction.sequence).u64(transaction.height);
     row.u32(transaction.index).bytes(statusesToBytes(transaction.statuses));
     this.#rows.put(id, row.view());
@@ -118,6 +118,7 @@ export class Idempotency {
   }
 }
 
+const rowWriter = new ByteWriter(128);
 const rowKeyWriter = new ByteWriter(300);
 
 function rowKey(vault: number, clientId: string, key: string): Uint8Array {

@@ -113,8 +113,10 @@ export function statusesFromBytes(bytes: Uint8Array): OperationStatus[] {
 }
 
 /** Canonical bytes of the results of an entry, for the group digest. */
+const outcomesWriter = new ByteWriter(1_024);
+
 export function encodeOutcomes(outcomes: readonly Outcome[]): Uint8Array {
-  const out = new ByteWriter(256);
+  const out = outcomesWriter.clear();
   out.u32(outcomes.length);
   for (const outcome of outcomes) writeOutcome(out, outcome);
   return out.finish();

@@ -22,8 +22,11 @@ export interface TransactionRow {
   readonly canonical: Uint8Array;
 }
 
+const rowWriter = new ByteWriter(1_024);
+
+/** A view, valid until the next call. */
 export function encodeTransactionRow({ statuses, canonical }: TransactionRow): Uint8Array {
-  const out = new ByteWriter(2 + statuses.length + canonical.length).u16(statuses.length);
+  const out = rowWriter.clear().u16(statuses.length);
   for (const status of statuses) out.u8(OperationStatus[status]);
   return out.bytes(canonical).view();
 }

@@ -7,13 +7,18 @@ import { LedgerError } from "./ledger-error.js";
 
 const encoder = new TextEncoder();
 
+/** What a writer that is used again keeps at most, unless it was made larger. */
+const KEPT_BYTES_MAX = 64 * 1024;
+
 export class ByteWriter {
+  readonly #capacity: number;
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
   #written: Uint8Array | undefined;
 
   constructor(capacity = 256) {
+    this.#capacity = capacity;
     this.#bytes = new Uint8Array(capacity);
     this.#view = new DataView(this.#bytes.buffer);
   }
@@ -22,9 +27,13 @@ export class ByteWriter {
     return this.#length;
   }
 
-  /** Forgets what was written and keeps the buffer. */
-  clear(): void {
+  /** Forgets what was written and keeps the buffer, unless something large made it grow. */
+  clear(): this {
     this.#length = 0;
+    if (this.#bytes.length > KEPT_BYTES_MAX && this.#bytes.length > this.#capacity) {
+      this.#replace(new Uint8Array(this.#capacity));
+    }
+    return this;
   }
 
   /**
@@ -147,8 +156,12 @@ export class ByteWriter {
     if (needed <= this.#bytes.length) return;
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#replace(grown);
+  }
+
+  #replace(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
     this.#written = undefined;
   }
 }

@@ -242,6 +242,11 @@ export class Wal implements AsyncDisposable {
     if (this.failed === undefined) this.#retention.reclaim();
   }
 
+  /** Bytes of all segments. */
+  get logBytes(): number {
+    return this.#segments.bytes;
+  }
+
   stats(): WalStats {
     const { active } = this.#segments;
     const oldest = this.#retention.oldest();

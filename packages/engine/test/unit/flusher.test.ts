@@ -92,8 +92,11 @@ class Scene {
   }
 
   #wal(): Wal {
+    const scene = this;
     return {
-      stats: () => ({ logBytes: this.logBytes }),
+      get logBytes(): number {
+        return scene.logBytes;
+      },
       release: (_group: number, through: number) => this.released.push(through),
     } as unknown as Wal;
   }

@@ -16,13 +16,15 @@ export function leafHash(hasher: Hasher, data: Uint8Array): Uint8Array {
   return hasher.sha256(input);
 }
 
+/** What a node hashes: used again by each. */
+const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
+nodeInput[0] = Tag.logNode;
+
 /** SHA-256(0x01 || left || right). */
 export function nodeHash(hasher: Hasher, left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = Tag.logNode;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return hasher.sha256(input);
+  nodeInput.set(left, 1);
+  nodeInput.set(right, 1 + HASH_BYTES);
+  return hasher.sha256(nodeInput);
 }
 
 /** Hash of the complete subtree over leaves [index << level, (index + 1) << level). */

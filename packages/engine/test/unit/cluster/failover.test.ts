@@ -35,6 +35,18 @@ test("the loss of the leader costs one election and no acknowledged write (Raft 
   await cluster.close();
 });
 
+test("a write at a leader that has not applied what the one before left waits for that", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first] = cluster.members;
+  const vault = await cluster.until(newVault(first!.engine));
+  // At once: the others have the vault in their logs, and were not told yet that it is committed.
+  cluster.crash(first!);
+  await cluster.eventually(() => cluster.leaders().length > 0);
+  const [second] = cluster.leaders();
+  applied(await cluster.until(writeOne(second!.engine, vault, [createTuple("doc:1")])));
+  await cluster.close();
+});
+
 test("a follower names the leader and its address to who wants to write", async () => {
   const cluster = await TestCluster.of(3);
   const [leader, follower] = cluster.members;
