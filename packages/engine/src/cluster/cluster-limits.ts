@@ -21,6 +21,7 @@ export const ELECTION_TICKS = 12;
  * could end the leadership of a group that has lost another one. No follower waits longer than this before it stands.
  */
 export const QUORUM_TIMEOUTS = 2;
+/**
  * Who follows hears of a commit with the next entries or, when none leave, after so long: writes that come one after the
  * other cost half the messages, and a follower's state is hardly older.
  */
