@@ -53,6 +53,48 @@ export async function importTuples(node, vault, from, to, { onProgress } = {}) {
   return { ...result, startedAt, acknowledged, transactions };
 }
 
+/** Attempts of an import that follows the leader: each ends with the leadership, or with a connection. */
+const ATTEMPTS_MAX = 50;
+const REST_MS = 200;
+
+/**
+ * Creates the tuples [from, to), which must be whole transactions, at whoever leads: what a leader did not acknowledge is sent
+ * to the next one, under the same idempotency keys.
+ *
+ * @param {{ leader(): Promise<{ host: string, port: number }> }} cluster
+ * @param {VaultName} vault
+ * @param {number} from
+ * @param {number} to
+ * @returns {Promise<{ readonly attempts: number, readonly reasons: Record<string, number> }>} `reasons`: why more than one was needed
+ */
+export async function importFollowing(cluster, vault, from, to) {
+  const size = TRANSACTION_OPERATIONS;
+  if ((to - from) % size !== 0) throw new RangeError(`not whole transactions of ${size}`);
+  let left = Array.from({ length: (to - from) / size }, (_, i) => from + i * size);
+  /** @type {Record<string, number>} */
+  const reasons = {};
+  for (let attempts = 1; attempts <= ATTEMPTS_MAX; attempts++) {
+    const { host, port } = await cluster.leader();
+    const sent = left;
+    /** @type {Set<number>} */
+    const done = new Set();
+    const { errors } = await play({
+      ...{ host, port, inFlight: IN_FLIGHT, stallMs: STALL_MS, calls: sent.length },
+      requests: (i) => importRequest(vault, Number(sent[i]), Number(sent[i]) + size),
+      check: (message, i) => {
+        const problem = importProblem(message, size);
+        if (problem === undefined) done.add(Number(sent[i]));
+        return problem;
+      },
+    });
+    for (const [why, count] of Object.entries(errors)) reasons[why] = (reasons[why] ?? 0) + count;
+    left = sent.filter((first) => !done.has(first));
+    if (left.length === 0) return { attempts, reasons };
+    await new Promise((rest) => setTimeout(rest, REST_MS));
+  }
+  throw new Error(`${left.length} transactions were not taken: ${JSON.stringify(reasons)}`);
+}
+
 /**
  * Creates the tuples [0, count) to work with, or fails.
  *

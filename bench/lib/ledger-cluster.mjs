@@ -14,7 +14,7 @@ const NODE_FLAGS = (process.env["BENCH_NODE_FLAGS"] ?? "").split(" ").filter(Boo
 
 /**
  * @typedef {{ readonly name: string, readonly data: string, readonly port: number, readonly peer: number }} Plan
- * @typedef {import("./processes.mjs").ServerProcess & Plan & { readonly host: string }} LedgerNode
+ * @typedef {import("./processes.mjs").ServerProcess & Plan & { readonly host: string, readonly http: string }} LedgerNode
  * @typedef {{
  *   readonly nodes: LedgerNode[],
  *   status(): Promise<import("../../packages/proto/dist/index.js").cluster.GetClusterStatusResponse>,
@@ -93,9 +93,25 @@ async function start({ name, data, port, peer }, all, more) {
     ...["--http", `${HOST}:0`, "--peer", `${HOST}:${peer}`, "--join", others.join(",")],
     ...more,
   ];
-  const ready = /^listening grpc=\S+ http=\S+.* pid=(\d+)/m;
+  const ready = /^listening grpc=\S+ http=(\S+).* pid=(\d+)/m;
   const server = await startServer(process.execPath, args, { ready, readyMs: READY_MS_MAX });
-  return { ...server, name, data, port, peer, host: HOST };
+  return { ...server, name, data, port, peer, host: HOST, http: String(server.ready[1]) };
+}
+
+/**
+ * A figure of a node's metrics; with labels, the sum of all.
+ *
+ * @param {LedgerNode} node
+ * @param {string} name
+ */
+export async function metricOf({ http }, name) {
+  const text = await (await fetch(`http://${http}/metrics`)).text();
+  const values = text
+    .split("\n")
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .map((line) => Number(line.slice(line.lastIndexOf(" "))));
+  if (values.length === 0) throw new Error(`there is no metric ${name}`);
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 /** @param {keyof typeof cluster.ClusterServiceService} call */

@@ -3,7 +3,7 @@
  * never left behind.
  */
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 30_000;
@@ -144,6 +144,15 @@ export function memory(pid) {
   const bytes = (name) =>
     Number(status.match(new RegExp(`^${name}:\\s+(\\d+) kB`, "m"))?.[1]) * 1_024;
   return { residentBytes: bytes("VmRSS"), residentBytesMax: bytes("VmHWM") };
+}
+
+/**
+ * Makes `residentBytesMax` the most from now on.
+ *
+ * @param {number} pid
+ */
+export function forgetMemoryPeak(pid) {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
 
 /**

@@ -3,11 +3,13 @@ const MiB = 1024 * 1024;
 
 /** Operations of one entry, unless a single transaction has more: some 20 ms of apply. */
 export const ENTRY_OPERATIONS_MAX = 1_000;
+/** ... and transactions: one costs twice what an operation does. */
+export const ENTRY_TRANSACTIONS_MAX = 256;
 /** Entries on their way to the disk; one is being synced while the next ones gather. */
 export const ENTRIES_IN_FLIGHT_MAX = 4;
 /** Requests waiting to be proposed, and their bytes. More are refused with OVERLOADED. */
 export const WRITES_WAITING_MAX = 10_000;
-export const WRITE_BYTES_WAITING_MAX: number = 64 * MiB;
+export const WRITE_BYTES_WAITING_MAX: number = 32 * MiB;
 /** What a refused client is told to wait. */
 export const OVERLOAD_RETRY_MS = 250;
 /** Flush when so much is dirty (hashed paths scatter: small flushes write a page per key), */

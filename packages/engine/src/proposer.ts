@@ -18,6 +18,7 @@ import { LedgerError, limits } from "@authledger/types";
 import {
   ENTRIES_IN_FLIGHT_MAX,
   ENTRY_OPERATIONS_MAX,
+  ENTRY_TRANSACTIONS_MAX,
   OVERLOAD_RETRY_MS,
   WRITE_BYTES_WAITING_MAX,
   WRITES_WAITING_MAX,
@@ -188,6 +189,7 @@ export class Proposer {
     let taken = 0;
     for (const proposal of this.#waiting) {
       const isFull =
+        items.length >= ENTRY_TRANSACTIONS_MAX ||
         operations + proposal.operations > ENTRY_OPERATIONS_MAX ||
         bytes + proposal.bytes > limits.ENTRY_BYTES_MAX / 2;
       if (items.length > 0 && (isFull || proposal.needsCurrentState)) break;

@@ -58,7 +58,7 @@ export interface NodeConfig extends PeerSettings {
 /** What a person gives; sizes may be text such as `256MiB`. */
 export type NodeConfigInput = {
   readonly [K in keyof NodeConfig]?:
-    | (K extends "cache" ? number | string : NodeConfig[K])
+    | (K extends "cache" | "logKeepBytes" ? number | string : NodeConfig[K])
     | undefined;
 };
 
@@ -88,6 +88,15 @@ const schema = z.strictObject({
   peerCert: z.string().min(1).optional(),
   peerKey: z.string().min(1).optional(),
   peerCa: z.string().min(1).optional(),
+  logKeepEntries: z.number().int().min(1).max(100_000_000).default(100_000),
+  logKeepBytes: byteSize
+    .pipe(
+      z
+        .number()
+        .min(MiB)
+        .max(1024 * 1024 * MiB),
+    )
+    .default(256 * MiB),
 });
 
 /** Largest message, either way. */

@@ -8,7 +8,7 @@
  * Where there is no leader, one is waited for, a little and within the deadline: an election takes less than a second.
  * What the leader answers, errors with their details too, is handed on as it came.
  */
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import type { EnginePort } from "@authledger/engine";
 import {
   decodeErrorDetails,
@@ -42,6 +42,9 @@ const REFUSAL_MS = 50;
 const CALL_MS_MAX = 30_000;
 /** Channels kept; a cluster has few nodes, and leadership moves rarely. */
 const CHANNELS_MAX = 8;
+
+/** Requests that are encoded again in one turn of the loop: some milliseconds where they are large. */
+const ENCODED_PER_TURN = 4;
 
 const REFUSALS = ["NOT_LEADER", "NO_LEADER"] as const;
 
@@ -78,6 +81,7 @@ export class Forwarding {
   readonly #channels = new Map<string, Client>();
   readonly #budget = new ForwardBudget();
   #looking: Promise<Leader | undefined> | undefined;
+  #encoded = 0;
   #isClosed = false;
 
   constructor(engine: EnginePort) {
@@ -91,6 +95,7 @@ export class Forwarding {
   async pass(call: RefusedCall, refusal: LedgerError): Promise<ForwardedAnswer> {
     const { metadata } = call;
     if (metadata.get(FORWARDED_KEY).length > 0) throw refusal;
+    await this.#turn();
     const request = call.encode();
     const giveBack = this.#budget.take(request.length);
     try {
@@ -98,6 +103,16 @@ export class Forwarding {
     } finally {
       giveBack();
     }
+  }
+
+  /** When the leadership is lost, all writes that wait come at once, and each may take a millisecond to encode. */
+  async #turn(): Promise<void> {
+    while (this.#encoded >= ENCODED_PER_TURN) await immediate();
+    this.#encoded++;
+    if (this.#encoded > 1) return;
+    setImmediate(() => {
+      this.#encoded = 0;
+    });
   }
 
   close(): void {

@@ -15,6 +15,7 @@ import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
+import { LoopDelay } from "./loop-delay.js";
 import { createRegistry, RpcMeters } from "./metrics.js";
 import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { addPeerMetrics } from "./peer/peer-metrics.js";
@@ -50,13 +51,21 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
   const onAlarm = (alarm: string): void => deps.logger.error({ alarm }, "stored rows are damaged");
   const peers = await openNodePeers(config, deps.logger);
   const engine = await openEngine(config, peers, onFatal, onAlarm);
+  const delay = new LoopDelay();
   const watch = watchCluster(engine, deps.logger, (isReady) => {
     if (grpc !== undefined) grpc.health.isServing = isReady && engine.failure === undefined;
   });
   try {
     await watch.start();
     const meters = new RpcMeters((error) => logError(deps.logger, error));
-    const http = await listenHttp(config, { engine, watch, meters, peers, grpc: () => grpc });
+    const http = await listenHttp(config, {
+      engine,
+      watch,
+      meters,
+      peers,
+      delay,
+      grpc: () => grpc,
+    });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
     grpc = await listenGrpc(config, engine, meters, { ...deps, startedAtMs, httpAddress }).catch(
       async (error: unknown) => {
@@ -71,6 +80,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       bootstrap?.stop();
       await handOver(engine, deps.logger);
       watch.stop();
+      delay.stop();
       await front.stop(config.shutdownMs);
       http.closeAllConnections();
       await new Promise<void>((resolve) => http.close(() => resolve()));
@@ -86,6 +96,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     };
   } catch (error) {
     watch.stop();
+    delay.stop();
     await engine.close();
     await peers?.close();
     throw error;
@@ -136,12 +147,13 @@ interface HttpParts {
   readonly watch: ClusterWatch;
   readonly meters: RpcMeters;
   readonly peers: NodePeers | undefined;
+  readonly delay: LoopDelay;
   readonly grpc: () => GrpcServer | undefined;
 }
 
 async function listenHttp(
   config: NodeConfig,
-  { engine, watch, meters, peers, grpc }: HttpParts,
+  { engine, watch, meters, peers, delay, grpc }: HttpParts,
 ): Promise<Awaited<ReturnType<typeof startHttp>>> {
   const isLive = (): boolean => engine.failure === undefined;
   const isStarted = (): boolean => grpc() !== undefined;
@@ -156,6 +168,7 @@ async function listenHttp(
     () => engine.stats(),
     () => watch.status,
   );
+  delay.register(registry);
   if (peers !== undefined) addPeerMetrics(registry, () => peers.peers.stats());
   try {
     return await startHttp(split(config.http), { registry, problem, isLive, isStarted });

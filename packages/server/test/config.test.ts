@@ -15,6 +15,8 @@ describe("the configuration", () => {
       shutdownMs: 10_000,
       scrubHours: 24,
       streamsPerConnection: 1_024,
+      logKeepEntries: 100_000,
+      logKeepBytes: 256 * 1024 * 1024,
     });
   });
 
@@ -37,6 +39,8 @@ describe("the configuration", () => {
     ["shutdownMs", { shutdownMs: -1 }],
     ["streamsPerConnection", { streamsPerConnection: 0 }],
     ["data", { data: "" }],
+    ["logKeepEntries", { logKeepEntries: 0 }],
+    ["logKeepBytes", { logKeepBytes: "1KiB" }],
   ])("refuses a wrong %s and names it", (field, input) => {
     const error = thrownBy(() => parseNodeConfig(input));
     expect([error.code, error.details["field"]]).toEqual(["USAGE", field]);

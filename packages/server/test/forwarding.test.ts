@@ -5,6 +5,8 @@ import { FORWARDED_KEY, LEADER_KEY, type write } from "@authledger/proto";
 import { LedgerError, nodeId } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { rejectedBy } from "../../../test/support.js";
+import { Forwarding } from "../src/forwarding.js";
 import {
   type CallOptions,
   call,
@@ -102,6 +104,43 @@ describe("a write at a node that does not lead", () => {
       { limit: "3", actual: "9" },
     ]);
     expect(leader.engine.requests("write")).toHaveLength(1);
+  });
+
+  it("holds the loop no longer when many of them come at once, as when the leadership is lost", async () => {
+    const { engine } = await startHarness();
+    refuse({ engine } as Harness, undefined);
+    const forwarding = new Forwarding(engine);
+    onTestFinished(() => forwarding.close());
+    const refusal = new LedgerError("NOT_LEADER", "another node leads");
+    let encoded = 0;
+    const perTurn: number[] = [];
+    const passed = Array.from({ length: 12 }, () =>
+      rejectedBy(
+        forwarding.pass(
+          {
+            ...{ path: "/x", metadata: new Metadata(), signal: new AbortController().signal },
+            deadlineAtMs: performance.now() + 50,
+            encode: () => {
+              encoded++;
+              return Buffer.alloc(8);
+            },
+            again: () => Promise.reject(refusal),
+          },
+          refusal,
+        ),
+      ),
+    );
+    // The first ones are encoded in this turn, each a few steps from here.
+    for (let step = 0; step < 20; step++) await Promise.resolve();
+    expect(encoded).toBe(4);
+    for (let turn = 0; encoded < 12; turn++) {
+      const before = encoded;
+      await new Promise((next) => setImmediate(next));
+      perTurn.push(encoded - before);
+      expect(turn).toBeLessThan(20);
+    }
+    expect(Math.max(...perTurn)).toBeLessThanOrEqual(4);
+    for (const error of await Promise.all(passed)) expect(error.code).toBe("NOT_LEADER");
   });
 
   it("is passed on once: what was passed on is refused where the leader is not (INV-CLUSTER-2)", async () => {

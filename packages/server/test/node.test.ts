@@ -107,6 +107,21 @@ describe("a node", () => {
     expect(text).toContain("process_resident_memory_bytes");
   });
 
+  it("shows how long its event loop was held", async () => {
+    const node = await start(temporaryDirectory());
+    const untilMs = performance.now() + 120;
+    while (performance.now() < untilMs);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+    const text = await (await fetch(`http://${node.httpAddress}/metrics`)).text();
+    const [, worst] = /^authledger_event_loop_delay_max_seconds (\S+)$/m.exec(text)!;
+    expect(Number(worst)).toBeGreaterThan(0.09);
+    const [, upTo50] = /^authledger_event_loop_delay_seconds_bucket\{le="0.05"\} (\d+)$/m.exec(
+      text,
+    )!;
+    const [, all] = /^authledger_event_loop_delay_seconds_count (\d+)$/m.exec(text)!;
+    expect(Number(all)).toBeGreaterThan(Number(upTo50));
+  });
+
   it("refuses a data directory that another node uses", async () => {
     const data = temporaryDirectory();
     await start(data);

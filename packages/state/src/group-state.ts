@@ -73,7 +73,7 @@ const PRUNE_AFTER_BLOCK = { blocksMax: 2, operationsMax: 1_000 };
 const PRUNE_STEP = { blocksMax: 256, operationsMax: 1_000 };
 
 /** Rows of branches written in one step: about 5 ms. */
-const SETTLE_ROWS = 16_384;
+const SETTLE_ROWS = 4_096;
 
 export const CLUSTER_KEY: Uint8Array = new TextEncoder().encode("cluster");
 /** Who belongs to the group, in the bytes of the group's owner. */

@@ -54,6 +54,8 @@ function configOf(run: Run): NodeConfig {
     peerCert: textFlag(run, "peerCert"),
     peerKey: textFlag(run, "peerKey"),
     peerCa: textFlag(run, "peerCa"),
+    logKeepEntries: numberFlag(run, "logKeepEntries"),
+    logKeepBytes: textFlag(run, "logKeepBytes"),
     advertisePeer: textFlag(run, "advertisePeer"),
     advertiseClient: textFlag(run, "advertiseClient"),
   });

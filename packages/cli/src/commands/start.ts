@@ -31,6 +31,11 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
     .option("--peer-ca <file>", "CA of the cluster's nodes")
     .option("--advertise-peer <host:port>", "what other nodes are told instead of --peer")
     .option("--advertise-client <host:port>", "what they and clients are told instead of --listen")
+    .option(
+      "--log-keep-entries <n>",
+      "log entries kept for members that lack them; one that lacks more gets the whole state (default 100000)",
+    )
+    .option("--log-keep-bytes <size>", "the same in bytes of payload (default 256MiB)")
     .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
     .addHelpText("after", "\nWhen the node serves, one line on standard output says so.");
   // Loading a node takes longer than most commands; only this one needs it.

@@ -6,6 +6,7 @@ import { testRandom, testRounds, thrownBy } from "../../../../test/support.js";
 import {
   ENTRIES_IN_FLIGHT_MAX,
   ENTRY_OPERATIONS_MAX,
+  ENTRY_TRANSACTIONS_MAX,
   WRITE_BYTES_WAITING_MAX,
   WRITES_WAITING_MAX,
 } from "../../src/limits.js";
@@ -102,6 +103,14 @@ describe("batching", () => {
     scene.settle();
     scene.settle();
     expect(scene.names).toEqual([["a", "b"], ["c"], ["huge"]]);
+  });
+
+  test(`an entry has at most ${ENTRY_TRANSACTIONS_MAX} transactions, since applying it holds the loop`, () => {
+    const scene = new Scene();
+    for (let i = 0; i <= ENTRY_TRANSACTIONS_MAX; i++) scene.add("x");
+    scene.turn();
+    scene.settle();
+    expect(scene.names.map((names) => names.length)).toEqual([ENTRY_TRANSACTIONS_MAX, 1]);
   });
 
   test("a write that reads the state is made when nothing is in flight, and never behind another", () => {

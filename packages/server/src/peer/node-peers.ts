@@ -35,6 +35,7 @@ export async function openNodePeers(
     peerAddress: toldAddress(config.advertisePeer, peer, peers.port),
     clientAddress: toldAddress(config.advertiseClient, listen, addressOf(listen).port),
     join: join !== undefined,
+    replicas: { logKeepEntries: config.logKeepEntries, logKeepBytes: config.logKeepBytes },
   };
   const close = async (): Promise<void> => {
     discovery?.close();

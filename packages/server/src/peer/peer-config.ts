@@ -27,6 +27,12 @@ export interface PeerSettings {
   readonly peerCert: string | undefined;
   readonly peerKey: string | undefined;
   readonly peerCa: string | undefined;
+  /**
+   * Log kept for members that lack it, behind what the node itself needs; one that lacks more is sent the whole state.
+   * Entries, 1 to 100,000,000, and bytes of their payloads, 1 MiB to 1 TiB. Default 100,000 and 256 MiB.
+   */
+  readonly logKeepEntries: number;
+  readonly logKeepBytes: number;
 }
 
 /** Where the peer port is when a node is to join and is not told. */
