@@ -1,5 +1,5 @@
 /** A light client of one vault: every answer goes through the verification of the proof package and is compared with it. */
-import { createPublicKey, verify } from "node:crypto";
+import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { AnswerProof } from "@authledger/engine";
 import { NodeHasher } from "@authledger/io";
 import {
@@ -20,20 +20,27 @@ const PUBLIC_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 /** Clocks of simulated machines jump by seconds; how old a head may be is not what is tested here. */
 const MAX_AGE_S = 600;
 
+/** Of the run that goes on: replicas and vaults are few, and a key takes longer to read than a signature to check. */
+const keys = new Map<string, KeyObject>();
+const KEYS_MAX = 256;
+
 const deps: LightClientDeps = {
   hasher: new NodeHasher(),
   verifier: {
-    verify(publicKey, message, signature) {
-      const key = Buffer.concat([PUBLIC_PREFIX, publicKey]);
-      return verify(
-        null,
-        message,
-        createPublicKey({ key, format: "der", type: "spki" }),
-        signature,
-      );
-    },
+    verify: (publicKey, message, signature) => verify(null, message, keyOf(publicKey), signature),
   },
 };
+
+function keyOf(publicKey: Uint8Array): KeyObject {
+  const id = toHex(publicKey);
+  const known = keys.get(id);
+  if (known !== undefined) return known;
+  const der = Buffer.concat([PUBLIC_PREFIX, publicKey]);
+  const key = createPublicKey({ key: der, format: "der", type: "spki" });
+  if (keys.size >= KEYS_MAX) keys.clear();
+  keys.set(id, key);
+  return key;
+}
 
 /** What a proof shows of what an answer says. */
 export type Proven =
