@@ -2,7 +2,7 @@
  * JSON with exactly one text for each value, for what is hashed: keys in the order of their UTF-16 code units, no white
  * space, numbers and strings as JSON.stringify writes them (RFC 8785).
  */
-import { LedgerError } from "@authledger/types";
+import { LedgerError, utf8Length } from "@authledger/types";
 import type { JsonValue } from "./condition/context.js";
 
 /** Nesting of arrays and objects; deeper values are refused before they can exhaust the stack. */
@@ -16,6 +16,7 @@ export function canonicalJson(value: JsonValue): string {
 function write(value: JsonValue, depth: number): string {
   if (depth > DEPTH_MAX) throw refused(`is nested more than ${DEPTH_MAX} deep`);
   if (typeof value === "number" && !Number.isFinite(value)) throw refused(`holds ${value}`);
+  if (typeof value === "string") return writeText(value);
   if (value === null || typeof value !== "object") {
     const text: string | undefined = JSON.stringify(value);
     if (text === undefined) throw refused(`holds ${typeof value}`);
@@ -25,8 +26,14 @@ function write(value: JsonValue, depth: number): string {
     return `[${value.map((item: JsonValue) => write(item, depth + 1)).join(",")}]`;
   }
   const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  const texts = fields.map(([key, item]) => `${JSON.stringify(key)}:${write(item, depth + 1)}`);
+  const texts = fields.map(([key, item]) => `${writeText(key)}:${write(item, depth + 1)}`);
   return `{${texts.join(",")}}`;
+}
+
+/** Half a surrogate pair would become U+FFFD in UTF-8, and two values one. */
+function writeText(text: string): string {
+  if (utf8Length(text) < 0) throw refused("holds a lone surrogate");
+  return JSON.stringify(text);
 }
 
 function refused(what: string): LedgerError {

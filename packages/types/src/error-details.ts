@@ -55,4 +55,10 @@ export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   PROOF_STALE: { reason: "text" },
   EQUIVOCATION: FORK,
   TRUST_ANCHOR_MISSING: { vault: "text" },
+  MODEL_INVALID: { kind: "text", line: "number", column: "number", problems: "text" },
+  MODEL_NOT_FOUND: { version: "number" },
+  TYPE_NOT_FOUND: { type: "text" },
+  RELATION_NOT_FOUND: { type: "text", relation: "text" },
+  CONDITION_FAILED: { condition: "text", parameters: "text" },
+  EVALUATION_TOO_COMPLEX: { limit: "number", actual: "number" },
 };

@@ -74,4 +74,6 @@ export interface CompiledModel {
   edgesFromType(type: string): readonly ReverseEdge[];
   /** Relations that follow from having this one: computed, userset in a direct tuple, through a parent. */
   edgesFromRelation(relation: CompiledRelation): readonly ReverseEdge[];
+  /** Can one get from the first to the second along these edges, in any number of steps (none included)? */
+  leadsTo(from: CompiledRelation, to: CompiledRelation): boolean;
 }

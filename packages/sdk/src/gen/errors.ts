@@ -1578,6 +1578,160 @@ export class ContextNotFoundError extends LedgerError {
 }
 
 /**
+ * The authorization model cannot be used as it is.
+ * Send again? no: it would fail again. See docs/errors.md#model-invalid
+ */
+export class ModelInvalidError extends LedgerError {
+  declare readonly code: "MODEL_INVALID";
+  declare readonly details: ErrorDetails & {
+    readonly kind?: string;
+    readonly line?: number;
+    readonly column?: number;
+    readonly problems?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("MODEL_INVALID", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ModelInvalidError {
+    return hasCode(thrown, "MODEL_INVALID");
+  }
+}
+
+/**
+ * The vault has no authorization model of this version.
+ * Send again? no: it would fail again. See docs/errors.md#model-not-found
+ */
+export class ModelNotFoundError extends LedgerError {
+  declare readonly code: "MODEL_NOT_FOUND";
+  declare readonly details: ErrorDetails & {
+    readonly version?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("MODEL_NOT_FOUND", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ModelNotFoundError {
+    return hasCode(thrown, "MODEL_NOT_FOUND");
+  }
+}
+
+/**
+ * The vault has no active authorization model, and the question needs one.
+ * Send again? no: it would fail again. See docs/errors.md#no-active-model
+ */
+export class NoActiveModelError extends LedgerError {
+  declare readonly code: "NO_ACTIVE_MODEL";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("NO_ACTIVE_MODEL", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is NoActiveModelError {
+    return hasCode(thrown, "NO_ACTIVE_MODEL");
+  }
+}
+
+/**
+ * The active model has no such type.
+ * Send again? no: it would fail again. See docs/errors.md#type-not-found
+ */
+export class TypeNotFoundError extends LedgerError {
+  declare readonly code: "TYPE_NOT_FOUND";
+  declare readonly details: ErrorDetails & {
+    readonly type?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("TYPE_NOT_FOUND", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is TypeNotFoundError {
+    return hasCode(thrown, "TYPE_NOT_FOUND");
+  }
+}
+
+/**
+ * The type has no such relation in the active model.
+ * Send again? no: it would fail again. See docs/errors.md#relation-not-found
+ */
+export class RelationNotFoundError extends LedgerError {
+  declare readonly code: "RELATION_NOT_FOUND";
+  declare readonly details: ErrorDetails & {
+    readonly type?: string;
+    readonly relation?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("RELATION_NOT_FOUND", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is RelationNotFoundError {
+    return hasCode(thrown, "RELATION_NOT_FOUND");
+  }
+}
+
+/**
+ * A condition that the answer depends on cannot be evaluated.
+ * Send again? no: it would fail again. See docs/errors.md#condition-failed
+ */
+export class ConditionFailedError extends LedgerError {
+  declare readonly code: "CONDITION_FAILED";
+  declare readonly details: ErrorDetails & {
+    readonly condition?: string;
+    readonly parameters?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CONDITION_FAILED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ConditionFailedError {
+    return hasCode(thrown, "CONDITION_FAILED");
+  }
+}
+
+/**
+ * The question takes more steps than one question may.
+ * Send again? no: it would fail again. See docs/errors.md#evaluation-too-complex
+ */
+export class EvaluationTooComplexError extends LedgerError {
+  declare readonly code: "EVALUATION_TOO_COMPLEX";
+  declare readonly details: ErrorDetails & {
+    readonly limit?: number;
+    readonly actual?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("EVALUATION_TOO_COMPLEX", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is EvaluationTooComplexError {
+    return hasCode(thrown, "EVALUATION_TOO_COMPLEX");
+  }
+}
+
+/**
+ * An assertion stored with the model does not hold; the model was not activated.
+ * Send again? no: it would fail again. See docs/errors.md#model-assertion-failed
+ */
+export class ModelAssertionFailedError extends LedgerError {
+  declare readonly code: "MODEL_ASSERTION_FAILED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("MODEL_ASSERTION_FAILED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ModelAssertionFailedError {
+    return hasCode(thrown, "MODEL_ASSERTION_FAILED");
+  }
+}
+
+/**
  * Something went wrong inside the server.
  * Send again? no: it would fail again. See docs/errors.md#internal
  */
