@@ -1,6 +1,7 @@
 /** Questions to a model and their answers, as plain data. */
 import type { ConditionContext } from "../condition/context.js";
 import type { CompiledModel } from "../model/compiled-model.js";
+import type { StepKind } from "./trace.js";
 import type { RelationTuple, TupleReader } from "./tuple-reader.js";
 
 /** What a question is asked of. */
@@ -82,6 +83,11 @@ export interface ListRelationsQuestion extends Question {
   readonly relations?: readonly string[];
 }
 
+export interface ListRelationsAnswer {
+  readonly relations: readonly string[];
+  readonly cost: number;
+}
+
 /** One step of Zanzibar's Expand: the userset tree of a relation of an object, one level of tuples deep. */
 export type UsersetTree =
   | {
@@ -118,24 +124,32 @@ export type UsersetTree =
 
 /** Why: the tree of a decision as it was evaluated. */
 export interface Explanation {
-  readonly allowed: boolean;
+  readonly kind: StepKind;
+  readonly object: string;
+  /** Of the object; empty for operators, whose operands say theirs. */
+  readonly relation: string;
+  /**
+   * "undecided": it depends on a condition that cannot be evaluated, or on a path that is too deep. "cycle": it rests on
+   * itself, which is false in the end, and makes false what it is intersected with or subtracted from.
+   */
+  readonly outcome: "true" | "false" | "cycle" | "undecided";
+  /** In words, for people. */
+  readonly reason: string;
+  /** Tuples that were met in this very step. */
+  readonly tuples: readonly ExplainedTuple[];
+  readonly children: readonly Explanation[];
+  /** Reads of this step and all below it. */
+  readonly cost: number;
+}
+
+export interface ExplainedTuple {
+  readonly tuple: RelationTuple;
+  /** Does it count: "false" where its condition does not hold or the model does not allow it. */
+  readonly outcome: "true" | "false" | "undecided";
+}
+
+export interface ExplainAnswer extends CheckAnswer {
   /** `document:1#viewer@user:anne`. */
   readonly question: string;
-  readonly kind:
-    | "self"
-    | "direct"
-    | "computed"
-    | "tuple_to_userset"
-    | "union"
-    | "intersection"
-    | "exclusion"
-    | "relation"
-    | "unreachable"
-    | "cycle";
-  /** Tuples that decided here, with what their condition came to. */
-  readonly tuples: readonly RelationTuple[];
-  /** In words: "no tuple", "condition in_region is false", "user cannot reach document#owner". */
-  readonly reason?: string;
-  readonly children: readonly Explanation[];
-  readonly cost: number;
+  readonly tree: Explanation;
 }

@@ -1,0 +1,42 @@
+/**
+ * What the evaluator wants to know of each relation again and again, worked out once for a model: kept beside the model, by
+ * relation id, so that it goes when the model goes.
+ */
+import type { CompiledModel, CompiledRelation } from "../model/compiled-model.js";
+
+/** Usersets of one type that may stand in a relation's tuples: found by one scan. */
+export interface UsersetScan {
+  readonly type: string;
+  readonly targets: readonly CompiledRelation[];
+}
+
+export interface RelationPlan {
+  /** Answered by point reads alone: nothing below it, so no cycle, and nothing that is worth remembering. */
+  readonly isLeaf: boolean;
+  readonly usersetScans: readonly UsersetScan[];
+}
+
+const plans = new WeakMap<CompiledModel, readonly RelationPlan[]>();
+
+/** By relation id. */
+export function plansOf(model: CompiledModel): readonly RelationPlan[] {
+  const known = plans.get(model);
+  if (known !== undefined) return known;
+  const made = model.relations.map(planOf);
+  plans.set(model, made);
+  return made;
+}
+
+function planOf(relation: CompiledRelation): RelationPlan {
+  const byType = new Map<string, CompiledRelation[]>();
+  for (const target of relation.usersets.values()) {
+    const targets = byType.get(target.type);
+    if (targets === undefined) byType.set(target.type, [target]);
+    else targets.push(target);
+  }
+  const usersetScans = [...byType].map(([type, targets]) => ({ type, targets }));
+  return {
+    isLeaf: relation.rewrite.kind === "direct" && usersetScans.length === 0,
+    usersetScans,
+  };
+}
