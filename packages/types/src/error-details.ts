@@ -57,8 +57,8 @@ export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   TRUST_ANCHOR_MISSING: { vault: "text" },
   MODEL_INVALID: { kind: "text", line: "number", column: "number", problems: "text" },
   MODEL_NOT_FOUND: { version: "number" },
-  TYPE_NOT_FOUND: { type: "text" },
-  RELATION_NOT_FOUND: { type: "text", relation: "text" },
+  TYPE_NOT_FOUND: { type: "text", ...FIELD },
+  RELATION_NOT_FOUND: { type: "text", relation: "text", ...FIELD },
   CONDITION_FAILED: { condition: "text", parameters: "text" },
   EVALUATION_TOO_COMPLEX: { limit: "number", actual: "number" },
 };

@@ -26,15 +26,15 @@ export const UNKNOWN: Truth = 0b1000;
 /** Of the numbers above. */
 export function either(a: Truth, b: Truth): Truth {
   if (a === b) return a;
-  const low = (a & 3) > (b & 3) ? a & 3 : b & 3;
-  const high = (a & 12) > (b & 12) ? a & 12 : b & 12;
+  const low = Math.max(a & 3, b & 3);
+  const high = Math.max(a & 12, b & 12);
   return low | high;
 }
 
 export function both(a: Truth, b: Truth): Truth {
   if (a === b) return a;
-  const low = (a & 3) < (b & 3) ? a & 3 : b & 3;
-  const high = (a & 12) < (b & 12) ? a & 12 : b & 12;
+  const low = Math.min(a & 3, b & 3);
+  const high = Math.min(a & 12, b & 12);
   return low | high;
 }
 

@@ -1643,6 +1643,7 @@ export class TypeNotFoundError extends LedgerError {
   declare readonly code: "TYPE_NOT_FOUND";
   declare readonly details: ErrorDetails & {
     readonly type?: string;
+    readonly field?: string;
   };
 
   constructor(message: string, options?: LedgerErrorOptions) {
@@ -1663,6 +1664,7 @@ export class RelationNotFoundError extends LedgerError {
   declare readonly details: ErrorDetails & {
     readonly type?: string;
     readonly relation?: string;
+    readonly field?: string;
   };
 
   constructor(message: string, options?: LedgerErrorOptions) {
