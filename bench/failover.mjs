@@ -10,14 +10,14 @@
 
 import { etcdVersion, startEtcd } from "./lib/etcd.mjs";
 import { putProblem, putRequest } from "./lib/etcd-requests.mjs";
-import { startLedgerCluster } from "./lib/ledger-cluster.mjs";
+import { heldText, metricOf, startLedgerCluster, worstDelays } from "./lib/ledger-cluster.mjs";
 import { createVault } from "./lib/node-process.mjs";
 import { numbersOf } from "./lib/options.mjs";
 import { spread } from "./lib/pairs.mjs";
 import { number, progress } from "./lib/report.mjs";
 import { importProblem, importRequest } from "./lib/requests.mjs";
 import { scratchDirectory } from "./lib/scratch.mjs";
-import { allGood, play } from "./load/player.mjs";
+import { allGood, byCode, play } from "./load/player.mjs";
 
 const PROBE_EVERY_MS = 10;
 const TRANSFER_PROBE_EVERY_MS = 2;
@@ -28,6 +28,7 @@ const FAILOVER_MS_MAX = 700;
 const TRANSFER_MS_MAX = 50;
 /** So many clients write while elections are counted: enough to keep the machine busy. */
 const CALM_IN_FLIGHT = 16;
+const PART_SECONDS = 10;
 
 /** @typedef {{ readonly host: string, readonly port: number, readonly pid: number, kill(): Promise<void> }} Server */
 /**
@@ -158,28 +159,50 @@ async function writeOnce(side, { host, port }) {
 }
 
 /**
- * Terms that began while clients wrote without a pause and nothing was broken.
+ * Terms that began, on whichever node, while clients wrote without a pause and nothing was broken; and how long the loops of
+ * the nodes were held, which is what ends a leadership on a machine that is too busy.
  *
  * @param {import("./lib/ledger-cluster.mjs").LedgerCluster} cluster
  * @param {Side} side
  * @param {number} minutes
  */
 async function countElections(cluster, side, minutes) {
-  const { term: before } = await cluster.status();
-  const { host, port } = await cluster.leader();
+  const before = await newestTerm(cluster);
+  const endAt = performance.now() + minutes * 60_000;
   let calls = 0;
-  for (let minute = 0; minute < minutes; minute++) {
-    progress(`minute ${minute + 1} of ${minutes} under load ...`);
-    const requests = () => side.write();
-    const played = await play({ host, port, requests, inFlight: CALM_IN_FLIGHT, seconds: 60 });
-    calls += allGood(played).calls;
+  /** @type {Record<string, number>} */
+  const errors = {};
+  for (let minute = 1; performance.now() < endAt; minute++) {
+    // At whoever leads: when the leadership moves, the rest of a part is refused.
+    for (let part = 0; part < 60 / PART_SECONDS && performance.now() < endAt; part++) {
+      const { host, port } = await cluster.leader();
+      const requests = () => side.write();
+      const played = await play({
+        ...{ host, port, requests, inFlight: CALM_IN_FLIGHT, seconds: PART_SECONDS },
+      });
+      calls += played.calls;
+      for (const [why, count] of Object.entries(byCode(played.errors))) {
+        errors[why] = (errors[why] ?? 0) + count;
+      }
+    }
+    const elections = (await newestTerm(cluster)) - before;
+    const held = heldText(await worstDelays(cluster));
+    progress(
+      `minute ${minute} of ${minutes}: ${number(calls)} writes, ${elections} elections, held for ${held}`,
+    );
   }
-  const { term: after } = await cluster.status();
-  return { count: Number(after - before), calls };
+  const count = (await newestTerm(cluster)) - before;
+  return { count, calls, errors, delays: await worstDelays(cluster) };
+}
+
+/** @param {import("./lib/ledger-cluster.mjs").LedgerCluster} cluster */
+async function newestTerm({ nodes }) {
+  const terms = await Promise.all(nodes.map((node) => metricOf(node, "authledger_raft_term")));
+  return Math.max(...terms);
 }
 
 /**
- * @param {{ failovers: readonly (readonly number[])[], transfers: readonly number[], elections: { count: number, calls: number }, trials: number, minutes: number, version: string }} measured
+ * @param {{ failovers: readonly (readonly number[])[], transfers: readonly number[], elections: Awaited<ReturnType<typeof countElections>>, trials: number, minutes: number, version: string }} measured
  * @returns {import("./lib/report.mjs").Report}
  */
 function report({ failovers, transfers, elections, trials, minutes, version }) {
@@ -213,6 +236,7 @@ function report({ failovers, transfers, elections, trials, minutes, version }) {
     ],
     notes: [
       "Election timeout: ours 300 to 600 ms, etcd's 1,000 to 2,000 ms; heartbeats each 75 and each 100 ms.",
+      `Under load, longest that a node's event loop was held: ${heldText(elections.delays)}; errors ${JSON.stringify(elections.errors)}`,
     ],
     figures: { failovers, transfers, elections },
   };

@@ -10,7 +10,7 @@
  */
 import { cluster as api } from "../packages/proto/dist/index.js";
 import { importFollowing } from "./lib/importing.mjs";
-import { metricOf, startLedgerCluster } from "./lib/ledger-cluster.mjs";
+import { heldText, startLedgerCluster, worstDelays } from "./lib/ledger-cluster.mjs";
 import { createVault } from "./lib/node-process.mjs";
 import { numbersOf } from "./lib/options.mjs";
 import { forgetMemoryPeak, memory } from "./lib/processes.mjs";
@@ -23,7 +23,7 @@ import {
 } from "./lib/requests.mjs";
 import { scratchDirectory } from "./lib/scratch.mjs";
 import { tuple } from "./lib/tuples.mjs";
-import { play } from "./load/player.mjs";
+import { byCode, play } from "./load/player.mjs";
 
 const JOIN_SECONDS_MAX = 60;
 const CATCH_UP_SECONDS_MAX = 180;
@@ -256,32 +256,6 @@ async function floodOf(ledger, vault) {
 }
 
 /**
- * Errors differ in what they say and are alike in their code.
- *
- * @param {Readonly<Record<string, number>>} errors
- */
-function byCode(errors) {
-  /** @type {Record<string, number>} */
-  const counts = {};
-  for (const [why, count] of Object.entries(errors)) {
-    const code = /^gRPC status \d+: ([A-Z_]+):/.exec(why)?.[1] ?? why;
-    counts[code] = (counts[code] ?? 0) + count;
-  }
-  return counts;
-}
-
-/** The longest that each node's event loop was held, in milliseconds. @param {LedgerCluster} ledger */
-async function worstDelays({ nodes }) {
-  const delays = await Promise.all(
-    nodes.map(async (node) => {
-      const seconds = await metricOf(node, "authledger_event_loop_delay_max_seconds");
-      return [node.name, seconds * 1_000];
-    }),
-  );
-  return /** @type {Record<string, number>} */ (Object.fromEntries(delays));
-}
-
-/**
  * @param {Awaited<ReturnType<typeof measure>>} measured
  * @returns {import("./lib/report.mjs").Report}
  */
@@ -318,9 +292,7 @@ function report(measured) {
     notes: [
       `served meanwhile: ${number(served.checks)} checks, ${number(served.writes)} writes, errors ${JSON.stringify(served.errors)}`,
       `flood: ${number(flood.written)} writes of ${TRANSACTION_OPERATIONS} tuples taken, ${JSON.stringify(flood.others)}`,
-      `longest that a node's event loop was held: ${Object.entries(delays)
-        .map(([name, ms]) => `${name} ${number(ms)} ms`)
-        .join(", ")}`,
+      `longest that a node's event loop was held: ${heldText(delays)}`,
     ],
     figures: measured,
   };

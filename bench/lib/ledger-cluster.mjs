@@ -114,6 +114,24 @@ export async function metricOf({ http }, name) {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
+/** The longest that each node's event loop was held, in milliseconds. @param {LedgerCluster} cluster */
+export async function worstDelays({ nodes }) {
+  const delays = await Promise.all(
+    nodes.map(async (node) => {
+      const seconds = await metricOf(node, "authledger_event_loop_delay_max_seconds");
+      return [node.name, seconds * 1_000];
+    }),
+  );
+  return /** @type {Record<string, number>} */ (Object.fromEntries(delays));
+}
+
+/** @param {Readonly<Record<string, number>>} delays */
+export function heldText(delays) {
+  return Object.entries(delays)
+    .map(([name, ms]) => `${name} ${Math.round(ms)} ms`)
+    .join(", ");
+}
+
 /** @param {keyof typeof cluster.ClusterServiceService} call */
 function path(call) {
   return cluster.ClusterServiceService[call].path;

@@ -93,6 +93,21 @@ export function allGood(result) {
   );
 }
 
+/**
+ * Errors of one code together, whatever else they say.
+ *
+ * @param {Readonly<Record<string, number>>} errors
+ */
+export function byCode(errors) {
+  /** @type {Record<string, number>} */
+  const counts = {};
+  for (const [why, count] of Object.entries(errors)) {
+    const code = /^gRPC status \d+: ([A-Z_]+):/.exec(why)?.[1] ?? why;
+    counts[code] = (counts[code] ?? 0) + count;
+  }
+  return counts;
+}
+
 class Run {
   #options;
   #request;
