@@ -16,11 +16,9 @@
  *                      superuser       user:root           uid 0
  *     group:G          member          user:U
  *
- * `dir` is a directory, `file` everything else. The rule is path_resolution(7): the owner's bits decide for the
- * owner, else the group's for its members, else the others'; and each directory above must be searchable:
- *
- *     read       = owner_read or (group_read but not owner) or ((other_read but not owner) but not group)
- *     reachable  = root or (search and reachable) from parent
+ * `dir` is a directory, `file` everything else. What follows from these tuples is the model's part (posix-model.ts): the
+ * owner's bits decide for the owner, else the group's for its members, else the others'; and each directory above must
+ * be searchable (path_resolution(7)).
  *
  * Four relations beyond owner, group, parent and bits are needed to agree with the kernel in every case. `root`
  * ends the recursion over parents. `superuser`, read through the parents, has CAP_DAC_OVERRIDE: all reads, writes
