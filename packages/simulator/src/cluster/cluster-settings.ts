@@ -41,6 +41,10 @@ const machineFaults = [
   "bit-rot",
   /** The answer to a client is lost. */
   "lost-reply",
+  /** A write to the page store is acknowledged and goes to another page. */
+  "misdirected-write",
+  /** A write to the page store is acknowledged and never happens. */
+  "phantom-write",
 ] as const;
 
 export type ClusterFault = NetworkFault | (typeof machineFaults)[number];
@@ -74,6 +78,8 @@ const PROBABILITIES: { readonly [F in (typeof machineFaults)[number]]: number } 
   "stuck-operation": 0.0002,
   "bit-rot": 0.004,
   "lost-reply": 0.02,
+  "misdirected-write": 0.004,
+  "phantom-write": 0.004,
 };
 
 export interface ClusterSettings {

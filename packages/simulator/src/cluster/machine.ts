@@ -8,7 +8,7 @@ import { type ClusterFault, type ClusterSettings, faultIndex } from "./cluster-s
 import type { EventLoop } from "./event-loop.js";
 import type { EventTrace } from "./event-trace.js";
 import { MachineLife } from "./machine-life.js";
-import { type DiskFate, SimulatedDisk } from "./simulated-disk.js";
+import { type Astray, type DiskFate, SimulatedDisk } from "./simulated-disk.js";
 import type { Switchboard } from "./simulated-peers.js";
 
 /** The wall time when a run begins, 2026-01-01. */
@@ -21,6 +21,7 @@ const STUCK_MS = 3_000;
 const SLOW_FACTOR = 30;
 
 export const DATA = "/data";
+export const STORE: string = `${DATA}/groups/1/state.db`;
 
 export interface MachineDeps {
   readonly settings: ClusterSettings;
@@ -45,6 +46,8 @@ export class Machine {
   /** Its files cannot grow. */
   isFull = false;
   isSlow = false;
+  /** What the next write to the page store meets. */
+  astray: Astray | undefined;
   readonly #deps: MachineDeps;
   #life: MachineLife | undefined;
   #engine: Engine | undefined;
@@ -170,6 +173,7 @@ export class Machine {
   reformat(): void {
     this.#deps.trace.note(this.name, "reformatted");
     this.#end();
+    this.astray = undefined;
     this.generation++;
     this.platter = new MemoryDisk();
   }
@@ -240,7 +244,15 @@ export class Machine {
       trace.note(this.name, `EIO ${kind} ${path}`);
       return { delayMs, failure: "EIO" };
     }
-    return { delayMs };
+    const { astray } = this;
+    if (astray === undefined || kind !== "write" || path !== STORE || this.isCalm)
+      return { delayMs };
+    this.astray = undefined;
+    trace.note(
+      this.name,
+      `a write to ${path} goes ${astray.to === undefined ? "nowhere" : "astray"}`,
+    );
+    return { delayMs, astray };
   }
 
   #strikes(fault: ClusterFault): boolean {

@@ -7,7 +7,8 @@ import { LedgerError } from "@authledger/types";
 import type { ClusterSettings } from "./cluster-settings.js";
 import type { EventLoop } from "./event-loop.js";
 import type { EventTrace } from "./event-trace.js";
-import { DATA, type Machine } from "./machine.js";
+import { DATA, type Machine, STORE } from "./machine.js";
+import type { Astray } from "./simulated-disk.js";
 import type { Sometimes } from "./sometimes.js";
 
 const LOOK_MS = 150;
@@ -118,7 +119,7 @@ export class Membership {
     const { platter } = machine;
     const names = await platter.list(`${DATA}/wal`);
     const segments = names.filter((name) => name.endsWith(".seg"));
-    const paths = [`${DATA}/groups/1/state.db`, ...segments.map((name) => `${DATA}/wal/${name}`)];
+    const paths = [STORE, ...segments.map((name) => `${DATA}/wal/${name}`)];
     const path = paths[Math.floor(where * paths.length)]!;
     if (!(await platter.exists(path)) || !(await this.#isSeedSafe(machine))) return;
     const size = (await platter.open(path)).size();
@@ -127,6 +128,13 @@ export class Membership {
     this.#noteLost(machine);
     this.#deps.trace.note(machine.name, `a bit of ${path} at ${position} changes`);
     platter.corrupt(path, position, Uint8Array.of(1 << (position & 7)));
+  }
+
+  /** The next write to a machine's page store goes astray, if that can be survived now. */
+  async misdirect(machine: Machine, astray: Astray): Promise<void> {
+    if (!(await this.#isSeedSafe(machine)) || !this.#mayLose(machine)) return;
+    this.#noteLost(machine);
+    machine.astray = astray;
   }
 
   /** The log seed is on the disks of all other voters: what only one disk holds is lost with it. */

@@ -12,9 +12,7 @@ import { decodeHeader } from "@authledger/proof";
 import { checkStore, PageStore } from "@authledger/store";
 import { assert, groupId, toHex } from "@authledger/types";
 import type { LoggedBlock } from "../history/record.js";
-import { DATA, type Machine } from "./machine.js";
-
-const STORE = `${DATA}/groups/1/state.db`;
+import { type Machine, STORE } from "./machine.js";
 
 /** A violation of what the simulator watches: the run has failed. */
 export class Violation extends Error {

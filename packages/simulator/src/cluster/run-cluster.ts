@@ -6,6 +6,7 @@
  *   INV-SIM-26  Nothing is in the log that nobody asked for.
  *   INV-SIM-27  A node stops only for a reason that its disk, its removal or a failed sync gave it.
  */
+import type { ClusterStatus } from "@authledger/engine";
 import { SeededRandom } from "@authledger/io";
 import type { LedgerError } from "@authledger/types";
 import { judgeHistory } from "../history/judge.js";
@@ -22,6 +23,7 @@ import { type Chain, loggedHistory } from "./logged-history.js";
 import { Machine, type MachineDeps } from "./machine.js";
 import { Membership } from "./membership.js";
 import { withoutRealTime } from "./real-time-trap.js";
+import { isBeyondRepair } from "./repair-outlook.js";
 import {
   compareStores,
   compileChecksum,
@@ -157,7 +159,12 @@ class ClusterRun {
     this.#storm.end();
     this.#membership.settle();
     for (const client of this.#clients) client.stop();
-    await this.#judge();
+    try {
+      await this.#judge();
+    } catch (error) {
+      if (!(error instanceof BeyondRepair)) throw error;
+      this.#sometimes.note("group beyond repair");
+    }
   }
 
   report(failure: RunReport["failure"]): RunReport {
@@ -244,6 +251,9 @@ class ClusterRun {
       if (await this.#loop.finish(attempt, what, 6_000)) return;
       await this.#loop.finish(this.#loop.sleep(200), what, 300);
     }
+    const asked = Promise.all(this.#machines.map(statusOf));
+    const statuses = (await this.#loop.finish(asked, what, 1_000)).flatMap((one) => one ?? []);
+    if (isBeyondRepair(statuses)) throw new BeyondRepair();
     const states = await this.#loop.finish(Promise.all(this.#machines.map(stateOf)), what, 1_000);
     const why = `${what}: not within ${HEAL_MS} ms of calm\n${states.join("\n")}`;
     throw new Violation("INV-SIM-25", why);
@@ -291,9 +301,16 @@ class ClusterRun {
   }
 }
 
+/** Nobody can be elected any more, as it has to be. */
+class BeyondRepair extends Error {}
+
+function statusOf(machine: Machine): Promise<ClusterStatus | undefined> {
+  return machine.call("cluster_status", {}).catch(() => undefined);
+}
+
 /** A machine's node in a few words. */
 async function stateOf(machine: Machine): Promise<string> {
-  const status = await machine.call("cluster_status", {}).catch(() => undefined);
+  const status = await statusOf(machine);
   if (status === undefined) return `${machine.name}: does not answer`;
   const { role, term, appliedIndex, commitIndex, lastIndex, isRecovering, members } = status;
   const others = members.map(

@@ -19,7 +19,17 @@ export interface DiskFate {
   readonly delayMs: number;
   /** It fails with EIO, or ENOSPC; a failing sync takes what it should have synced with it. */
   readonly failure?: "EIO" | "ENOSPC";
+  /** A write is acknowledged and goes astray: to another place of the file, or nowhere. */
+  readonly astray?: Astray;
 }
+
+export interface Astray {
+  /** To which page, as a share of the file in [0, 1); undefined: nowhere. */
+  readonly to: number | undefined;
+}
+
+/** Pages of the store, which is where writes go astray. */
+const PAGE_BYTES = 4_096;
 
 export interface DiskWorld {
   readonly platter: MemoryDisk;
@@ -87,14 +97,14 @@ export class SimulatedDisk implements Disk {
     kind: DiskOperationKind,
     path: string,
     code: FailureCode,
-    begin: () => Promise<T>,
+    begin: (astray: Astray | undefined) => Promise<T>,
     end: (begun: T) => void = () => undefined,
   ): Promise<T> {
     const { life, fate, onDone } = this.#world;
     // What a dead process still runs until it next waits reaches nothing.
     if (life.isOver) return new Promise(() => undefined);
-    const { delayMs, failure } = fate(kind, path);
-    const begun = failure === undefined ? begin() : undefined;
+    const { delayMs, failure, astray } = fate(kind, path);
+    const begun = failure === undefined ? begin(astray) : undefined;
     begun?.catch(() => undefined);
     return new Promise((resolve, reject) => {
       life.after(delayMs, () => {
@@ -138,7 +148,12 @@ class SimulatedFile implements DiskFile {
   }
 
   write(parts: readonly Uint8Array[], position: number): Promise<void> {
-    const write = (): Promise<void> => this.#file.write(parts, position);
+    const write = async (astray: Astray | undefined): Promise<void> => {
+      if (astray === undefined) return this.#file.write(parts, position);
+      if (astray.to === undefined) return;
+      const page = Math.floor((astray.to * this.#file.size()) / PAGE_BYTES);
+      await this.#file.write(parts, page * PAGE_BYTES);
+    };
     return this.#disk.perform("write", this.path, "IO_WRITE_FAILED", write);
   }
 

@@ -145,6 +145,11 @@ export class Storm {
     },
     reformat: () => void this.#deps.membership.loseDisk(this.#any()),
     "bit-rot": () => void this.#deps.membership.damage(this.#any(), this.#deps.plan.value()),
+    "misdirected-write": () => {
+      const to = this.#deps.plan.value();
+      void this.#deps.membership.misdirect(this.#any(), { to });
+    },
+    "phantom-write": () => void this.#deps.membership.misdirect(this.#any(), { to: undefined }),
     transfer: () => this.#deps.membership.wantTransfer(this.#any()),
     membership: () => this.#deps.membership.wantOther(this.#any()),
   };

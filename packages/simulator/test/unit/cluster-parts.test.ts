@@ -90,6 +90,21 @@ describe("a simulated disk", () => {
     expect(Buffer.from(await readFile(scene.platter, "/a")).toString()).toBe("abc");
   });
 
+  it("acknowledges a write that goes to another page, or nowhere", async () => {
+    const scene = new Scene();
+    const file = await scene.finish(scene.disk.open("/a", { create: true }));
+    const page = (fill: string): Uint8Array[] => bytes(fill.repeat(4_096));
+    for (const [i, fill] of ["a", "b", "c"].entries()) {
+      await scene.finish(file.write(page(fill), i * 4_096));
+    }
+    scene.fate = { delayMs: 1, astray: { to: 0.4 } };
+    await scene.finish(file.write(page("x"), 0));
+    scene.fate = { delayMs: 1, astray: { to: undefined } };
+    await scene.finish(file.write(page("y"), 0));
+    const held = Buffer.from(await readFile(scene.platter, "/a")).toString();
+    expect([held[0], held[4_096], held[8_192], held.length]).toEqual(["a", "x", "c", 12_288]);
+  });
+
   it("waits while its process is paused", async () => {
     const scene = new Scene();
     const opened = scene.disk.open("/a", { create: true });

@@ -1,0 +1,24 @@
+/**
+ * Whether a group that found no leader could have: a node that may have lost what it acknowledged neither votes nor stands for
+ * election until it has caught up, so where the others are no majority nobody is elected, and that is right (INV-SIM-9;
+ * docs/operations.md, "When too many recover").
+ */
+import type { ClusterStatus } from "@authledger/engine";
+import type { NodeId } from "@authledger/types";
+
+/** True where no voter's own view of the group has a majority of voters that run and are sure of their logs. */
+export function isBeyondRepair(statuses: readonly ClusterStatus[]): boolean {
+  if (statuses.some(({ role }) => role === "leader")) return false;
+  const sure = new Set(statuses.flatMap((one) => (one.isRecovering ? [] : [one.nodeId])));
+  const doubtful = new Set(statuses.flatMap((one) => (one.isRecovering ? [one.nodeId] : [])));
+  const views = statuses.map(({ members }) =>
+    members.flatMap(({ role, info }) => (role === "voter" ? [info.nodeId] : [])),
+  );
+  const groups = views.filter((voters) => voters.length > 0);
+  const isLost = (voters: readonly NodeId[]): boolean => {
+    // Who does not run is no excuse: nothing is down when the storm is over.
+    const isDown = voters.some((voter) => !sure.has(voter) && !doubtful.has(voter));
+    return !isDown && voters.filter((voter) => sure.has(voter)).length * 2 <= voters.length;
+  };
+  return groups.length > 0 && groups.every(isLost);
+}
