@@ -88,39 +88,55 @@ export interface ListRelationsAnswer {
   readonly cost: number;
 }
 
-/** One step of Zanzibar's Expand: the userset tree of a relation of an object, one level of tuples deep. */
+export interface ExpandQuestion {
+  readonly object: string;
+  readonly relation: string;
+  /** Expand what usersets name, and so on; each once. */
+  readonly deep?: boolean;
+  readonly contextualTuples?: readonly RelationTuple[];
+  readonly limits?: EvaluationLimits;
+}
+
+export interface ExpandAnswer {
+  readonly tree: UsersetTree;
+  readonly cost: number;
+}
+
+/** A subject of a stored tuple. */
+export interface UsersetLeaf {
+  readonly subject: string;
+  /** Name of the condition under which it counts. */
+  readonly condition?: string;
+}
+
+interface TreeNode {
+  readonly object: string;
+  readonly relation: string;
+}
+
+/** Of a deep expansion: the trees of the usersets named here that stand nowhere before. */
+interface Expandable extends TreeNode {
+  readonly expanded?: readonly UsersetTree[];
+}
+
+/** The userset tree of a relation of an object (Zanzibar, section 2.4.5). */
 export type UsersetTree =
-  | {
-      readonly kind: "leaf";
-      readonly object: string;
-      readonly relation: string;
-      readonly subjects: readonly string[];
-    }
-  | {
-      readonly kind: "computed";
-      readonly object: string;
-      readonly relation: string;
-      readonly userset: string;
-    }
-  | {
+  | (Expandable & { readonly kind: "leaf"; readonly subjects: readonly UsersetLeaf[] })
+  | (Expandable & { readonly kind: "computed"; readonly userset: string })
+  | (Expandable & {
       readonly kind: "tuple_to_userset";
-      readonly object: string;
       readonly tupleset: string;
       readonly usersets: readonly string[];
-    }
-  | {
+    })
+  | (TreeNode & {
       readonly kind: "union" | "intersection";
-      readonly object: string;
-      readonly relation: string;
       readonly children: readonly UsersetTree[];
-    }
-  | {
+    })
+  | (TreeNode & {
       readonly kind: "exclusion";
-      readonly object: string;
-      readonly relation: string;
       readonly base: UsersetTree;
       readonly subtract: UsersetTree;
-    };
+    });
 
 /** Why: the tree of a decision as it was evaluated. */
 export interface Explanation {

@@ -15,7 +15,7 @@ import type { CompiledRelation, CompiledRewrite } from "../model/compiled-model.
 import { Budget, tooDeep } from "./budget.js";
 import { DEFAULT_LIMITS, type EvaluationLimits, type World } from "./decision.js";
 import { FirstFailure } from "./failure.js";
-import { plansOf, type RelationPlan, type UsersetScan } from "./relation-plan.js";
+import { plansOf, type RelationPlan, targetOf, type UsersetScan } from "./relation-plan.js";
 import { isPlain, type Subject, typeOf } from "./subject.js";
 import type { Trace } from "./trace.js";
 import * as truths from "./truth.js";
@@ -329,16 +329,4 @@ class Branches {
     }
     return this.truth;
   }
-}
-
-/** The relation that a userset names, by the end of its text: nothing is cut out of it for that. */
-function targetOf({ targets }: UsersetScan, subject: string): CompiledRelation | undefined {
-  for (const target of targets) {
-    const at = subject.length - target.name.length - 1;
-    if (subject.charCodeAt(at) !== 0x23 || !subject.endsWith(target.name)) continue;
-    if (subject.startsWith(target.type) && subject.charCodeAt(target.type.length) === 0x3a) {
-      return target;
-    }
-  }
-  return undefined;
 }

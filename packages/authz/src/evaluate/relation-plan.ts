@@ -40,3 +40,15 @@ function planOf(relation: CompiledRelation): RelationPlan {
     usersetScans,
   };
 }
+
+/** The relation that a userset names, by the end of its text: nothing is cut out of it for that. */
+export function targetOf({ targets }: UsersetScan, subject: string): CompiledRelation | undefined {
+  for (const target of targets) {
+    const at = subject.length - target.name.length - 1;
+    if (subject.charCodeAt(at) !== 0x23 || !subject.endsWith(target.name)) continue;
+    if (subject.startsWith(target.type) && subject.charCodeAt(target.type.length) === 0x3a) {
+      return target;
+    }
+  }
+  return undefined;
+}

@@ -32,12 +32,17 @@ export function resolveObject(
   return resolveRelation(model, typeOf(object), relation);
 }
 
-/** The type of an object. @throws LedgerError INVALID_TUPLE, TYPE_NOT_FOUND */
+/** @returns the type of an object. @throws LedgerError INVALID_TUPLE, TYPE_NOT_FOUND */
 export function resolveType(model: CompiledModel, object: string): string {
   validateResource(object);
   const type = typeOf(object);
-  if (!model.hasType(type)) throw noType(type, "type");
+  requireType(model, type);
   return type;
+}
+
+/** @throws LedgerError TYPE_NOT_FOUND */
+export function requireType(model: CompiledModel, type: string): void {
+  if (!model.hasType(type)) throw noType(type, "type");
 }
 
 /** @throws LedgerError INVALID_TUPLE, TYPE_NOT_FOUND, RELATION_NOT_FOUND, each with `details.field` "subject" */
