@@ -9,6 +9,7 @@
  */
 import type { Clock, Timers } from "@authledger/io";
 import { LedgerError } from "@authledger/types";
+import { OVERLOAD_RETRY_MS } from "../limits.js";
 import { READ_WAIT_MS, READS_WAITING_MAX } from "./cluster-limits.js";
 
 export interface ReadGateDeps {
@@ -140,7 +141,9 @@ export class ReadGate {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#count >= READS_WAITING_MAX) {
       const message = `${this.#count} reads wait for the leader already`;
-      return Promise.reject(new LedgerError("OVERLOADED", message));
+      return Promise.reject(
+        new LedgerError("OVERLOADED", message, { retryAfterMs: OVERLOAD_RETRY_MS }),
+      );
     }
     const endMs = this.#deps.clock.monotonicMs() + READ_WAIT_MS;
     return new Promise<T>((resolve, reject) => {
