@@ -35,6 +35,11 @@ export interface OpenOptions {
   readonly exclusive?: boolean;
   /** Permission bits of a created file. Default 0o644. */
   readonly mode?: number;
+  /**
+   * Nearly every write is followed by a `datasync`, as in a log: a disk may then make a write durable as part of it, and
+   * have nothing left to do in `datasync`. It changes no promise. Default false.
+   */
+  readonly isLog?: boolean;
 }
 
 export interface DiskFile {

@@ -5,22 +5,29 @@ import { close, fdatasync, ftruncate, writev } from "node:fs";
 import { promisify } from "node:util";
 import { LedgerError } from "@authledger/types";
 import type { Disk, DiskFile, OpenOptions } from "./disk.js";
+import { UnsyncedChanges } from "./unsynced-changes.js";
 
 const closeAsync = promisify(close);
 const fdatasyncAsync = promisify(fdatasync);
 const ftruncateAsync = promisify(ftruncate);
 
+/** The largest write of a log that is made durable by itself: an append rather than a file that is filled. */
+const THROUGH_BYTES_MAX = 256 * 1024;
 /** Buffers of one writev call; IOV_MAX is 1,024 on Linux. */
 const WRITE_PARTS_MAX = 1_000;
 
 export class NodeDisk implements Disk {
   async open(path: string, options: OpenOptions = {}): Promise<DiskFile> {
-    const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+    const { O_RDWR, O_CREAT, O_EXCL, O_DSYNC } = fs.constants;
     const flags =
       O_RDWR | (options.create ? O_CREAT : 0) | (options.create && options.exclusive ? O_EXCL : 0);
     try {
       const fd = fs.openSync(path, flags, options.mode ?? 0o644);
-      return new NodeDiskFile(path, fd);
+      return new NodeDiskFile(
+        path,
+        fd,
+        options.isLog ? openThrough(path, fd, O_RDWR | O_DSYNC) : fd,
+      );
     } catch (error) {
       throw failed(error, options.create ? "IO_WRITE_FAILED" : "IO_READ_FAILED", "open", path);
     }
@@ -85,14 +92,33 @@ export class NodeDisk implements Disk {
   }
 }
 
+/** A second descriptor of an open file, whose writes return when they are durable. */
+function openThrough(path: string, fd: number, flags: number): number {
+  try {
+    return fs.openSync(path, flags);
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+}
+
+/**
+ * Of a log two descriptors are open. What is written through the second, O_DSYNC, is durable when the write returns: one
+ * trip to a thread and back instead of two, a tenth of the CPU and of the time of a small append. Large writes go the
+ * ordinary way, since they come one after the other with one sync for all.
+ */
 class NodeDiskFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
+  readonly #through: number;
+  /** Those that were not made through the second one. */
+  readonly #changes = new UnsyncedChanges();
   #open = true;
 
-  constructor(path: string, fd: number) {
+  constructor(path: string, fd: number, through: number) {
     this.path = path;
     this.#fd = fd;
+    this.#through = through;
   }
 
   size(): number {
@@ -126,8 +152,11 @@ class NodeDiskFile implements DiskFile {
   }
 
   async datasync(): Promise<void> {
+    if (this.#through !== this.#fd && this.#changes.isNone) return;
+    const begun = this.#changes.begin();
     try {
       await fdatasyncAsync(this.#fd);
+      this.#changes.synced(begun);
     } catch (error) {
       throw failed(error, "SYNC_FAILED", "sync", this.path);
     }
@@ -138,6 +167,8 @@ class NodeDiskFile implements DiskFile {
       await ftruncateAsync(this.#fd, length);
     } catch (error) {
       throw failed(error, "IO_WRITE_FAILED", "truncate", this.path);
+    } finally {
+      this.#changes.note();
     }
   }
 
@@ -145,6 +176,7 @@ class NodeDiskFile implements DiskFile {
     if (!this.#open) return;
     this.#open = false;
     try {
+      if (this.#through !== this.#fd) await closeAsync(this.#through);
       await closeAsync(this.#fd);
     } catch (error) {
       throw failed(error, "IO_WRITE_FAILED", "close", this.path);
@@ -154,10 +186,33 @@ class NodeDiskFile implements DiskFile {
   /** One writev, again for what a short write left over. */
   async #writeAll(parts: readonly Uint8Array[], position: number): Promise<number> {
     const total = parts.reduce((sum, part) => sum + part.length, 0);
+    if (total <= THROUGH_BYTES_MAX) return this.#writeTo(this.#through, parts, position, total);
+    return this.#writeTo(this.#fd, parts, position, total);
+  }
+
+  async #writeTo(
+    fd: number,
+    parts: readonly Uint8Array[],
+    position: number,
+    total: number,
+  ): Promise<number> {
+    try {
+      return await this.#writeParts(fd, parts, position, total);
+    } finally {
+      if (fd === this.#fd) this.#changes.note();
+    }
+  }
+
+  async #writeParts(
+    fd: number,
+    parts: readonly Uint8Array[],
+    position: number,
+    total: number,
+  ): Promise<number> {
     let rest = parts;
     let done = 0;
     while (done < total) {
-      const written = await this.#writeOnce(rest, position + done);
+      const written = await this.#writeOnce(fd, rest, position + done);
       if (written === 0) {
         const message = `write at ${position + done} of ${this.path} made no progress`;
         throw new LedgerError("IO_WRITE_FAILED", message);
@@ -168,9 +223,9 @@ class NodeDiskFile implements DiskFile {
     return total;
   }
 
-  #writeOnce(parts: readonly Uint8Array[], position: number): Promise<number> {
+  #writeOnce(fd: number, parts: readonly Uint8Array[], position: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      writev(this.#fd, parts as Uint8Array[], position, (error, written) => {
+      writev(fd, parts as Uint8Array[], position, (error, written) => {
         if (error === null) resolve(written);
         else reject(failed(error, "IO_WRITE_FAILED", `write at ${position}`, this.path));
       });

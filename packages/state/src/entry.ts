@@ -134,8 +134,12 @@ const ITEM = {
   policy_bundle: 0x0d,
 } as const;
 
+const ENTRY_HEAD_BYTES = 512;
+/** Of an item that changes one tuple, near enough that the buffer seldom grows. */
+const ITEM_BYTES = 320;
+
 export function encodeEntry(entry: Entry): Uint8Array {
-  const out = new ByteWriter(1024);
+  const out = new ByteWriter(ENTRY_HEAD_BYTES + entry.items.length * ITEM_BYTES);
   out.u16(APPLY_VERSION).u64(entry.timeMs).u32(entry.items.length);
   for (const item of entry.items) writeItem(out, item);
   return out.finish();

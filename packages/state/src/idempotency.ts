@@ -27,6 +27,8 @@ export class Idempotency {
   readonly #ages: Table;
   /** Rows of each vault, counted when first asked. */
   readonly #counts = new Map<number, number>();
+  /** The key of a row that was looked for last and is not there: nothing of it has to be forgotten. */
+  #absent: Uint8Array | undefined;
 
   constructor(rows: Table, ages: Table) {
     this.#rows = rows;
@@ -40,8 +42,12 @@ export class Idempotency {
     payloadHash: Uint8Array,
     nowMs: number,
   ): IdempotencyLookup {
-    const row = this.#rows.get(rowKey(vault, clientId, key));
-    if (row === undefined) return { kind: "unknown" };
+    const id = rowKey(vault, clientId, key);
+    const row = this.#rows.get(id);
+    if (row === undefined) {
+      this.#absent = id;
+      return { kind: "unknown" };
+    }
     const input = new ByteReader(row, "idempotency row");
     const hash = input.bytes(32, "payload hash");
     const timeMs = input.safeU64("time");
@@ -61,7 +67,8 @@ export class Idempotency {
     const id = rowKey(vault, clientId, key);
     // The first count reads the table: before anything changes in it.
     this.#count(vault);
-    this.#forget(vault, id);
+    if (this.#absent === undefined || !equalBytes(this.#absent, id)) this.#forget(vault, id);
+    this.#absent = undefined;
     const row = rowWriter.clear().bytes(payloadHash).u64(nowMs);
     row.bytes(transaction.transactionId).u64(transaction.sequence).u64(transaction.height);
     row.u32(transaction.index).bytes(statusesToBytes(transaction.statuses));

@@ -46,6 +46,9 @@ export function isGone({ status }: { readonly status: string }): boolean {
 /** Rows of one page that are looked at: deleted ones are passed over. */
 const PAGE_SCAN_MAX = 10_000;
 
+/** Organizations kept decoded; some 200 bytes each. */
+const DECODED_MAX = 1_024;
+
 /** A page of rows and where the next one begins. */
 export interface RowPage<T> {
   readonly rows: readonly T[];
@@ -56,6 +59,8 @@ export class VaultRows {
   readonly #tables: Tables;
   /** How many are deleted. */
   #counted: { vaults: number; organizations: number } | undefined;
+  /** Organizations as they were decoded: each write asks for the status of its own. */
+  readonly #decoded = new Map<number, OrganizationRow>();
 
   constructor(tables: Tables) {
     this.#tables = tables;
@@ -98,16 +103,22 @@ export class VaultRows {
       this.#counted.organizations++;
     }
     const id = known?.id ?? this.organizationCount;
+    this.#decoded.delete(id);
     this.#tables.organization.put(u32Key(id), pack({ ...row, slug: String(row.slug) }));
     this.#tables.organizationSlug.put(u64Key(row.slug), u32Key(id));
     return { id, ...row };
   }
 
   organization(id: number): OrganizationRow | undefined {
+    const known = this.#decoded.get(id);
+    if (known !== undefined) return known;
     const bytes = this.#tables.organization.get(u32Key(id));
     if (bytes === undefined) return undefined;
     const row = unpack(bytes) as Omit<OrganizationRow, "id" | "slug"> & { slug: string };
-    return { ...row, id, slug: BigInt(row.slug) };
+    const organization = { ...row, id, slug: BigInt(row.slug) };
+    if (this.#decoded.size >= DECODED_MAX) this.#decoded.clear();
+    this.#decoded.set(id, organization);
+    return organization;
   }
 
   organizationBySlug(slug: bigint): OrganizationRow | undefined {

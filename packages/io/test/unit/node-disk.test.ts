@@ -205,3 +205,32 @@ describe("files of a real disk", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 });
+
+describe("a log, whose small writes are durable when they return", () => {
+  it("holds what was written by small and large writes, in whichever order, and is synced and cut as another file", async () => {
+    const path = join(temporaryDirectory(), "log");
+    const file = await disk.open(path, { create: true, isLog: true });
+    onTestFinished(() => file.close());
+    const large = new Uint8Array(300 * 1_024).fill(2);
+    await file.write([large], 0);
+    await file.write([text("head"), text("er")], 0);
+    await file.datasync();
+    await file.write([text("end")], large.length);
+    await file.datasync();
+    const found = await readFile(disk, path);
+    expect(found.length).toBe(large.length + 3);
+    expect([found.slice(0, 6), found[6], found.slice(-3)]).toEqual([
+      text("header"),
+      2,
+      text("end"),
+    ]);
+    await file.truncate(6);
+    await file.datasync();
+    expect(await readFile(disk, path)).toEqual(text("header"));
+  });
+
+  it("a file that cannot be opened twice is not opened at all", async () => {
+    const error = await rejectedBy(disk.open(join(temporaryDirectory(), "no"), { isLog: true }));
+    expect([error.code, error.details["errno"]]).toEqual(["IO_READ_FAILED", "ENOENT"]);
+  });
+});

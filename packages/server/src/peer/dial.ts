@@ -13,6 +13,7 @@ const OPTIONS: ChannelOptions = {
   "grpc.max_receive_message_length": BATCH_BYTES_MAX,
   "grpc.max_send_message_length": BATCH_BYTES_MAX,
   "grpc.enable_retries": 0,
+  "grpc.enable_channelz": 0,
   "grpc.enable_http_proxy": 0,
   "grpc.service_config_disable_resolution": 1,
   "grpc.use_local_subchannel_pool": 1,

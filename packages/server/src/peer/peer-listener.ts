@@ -26,6 +26,7 @@ type Call = ServerDuplexStream<peer.ConnectRequest, Buffer>;
 
 /** Dead connections without a stream end so; links look after themselves. */
 const OPTIONS = {
+  "grpc.enable_channelz": 0,
   "grpc.max_receive_message_length": BATCH_BYTES_MAX,
   "grpc.max_send_message_length": BATCH_BYTES_MAX,
   "grpc.keepalive_time_ms": 10_000,

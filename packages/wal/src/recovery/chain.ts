@@ -36,7 +36,7 @@ export async function openNamed(disk: Disk, files: LogFiles): Promise<NamedFile[
   const named: NamedFile[] = [];
   try {
     for (const { seq, path } of files.segments) {
-      const file = await disk.open(path);
+      const file = await disk.open(path, { isLog: true });
       named.push({ seq, path, file, header: undefined, why: "" });
       named[named.length - 1] = readHeader(seq, path, file);
     }

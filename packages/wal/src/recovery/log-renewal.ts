@@ -257,7 +257,7 @@ async function install(
   }
   await disk.rename(aside, path);
   await disk.syncDirectory(directory);
-  const segment = new Segment(header, await disk.open(path));
+  const segment = new Segment(header, await disk.open(path, { isLog: true }));
   for (const batch of parts.slice(1)) {
     const { lsn, len, crc } = readBatchHeader(viewOf(batch), 0);
     segment.add(lsn, len, crc);

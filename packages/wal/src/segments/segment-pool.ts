@@ -109,7 +109,7 @@ export class SegmentPool {
     } finally {
       this.#urgent = false;
     }
-    return this.#deps.disk.open(path);
+    return this.#deps.disk.open(path, { isLog: true });
   }
 
   /** Gives up what is being filled and closes what is ready. */
@@ -123,7 +123,7 @@ export class SegmentPool {
   async #make(seq: number): Promise<PreparedFile> {
     const path = joinPath(this.#options.directory, segmentName(seq));
     await this.#bring(path, seq);
-    return { seq, file: await this.#deps.disk.open(path) };
+    return { seq, file: await this.#deps.disk.open(path, { isLog: true }) };
   }
 
   /** Makes a file of a segment's size durable under `path`. */
