@@ -26,6 +26,7 @@ const BENCHMARKS = new Map([
   ["restart", { packages: ["cli"] }],
   ["memory", { packages: ["cli"] }],
   ["proofs", { packages: ["cli"] }],
+  ["decisions", { packages: ["authz", "io"] }],
   ["sdk", { packages: ["cli"] }],
   ["vaults", { packages: ["cli"] }],
   ["roots", { packages: ["state"], withPeers: true }],

@@ -1,5 +1,6 @@
 // @ts-check
 /** Every decoder that meets bytes from outside. */
+import { decisionTargets } from "./decisions.mjs";
 import { logTargets } from "./log.mjs";
 import { messageTargets } from "./messages.mjs";
 import { pageTargets } from "./pages.mjs";
@@ -21,6 +22,7 @@ import { textTargets } from "./texts.mjs";
 /** @type {readonly Target[]} */
 export const targets = [
   ...proofTargets,
+  ...decisionTargets,
   ...messageTargets,
   ...textTargets,
   ...pageTargets,

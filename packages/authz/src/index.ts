@@ -17,5 +17,22 @@ export { compileModel } from "./model/compile.js";
 export * from "./model/compiled-model.js";
 export * from "./model/model.js";
 export { formatProblem, type ModelProblem } from "./model/model-problem.js";
+export { type Decided, decide } from "./proven/decide.js";
+export {
+  type DecisionFile,
+  EVALUATOR_REVISION,
+  formatDecisionFile,
+  parseDecisionFile,
+} from "./proven/decision-file.js";
 export * from "./proven/evidence.js";
+export { ModelCache, type SentModel } from "./proven/proven-model.js";
+export type { ProvenView } from "./proven/proven-reader.js";
+export * from "./proven/question.js";
+export {
+  type ReplayedDecision,
+  replayDecision,
+  type SentDecision,
+  type VerifierDeps,
+  verifyDecision,
+} from "./proven/verify-decision.js";
 export * from "./records.js";

@@ -1,4 +1,5 @@
 /** Everything that is hashed or proven, and the verifier. No Node imports: the same code runs in a browser. */
+export { fromBase64, toBase64 } from "./base64.js";
 export {
   type BlockProofInput,
   blockQuestions,

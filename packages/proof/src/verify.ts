@@ -80,18 +80,20 @@ function askList(
 /**
  * A list of a proven state, one record after the other: those that are alive, in the order of their paths. Who stops early
  * has read a part of the list without gaps, and needs no proof of the rest.
+ * @param isWanted others are passed over, and need no twin
  * @throws LedgerError PROOF_INSUFFICIENT where the next record is not shown; PROOF_INVALID with reason "twin"
  */
 export function* scanState(
   state: ProvenTrie,
   list: ListQuery,
   timeMs: bigint,
+  isWanted: (record: LedgerRecord) => boolean = () => true,
 ): Generator<ListedRecord, void, undefined> {
   const walk = state.walk(list);
   let step = walk.next();
   for (; step.done !== true; step = walk.next()) {
     const { record } = step.value;
-    if (!isLive(record, timeMs)) continue;
+    if (!isLive(record, timeMs) || !isWanted(record)) continue;
     if (list.kind === Kind.tupleBySubject) checkTwin(state, record);
     yield step.value;
   }

@@ -41,7 +41,11 @@ export function addProofCommands(program: Command, frame: CommandFrame): void {
     .option("--resource <type:id>", "ask a receipt for the list of this resource")
     .option("--relation <name>", "only this relation of the list")
     .option("--subject <type:id>", "ask a receipt for the list of this subject")
-    .description("check a proof here, without a server, against --anchor or the pinned root");
+    .description("check a proof here, without a server, against --anchor or the pinned root")
+    .addHelpText(
+      "after",
+      "\nThe receipt of a decision (check --receipt) is decided again; the file .decision lies beside it.",
+    );
   frame.handle(verify, verifyProof);
 }
 
@@ -88,7 +92,10 @@ function questionOf(run: Run, tupleText: string | undefined): ProofQuestion {
 async function verifyProof(run: Run, path = "", tupleText?: string): Promise<undefined> {
   const text = path === "-" ? await inputText(run) : await readText(path);
   if (isReceipt(text)) {
-    return verifyReceiptFile(run, { path, text }, () => questionOf(run, tupleText));
+    const flags = ["key", "resource", "relation", "subject"].map((name) => textFlag(run, name));
+    const isNothing = [tupleText, ...flags].every((given) => given === undefined);
+    const question = (): ProofQuestion => questionOf(run, tupleText);
+    return verifyReceiptFile(run, { path, text }, { isNothing, question });
   }
   const file = parseProofFile(text);
   const anchor = await anchorFor(run, file);

@@ -24,6 +24,7 @@ import { type Run, requireTenant, textFlag } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
 import { usage, wholeOf } from "../run/settings.js";
 import { transactionFields } from "./block.js";
+import { decisionBeside, decisionShown, type ShownDecision } from "./decision-receipt.js";
 import type { ProofFile, ProofQuestion } from "./proof-file.js";
 import { answerOf } from "./proof-verify.js";
 
@@ -102,7 +103,7 @@ function valuePath(path: string): string {
 export async function verifyReceiptFile(
   run: Run,
   { path, text }: { readonly path: string; readonly text: string },
-  question: () => ProofQuestion,
+  asked: { readonly isNothing: boolean; readonly question: () => ProofQuestion },
 ): Promise<undefined> {
   const tenant =
     run.settings.anchorFile === undefined ? requireTenant(run) : { organization: "", vault: "" };
@@ -110,7 +111,7 @@ export async function verifyReceiptFile(
   const trust = trustFromAnchor(parseTrustAnchor(nodeCrypto.hasher, anchor.text));
   const receipt = verifyReceipt(trust, text, nodeCrypto);
   const { header, timeMs, checkpoint } = receipt;
-  const shown = await shownBy(receipt, path, question);
+  const shown = await shownBy(receipt, path, asked);
   const fields = {
     verified: true,
     ...shown,
@@ -134,15 +135,18 @@ interface Shown {
 }
 
 async function shownBy(
-  { content, timeMs, header }: VerifiedReceipt,
+  receipt: VerifiedReceipt,
   path: string,
-  questionOf: () => ProofQuestion,
-): Promise<Shown> {
+  asked: { readonly isNothing: boolean; readonly question: () => ProofQuestion },
+): Promise<Shown | ShownDecision> {
+  const { content, timeMs, header } = receipt;
   if (content.kind === "block") return { question: { kind: "block" }, answer: header.stateRoot };
   if (content.kind === "transaction") {
     return { question: { kind: "transaction" }, answer: transactionFields(content.bytes) };
   }
-  const question = questionOf();
+  const decision = asked.isNothing ? await decisionBeside(path) : undefined;
+  if (decision !== undefined) return decisionShown(receipt, decision);
+  const question = asked.question();
   const { state } = content;
   const stored = question.kind === "entity" ? await valueBeside(path) : undefined;
   const file = { question, ...(stored && splitValue(stored)) };

@@ -1,0 +1,140 @@
+/**
+ * Receipts of decisions: the receipt commits to the state, and the file `<receipt>.decision` beside it holds question, model
+ * and values (docs/format/decision.md). Together they are decided again here, without a server.
+ */
+import { readFile } from "node:fs/promises";
+import {
+  type DecisionAnswer,
+  type DecisionFile,
+  type DecisionQuestion,
+  EVALUATOR_REVISION,
+  formatDecisionFile,
+  ModelCache,
+  parseDecisionFile,
+  verifyDecision,
+} from "@authledger/authz";
+import type { VerifiedReceipt } from "@authledger/proof";
+import { nodeCrypto } from "@authledger/sdk";
+import { formatTuple, LedgerError } from "@authledger/types";
+import type { Printable } from "../output/json-value.js";
+import type { Run } from "../run/command.js";
+import { saveDurably } from "../run/durable-file.js";
+
+/** Where the decision of a receipt lies. */
+export function decisionPath(receiptPath: string): string {
+  return `${receiptPath}.decision`;
+}
+
+/** The decision beside a receipt; undefined where there is none. @throws LedgerError IO_READ_FAILED, PROOF_INVALID */
+export async function decisionBeside(receiptPath: string): Promise<DecisionFile | undefined> {
+  const path = decisionPath(receiptPath);
+  try {
+    return parseDecisionFile(await readFile(path, "utf8"));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (cause instanceof LedgerError) throw cause;
+    const message = `cannot read ${path}: ${(cause as Error).message}`;
+    throw new LedgerError("IO_READ_FAILED", message, { details: { path }, cause });
+  }
+}
+
+/** Writes both files, the receipt last: where it is, all of it is. */
+export async function writeDecisionReceipt(
+  run: Run,
+  path: string,
+  {
+    receipt,
+    decision,
+  }: { readonly receipt: string; readonly decision: Omit<DecisionFile, "evaluator"> },
+): Promise<void> {
+  await saveDurably(decisionPath(path), formatDecisionFile(decision));
+  await saveDurably(path, receipt);
+  run.say(`wrote ${path} and ${decisionPath(path)}`);
+}
+
+/** What a receipt shows of a decision, for people and programs. */
+export interface ShownDecision {
+  readonly question: { readonly kind: string; readonly [name: string]: Printable };
+  readonly answer: Printable;
+  readonly model_version: number;
+  readonly model_hash: string;
+}
+
+/** Decides again over a receipt. @throws LedgerError PROOF_INSUFFICIENT, PROOF_INVALID */
+export function decisionShown(
+  { content, timeMs }: Pick<VerifiedReceipt, "content" | "timeMs">,
+  file: DecisionFile,
+): ShownDecision {
+  if (content.kind !== "state") {
+    throw new LedgerError("PROOF_INSUFFICIENT", "the receipt of the decision shows no state");
+  }
+  const { question, answer, evaluator } = file;
+  const deps = { hasher: nodeCrypto.hasher, models: new ModelCache() };
+  try {
+    const view = { state: content.state, timeMs };
+    const replayed = verifyDecision(view, { ...file, answer }, question, deps);
+    return {
+      question: { kind: question.kind, ...askedFields(question) },
+      answer: answerShown(replayed.answer),
+      model_version: replayed.modelVersion,
+      model_hash: replayed.modelHash,
+    };
+  } catch (error) {
+    throw evaluator === EVALUATOR_REVISION ? error : ofOtherRevision(error, evaluator);
+  }
+}
+
+/** An evaluator that reads in another way may miss evidence that the one of its time did not need. */
+function ofOtherRevision(error: unknown, evaluator: number): LedgerError {
+  const { code, message, details } = LedgerError.from(error);
+  const why = `the decision is of evaluator ${evaluator}, this program has ${EVALUATOR_REVISION}`;
+  return new LedgerError(code, `${message}; ${why}`, { details, cause: error });
+}
+
+/** What was asked, as its parts: nothing vouches for it, so the reader must see it. */
+function askedFields(question: DecisionQuestion): { readonly [name: string]: Printable } {
+  const { context, contextualTuples } = question;
+  const given = {
+    ...(context && { context: JSON.stringify(context) }),
+    ...(contextualTuples && { contextual_tuples: contextualTuples.map(textOf) }),
+  };
+  switch (question.kind) {
+    case "check":
+      return { checks: question.checks.map(textOf), ...given };
+    case "list_objects": {
+      const { type, relation, subject, limit, cursor } = question;
+      return { type, relation, subject, limit, ...(cursor && { cursor }), ...given };
+    }
+    case "list_users": {
+      const { object, relation, filters, limit, cursor } = question;
+      return {
+        object,
+        relation,
+        filters: [...filters],
+        limit,
+        ...(cursor && { cursor }),
+        ...given,
+      };
+    }
+  }
+}
+
+function textOf({
+  object: resource,
+  relation,
+  subject,
+}: {
+  readonly object: string;
+  readonly relation: string;
+  readonly subject: string;
+}): string {
+  return formatTuple({ resource, relation, subject });
+}
+
+function answerShown(answer: DecisionAnswer): Printable {
+  if (answer.kind === "check") {
+    const results = answer.allowed.map((allowed) => (allowed ? "allowed" : "denied"));
+    return results.length === 1 ? results[0]! : results;
+  }
+  return answer.kind === "list_objects" ? [...answer.objects] : [...answer.users];
+}
