@@ -41,7 +41,7 @@ const stages = [
     ],
     count: countTests,
   },
-  // The same seeds each time, while one fresh seed in twenty still finds something (docs/simulation.md).
+  // The same seeds each time, until a long campaign finds nothing (docs/simulation.md).
   {
     name: "simulation of whole nodes",
     command: [
