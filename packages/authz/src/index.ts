@@ -15,6 +15,7 @@ export { CONTEXTUAL_TUPLES_MAX, validateAgainstModel } from "./evaluate/resolve-
 export type { PositionedTuple, RelationTuple, TupleReader } from "./evaluate/tuple-reader.js";
 export { compileModel } from "./model/compile.js";
 export * from "./model/compiled-model.js";
+export { diffModels, type ModelChange } from "./model/diff-models.js";
 export * from "./model/model.js";
 export { formatProblem, type ModelProblem } from "./model/model-problem.js";
 export { type Decided, decide } from "./proven/decide.js";

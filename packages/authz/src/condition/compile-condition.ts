@@ -19,7 +19,7 @@ import type {
   ConditionOutcome,
   JsonValue,
 } from "./context.js";
-import { ExpressionProblem, meterMacros, parseExpression } from "./expression.js";
+import { type Expression, ExpressionProblem, meterMacros, parseExpression } from "./expression.js";
 import { celValueOf, WrongValue } from "./parameter-value.js";
 import { meteredEnvironment, StepMeter } from "./step-meter.js";
 
@@ -33,9 +33,9 @@ const environment = meteredEnvironment(celEnv({ funcs: conditionFunctions() }), 
  */
 export function compileCondition(name: string, definition: ConditionDefinition): CompiledCondition {
   try {
-    const expression = parseExpression(definition.expression);
-    checkExpression(expression, definition.parameters, environment.funcs);
-    return new Condition(name, definition, expression);
+    const parsed = parseExpression(definition.expression);
+    checkExpression(parsed, definition.parameters, environment.funcs);
+    return new Condition(name, definition, parsed.expression);
   } catch (thrown) {
     if (!(thrown instanceof ExpressionProblem)) throw thrown;
     const message = `condition \`${name}\`: ${thrown.message}`;
@@ -49,11 +49,7 @@ class Condition implements CompiledCondition {
   readonly #nodes: number;
   readonly #run: (bindings: Record<string, CelInput>) => CelResult;
 
-  constructor(
-    name: string,
-    definition: ConditionDefinition,
-    expression: ReturnType<typeof parseExpression>,
-  ) {
+  constructor(name: string, definition: ConditionDefinition, expression: Expression) {
     this.name = name;
     this.#parameters = Object.entries(definition.parameters);
     this.#nodes = meterMacros(expression);

@@ -25,13 +25,39 @@ export class ExpressionProblem extends Error {
   }
 }
 
+/** A syntax tree, and where in the text its nodes stand. */
+export class ParsedExpression {
+  readonly expression: Expression;
+  readonly #text: string;
+  readonly #offsets: Readonly<Record<string, number>>;
+
+  constructor(expression: Expression, text: string, offsets: Readonly<Record<string, number>>) {
+    this.expression = expression;
+    this.#text = text;
+    this.#offsets = offsets;
+  }
+
+  /** A problem with this node, with its line and column. */
+  problem(at: Expression, message: string): ExpressionProblem {
+    const offset = this.#offsets[String(at.id)];
+    if (offset === undefined) return new ExpressionProblem(message);
+    // The library has operators start at the space before them.
+    const space = /^\s*/.exec(this.#text.slice(offset))?.[0].length ?? 0;
+    const lines = this.#text.slice(0, offset + space).split("\n");
+    return new ExpressionProblem(message, {
+      line: lines.length,
+      column: lines.at(-1)!.length + 1,
+    });
+  }
+}
+
 /** @throws ExpressionProblem */
-export function parseExpression(text: string): Expression {
+export function parseExpression(text: string): ParsedExpression {
   checkNesting(text);
-  const expression = parseText(text);
-  if (expression === undefined) throw new ExpressionProblem("the expression is empty");
-  checkDepth(expression, 0);
-  return expression;
+  const { expr, sourceInfo } = parseText(text);
+  if (expr === undefined) throw new ExpressionProblem("the expression is empty");
+  checkDepth(expr, 0);
+  return new ParsedExpression(expr, text, sourceInfo?.positions ?? {});
 }
 
 /** Counts nodes, and makes every macro charge what a round of it costs. Changes the tree. */
@@ -100,9 +126,9 @@ function node(exprKind: Expression["exprKind"]): Expression {
   return { $typeName: "cel.expr.Expr", id: 0n, exprKind };
 }
 
-function parseText(text: string): Expression | undefined {
+function parseText(text: string): ReturnType<typeof parse> {
   try {
-    return parse(text).expr;
+    return parse(text);
   } catch (thrown) {
     throw new ExpressionProblem(messageOf(thrown), placeOf(thrown));
   }

@@ -48,18 +48,20 @@ export function decodeTupleCondition(bytes: Uint8Array): TupleCondition {
   const text = decodeUtf8(reader.lp32("context"));
   reader.end();
   const context = parseContext(text);
-  if (context === undefined || canonicalJson(context) !== text) {
+  if (context === undefined) {
     throw reader.error("context", at, "is not an object in canonical JSON");
   }
   return { name, context };
 }
 
+/** Undefined for every text but the canonical one, such as "1e999", which reads as infinity. */
 function parseContext(text: string | undefined): ConditionContext | undefined {
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    return isObject ? (value as ConditionContext) : undefined;
+    if (!isObject || canonicalJson(value as ConditionContext) !== text) return undefined;
+    return value as ConditionContext;
   } catch {
     return undefined;
   }

@@ -21,6 +21,22 @@ type Fields = Readonly<Record<string, unknown>>;
  * @throws LedgerError MODEL_INVALID naming the place, LIMIT_EXCEEDED
  */
 export function fromOpenFgaJson(json: unknown): AuthorizationModel {
+  const duplicates: string[] = [];
+  const model = readOpenFgaJson(json, duplicates);
+  if (duplicates.length === 0) return model;
+  throw modelInvalid(
+    duplicates.map((symbol) => {
+      const message = `the type \`${symbol}\` is a duplicate.`;
+      return { kind: "duplicated-error", message, symbol };
+    }),
+  );
+}
+
+/**
+ * The same for who reports types that are there twice himself.
+ * @param duplicates gets their names; the model has the relations of all of them
+ */
+export function readOpenFgaJson(json: unknown, duplicates: string[]): AuthorizationModel {
   const root = fields(json, "model");
   const schema = root["schema_version"];
   if (schema === undefined || schema === "") {
@@ -34,11 +50,10 @@ export function fromOpenFgaJson(json: unknown): AuthorizationModel {
   for (const [i, item] of list(root["type_definitions"], "type_definitions").entries()) {
     const definition = fields(item, `type_definitions[${i}]`);
     const name = text(definition["type"], `type_definitions[${i}].type`);
-    if (Object.hasOwn(types, name)) {
-      const message = `the type \`${name}\` is a duplicate.`;
-      throw modelInvalid([{ kind: "duplicated-error", message, symbol: name }]);
-    }
-    put(types, name, readType(name, definition));
+    const type = readType(name, definition);
+    const before = Object.hasOwn(types, name) ? types[name] : undefined;
+    if (before !== undefined) duplicates.push(name);
+    put(types, name, { ...type, relations: { ...type.relations, ...before?.relations } });
   }
   const conditions: Record<string, ConditionDefinition> = {};
   for (const [name, item] of entries(root["conditions"], "conditions")) {

@@ -31,7 +31,7 @@ export function modelInvalid(problems: readonly ModelProblem[], cause?: unknown)
   const rest = problems.length - shown.length;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
   const message = first === undefined ? "the model cannot be read" : formatProblem(first) + more;
-  return new LedgerError("MODEL_INVALID", message, {
+  const error = new LedgerError("MODEL_INVALID", message, {
     ...(cause === undefined ? {} : { cause }),
     details: {
       ...(first === undefined ? {} : { kind: first.kind }),
@@ -40,4 +40,13 @@ export function modelInvalid(problems: readonly ModelProblem[], cause?: unknown)
       problems: rest > 0 ? [...shown, `and ${rest} more`].join("\n") : shown.join("\n"),
     },
   });
+  found.set(error, problems);
+  return error;
+}
+
+const found = new WeakMap<object, readonly ModelProblem[]>();
+
+/** All problems of an error that `modelInvalid` made, those too that its message leaves out; none of any other. */
+export function problemsOf(error: unknown): readonly ModelProblem[] {
+  return (typeof error === "object" && error !== null && found.get(error)) || [];
 }

@@ -2,6 +2,7 @@
 import { toHex, utf8 } from "@authledger/types";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { propertyRuns } from "../../../../test/support.js";
 import {
   decodeTupleCondition,
   encodeTupleCondition,
@@ -32,6 +33,7 @@ describe("INV-MODEL-3 a condition has one encoding", () => {
         );
         expect(encodeTupleCondition(back)).toEqual(bytes);
       }),
+      propertyRuns("conditions round trip", 100),
     );
   });
 
@@ -55,6 +57,7 @@ describe("INV-MODEL-3 a condition has one encoding", () => {
           expect(encodeTupleCondition(decoded)).toEqual(bytes);
         },
       ),
+      { ...propertyRuns("conditions with a flipped byte", 100), endOnFailure: true },
     );
   });
 
@@ -74,6 +77,7 @@ describe("INV-MODEL-3 a condition has one encoding", () => {
     "null",
     "",
     "{",
+    '{"a":1e999}',
   ])("a context written as %j is refused", (json) => {
     expect(() => decodeTupleCondition(other(json))).toThrowError(
       expect.objectContaining({ code: "CODEC_DECODE" }) as Error,
