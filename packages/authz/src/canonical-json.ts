@@ -9,12 +9,12 @@ import type { JsonValue } from "./condition/context.js";
 const DEPTH_MAX = 64;
 
 /** @throws LedgerError INVALID_ARGUMENT for what JSON cannot say, or nested too deeply */
-export function canonicalJson(value: JsonValue): string {
-  return write(value, 0);
+export function canonicalJson(value: JsonValue, depthMax: number = DEPTH_MAX): string {
+  return write(value, depthMax);
 }
 
-function write(value: JsonValue, depth: number): string {
-  if (depth > DEPTH_MAX) throw refused(`is nested more than ${DEPTH_MAX} deep`);
+function write(value: JsonValue, depthLeft: number): string {
+  if (depthLeft < 0) throw refused("is nested too deeply");
   if (typeof value === "number" && !Number.isFinite(value)) throw refused(`holds ${value}`);
   if (typeof value === "string") return writeText(value);
   if (value === null || typeof value !== "object") {
@@ -23,10 +23,10 @@ function write(value: JsonValue, depth: number): string {
     return text;
   }
   if (Array.isArray(value)) {
-    return `[${value.map((item: JsonValue) => write(item, depth + 1)).join(",")}]`;
+    return `[${value.map((item: JsonValue) => write(item, depthLeft - 1)).join(",")}]`;
   }
   const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  const texts = fields.map(([key, item]) => `${writeText(key)}:${write(item, depth + 1)}`);
+  const texts = fields.map(([key, item]) => `${writeText(key)}:${write(item, depthLeft - 1)}`);
   return `{${texts.join(",")}}`;
 }
 

@@ -9,6 +9,7 @@ import { decodeUtf8, LedgerError, utf8 } from "@authledger/types";
 import { canonicalJson } from "./canonical-json.js";
 import type { ConditionContext, JsonValue } from "./condition/context.js";
 import type { RelationTuple } from "./evaluate/tuple-reader.js";
+import { REWRITE_DEPTH_MAX } from "./model/limits.js";
 import type { AuthorizationModel } from "./model/model.js";
 
 /** Names a record of kind 0x04. */
@@ -42,6 +43,9 @@ export const MODEL_BODY_BYTES_MAX: number = 256 * 1024;
 export const MODEL_VERSIONS_MAX: number = 10_000;
 /** Versions that rollbacks go back through, one after the other. */
 export const ROLLBACKS_MAX: number = 16;
+
+/** Two levels for each node of a rewrite, and some around them. */
+const RECORD_DEPTH_MAX = 2 * REWRITE_DEPTH_MAX + 16;
 
 export type ModelLanguage = "openfga" | "openfga-json" | "spicedb";
 
@@ -156,7 +160,7 @@ function assertionFields(assertion: ModelAssertion): Record<string, unknown> {
 }
 
 function encode(value: unknown, what: string): Uint8Array {
-  const bytes = utf8(canonicalJson(value as JsonValue));
+  const bytes = utf8(canonicalJson(value as JsonValue, RECORD_DEPTH_MAX));
   if (bytes.length <= MODEL_BODY_BYTES_MAX) return bytes;
   const limit = MODEL_BODY_BYTES_MAX;
   const message = `${what} takes ${bytes.length} bytes; the limit is ${limit}`;

@@ -8,6 +8,7 @@ import { type GroupState, isGone } from "@authledger/state";
 import { DataLock, type StoreStats } from "@authledger/store";
 import { type Consistency, LedgerError, validateOrigin } from "@authledger/types";
 import type { Wal, WalStats } from "@authledger/wal";
+import { Authorization, authorizationHandlers } from "./authorization/authorization.js";
 import { BlockFeed } from "./block-feed.js";
 import { BlockReads } from "./block-reads.js";
 import { HEAD_RENEW_MS } from "./cluster/cosign-limits.js";
@@ -87,6 +88,7 @@ export class Engine implements EnginePort {
   readonly #flusher: Flusher;
   readonly #reads: Reads;
   readonly #listings: Listings;
+  readonly #authorization: Authorization;
   readonly #blocks: BlockReads;
   readonly #feed: BlockFeed;
   readonly #writes: Writes;
@@ -158,8 +160,13 @@ export class Engine implements EnginePort {
       options,
     );
     const checkWritable = (vault: number): void => this.#checkWritable(vault);
-    const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, checkWritable });
+    const checkAllowed: Authorization["checkAllowed"] = (...about) =>
+      this.#authorization.checkAllowed(...about);
+    const rules = { checkWritable, checkAllowed };
+    const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, ...rules });
     this.#writes = writes;
+    const propose: Writes["proposeRecords"] = (...about) => writes.proposeRecords(...about);
+    this.#authorization = new Authorization({ state, hasher, see, propose });
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = this.#newExpirer(writes);
     this.#keeper = this.#newKeeper(writes);
@@ -436,6 +443,11 @@ export class Engine implements EnginePort {
     export_end: ({ export: id }) => this.#exports.end(id),
     compact: (request) => this.#maintenance.compact(request),
     check_integrity: (request) => this.#maintenance.checkIntegrity(request),
+    ...authorizationHandlers(() => this.#authorization, {
+      hasLocalReads: () => this.#group.hasLocalReads,
+      read: (...about) => this.#read(...about),
+      requireWritable: () => this.#cluster.requireWritable(),
+    }),
     cluster_status: () => this.#cluster.admin.status(),
     cluster_init: (request) => this.#cluster.admin.init(request),
     cluster_add: (request) => this.#cluster.admin.add(request),

@@ -63,3 +63,23 @@ export const SCRUB_DIFFERENCES_MAX = 100;
 export const SWEEP_ROWS = 4_000;
 /** When removing them could not go on, as on a full disk. */
 export const SWEEP_RETRY_MS = 1_000;
+/** Tuples that one decision reads and looks up: some 50 ms at the most, as is 2 to 3 us for each. */
+export const DECISION_COST_MAX = 20_000;
+/** Rows that it looks at to find them, where a list is filtered: 0.3 us for each. */
+export const DECISION_ROWS_MAX = 100_000;
+/** Relations on one path (authz.md, 6). */
+export const DECISION_DEPTH_MAX = 25;
+/** What all questions of one call may cost. */
+export const DECISIONS_COST_MAX = 40_000;
+/** Results of checks kept: some 4 MB. */
+export const DECISION_RESULTS_MAX = 16_384;
+/** Models kept compiled: a few MB each at the largest. */
+export const COMPILED_MODELS_MAX = 64;
+/** Vaults of which is known which model is active; all are forgotten when there are more. */
+export const ACTIVE_MODELS_KEPT_MAX = 65_536;
+/** A dry run looks at so many places of the vault, and so many rows at each: one in two is a tuple by resource. */
+export const DRY_RUN_PLACES = 64;
+export const DRY_RUN_ROWS_PER_PLACE = 8;
+/** Checks that it compares, and changed answers that it names. */
+export const DRY_RUN_CHECKS_MAX = 2_000;
+export const DRY_RUN_ANSWERS_MAX = 1_000;

@@ -22,7 +22,10 @@ export function momentOf(vault: OpenVault, consistency: Consistency): PastMoment
 }
 
 /** Where a list goes on. @throws LedgerError HEIGHT_NOT_REACHED, HEIGHT_UNAVAILABLE */
-export function momentAt(vault: OpenVault, { height, timeMs }: ListPosition): PastMoment {
+export function momentAt(
+  vault: OpenVault,
+  { height, timeMs }: Pick<ListPosition, "height" | "timeMs">,
+): PastMoment {
   if (height === vault.height) {
     const { header, bytes: headerBytes } = vault.tip;
     return { state: vault, header, headerBytes, timeMs };

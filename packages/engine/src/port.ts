@@ -16,6 +16,7 @@ import type {
   TransactionRequest,
   Tuple,
 } from "@authledger/types";
+import type { AuthorizationCalls } from "./authorization/authorization-calls.js";
 import type { ClusterCalls } from "./cluster/cluster-calls.js";
 
 /** Asks for a proof beside the answer. */
@@ -83,6 +84,8 @@ export interface StoredTuple {
   readonly version: number;
   /** 0 = never. */
   readonly expiresAtMs: number;
+  /** Where it has one: its canonical encoding, and the nonce in front of it in its digest. */
+  readonly condition?: { readonly value: Uint8Array; readonly nonce: Uint8Array };
 }
 
 export interface StoredEntity {
@@ -225,7 +228,7 @@ export interface HistoryPoint {
 }
 
 /** Every call that crosses the port: its request and its reply. */
-export interface EngineCalls extends ClusterCalls {
+export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
   resolve_vault: {
     request: { readonly organization: bigint; readonly vault: bigint };
     reply: { readonly vault: number };

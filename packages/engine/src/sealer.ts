@@ -20,11 +20,20 @@ import type { GroupState, NoncedValue, OpenVault, SealedTransaction } from "@aut
 import {
   ByteWriter,
   equalBytes,
+  formatTuple,
   type Hasher,
   type Operation,
   type SetCondition,
   type TransactionRequest,
 } from "@authledger/types";
+
+/** A record of the ledger's own, and what it is to hold. */
+export interface LedgerRecordValue {
+  readonly partition: "ledger" | "model";
+  readonly group: string;
+  readonly item: string;
+  readonly value: Uint8Array;
+}
 
 /** What the leader stamps. */
 export interface Stamp {
@@ -62,6 +71,20 @@ export class Sealer {
     return { canonical, values };
   }
 
+  /** A transaction that sets records. No request of a client can: its operations have none of them. */
+  sealRecords(
+    records: readonly LedgerRecordValue[],
+    { actor, reason, timeMs }: Omit<Stamp, "sequence"> & { readonly reason: string },
+  ): SealedTransaction {
+    const values: NoncedValue[] = [];
+    const ops = records.map(({ value, ...name }): CanonicalOp => {
+      return { op: "set_record", ...name, value: this.#commit(value, values) };
+    });
+    const id = this.#random.bytes(ID_BYTES);
+    const about = { id, clientId: "", sequence: 0, actor, reason, timestampMs: timeMs };
+    return { canonical: encodeTransaction({ ...about, ops }), values };
+  }
+
   #canonical(
     vault: OpenVault,
     op: Operation,
@@ -71,8 +94,11 @@ export class Sealer {
     switch (op.op) {
       case "create_tuple": {
         const { tuple, expiresAtMs, value } = op;
-        const commitment =
-          value && this.#commit(value, values, this.#stored(vault, tupleKey(tuple)));
+        if (value === undefined) return { op: "create_tuple", tuple, expiresAtMs, value };
+        const id = formatTuple(tuple);
+        const before = written.get(id) ?? this.#stored(vault, tupleKey(tuple));
+        const commitment = this.#commit(value, values, before);
+        written.set(id, values.at(-1)!);
         return { op: "create_tuple", tuple, expiresAtMs, value: commitment };
       }
       case "set_entity": {

@@ -17,6 +17,7 @@ import {
   encodeOrganizationEntity,
   encodeVaultEntity,
   type GroupState,
+  type OpenVault,
   type Outcome,
   organizationEntityKey,
   type SealedTransaction,
@@ -41,7 +42,7 @@ import type {
   TransactionOutcome,
 } from "./port.js";
 import type { Proposer } from "./proposer.js";
-import { payloadHash, Sealer } from "./sealer.js";
+import { type LedgerRecordValue, payloadHash, Sealer } from "./sealer.js";
 import type { Signer } from "./signer.js";
 import { SystemSealer } from "./system-sealer.js";
 import {
@@ -61,6 +62,8 @@ export interface WriteDeps {
   readonly nowMs: () => number;
   /** @throws LedgerError when a vault must not be written, whatever its status */
   readonly checkWritable: (vault: number) => void;
+  /** @throws LedgerError where the vault's active model does not allow what is written */
+  readonly checkAllowed: (vault: OpenVault, operations: readonly Operation[]) => void;
 }
 
 const SALT_BYTES = 32;
@@ -104,9 +107,7 @@ export class Writes {
     request: EngineRequest<"write">,
     deadlineAtMs: number | undefined,
   ): Promise<EngineReply<"write">> {
-    const vault = this.#deps.state.requireVault(request.vault);
-    checkWritable(this.#deps.state, vault.row);
-    this.#deps.checkWritable(vault.id);
+    this.#requireWritable(request.vault);
     const decided = await Promise.all(
       request.transactions.map((transaction) =>
         this.#propose(request.vault, transaction, request.actor, deadlineAtMs).then(
@@ -122,6 +123,27 @@ export class Writes {
     // Asked for again: a flush may have closed the vault while its entry was on the way, or it was deleted behind it.
     const height = this.#deps.state.vault(request.vault)?.height ?? newestHeight(outcomes);
     return { outcomes, at: { height, index: this.#deps.state.applied.index } };
+  }
+
+  #requireWritable(id: number): void {
+    const vault = this.#deps.state.requireVault(id);
+    checkWritable(this.#deps.state, vault.row);
+    this.#deps.checkWritable(vault.id);
+  }
+
+  /** Proposes a transaction that sets records, which are chosen when everything proposed before is applied. */
+  async proposeRecords(
+    about: { readonly vault: number; readonly actor: string; readonly reason: string },
+    bytes: number,
+    recordsAt: (timeMs: number) => readonly LedgerRecordValue[],
+  ): Promise<Outcome> {
+    const { vault, actor, reason } = about;
+    this.#requireWritable(vault);
+    const make = (timeMs: number): EntryItem => {
+      const transaction = this.#sealer.sealRecords(recordsAt(timeMs), { actor, reason, timeMs });
+      return { kind: "transaction", vault, idempotencyKey: "", payloadHash: NO_HASH, transaction };
+    };
+    return (await this.#submit({ operations: 4, bytes, make, needsCurrentState: true })).outcome;
   }
 
   async createOrganization(
@@ -258,17 +280,20 @@ export class Writes {
   ): Promise<Decided> {
     const { hasher, state } = this.#deps;
     const hash = request.idempotencyKey === "" ? NO_HASH : payloadHash(hasher, request);
-    const make = (timeMs: number): EntryItem => ({
-      kind: "transaction",
-      vault: vaultId,
-      idempotencyKey: request.idempotencyKey,
-      payloadHash: hash,
-      transaction: this.#sealer.seal(state.requireVault(vaultId), request, {
-        sequence: this.#nextSequence(vaultId, request.clientId),
-        actor,
-        timeMs,
-      }),
-    });
+    const make = (timeMs: number): EntryItem => {
+      const vault = state.requireVault(vaultId);
+      // What was answered before is answered so again, whatever model is active by now.
+      const isRemembered = state.isRemembered(vaultId, request, { payloadHash: hash, timeMs });
+      if (!isRemembered) this.#deps.checkAllowed(vault, request.operations);
+      const sequence = this.#nextSequence(vaultId, request.clientId);
+      return {
+        kind: "transaction",
+        vault: vaultId,
+        idempotencyKey: request.idempotencyKey,
+        payloadHash: hash,
+        transaction: this.#sealer.seal(vault, request, { sequence, actor, timeMs }),
+      };
+    };
     const bytes = requestBytes(request);
     if (bytes > limits.TRANSACTION_BYTES_MAX) {
       const message = `a transaction of ${bytes} bytes; the limit is ${limits.TRANSACTION_BYTES_MAX}`;

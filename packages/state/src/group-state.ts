@@ -238,6 +238,19 @@ export class GroupState {
     return row && decodeClientRow(row);
   }
 
+  /** Is a request under this key remembered, be it the same or another one? */
+  isRemembered(
+    vault: number,
+    {
+      clientId,
+      idempotencyKey: key,
+    }: { readonly clientId: string; readonly idempotencyKey: string },
+    { payloadHash, timeMs }: { readonly payloadHash: Uint8Array; readonly timeMs: number },
+  ): boolean {
+    if (key === "") return false;
+    return this.#idempotency.lookup(vault, clientId, key, payloadHash, timeMs).kind !== "unknown";
+  }
+
   /**
    * Applies a committed entry.
    * @throws LedgerError UNKNOWN_OP_CODE: this version does not know the entry, the node must stop

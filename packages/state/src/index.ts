@@ -49,6 +49,7 @@ export {
   type TupleFilter,
   type TuplePage,
 } from "./reader.js";
+export type { LiveRecord } from "./record-fields.js";
 export { type DuePage, type DueRecord, firstExpiry, scanDue } from "./record-indexes.js";
 export {
   bucketHashes,
@@ -87,6 +88,7 @@ export {
   withStatus,
 } from "./system-vault.js";
 export type { BranchCacheOptions } from "./trie/branch-cache.js";
+export { type TupleRow, tupleRows } from "./tuple-rows.js";
 export type {
   OrganizationRow,
   OrganizationStatus,

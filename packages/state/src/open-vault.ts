@@ -21,7 +21,7 @@ import {
 import { assert, HASH_BYTES, type Hasher, LedgerError } from "@authledger/types";
 import { oldestBlock } from "./past/retention.js";
 import { VaultAt } from "./past/vault-at.js";
-import { isLiveAt, pathCollision } from "./record-fields.js";
+import { isLiveAt, type LiveRecord, liveRecordAt, pathCollision } from "./record-fields.js";
 import type { LeafCursor, StateView } from "./state-view.js";
 import { heightKey, historyKey, type Tables, u32Key } from "./tables.js";
 import { CurrentLeaves } from "./trie/current-leaves.js";
@@ -206,6 +206,12 @@ export class OpenVault implements StateView {
   hasLive(key: Uint8Array, path: Uint8Array, timeMs: number): boolean {
     const row = this.#tables.leaf.get(this.rowKey(path));
     return row !== undefined && isLiveAt(row, HASH_BYTES, key, timeMs);
+  }
+
+  /** The same record, without its key. @throws LedgerError PATH_COLLISION */
+  live(key: Uint8Array, path: Uint8Array, timeMs: number): LiveRecord | undefined {
+    const row = this.#tables.leaf.get(this.rowKey(path));
+    return row && liveRecordAt(row, HASH_BYTES, key, timeMs);
   }
 
   /** `nonce16 || value` of the record under a path, a view. */

@@ -30,6 +30,8 @@ export interface ListedTuple {
   readonly tuple: Tuple;
   readonly version: number;
   readonly expiresAtMs: number;
+  /** Its condition, where it has one: canonical encoding, and the nonce in front of it in its digest. */
+  readonly condition?: { readonly value: Uint8Array; readonly nonce: Uint8Array };
 }
 
 export interface ReadEntity {
@@ -110,8 +112,8 @@ export function listTuples(
       return { tuples, next: path.slice() };
     }
     const { record } = cursor;
-    const tuple = record && matching(record, range, filter, page.timeMs);
-    if (tuple !== undefined) tuples.push(tuple);
+    const found = record && matching(record, range, filter, page.timeMs);
+    if (found !== undefined) tuples.push(listedTuple(state, found));
   }
   return { tuples, next: undefined };
 }
@@ -131,7 +133,7 @@ function matching(
   range: ListRange,
   filter: TupleFilter,
   timeMs: number,
-): ListedTuple | undefined {
+): LedgerRecord | undefined {
   if (bytes[0] !== range.kind) return undefined;
   const record: LedgerRecord = decodeRecord(bytes);
   if (!isLive(record, timeMs)) return undefined;
@@ -140,12 +142,21 @@ function matching(
     (filter.resource === undefined || filter.resource === tuple.resource) &&
     (filter.relation === undefined || filter.relation === tuple.relation) &&
     (filter.subject === undefined || filter.subject === tuple.subject);
-  if (!isWanted) return undefined;
-  return {
-    tuple,
-    version: Number(record.version),
-    expiresAtMs: Number(record.expiresAtMs),
-  };
+  return isWanted ? record : undefined;
+}
+
+/** A tuple's condition lies with its authoritative direction. */
+function listedTuple(
+  state: StateView,
+  { key, version, expiresAtMs, value }: LedgerRecord,
+): ListedTuple {
+  const tuple = tupleOfKey(key);
+  const plain = { tuple, version: Number(version), expiresAtMs: Number(expiresAtMs) };
+  if (value === undefined) return plain;
+  const stored = state.value(state.paths.path(tupleKey(tuple)));
+  assert(stored !== undefined, "a tuple with a condition has its value", { vault: state.id });
+  const nonce = stored.slice(0, NONCE_BYTES);
+  return { ...plain, condition: { value: stored.slice(NONCE_BYTES), nonce } };
 }
 
 /**

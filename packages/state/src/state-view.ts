@@ -1,5 +1,6 @@
 /** What a state of a vault can be asked, be it the newest one (open-vault.ts) or that of an older block (past/vault-at.ts). */
 import type { LedgerKey, LedgerRecord, PathHasher, TrieSource } from "@authledger/proof";
+import type { LiveRecord } from "./record-fields.js";
 
 /** Leaves of a vault in the order of their paths. */
 export interface LeafCursor {
@@ -20,6 +21,8 @@ export interface StateView {
   readonly id: number;
   /** The block after which the vault is in this state. */
   readonly height: number;
+  /** Over the records of the partition "ledger", as the header has it; undefined before genesis. */
+  readonly configHash: Uint8Array | undefined;
   readonly paths: PathHasher;
   /** For proofs; good until the next `await`. */
   readonly trie: TrieSource;
@@ -30,6 +33,8 @@ export interface StateView {
   record(key: LedgerKey, path?: Uint8Array): LedgerRecord | undefined;
   /** Is there a record that is not expired at `timeMs` under a key, given as canonical bytes with its path? */
   hasLive(key: Uint8Array, path: Uint8Array, timeMs: number): boolean;
+  /** The same record without its key; undefined where there is none. */
+  live(key: Uint8Array, path: Uint8Array, timeMs: number): LiveRecord | undefined;
   /** `nonce16 || value` of the record under a path, a view; undefined where it has none. */
   value(path: Uint8Array): Uint8Array | undefined;
   /** The leaves in the order of their paths. */

@@ -75,6 +75,21 @@ class Condition implements CompiledCondition {
     return missing.length > 0 ? { kind: "missing", parameters: missing } : this.#decide(bindings);
   }
 
+  contextProblem(tuple: ConditionContext): string | undefined {
+    const types = new Map(this.#parameters);
+    for (const [name, value] of Object.entries(tuple)) {
+      const type = types.get(name);
+      if (type === undefined) return `it has no parameter ${name}`;
+      try {
+        celValueOf(value, type);
+      } catch (thrown) {
+        if (!(thrown instanceof WrongValue)) throw thrown;
+        return `parameter ${name} ${thrown.message}`;
+      }
+    }
+    return undefined;
+  }
+
   #decide(bindings: Record<string, CelInput>): ConditionOutcome {
     meter.start();
     let result: CelResult;

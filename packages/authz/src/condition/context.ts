@@ -34,4 +34,6 @@ export interface CompiledCondition {
    * @param tuple overrides `request`, parameter by parameter
    */
   evaluate(request: ConditionContext, tuple: ConditionContext): ConditionOutcome;
+  /** Why a tuple must not say this of the parameters: it has no such parameter, or of another type. Undefined: it may. */
+  contextProblem(tuple: ConditionContext): string | undefined;
 }

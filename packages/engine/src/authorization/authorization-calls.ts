@@ -76,13 +76,6 @@ export interface ModelInfo extends ModelAbout {
   readonly assertions: number;
 }
 
-/** A tuple of an explanation, and when it was last changed. */
-export interface ExplainedVersion {
-  readonly tuple: Tuple;
-  /** Height; 0 = it came with the question. */
-  readonly version: number;
-}
-
 /** A question whose answer another model would change. */
 export interface ChangedAnswer {
   readonly tuple: Tuple;
@@ -138,21 +131,7 @@ export interface AuthorizationCalls {
     };
     reply: DecisionPoint & Proven & { readonly allowed: readonly boolean[] };
   };
-  /** @throws LedgerError NO_ACTIVE_MODEL, as all that follow */
-  list_objects: {
-    request: DecisionQuestion &
-      ListPage & { readonly type: string; readonly relation: string; readonly subject: string };
-    reply: DecisionPoint & Proven & ListedPage & { readonly objects: readonly string[] };
-  };
-  list_users: {
-    request: DecisionQuestion &
-      ListPage & {
-        readonly object: string;
-        readonly relation: string;
-        readonly filters: readonly string[];
-      };
-    reply: DecisionPoint & Proven & ListedPage & { readonly users: readonly string[] };
-  };
+  /** @throws LedgerError NO_ACTIVE_MODEL */
   list_relations: {
     request: DecisionQuestion & {
       readonly object: string;
@@ -160,19 +139,6 @@ export interface AuthorizationCalls {
       readonly relations?: readonly string[];
     };
     reply: DecisionPoint & { readonly relations: readonly string[] };
-  };
-  expand: {
-    request: DecisionQuestion & { readonly object: string; readonly relation: string };
-    reply: DecisionPoint & { readonly tree: UsersetTree };
-  };
-  explain: {
-    request: DecisionQuestion & { readonly tuple: Tuple };
-    reply: DecisionPoint & {
-      readonly explanation: Explanation;
-      readonly versions: readonly ExplainedVersion[];
-      /** Time of the block at that height. */
-      readonly timeMs: number;
-    };
   };
   /** Stores a model, and activates it where that is asked. @throws LedgerError MODEL_INVALID, MODEL_ASSERTION_FAILED */
   deploy_model: {
@@ -227,5 +193,33 @@ export interface AuthorizationCalls {
   get_assertions: {
     request: ModelQuestion & { readonly version: number };
     reply: { readonly assertions: readonly ModelAssertion[]; readonly at: AnswerPoint };
+  };
+  /** @throws LedgerError NO_ACTIVE_MODEL, as all that follow */
+  list_objects: {
+    request: DecisionQuestion &
+      ListPage & { readonly type: string; readonly relation: string; readonly subject: string };
+    reply: DecisionPoint & Proven & ListedPage & { readonly objects: readonly string[] };
+  };
+  list_users: {
+    request: DecisionQuestion &
+      ListPage & {
+        readonly object: string;
+        readonly relation: string;
+        readonly filters: readonly string[];
+      };
+    reply: DecisionPoint & Proven & ListedPage & { readonly users: readonly string[] };
+  };
+  expand: {
+    request: DecisionQuestion & { readonly object: string; readonly relation: string };
+    reply: DecisionPoint & { readonly tree: UsersetTree };
+  };
+  explain: {
+    request: DecisionQuestion & { readonly tuple: Tuple };
+    reply: DecisionPoint & {
+      readonly allowed: boolean;
+      readonly explanation: Explanation;
+      /** Time of the block at that height. */
+      readonly timeMs: number;
+    };
   };
 }

@@ -16,7 +16,13 @@ import {
   type TrieHasher,
 } from "@authledger/proof";
 import { assert, type Hasher, versionAt } from "@authledger/types";
-import { isLiveAt, pathCollision, versionOf } from "../record-fields.js";
+import {
+  isLiveAt,
+  type LiveRecord,
+  liveRecordAt,
+  pathCollision,
+  versionOf,
+} from "../record-fields.js";
 import type { StateView } from "../state-view.js";
 import type { Tables } from "../tables.js";
 import { leafKeyBuffer, PATH_AT, recordOfRow } from "../trie/leaf-row.js";
@@ -73,6 +79,10 @@ export class VaultAt implements StateView {
     this.#version = versionAt(now.row.origin, this.height);
   }
 
+  get configHash(): Uint8Array {
+    return this.header.configHash;
+  }
+
   /** Made when it is first asked for: a read without a proof needs none. */
   get trie(): PastTrie {
     this.#trie ??= this.#openTrie();
@@ -90,6 +100,11 @@ export class VaultAt implements StateView {
   hasLive(key: Uint8Array, path: Uint8Array, timeMs: number): boolean {
     const found = this.#find(path);
     return found !== undefined && isLiveAt(found.record, 0, key, timeMs);
+  }
+
+  live(key: Uint8Array, path: Uint8Array, timeMs: number): LiveRecord | undefined {
+    const found = this.#find(path);
+    return found && liveRecordAt(found.record, 0, key, timeMs);
   }
 
   value(path: Uint8Array): Uint8Array | undefined {
