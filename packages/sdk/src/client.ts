@@ -13,6 +13,28 @@ import {
 import { type ChangeFilter, ChangeList, type ListChangesOptions } from "./calls/changes.js";
 import { ClusterClient } from "./calls/cluster-client.js";
 import {
+  type DecisionList,
+  type DecisionListOptions,
+  listObjects,
+  listUsers,
+  type ObjectsQuestion,
+  type UsersQuestion,
+} from "./calls/decision-list.js";
+import {
+  type Decision,
+  type DecisionOptions,
+  type Decisions,
+  decide,
+  decideMany,
+  type ExpandAnswer,
+  type ExplainAnswer,
+  expand,
+  explain,
+  listRelations,
+  type RelationsAnswer,
+  type RelationsQuestion,
+} from "./calls/decisions.js";
+import {
   type BlockOptions,
   type CheckpointOptions,
   getBlock,
@@ -29,6 +51,7 @@ import {
   listEntities,
   listResources,
 } from "./calls/listings.js";
+import { ModelsClient } from "./calls/models-client.js";
 import type { PagedList, UnprovenListOptions, UnprovenOptions } from "./calls/paged-list.js";
 import { batchCheck, batchRead } from "./calls/reads.js";
 import { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
@@ -70,6 +93,8 @@ export class LedgerClient implements AsyncDisposable {
   readonly admin: AdminClient;
   /** The nodes of the cluster. */
   readonly cluster: ClusterClient;
+  /** The vault's authorization models. */
+  readonly models: ModelsClient;
   readonly #session: Session;
   readonly #coalesced: CoalescedCalls;
 
@@ -79,6 +104,7 @@ export class LedgerClient implements AsyncDisposable {
     this.#coalesced = new CoalescedCalls(this.#session);
     this.admin = new AdminClient(this.#session);
     this.cluster = new ClusterClient(this.#session);
+    this.models = new ModelsClient(this.#session);
   }
 
   /**
@@ -111,6 +137,54 @@ export class LedgerClient implements AsyncDisposable {
   /** 1 to 1,000 checks at one height. */
   batchCheck(tuples: readonly TupleInput[], options: ReadOptions = {}): Promise<BatchCheckAnswer> {
     return this.#run(() => batchCheck(this.#session, tuples, options));
+  }
+
+  /**
+   * Has the subject the relation, by the vault's active model? Without one: is the tuple stored?
+   * @example const { allowed } = await client.decide("document:budget#viewer@user:alice");
+   * @throws LedgerError TYPE_NOT_FOUND, RELATION_NOT_FOUND, CONDITION_FAILED, EVALUATION_TOO_COMPLEX
+   */
+  decide(tuple: TupleInput, options: DecisionOptions = {}): Promise<Decision> {
+    return this.#run(() => decide(this.#session, tuple, options));
+  }
+
+  /** 1 to 1,000 decisions at one height. */
+  decideMany(tuples: readonly TupleInput[], options: DecisionOptions = {}): Promise<Decisions> {
+    return this.#run(() => decideMany(this.#session, tuples, options));
+  }
+
+  /**
+   * Resources of a type to which a subject has a relation, all of one height.
+   * @throws LedgerError NO_ACTIVE_MODEL, so do all lists of decisions
+   */
+  listObjects(question: ObjectsQuestion, options: DecisionListOptions = {}): DecisionList {
+    return listObjects(this.#session, question, options);
+  }
+
+  /** Subjects that have a relation to a resource, all of one height; `type:*` stands for everybody of a type. */
+  listUsers(question: UsersQuestion, options: DecisionListOptions = {}): DecisionList {
+    return listUsers(this.#session, question, options);
+  }
+
+  /** Relations that a subject has to a resource. */
+  listRelations(
+    question: RelationsQuestion,
+    options: DecisionOptions = {},
+  ): Promise<RelationsAnswer> {
+    return this.#run(() => listRelations(this.#session, question, options));
+  }
+
+  /** The userset tree of a relation of a resource, one level of tuples deep. */
+  expand(
+    question: { readonly resource: string; readonly relation: string },
+    options: DecisionOptions = {},
+  ): Promise<ExpandAnswer> {
+    return this.#run(() => expand(this.#session, question, options));
+  }
+
+  /** A decision, and why: the tree as it was evaluated. */
+  explain(tuple: TupleInput, options: DecisionOptions = {}): Promise<ExplainAnswer> {
+    return this.#run(() => explain(this.#session, tuple, options));
   }
 
   /** One entity. */

@@ -46,8 +46,41 @@ export {
   type PeerLink,
   type ReplicationState,
 } from "./calls/cluster-client.js";
+export {
+  DecisionList,
+  type DecisionListOptions,
+  type DecisionPage,
+  type ObjectsQuestion,
+  type UsersQuestion,
+} from "./calls/decision-list.js";
+export type {
+  ContextualTuple,
+  DecidingTuple,
+  Decision,
+  DecisionOptions,
+  Decisions,
+  ExpandAnswer,
+  ExplainAnswer,
+  ExplainedStep,
+  RelationsAnswer,
+  RelationsQuestion,
+} from "./calls/decisions.js";
 export type { BlockOptions, CheckpointOptions, HeadJudgement } from "./calls/history.js";
 export type { ClientState, EntityListOptions } from "./calls/listings.js";
+export {
+  type Assertion,
+  type ChangedAnswer,
+  type Deployed,
+  type DeployOptions,
+  type ModelChange,
+  type ModelDiff,
+  type ModelInfo,
+  type ModelProblem,
+  type ModelSource,
+  ModelsClient,
+  type StoredModel,
+  type Switched,
+} from "./calls/models-client.js";
 export {
   type ListPage,
   PagedList,

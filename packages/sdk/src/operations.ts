@@ -1,4 +1,5 @@
 /** Operations of a transaction, made briefly. */
+import { encodeTupleCondition, type TupleCondition } from "@authledger/authz";
 import { type SetCondition, utf8 } from "@authledger/types";
 import { tupleOf } from "./calls/convert.js";
 import type { TupleInput, WriteOperation } from "./calls/values.js";
@@ -8,9 +9,18 @@ interface Expiry {
   readonly expiresAtMs?: number | undefined;
 }
 
+interface TupleOptions extends Expiry {
+  /** The tuple counts only where this holds: a condition of the model, with what the tuple says of its parameters. */
+  readonly condition?: TupleCondition | undefined;
+}
+
 /** @throws LedgerError INVALID_TUPLE, LIMIT_EXCEEDED; so do all that take a tuple */
-export function createTuple(tuple: TupleInput, { expiresAtMs = 0 }: Expiry = {}): WriteOperation {
-  return { op: "create_tuple", tuple: tupleOf(tuple), expiresAtMs };
+export function createTuple(
+  tuple: TupleInput,
+  { expiresAtMs = 0, condition }: TupleOptions = {},
+): WriteOperation {
+  const value = condition && encodeTupleCondition(condition);
+  return { op: "create_tuple", tuple: tupleOf(tuple), expiresAtMs, ...(value && { value }) };
 }
 
 export function deleteTuple(tuple: TupleInput): WriteOperation {

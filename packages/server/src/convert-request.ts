@@ -1,4 +1,5 @@
 /** From messages to requests of the engine: everything from outside is checked here, and nowhere else. */
+import { encodeTupleCondition } from "@authledger/authz";
 import type { ProveOptions } from "@authledger/engine";
 import type { common, write } from "@authledger/proto";
 import {
@@ -17,6 +18,7 @@ import {
   validateTuple,
   vaultId,
 } from "@authledger/types";
+import { tupleConditionOf } from "./authorization/convert-condition.js";
 import { decodeConsistencyToken } from "./tokens.js";
 import type { VaultName } from "./vault-directory.js";
 
@@ -145,7 +147,8 @@ export function checkCount(count: number, max: number, field: string): void {
   atMost(count, max, field);
 }
 
-function atMost(value: number, limit: number, field: string): number {
+/** @throws LedgerError LIMIT_EXCEEDED */
+export function atMost(value: number, limit: number, field: string): number {
   if (value <= limit) return value;
   throw new LedgerError("LIMIT_EXCEEDED", `${field} is ${value}; the limit is ${limit}`, {
     details: { field, limit, actual: value },
@@ -172,11 +175,13 @@ function operationOf({ operation }: write.Operation): Operation {
     case undefined:
       throw missing(ITEM);
     case "createRelationship": {
-      const { tuple, expiresAtMs } = operation.value;
+      const { tuple, expiresAtMs, condition } = operation.value;
+      const carried = tupleConditionOf(condition);
       return {
         op: "create_tuple",
         tuple: tupleOf(tuple),
         expiresAtMs: expiresAtMs === 0n ? 0 : numberOf(expiresAtMs, "expires_at_ms"),
+        ...(carried && { value: encodeTupleCondition(carried) }),
       };
     }
     case "deleteRelationship":

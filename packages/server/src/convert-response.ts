@@ -10,9 +10,12 @@ import type {
 } from "@authledger/engine";
 import { admin, type common, type write } from "@authledger/proto";
 import { LedgerError, OperationStatus } from "@authledger/types";
+import { storedConditionMessage } from "./authorization/convert-condition.js";
 import { errorDetailsOf } from "./grpc-error.js";
 import { encodeConsistencyToken } from "./tokens.js";
 import type { VaultName } from "./vault-directory.js";
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Where in a vault's history an answer is, for people and as a token. */
 export function answeredAt(
@@ -48,8 +51,14 @@ export function entityMessage(entity: StoredEntity | undefined): common.Entity |
 }
 
 export function relationshipMessage(stored: StoredTuple): common.Relationship {
-  const { tuple, version, expiresAtMs } = stored;
-  return { tuple, version: BigInt(version), expiresAtMs: BigInt(expiresAtMs) };
+  const { tuple, version, expiresAtMs, condition } = stored;
+  return {
+    tuple,
+    version: BigInt(version),
+    expiresAtMs: BigInt(expiresAtMs),
+    conditionNonce: condition?.nonce ?? NO_BYTES,
+    ...(condition && { condition: storedConditionMessage(condition.value) }),
+  };
 }
 
 export function resultMessage(outcome: Applied): write.TransactionResult {

@@ -4,9 +4,11 @@
  * Connections are accepted here and handed to the library, since only so can they be counted and cut off.
  */
 import type { EnginePort } from "@authledger/engine";
-import { admin, cluster, read, write } from "@authledger/proto";
+import { admin, authorization, cluster, model, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
+import { AuthorizationService } from "./authorization/authorization-service.js";
+import { MODEL_REQUESTS, ModelService } from "./authorization/model-service.js";
 import { BlockService } from "./block-service.js";
 import type { FrameDeps } from "./call-frame.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
@@ -125,7 +127,24 @@ function addServices(
     forwarding,
     ownMethods: ["initCluster"] as const,
   };
+  const decisions = new AuthorizationService(services);
+  const authorizationService = {
+    name: "AuthorizationService",
+    definition: authorization.AuthorizationServiceService,
+    requests: decisions.requests,
+    handlers: decisions.handlers,
+  };
+  const modelService = {
+    name: "ModelService",
+    definition: model.ModelServiceService,
+    requests: MODEL_REQUESTS,
+    handlers: new ModelService(services).handlers,
+    forwarding,
+    ownMethods: ["validateModel"] as const,
+  };
   addFramedService(server, writeService, deps);
+  addFramedService(server, authorizationService, deps);
+  addFramedService(server, modelService, deps);
   addFramedService(server, readService, deps);
   addFramedService(server, adminService, deps);
   addFramedService(server, clusterService, deps);

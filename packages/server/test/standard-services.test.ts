@@ -6,7 +6,9 @@ import { wireBytes, wireNumber, wireText, wireTexts } from "./support/wire.js";
 
 const OURS = [
   "authledger.v1.AdminService",
+  "authledger.v1.AuthorizationService",
   "authledger.v1.ClusterService",
+  "authledger.v1.ModelService",
   "authledger.v1.ReadService",
   "authledger.v1.WriteService",
 ];

@@ -60,5 +60,6 @@ export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   TYPE_NOT_FOUND: { type: "text", ...FIELD },
   RELATION_NOT_FOUND: { type: "text", relation: "text", ...FIELD },
   CONDITION_FAILED: { condition: "text", parameters: "text" },
+  MODEL_ASSERTION_FAILED: { failed: "number" },
   EVALUATION_TOO_COMPLEX: { limit: "number", actual: "number" },
 };

@@ -1,5 +1,11 @@
 /** Between messages and values. Bytes of a message are views of its buffer; what is given out is copied. */
 
+import {
+  type ConditionContext,
+  canonicalJson,
+  decodeTupleCondition,
+  type TupleCondition,
+} from "@authledger/authz";
 import type { PolicyBundle, ProvenAnswer } from "@authledger/proof";
 import type { common, read, write } from "@authledger/proto";
 import {
@@ -69,9 +75,33 @@ export function entityOf(message: common.Entity | undefined): Entity | undefined
 }
 
 export function relationshipOf(message: common.Relationship): Relationship {
-  const { tuple, version, expiresAtMs } = message;
+  const { tuple, version, expiresAtMs, condition } = message;
   if (tuple === undefined) throw malformed("a relationship without a tuple");
-  return { tuple, version, expiresAtMs };
+  const carried = condition && tupleConditionOf(condition);
+  return { tuple, version, expiresAtMs, ...(carried && { condition: carried }) };
+}
+
+export function tupleConditionMessage({ name, context }: TupleCondition): common.TupleCondition {
+  return { name, contextJson: canonicalJson(context) };
+}
+
+/** @throws LedgerError CODEC_DECODE for what is no JSON object */
+export function tupleConditionOf({ name, contextJson }: common.TupleCondition): TupleCondition {
+  return { name, context: contextJson === "" ? {} : contextOf(contextJson) };
+}
+
+/** @throws LedgerError CODEC_DECODE for what is no JSON object */
+export function contextOf(json: string): ConditionContext {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as ConditionContext;
+  }
+  throw malformed("a context that is no JSON object");
 }
 
 export function transactionMessage(
@@ -86,8 +116,10 @@ export function transactionMessage(
 function operationOf(operation: WriteOperation): write.Operation["operation"] {
   switch (operation.op) {
     case "create_tuple": {
-      const { tuple, expiresAtMs } = operation;
-      return { $case: "createRelationship", value: { tuple, expiresAtMs: timeOf(expiresAtMs) } };
+      const { tuple, expiresAtMs, value } = operation;
+      const condition = value && tupleConditionMessage(decodeTupleCondition(value));
+      const created = { tuple, expiresAtMs: timeOf(expiresAtMs), condition };
+      return { $case: "createRelationship", value: created };
     }
     case "delete_tuple":
       return { $case: "deleteRelationship", value: { tuple: operation.tuple } };

@@ -99,7 +99,12 @@ export class RelationshipList extends RowList<Relationship, RelationshipPage> {
       to: answer.proof?.pageTo ?? new Uint8Array(0),
     };
     const timeMs = chain.add(verified, bounds, next.length === 0);
-    const relationships = provenPage({ ...verified, timeMs }, filter, bounds);
+    const relationships = provenPage(
+      { ...verified, timeMs },
+      filter,
+      bounds,
+      response.relationships,
+    );
     return { page: { ...answer, relationships }, next };
   }
 }

@@ -1,5 +1,6 @@
 /** What calls take and give, in the types of the language: bigint for u64, plain bytes, tokens as text. */
 
+import type { TupleCondition } from "@authledger/authz";
 import type { LedgerError, Operation, OperationStatus, Tuple } from "@authledger/types";
 import type { Consistency, ConsistencyToken } from "../consistency.js";
 import type { CallOptions } from "../options.js";
@@ -15,6 +16,8 @@ export interface Relationship {
   readonly version: bigint;
   /** Milliseconds since 1970; 0 = never. */
   readonly expiresAtMs: bigint;
+  /** Where it has one: the tuple counts only where it holds. */
+  readonly condition?: TupleCondition;
 }
 
 /** A key with a value, as it is stored. */

@@ -1,4 +1,5 @@
 /** ReadService of a fake ledger. */
+import { decodeTupleCondition } from "@authledger/authz";
 import {
   blockHash,
   entityKey,
@@ -18,6 +19,7 @@ import {
   validateResource,
   validateSubject,
 } from "@authledger/types";
+import { tupleConditionMessage } from "../calls/convert.js";
 import type { VaultName } from "../options.js";
 import { nodeCrypto } from "../verify/node-crypto.js";
 import type { Questions } from "./commitment.js";
@@ -97,7 +99,7 @@ export class FakeReads {
     const questions = prove === undefined ? NOTHING : listQuestions(request, page);
     const bounds = { pageFrom: from, pageTo: next };
     return {
-      relationships: page.map(relationshipOf),
+      relationships: page.map((found) => relationshipOf(view, found)),
       nextPageToken:
         next === undefined
           ? new Uint8Array(0)
@@ -205,8 +207,14 @@ function entityAt(view: View, key: string): common.Entity | undefined {
   return found && isLive(found.record, view.timeMs) ? entityMessage(found) : undefined;
 }
 
-function relationshipOf({ key, record: { version, expiresAtMs } }: Found): common.Relationship {
-  return { tuple: tupleOfKey(key), version, expiresAtMs };
+/** A tuple's condition lies with its authoritative direction. */
+function relationshipOf(view: View, { key, record }: Found): common.Relationship {
+  const { version, expiresAtMs } = record;
+  const tuple = tupleOfKey(key);
+  const stored = record.value && view.get(tupleKey(tuple))?.value;
+  const condition = stored && tupleConditionMessage(decodeTupleCondition(stored.value));
+  const conditionNonce = stored?.nonce ?? new Uint8Array(0);
+  return { tuple, version, expiresAtMs, condition, conditionNonce };
 }
 
 function isOf(filter: read.ListRelationshipsRequest, tuple: Tuple): boolean {

@@ -1,4 +1,5 @@
 /** What a node checks of a request before it looks at its data, with the same errors. */
+import { encodeTupleCondition } from "@authledger/authz";
 import type { write } from "@authledger/proto";
 import {
   LedgerError,
@@ -12,6 +13,7 @@ import {
   validateLabel,
   validateTuple,
 } from "@authledger/types";
+import { tupleConditionOf } from "../calls/convert.js";
 
 /** @throws LedgerError INVALID_ARGUMENT, LIMIT_EXCEEDED unless 1 to `max` */
 export function checkCount(count: number, max: number, field: string): void {
@@ -75,9 +77,11 @@ function operationOf({ operation }: write.Operation): Operation {
     case undefined:
       throw missing("operation");
     case "createRelationship": {
-      const { tuple, expiresAtMs } = operation.value;
+      const { tuple, expiresAtMs, condition } = operation.value;
       const expires = numberOf(expiresAtMs, "expires_at_ms");
-      return { op: "create_tuple", tuple: tupleOf(tuple), expiresAtMs: expires };
+      const value = condition && encodeTupleCondition(tupleConditionOf(condition));
+      const created = { tuple: tupleOf(tuple), expiresAtMs: expires, ...(value && { value }) };
+      return { op: "create_tuple", ...created };
     }
     case "deleteRelationship":
       return { op: "delete_tuple", tuple: tupleOf(operation.value.tuple) };

@@ -9,6 +9,7 @@ import {
   keyId,
   ledgerRecordKey,
   NONCE_BYTES,
+  tupleKey,
   type ValueCommitment,
 } from "@authledger/proof";
 import {
@@ -72,8 +73,11 @@ function canonicalOp(
   values: Map<string, NoncedValue>,
 ): CanonicalOp {
   switch (op.op) {
-    case "create_tuple":
-      return { ...op, value: undefined };
+    case "create_tuple": {
+      const key = tupleKey(op.tuple);
+      const before = values.get(keyId(key)) ?? block.value(key);
+      return { ...op, value: op.value && commit(keyId(key), op.value, values, before) };
+    }
     case "set_entity": {
       const condition = canonicalCondition(block, op.key, op.condition, values);
       const value = commit(keyId(entityKey(op.key)), op.value, values);
@@ -86,8 +90,15 @@ function canonicalOp(
   }
 }
 
-function commit(id: string, value: Uint8Array, values: Map<string, NoncedValue>): ValueCommitment {
-  const nonce = new Uint8Array(randomBytes(NONCE_BYTES));
+/** A value that is stored already keeps its nonce, so that writing it again changes nothing. */
+function commit(
+  id: string,
+  value: Uint8Array,
+  values: Map<string, NoncedValue>,
+  before?: NoncedValue,
+): ValueCommitment {
+  const isSame = before !== undefined && equalBytes(before.value, value);
+  const nonce = isSame ? before.nonce : new Uint8Array(randomBytes(NONCE_BYTES));
   values.set(id, { nonce, value });
   return commitToValue(nodeCrypto.hasher, nonce, value);
 }

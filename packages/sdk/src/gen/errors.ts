@@ -1722,7 +1722,9 @@ export class EvaluationTooComplexError extends LedgerError {
  */
 export class ModelAssertionFailedError extends LedgerError {
   declare readonly code: "MODEL_ASSERTION_FAILED";
-  declare readonly details: ErrorDetails;
+  declare readonly details: ErrorDetails & {
+    readonly failed?: number;
+  };
 
   constructor(message: string, options?: LedgerErrorOptions) {
     super("MODEL_ASSERTION_FAILED", message, options);

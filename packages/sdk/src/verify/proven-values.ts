@@ -2,6 +2,7 @@
  * From a verified state to the values that a caller asked for (INV-SDK-4). A page of a list is complete
  * between its ends, and pages are joined only where one ends and the next begins.
  */
+import { encodeTupleCondition } from "@authledger/authz";
 import {
   askState,
   blockHash,
@@ -18,7 +19,9 @@ import {
   tupleOfKey,
   type VerifiedAnswer,
 } from "@authledger/proof";
-import { concatBytes, equalBytes, LedgerError, type Tuple } from "@authledger/types";
+import type { common } from "@authledger/proto";
+import { concatBytes, equalBytes, formatTuple, LedgerError, type Tuple } from "@authledger/types";
+import { tupleConditionOf } from "../calls/convert.js";
 import type { Entity, Relationship, RelationshipFilter } from "../calls/values.js";
 import { nodeCrypto } from "./node-crypto.js";
 
@@ -54,7 +57,9 @@ export function provenPage(
   verified: VerifiedAnswer,
   filter: RelationshipFilter,
   bounds: PageBounds,
+  sent: readonly common.Relationship[],
 ): Relationship[] {
+  const relationshipOf = (record: LedgerRecord): Relationship => provenRelationship(record, sent);
   const { resource, relation, subject } = filter;
   if (resource !== undefined && relation !== undefined && subject !== undefined) {
     const key = tupleKey({ resource, relation, subject });
@@ -126,8 +131,21 @@ function ask(verified: VerifiedAnswer, query: StateQuery): StateAnswer {
   return askState(verified.state, query, verified.timeMs);
 }
 
-function relationshipOf({ key, version, expiresAtMs }: LedgerRecord): Relationship {
-  return { tuple: tupleOfKey(key), version, expiresAtMs };
+/** The state has a digest of a tuple's condition; `sent` supplies what is behind it. */
+function provenRelationship(
+  record: LedgerRecord,
+  sent: readonly common.Relationship[],
+): Relationship {
+  const { key, version, expiresAtMs } = record;
+  const tuple = tupleOfKey(key);
+  const plain = { tuple, version, expiresAtMs };
+  if (record.value === undefined) return plain;
+  const name = formatTuple(tuple);
+  const found = sent.find((row) => row.tuple !== undefined && formatTuple(row.tuple) === name);
+  if (found?.condition === undefined) throw insufficient(`the condition of ${name}`);
+  const condition = tupleConditionOf(found.condition);
+  checkValue(hasher, record, concatBytes(found.conditionNonce, encodeTupleCondition(condition)));
+  return { ...plain, condition };
 }
 
 function given(path: Uint8Array): Uint8Array | undefined {

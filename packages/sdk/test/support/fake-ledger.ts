@@ -122,5 +122,6 @@ export function appliedWrite(changes: Partial<write.TransactionResult> = {}): wr
 }
 
 export function relationship(resource: string, relation = "viewer"): common.Relationship {
-  return { tuple: { resource, relation, subject: "user:alice" }, version: 5n, expiresAtMs: 0n };
+  const tuple = { resource, relation, subject: "user:alice" };
+  return { tuple, version: 5n, expiresAtMs: 0n, conditionNonce: new Uint8Array(0) };
 }

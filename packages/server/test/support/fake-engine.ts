@@ -5,6 +5,7 @@
 import type {
   AnswerPoint,
   AnswerProof,
+  AuthorizationCalls,
   ClusterCalls,
   EngineCall,
   EnginePort,
@@ -47,8 +48,8 @@ interface RecordedCall {
   readonly deadlineAtMs: number | undefined;
 }
 
-/** A node by itself has no cluster to administer, unless a test gives it one. */
-type FakedCall = Exclude<EngineCall, keyof ClusterCalls>;
+/** A node by itself has no cluster to administer, unless a test gives it one; decisions are tested over real engines. */
+type FakedCall = Exclude<EngineCall, keyof ClusterCalls | keyof AuthorizationCalls>;
 
 type ClusterHandlers = {
   readonly [C in keyof ClusterCalls]?: (request: EngineRequest<C>) => EngineReply<C>;

@@ -24,7 +24,7 @@ import { Consistency, ContextualTuple, Proof, Prove, Tuple, TupleCondition } fro
 export interface EvaluationContext {
   /** A JSON object (RFC 8259): values of parameters of conditions. Empty = none. */
   contextJson: string;
-  /** At most 100. */
+  /** At most 1,000. */
   contextualTuples: ContextualTuple[];
 }
 
@@ -119,9 +119,16 @@ export interface UsersetTree {
     | undefined;
 }
 
-/** Subjects of stored tuples. With conditions they are named all the same. */
+/** Subjects of stored tuples. */
 export interface UsersetTree_Leaf {
   subjects: string[];
+  /** By subject: the condition under which it counts. Those that count always are not in here. */
+  conditions: { [key: string]: string };
+}
+
+export interface UsersetTree_Leaf_ConditionsEntry {
+  key: string;
+  value: string;
 }
 
 /** Another relation of the same resource: type:id#relation. */
@@ -238,17 +245,27 @@ export interface ExplainRequest {
 
 /** One step of a decision. */
 export interface Explanation {
+  /** The outcome is true. */
   allowed: boolean;
-  /** type:id#relation@subject */
+  /** What this step asks: type:id#relation, or type:id where its operands say the relation. */
   question: string;
-  /** How it was decided: self, direct, computed, tuple_to_userset, union, intersection, exclusion, relation, unreachable, cycle. */
+  /**
+   * How it was decided: self, direct, usersets, computed, tuple_to_userset, union, intersection, exclusion, relation, unreachable,
+   * cycle, known (decided above), too_deep.
+   */
   kind: string;
-  /** What decided here. */
+  /** Tuples that were met in this very step. */
   tuples: Explanation_DecidingTuple[];
   /** In words; empty where the rest says it. */
   reason: string;
   children: Explanation[];
+  /** Reads of this step and all below it. */
   cost: bigint;
+  /**
+   * true, false, cycle (false in the end: it rests on itself), undecided (a condition that cannot be evaluated, or a path that
+   * is too deep).
+   */
+  outcome: string;
 }
 
 export interface Explanation_DecidingTuple {
@@ -258,6 +275,8 @@ export interface Explanation_DecidingTuple {
     | undefined;
   /** Height of the block that last changed it; 0 = it came with the question. */
   version: bigint;
+  /** Does it count: true, false where its condition does not hold or the model does not allow it, undecided. */
+  outcome: string;
 }
 
 export interface ExplainResponse {
@@ -269,6 +288,7 @@ export interface ExplainResponse {
   timeMs: bigint;
   /** The tree was larger than an answer holds: parts of it are left out. */
   truncated: boolean;
+  allowed: boolean;
 }
 
 function createBaseEvaluationContext(): EvaluationContext {
@@ -1663,7 +1683,7 @@ export const UsersetTree: MessageFns<UsersetTree> = {
 };
 
 function createBaseUsersetTree_Leaf(): UsersetTree_Leaf {
-  return { subjects: [] };
+  return { subjects: [], conditions: {} };
 }
 
 export const UsersetTree_Leaf: MessageFns<UsersetTree_Leaf> = {
@@ -1671,6 +1691,9 @@ export const UsersetTree_Leaf: MessageFns<UsersetTree_Leaf> = {
     for (const v of message.subjects) {
       writer.uint32(10).string(v!);
     }
+    globalThis.Object.entries(message.conditions).forEach(([key, value]: [string, string]) => {
+      UsersetTree_Leaf_ConditionsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
     return writer;
   },
 
@@ -1695,6 +1718,17 @@ export const UsersetTree_Leaf: MessageFns<UsersetTree_Leaf> = {
             message.subjects.push(reader.string());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = UsersetTree_Leaf_ConditionsEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.conditions[entry2.key] = entry2.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1710,6 +1744,20 @@ export const UsersetTree_Leaf: MessageFns<UsersetTree_Leaf> = {
   fromJSON(object: any): UsersetTree_Leaf {
     return {
       subjects: globalThis.Array.isArray(object?.subjects) ? object.subjects.map((e: any) => globalThis.String(e)) : [],
+      conditions: isObject(object.conditions)
+        ? (globalThis.Object.entries(object.conditions) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -1717,6 +1765,15 @@ export const UsersetTree_Leaf: MessageFns<UsersetTree_Leaf> = {
     const obj: any = {};
     if (message.subjects?.length) {
       obj.subjects = message.subjects;
+    }
+    if (message.conditions) {
+      const entries = globalThis.Object.entries(message.conditions) as [string, string][];
+      if (entries.length > 0) {
+        obj.conditions = {};
+        entries.forEach(([k, v]) => {
+          obj.conditions[k] = v;
+        });
+      }
     }
     return obj;
   },
@@ -1727,6 +1784,104 @@ export const UsersetTree_Leaf: MessageFns<UsersetTree_Leaf> = {
   fromPartial<I extends Exact<DeepPartial<UsersetTree_Leaf>, I>>(object: I): UsersetTree_Leaf {
     const message = createBaseUsersetTree_Leaf();
     message.subjects = object.subjects?.map((e) => e) || [];
+    message.conditions = (globalThis.Object.entries(object.conditions ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseUsersetTree_Leaf_ConditionsEntry(): UsersetTree_Leaf_ConditionsEntry {
+  return { key: "", value: "" };
+}
+
+export const UsersetTree_Leaf_ConditionsEntry: MessageFns<UsersetTree_Leaf_ConditionsEntry> = {
+  encode(message: UsersetTree_Leaf_ConditionsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UsersetTree_Leaf_ConditionsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUsersetTree_Leaf_ConditionsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UsersetTree_Leaf_ConditionsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: UsersetTree_Leaf_ConditionsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UsersetTree_Leaf_ConditionsEntry>, I>>(
+    base?: I,
+  ): UsersetTree_Leaf_ConditionsEntry {
+    return UsersetTree_Leaf_ConditionsEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UsersetTree_Leaf_ConditionsEntry>, I>>(
+    object: I,
+  ): UsersetTree_Leaf_ConditionsEntry {
+    const message = createBaseUsersetTree_Leaf_ConditionsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -3573,7 +3728,7 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
 };
 
 function createBaseExplanation(): Explanation {
-  return { allowed: false, question: "", kind: "", tuples: [], reason: "", children: [], cost: 0n };
+  return { allowed: false, question: "", kind: "", tuples: [], reason: "", children: [], cost: 0n, outcome: "" };
 }
 
 export const Explanation: MessageFns<Explanation> = {
@@ -3601,6 +3756,9 @@ export const Explanation: MessageFns<Explanation> = {
         throw new globalThis.Error("value provided for field message.cost of type uint64 too large");
       }
       writer.uint32(56).uint64(message.cost);
+    }
+    if (message.outcome !== "") {
+      writer.uint32(66).string(message.outcome);
     }
     return writer;
   },
@@ -3674,6 +3832,14 @@ export const Explanation: MessageFns<Explanation> = {
             message.cost = reader.uint64() as bigint;
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.outcome = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3699,6 +3865,7 @@ export const Explanation: MessageFns<Explanation> = {
         ? object.children.map((e: any) => Explanation.fromJSON(e))
         : [],
       cost: isSet(object.cost) ? BigInt(object.cost) : 0n,
+      outcome: isSet(object.outcome) ? globalThis.String(object.outcome) : "",
     };
   },
 
@@ -3725,6 +3892,9 @@ export const Explanation: MessageFns<Explanation> = {
     if (message.cost !== 0n) {
       obj.cost = message.cost.toString();
     }
+    if (message.outcome !== "") {
+      obj.outcome = message.outcome;
+    }
     return obj;
   },
 
@@ -3740,12 +3910,13 @@ export const Explanation: MessageFns<Explanation> = {
     message.reason = object.reason ?? "";
     message.children = object.children?.map((e) => Explanation.fromPartial(e)) || [];
     message.cost = (object.cost !== undefined && object.cost !== null) ? BigInt(object.cost) : 0n;
+    message.outcome = object.outcome ?? "";
     return message;
   },
 };
 
 function createBaseExplanation_DecidingTuple(): Explanation_DecidingTuple {
-  return { tuple: undefined, condition: undefined, version: 0n };
+  return { tuple: undefined, condition: undefined, version: 0n, outcome: "" };
 }
 
 export const Explanation_DecidingTuple: MessageFns<Explanation_DecidingTuple> = {
@@ -3761,6 +3932,9 @@ export const Explanation_DecidingTuple: MessageFns<Explanation_DecidingTuple> = 
         throw new globalThis.Error("value provided for field message.version of type uint64 too large");
       }
       writer.uint32(24).uint64(message.version);
+    }
+    if (message.outcome !== "") {
+      writer.uint32(34).string(message.outcome);
     }
     return writer;
   },
@@ -3802,6 +3976,14 @@ export const Explanation_DecidingTuple: MessageFns<Explanation_DecidingTuple> = 
             message.version = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outcome = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3819,6 +4001,7 @@ export const Explanation_DecidingTuple: MessageFns<Explanation_DecidingTuple> = 
       tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
       condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
       version: isSet(object.version) ? BigInt(object.version) : 0n,
+      outcome: isSet(object.outcome) ? globalThis.String(object.outcome) : "",
     };
   },
 
@@ -3833,6 +4016,9 @@ export const Explanation_DecidingTuple: MessageFns<Explanation_DecidingTuple> = 
     if (message.version !== 0n) {
       obj.version = message.version.toString();
     }
+    if (message.outcome !== "") {
+      obj.outcome = message.outcome;
+    }
     return obj;
   },
 
@@ -3846,6 +4032,7 @@ export const Explanation_DecidingTuple: MessageFns<Explanation_DecidingTuple> = 
       ? TupleCondition.fromPartial(object.condition)
       : undefined;
     message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
+    message.outcome = object.outcome ?? "";
     return message;
   },
 };
@@ -3858,6 +4045,7 @@ function createBaseExplainResponse(): ExplainResponse {
     modelVersion: 0n,
     timeMs: 0n,
     truncated: false,
+    allowed: false,
   };
 }
 
@@ -3889,6 +4077,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.truncated !== false) {
       writer.uint32(48).bool(message.truncated);
+    }
+    if (message.allowed !== false) {
+      writer.uint32(56).bool(message.allowed);
     }
     return writer;
   },
@@ -3954,6 +4145,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.truncated = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.allowed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3978,6 +4177,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
         : 0n,
       timeMs: isSet(object.timeMs) ? BigInt(object.timeMs) : isSet(object.time_ms) ? BigInt(object.time_ms) : 0n,
       truncated: isSet(object.truncated) ? globalThis.Boolean(object.truncated) : false,
+      allowed: isSet(object.allowed) ? globalThis.Boolean(object.allowed) : false,
     };
   },
 
@@ -4001,6 +4201,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     if (message.truncated !== false) {
       obj.truncated = message.truncated;
     }
+    if (message.allowed !== false) {
+      obj.allowed = message.allowed;
+    }
     return obj;
   },
 
@@ -4019,6 +4222,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
       : 0n;
     message.timeMs = (object.timeMs !== undefined && object.timeMs !== null) ? BigInt(object.timeMs) : 0n;
     message.truncated = object.truncated ?? false;
+    message.allowed = object.allowed ?? false;
     return message;
   },
 };
@@ -4291,6 +4495,10 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

@@ -33,7 +33,11 @@ export interface Relationship {
   /** 0 = never. */
   expiresAtMs: bigint;
   /** Absent where it counts always. */
-  condition?: TupleCondition | undefined;
+  condition?:
+    | TupleCondition
+    | undefined;
+  /** Of a tuple with a condition: hashed in front of its encoding (docs/format/model.md) in its digest. */
+  conditionNonce: Uint8Array;
 }
 
 /** What must hold so that a tuple counts: a condition of the model, with what the tuple says of its parameters. */
@@ -227,7 +231,7 @@ export const Tuple: MessageFns<Tuple> = {
 };
 
 function createBaseRelationship(): Relationship {
-  return { tuple: undefined, version: 0n, expiresAtMs: 0n, condition: undefined };
+  return { tuple: undefined, version: 0n, expiresAtMs: 0n, condition: undefined, conditionNonce: new Uint8Array(0) };
 }
 
 export const Relationship: MessageFns<Relationship> = {
@@ -249,6 +253,9 @@ export const Relationship: MessageFns<Relationship> = {
     }
     if (message.condition !== undefined) {
       TupleCondition.encode(message.condition, writer.uint32(34).fork()).join();
+    }
+    if (message.conditionNonce.length !== 0) {
+      writer.uint32(42).bytes(message.conditionNonce);
     }
     return writer;
   },
@@ -298,6 +305,14 @@ export const Relationship: MessageFns<Relationship> = {
             message.condition = TupleCondition.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.conditionNonce = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -320,6 +335,11 @@ export const Relationship: MessageFns<Relationship> = {
         ? BigInt(object.expires_at_ms)
         : 0n,
       condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
+      conditionNonce: isSet(object.conditionNonce)
+        ? bytesFromBase64(object.conditionNonce)
+        : isSet(object.condition_nonce)
+        ? bytesFromBase64(object.condition_nonce)
+        : new Uint8Array(0),
     };
   },
 
@@ -337,6 +357,9 @@ export const Relationship: MessageFns<Relationship> = {
     if (message.condition !== undefined) {
       obj.condition = TupleCondition.toJSON(message.condition);
     }
+    if (message.conditionNonce.length !== 0) {
+      obj.conditionNonce = base64FromBytes(message.conditionNonce);
+    }
     return obj;
   },
 
@@ -353,6 +376,7 @@ export const Relationship: MessageFns<Relationship> = {
     message.condition = (object.condition !== undefined && object.condition !== null)
       ? TupleCondition.fromPartial(object.condition)
       : undefined;
+    message.conditionNonce = object.conditionNonce ?? new Uint8Array(0);
     return message;
   },
 };

@@ -88,7 +88,7 @@ export interface ModelFile {
 /** A model as people write it. */
 export interface ModelSource {
   language: ModelLanguage;
-  /** One file, or an fga.mod and the files that it names: 1 to 100, at most 96 KiB in all. */
+  /** One file, or an fga.mod and the files that it names: 1 to 100, at most 128 KiB in all. */
   files: ModelFile[];
 }
 
@@ -126,12 +126,12 @@ export interface Assertion {
   expected: boolean;
   /** A JSON object; empty = none. */
   contextJson: string;
-  /** At most 100. */
+  /** At most 1,000. */
   contextualTuples: ContextualTuple[];
 }
 
 export interface ModelChange {
-  /** type_added, relation_removed, restriction_removed, ... */
+  /** type_added, relation_removed, restriction_removed, rewrite_changed, condition_changed, ... */
   kind: string;
   /** document, document#viewer, a condition's name. */
   subject: string;
