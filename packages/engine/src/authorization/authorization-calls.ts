@@ -9,7 +9,7 @@ import type {
   UsersetTree,
 } from "@authledger/authz";
 import type { Consistency, Tuple } from "@authledger/types";
-import type { AnswerPoint, AnswerProof, ProveOptions } from "../port.js";
+import type { AnswerPoint, AnswerProof, ProveOptions } from "../answer.js";
 
 /** What every question says. */
 export interface DecisionQuestion {
