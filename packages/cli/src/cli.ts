@@ -17,6 +17,7 @@ import { addExportCommand } from "./commands/export.js";
 import { addHelpCommand } from "./commands/help.js";
 import { addHistoryCommands } from "./commands/history.js";
 import { addImportCommand } from "./commands/import.js";
+import { addModelCommands } from "./commands/model.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
 import { addQuickstartCommand } from "./commands/quickstart.js";
@@ -106,6 +107,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addTupleCommands(program, frame);
   addEntityCommands(program, frame);
   addResourceCommands(program, frame);
+  addModelCommands(program, frame);
   addImportCommand(program, frame);
   addExportCommand(program, frame);
   addProofCommands(program, frame);

@@ -1,0 +1,37 @@
+/** Test results as JUnit's XML, which every build server reads. One suite for each store, one case for each question. */
+import type { TestResult } from "./run-tests.js";
+
+/** Characters that XML 1.0 has no place for. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
+
+export function junitOf(results: readonly TestResult[]): string {
+  const stores = [...new Set(results.map(({ store }) => store))];
+  const suites = stores.map((store) => {
+    const own = results.filter((result) => result.store === store);
+    const cases = own.map(caseOf).join("\n");
+    return `  <testsuite ${counts(own)} name="${escaped(store)}">\n${cases}\n  </testsuite>`;
+  });
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${counts(results)}>\n${suites.join("\n")}\n</testsuites>\n`;
+}
+
+function counts(results: readonly TestResult[]): string {
+  const failures = results.filter(({ passed }) => !passed).length;
+  const seconds = results.reduce((sum, { ms }) => sum + ms, 0) / 1_000;
+  return `tests="${results.length}" failures="${failures}" errors="0" time="${seconds.toFixed(3)}"`;
+}
+
+function caseOf({ test, question, passed, expected, got, ms }: TestResult): string {
+  const head = `    <testcase classname="${escaped(test)}" name="${escaped(question)}" time="${(ms / 1_000).toFixed(4)}"`;
+  if (passed) return `${head}/>`;
+  const message = `expected ${expected}, got ${got}`;
+  return `${head}>\n      <failure message="${escaped(message)}"/>\n    </testcase>`;
+}
+
+function escaped(text: string): string {
+  return text
+    .replace(FORBIDDEN, "\ufffd")
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll('"', "&quot;");
+}
