@@ -7,15 +7,22 @@
 import { Gauge, Histogram, type Registry } from "prom-client";
 
 const SAMPLE_MS = 20;
+/** A third of the least election timeout is 100 ms; twice that is worth a line of the log, but not many of them. */
+const HELD_MS = 200;
+const TELL_EVERY_MS = 10_000;
 const SECONDS_BUCKETS = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.6, 1, 5];
 
 export class LoopDelay {
   readonly #timer: NodeJS.Timeout;
+  readonly #onHeld: (ms: number) => void;
   #expectedMs: number;
   #maxMs = 0;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
   #histogram: Histogram | undefined;
 
-  constructor() {
+  /** `onHeld` is told of delays that put the leadership at risk, once in ten seconds at most. */
+  constructor(onHeld: (ms: number) => void) {
+    this.#onHeld = onHeld;
     this.#expectedMs = performance.now() + SAMPLE_MS;
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS).unref();
   }
@@ -53,5 +60,8 @@ export class LoopDelay {
     this.#expectedMs = nowMs + SAMPLE_MS;
     this.#maxMs = Math.max(this.#maxMs, delayMs);
     this.#histogram?.observe(delayMs / 1000);
+    if (delayMs < HELD_MS || nowMs - this.#toldAtMs < TELL_EVERY_MS) return;
+    this.#toldAtMs = nowMs;
+    this.#onHeld(delayMs);
   }
 }

@@ -51,7 +51,9 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
   const onAlarm = (alarm: string): void => deps.logger.error({ alarm }, "stored rows are damaged");
   const peers = await openNodePeers(config, deps.logger);
   const engine = await openEngine(config, peers, onFatal, onAlarm);
-  const delay = new LoopDelay();
+  const delay = new LoopDelay((ms) =>
+    deps.logger.warn({ ms: Math.round(ms) }, "the event loop was held: the machine is too busy"),
+  );
   const watch = watchCluster(engine, deps.logger, (isReady) => {
     if (grpc !== undefined) grpc.health.isServing = isReady && engine.failure === undefined;
   });

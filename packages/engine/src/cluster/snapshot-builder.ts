@@ -25,7 +25,8 @@ import {
   type SnapshotName,
 } from "./snapshot-files.js";
 import { firstChain, nextChain } from "./snapshot-frames.js";
-import { SNAPSHOT_IDLE_MS, SNAPSHOT_SLICE_MS } from "./snapshot-limits.js";
+import { SNAPSHOT_IDLE_MS } from "./snapshot-limits.js";
+import { WorkSlice } from "./work-slice.js";
 
 export interface SnapshotBuilderDeps {
   readonly disk: Disk;
@@ -176,16 +177,12 @@ export class SnapshotBuilder {
       await file.write([chunk], at);
       at += bytes;
     };
-    let startedMs = clock.monotonicMs();
+    const slice = new WorkSlice({ clock, timers, checkRunning: () => this.#checkRunning() });
     for (const part of snapshot.bytes()) {
       parts.push(part);
       length += part.length;
       while (length >= this.#chunkBytes) await flushChunk(this.#chunkBytes);
-      if (clock.monotonicMs() - startedMs >= SNAPSHOT_SLICE_MS) {
-        await timers.yield();
-        startedMs = clock.monotonicMs();
-      }
-      this.#checkRunning();
+      await slice.pause();
     }
     if (length > 0) await flushChunk(length);
     return chains;

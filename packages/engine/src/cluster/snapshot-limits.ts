@@ -24,5 +24,8 @@ export const SNAPSHOT_LOAD_CACHE_BYTES: number = 64 * MiB;
 export const SNAPSHOT_READ_BYTES: number = 256 * KiB;
 /** Stretch of loading or building without letting others run. */
 export const SNAPSHOT_SLICE_MS = 5;
+/** Where the others take long for their turns, a stretch is this part of what they took; at most so long. */
+export const SNAPSHOT_SHARE = 0.25;
+export const SNAPSHOT_SLICE_MS_MAX = 25;
 /** A built file that nobody took for so long is removed. */
 export const SNAPSHOT_IDLE_MS = 600_000;

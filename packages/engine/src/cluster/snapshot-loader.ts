@@ -15,11 +15,8 @@ import { PageStore } from "@authledger/store";
 import type { GroupId, Hasher } from "@authledger/types";
 import { FLUSH_DIRTY_CACHE_PART } from "../limits.js";
 import { LOADED_FILE } from "./snapshot-files.js";
-import {
-  SNAPSHOT_LOAD_CACHE_BYTES,
-  SNAPSHOT_READ_BYTES,
-  SNAPSHOT_SLICE_MS,
-} from "./snapshot-limits.js";
+import { SNAPSHOT_LOAD_CACHE_BYTES, SNAPSHOT_READ_BYTES } from "./snapshot-limits.js";
+import { WorkSlice } from "./work-slice.js";
 
 export interface SnapshotLoaderDeps {
   readonly disk: Disk;
@@ -59,7 +56,7 @@ export async function loadSnapshot(
   );
   try {
     const load = new ReplicaLoad(store, expected);
-    const slice = new Slice(deps);
+    const slice = new WorkSlice(deps);
     const bytes = await readAll(path, load, store, slice, deps);
     const applied = load.finish(bytes);
     // Both slots must be whole: the log may be cut behind them.
@@ -81,7 +78,7 @@ async function readAll(
   path: string,
   load: ReplicaLoad,
   store: PageStore,
-  slice: Slice,
+  slice: WorkSlice,
   deps: SnapshotLoaderDeps,
 ): Promise<number> {
   const dirtyMax = SNAPSHOT_LOAD_CACHE_BYTES * FLUSH_DIRTY_CACHE_PART;
@@ -103,24 +100,5 @@ async function readAll(
     return reader.offset;
   } finally {
     await file.close();
-  }
-}
-
-/** Lets others run after some milliseconds of work. */
-class Slice {
-  readonly #deps: Pick<SnapshotLoaderDeps, "clock" | "timers" | "checkRunning">;
-  #startedMs: number;
-
-  constructor(deps: Pick<SnapshotLoaderDeps, "clock" | "timers" | "checkRunning">) {
-    this.#deps = deps;
-    this.#startedMs = deps.clock.monotonicMs();
-  }
-
-  async pause(): Promise<void> {
-    const { clock, timers, checkRunning } = this.#deps;
-    if (clock.monotonicMs() - this.#startedMs < SNAPSHOT_SLICE_MS) return;
-    await timers.yield();
-    checkRunning();
-    this.#startedMs = clock.monotonicMs();
   }
 }
