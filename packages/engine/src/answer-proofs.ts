@@ -43,6 +43,7 @@ export interface ProvenState {
 export interface Questions {
   readonly gets?: readonly LedgerKey[];
   readonly lists?: readonly ListQuery[];
+  /** The interval of lists that name none of their own. */
   readonly from?: Uint8Array | undefined;
   readonly to?: Uint8Array | undefined;
 }
@@ -185,7 +186,7 @@ export class AnswerProofs {
       prove.configHash.length === 0 || equalBytes(prove.configHash, header.configHash);
     const { gets = [], lists = [], from, to } = questions();
     const config = isKnown ? [] : [{ kind: Kind.ledgerRecord, partition: "ledger" }];
-    const asked = { gets, lists: [...lists.map((list) => ({ ...list, from, to })), ...config] };
+    const asked = { gets, lists: [...lists.map((list) => ({ from, to, ...list })), ...config] };
     // A proof of no bucket is none: who asks nothing gets the history alone.
     const isAsked = asked.gets.length + asked.lists.length > 0;
     const stateProof = isAsked ? encodeStateProof(state.trie, state.paths, asked) : EMPTY;

@@ -166,7 +166,8 @@ export class Engine implements EnginePort {
     const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, ...rules });
     this.#writes = writes;
     const propose: Writes["proposeRecords"] = (...about) => writes.proposeRecords(...about);
-    this.#authorization = new Authorization({ state, hasher, see, propose });
+    const prove: Reads["prove"] = (...about) => this.#reads.prove(...about);
+    this.#authorization = new Authorization({ state, hasher, see, prove, propose });
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = this.#newExpirer(writes);
     this.#keeper = this.#newKeeper(writes);

@@ -37,10 +37,17 @@ import {
   ROW_BYTES,
   rowBytes,
 } from "./answer-size.js";
-import { decodeListPosition, encodeListPosition } from "./list-position.js";
+import { decodeListPosition, encodeListPosition, type ListPosition } from "./list-position.js";
 import type { Seen } from "./listings.js";
 import { momentAt, momentOf, newestAsOf, type PastMoment } from "./past-moment.js";
-import type { AnswerPoint, CheckMemo, EngineReply, EngineRequest, ProveOptions } from "./port.js";
+import type {
+  AnswerPoint,
+  AnswerProof,
+  CheckMemo,
+  EngineReply,
+  EngineRequest,
+  ProveOptions,
+} from "./port.js";
 import type { Signer } from "./signer.js";
 import { requireOwnToken } from "./vault-lookup.js";
 
@@ -198,6 +205,26 @@ export class Reads {
     const moment = momentOf(vault, consistency);
     const view = moment?.state ?? vault;
     return { view, timeMs: moment?.timeMs ?? this.#timeMs(vault), at: this.#point(view) };
+  }
+
+  /**
+   * A proven answer for the calls of other modules: about the present, about a height that was asked for, or, of a list that goes
+   * on, about the moment of its first page.
+   */
+  prove<R extends object>(
+    request: {
+      readonly vault: number;
+      readonly consistency: Consistency;
+      readonly prove: ProveOptions;
+      readonly moment?: Omit<ListPosition, "path">;
+    },
+    answerAt: AnswerAt<R>,
+  ): Promise<R & { readonly proof: AnswerProof }> {
+    const vault = this.#vault(request.vault, request.consistency);
+    const { consistency, prove, moment } = request;
+    const past = moment === undefined ? momentOf(vault, consistency) : momentAt(vault, moment);
+    if (past === undefined) return this.#proofs.current(vault, prove, answerAt);
+    return this.#proofs.past(vault, past, prove, answerAt(past.state, past.timeMs));
   }
 
   #open(id: number): OpenVault {

@@ -31,6 +31,7 @@ import {
   expand,
   explain,
   listRelations,
+  type ProvableDecisionOptions,
   type RelationsAnswer,
   type RelationsQuestion,
 } from "./calls/decisions.js";
@@ -144,12 +145,15 @@ export class LedgerClient implements AsyncDisposable {
    * @example const { allowed } = await client.decide("document:budget#viewer@user:alice");
    * @throws LedgerError TYPE_NOT_FOUND, RELATION_NOT_FOUND, CONDITION_FAILED, EVALUATION_TOO_COMPLEX
    */
-  decide(tuple: TupleInput, options: DecisionOptions = {}): Promise<Decision> {
+  decide(tuple: TupleInput, options: ProvableDecisionOptions = {}): Promise<Decision> {
     return this.#run(() => decide(this.#session, tuple, options));
   }
 
   /** 1 to 1,000 decisions at one height. */
-  decideMany(tuples: readonly TupleInput[], options: DecisionOptions = {}): Promise<Decisions> {
+  decideMany(
+    tuples: readonly TupleInput[],
+    options: ProvableDecisionOptions = {},
+  ): Promise<Decisions> {
     return this.#run(() => decideMany(this.#session, tuples, options));
   }
 

@@ -53,6 +53,7 @@ export {
   type ObjectsQuestion,
   type UsersQuestion,
 } from "./calls/decision-list.js";
+export type { DecisionEvidence } from "./calls/decision-proving.js";
 export type {
   ContextualTuple,
   DecidingTuple,
@@ -62,6 +63,7 @@ export type {
   ExpandAnswer,
   ExplainAnswer,
   ExplainedStep,
+  ProvableDecisionOptions,
   RelationsAnswer,
   RelationsQuestion,
 } from "./calls/decisions.js";

@@ -13,6 +13,7 @@ import type { Connection, Repeat, Surroundings, UnaryMethod } from "./transport/
 import type { StreamMethod, StreamOptions } from "./transport/stream.js";
 import { Transport } from "./transport/transport.js";
 import { nodeCrypto } from "./verify/node-crypto.js";
+import { DecisionJudge } from "./verify/proven-decisions.js";
 import { VaultVerifier } from "./verify/verify.js";
 
 const NETWORK: Surroundings = {
@@ -26,6 +27,8 @@ export class Session {
   #connection: Connection | undefined;
   #verifier: VaultVerifier | undefined;
   #isClosed = false;
+  /** Decides again what is decided about the vault. */
+  readonly decisions: DecisionJudge = new DecisionJudge();
 
   constructor(options: ClientOptions, surroundings: Surroundings = NETWORK) {
     this.options = options;

@@ -1,12 +1,11 @@
 /** `check`: may this subject do this? */
-import type { Verified } from "@authledger/sdk";
 import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
-import type { Printable } from "../output/json-value.js";
-import { timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant } from "../run/command.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { watchable } from "../run/watch.js";
+import { VERIFIED_COLUMNS, verifiedFields } from "./check-fields.js";
+import { isProvenCheck, runProvenCheck, withProof } from "./proven-check.js";
 
 export function addCheckCommand(program: Command, frame: CommandFrame): void {
   const check = program
@@ -15,11 +14,12 @@ export function addCheckCommand(program: Command, frame: CommandFrame): void {
     .description("is this tuple stored?")
     .option("--exit-code", "exit with 1 when the answer is denied")
     .addHelpText("after", "\nWith --verify the answer is computed from its proof, here.");
-  frame.handle(watchable(withConsistency(check)), runCheck);
+  frame.handle(watchable(withConsistency(withProof(check))), runCheck);
 }
 
 async function runCheck(run: Run, tuple = ""): Promise<number> {
   requireTenant(run);
+  if (isProvenCheck(run)) return runProvenCheck(run, tuple);
   const client = await run.client();
   const consistency = consistencyOf(run);
   const answer = await client.check(tuple, { ...run.call, consistency });
@@ -31,20 +31,4 @@ async function runCheck(run: Run, tuple = ""): Promise<number> {
     columns: ["result", "tuple", "height", ...(verified === undefined ? [] : VERIFIED_COLUMNS)],
   });
   return !allowed && run.flags["exitCode"] === true ? ExitCode.DENIED : ExitCode.OK;
-}
-
-const VERIFIED_COLUMNS = ["verified", "origin", "judged_at", "trusted_size", "trusted_root"];
-
-/** How an answer was verified, for people and programs. */
-function verifiedFields(verified: Verified | undefined): Record<string, Printable> {
-  if (verified === undefined) return {};
-  const { kind, origin, timeMs, trustedSize, trustedRoot } = verified;
-  return {
-    verified: kind,
-    origin,
-    judged_at: timeText(timeMs),
-    judged_at_ms: timeMs,
-    trusted_size: trustedSize,
-    trusted_root: trustedRoot,
-  };
 }

@@ -165,7 +165,8 @@ export async function clientOptions(settings: Settings): Promise<ClientOptions> 
   };
 }
 
-async function verifyOptions(settings: Settings): Promise<VerifyOptions> {
+/** Where verification begins. @throws LedgerError IO_READ_FAILED for an anchor's file */
+export async function verifyOptions(settings: Settings): Promise<VerifyOptions> {
   const { anchorFile, trustOnFirstUse, pins } = settings;
   const anchor = anchorFile === undefined ? undefined : await readText(anchorFile);
   return { anchor, trustOnFirstUse, pinnedRoots: new FileRoots(pins) };

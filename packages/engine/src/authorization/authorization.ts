@@ -4,11 +4,12 @@ import type { Consistency, Hasher, Operation } from "@authledger/types";
 import type { Seen } from "../listings.js";
 import type { EngineReply, EngineRequest } from "../port.js";
 import { ActiveModels } from "./active-models.js";
-import type { AuthorizationCalls } from "./authorization-calls.js";
+import type { AuthorizationCalls, ProveDecisionOptions } from "./authorization-calls.js";
 import { DecisionLists } from "./decision-lists.js";
 import { Decisions } from "./decisions.js";
 import { ModelLife, type ModelLifeDeps } from "./model-life.js";
 import { ModelReads } from "./model-reads.js";
+import { ProvenDecisions, type ProvenDecisionsDeps } from "./proven-decisions.js";
 import { requireAllowed } from "./tuple-rules.js";
 
 export interface AuthorizationDeps {
@@ -16,6 +17,7 @@ export interface AuthorizationDeps {
   readonly hasher: Hasher;
   /** @throws LedgerError as any read of the vault with this consistency */
   readonly see: (vault: number, consistency: Consistency) => Seen;
+  readonly prove: ProvenDecisionsDeps["prove"];
   readonly propose: ModelLifeDeps["propose"];
 }
 
@@ -26,7 +28,7 @@ export interface AuthorizationGate {
   readonly read: <T>(
     request: { readonly vault: number; readonly consistency: Consistency },
     deadlineAtMs: number | undefined,
-    read: () => T,
+    read: () => T | Promise<T>,
   ) => T | Promise<T>;
   /** @throws LedgerError NOT_LEADER, NO_LEADER */
   readonly requireWritable: () => void;
@@ -43,14 +45,16 @@ export class Authorization {
   readonly models: ActiveModels;
   readonly decisions: Decisions;
   readonly lists: DecisionLists;
+  readonly proven: ProvenDecisions;
   readonly reads: ModelReads;
   readonly life: ModelLife;
 
-  constructor({ state, hasher, see, propose }: AuthorizationDeps) {
+  constructor({ state, hasher, see, prove, propose }: AuthorizationDeps) {
     const models = new ActiveModels(hasher);
     this.models = models;
     this.decisions = new Decisions({ state, models, see });
     this.lists = new DecisionLists({ state, models, see });
+    this.proven = new ProvenDecisions({ state, models, prove });
     this.reads = new ModelReads({ models, hasher, see });
     this.life = new ModelLife({ state, models, hasher, propose });
   }
@@ -68,11 +72,15 @@ export function authorizationHandlers(of: () => Authorization, gate: Authorizati
   return {
     // On the path of a check: without a closure where nobody has to be asked.
     authorize: (request, deadline) =>
-      gate.hasLocalReads()
-        ? of().decisions.authorize(request)
-        : read(request, deadline, () => of().decisions.authorize(request)),
-    list_objects: (request, deadline) => read(request, deadline, () => of().lists.objects(request)),
-    list_users: (request, deadline) => read(request, deadline, () => of().lists.users(request)),
+      request.prove !== undefined
+        ? read(request, deadline, () => of().proven.authorize(request))
+        : gate.hasLocalReads()
+          ? of().decisions.authorize(request)
+          : read(request, deadline, () => of().decisions.authorize(request)),
+    list_objects: (request, deadline) =>
+      read(request, deadline, () => byProof(request, of()).objects(request)),
+    list_users: (request, deadline) =>
+      read(request, deadline, () => byProof(request, of()).users(request)),
     expand: (request, deadline) => read(request, deadline, () => of().lists.expand(request)),
     explain: (request, deadline) => read(request, deadline, () => of().lists.explain(request)),
     list_relations: (request, deadline) =>
@@ -99,4 +107,12 @@ export function authorizationHandlers(of: () => Authorization, gate: Authorizati
       return of().life.setAssertions(request);
     },
   };
+}
+
+/** Who decides: with a proof, or without. */
+function byProof(
+  { prove }: { readonly prove?: ProveDecisionOptions },
+  { proven, lists }: Authorization,
+): Pick<DecisionLists, "objects" | "users"> | ProvenDecisions {
+  return prove === undefined ? lists : proven;
 }

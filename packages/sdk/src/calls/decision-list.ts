@@ -1,21 +1,24 @@
 /** Lists that decisions make: an async iterable that fetches page after page, all of the height of the first one. */
+import type { DecisionQuestion, ObjectsAnswer, UsersAnswer } from "@authledger/authz";
 import { authorization } from "@authledger/proto";
 import { atLeast } from "../consistency.js";
 import { pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
+import { DecisionPages } from "../verify/proven-decisions.js";
 import { malformed } from "./convert.js";
+import { broughtAlong, DecisionProving } from "./decision-proving.js";
 import {
   type Asked,
-  asked,
+  broughtBy,
   type DecidedAnswer,
-  type DecisionOptions,
   decided,
+  type ProvableDecisionOptions,
 } from "./decisions.js";
 import { RowList } from "./row-list.js";
 
 const { listObjects: OBJECTS, listUsers: USERS } = authorization.AuthorizationServiceService;
 
-export interface DecisionListOptions extends DecisionOptions {
+export interface DecisionListOptions extends ProvableDecisionOptions {
   /** Rows of one page, 1 to 1,000. Default 1,000. */
   readonly pageSize?: number | undefined;
 }
@@ -42,34 +45,45 @@ export interface UsersQuestion {
   readonly filters: readonly string[];
 }
 
+/** A page as it is asked for. */
 interface PageRequest extends Asked {
+  readonly prove: authorization.ProveDecision | undefined;
   readonly pageSize: number;
   readonly pageToken: Uint8Array;
-  readonly prove: undefined;
 }
 
 type PageResponse = Parameters<typeof decided>[0] & {
   readonly rows: readonly string[];
   readonly complete: boolean;
   readonly nextPageToken: Uint8Array;
+  readonly proof?: authorization.DecisionProof | undefined;
 };
+
+/** What is listed: how a page is asked for, and what is decided again. */
+interface Listed {
+  readonly fetch: (request: PageRequest) => Promise<PageResponse>;
+  readonly question: (page: PageStart) => ListQuestion;
+}
+
+interface PageStart {
+  readonly limit: number;
+  readonly cursor?: Uint8Array;
+}
+
+type ListQuestion = Exclude<DecisionQuestion, { readonly kind: "check" }>;
 
 /** @example for await (const resource of client.listObjects(question)) show(resource); */
 export class DecisionList extends RowList<string, DecisionPage> {
   readonly #session: Session;
   readonly #options: DecisionListOptions;
-  readonly #fetch: (request: PageRequest) => Promise<PageResponse>;
+  readonly #listed: Listed;
   #complete = false;
 
-  constructor(
-    session: Session,
-    options: DecisionListOptions,
-    fetch: (request: PageRequest) => Promise<PageResponse>,
-  ) {
+  constructor(session: Session, options: DecisionListOptions, listed: Listed) {
     super();
     this.#session = session;
     this.#options = options;
-    this.#fetch = fetch;
+    this.#listed = listed;
   }
 
   /** Has the last reading come to the end of the list, with nothing missing? */
@@ -79,17 +93,14 @@ export class DecisionList extends RowList<string, DecisionPage> {
 
   override async *pages(): AsyncGenerator<DecisionPage, void, undefined> {
     this.#complete = false;
+    const pages = new DecisionPages();
     let pageToken: Uint8Array = new Uint8Array(0);
     let options = this.#options;
     do {
-      const pageSize = pageSizeOf(options.pageSize);
-      const about = { ...asked(this.#session, options), pageSize, pageToken, prove: undefined };
-      const response = await this.#fetch(about);
-      const next = new Uint8Array(response.nextPageToken);
+      const { page, next } = await this.#page(pageToken, options, pages);
       if (next.length > 0 && Buffer.from(next).equals(pageToken)) {
         throw malformed("the same page token again");
       }
-      const page = { rows: response.rows, complete: response.complete, ...decided(response) };
       if (page.complete) this.#complete = true;
       yield page;
       pageToken = next;
@@ -101,6 +112,43 @@ export class DecisionList extends RowList<string, DecisionPage> {
   protected override rowsOf({ rows }: DecisionPage): readonly string[] {
     return rows;
   }
+
+  async #page(
+    pageToken: Uint8Array,
+    options: DecisionListOptions,
+    pages: DecisionPages,
+  ): Promise<{ readonly page: DecisionPage; readonly next: Uint8Array }> {
+    const proving = await DecisionProving.begin(this.#session, options);
+    const { prove, consistency } = proving;
+    const context = broughtBy(options);
+    const limit = pageSizeOf(options.pageSize);
+    const about = { ...this.#session.vault(), consistency, context, prove };
+    const response = await this.#listed.fetch({ ...about, pageSize: limit, pageToken });
+    const next = new Uint8Array(response.nextPageToken);
+    const { rows, complete } = response;
+    if (prove === undefined) return { page: { rows, complete, ...decided(response) }, next };
+    const start = { limit, ...(pages.cursor && { cursor: pages.cursor }) };
+    const question = { ...this.#listed.question(start), ...broughtAlong(context) };
+    const claimed = claimedPage(question, rows, { complete, next });
+    const judged = await proving.judge(response, question, claimed, pages);
+    pages.cursor = judged.answer.next;
+    const { answer } = judged;
+    const found = answer.kind === "list_objects" ? answer.objects : answer.users;
+    const page = { ...decided(response), ...judged.about, ...judged.model };
+    return { page: { ...page, rows: found, complete: answer.complete }, next };
+  }
+}
+
+/** What the server said, as an answer; the token of a next page is its own business. */
+function claimedPage(
+  { kind }: ListQuestion,
+  rows: readonly string[],
+  { complete, next }: { readonly complete: boolean; readonly next: Uint8Array },
+): ObjectsAnswer | UsersAnswer {
+  const page = { complete, ...(next.length > 0 && { next }) };
+  return kind === "list_objects"
+    ? { kind, objects: rows, ...page }
+    : { kind, users: rows, ...page };
 }
 
 export function listObjects(
@@ -108,21 +156,27 @@ export function listObjects(
   { type, relation, subject }: ObjectsQuestion,
   options: DecisionListOptions,
 ): DecisionList {
-  return new DecisionList(session, options, async (page) => {
-    const request = { ...page, type, relation, subject };
-    const response = await session.call(OBJECTS, request, options);
-    return { ...response, rows: response.resources };
+  return new DecisionList(session, options, {
+    fetch: async (page) => {
+      const request = { ...page, type, relation, subject };
+      const response = await session.call(OBJECTS, request, options);
+      return { ...response, rows: response.resources };
+    },
+    question: (page) => ({ kind: "list_objects", type, relation, subject, ...page }),
   });
 }
 
 export function listUsers(
   session: Session,
-  { resource, relation, filters }: UsersQuestion,
+  { resource: object, relation, filters }: UsersQuestion,
   options: DecisionListOptions,
 ): DecisionList {
-  return new DecisionList(session, options, async (page) => {
-    const request = { ...page, resource, relation, filters: [...filters] };
-    const response = await session.call(USERS, request, options);
-    return { ...response, rows: response.subjects };
+  return new DecisionList(session, options, {
+    fetch: async (page) => {
+      const request = { ...page, resource: object, relation, filters: [...filters] };
+      const response = await session.call(USERS, request, options);
+      return { ...response, rows: response.subjects };
+    },
+    question: (page) => ({ kind: "list_users", object, relation, filters, ...page }),
   });
 }

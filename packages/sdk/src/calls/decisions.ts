@@ -3,6 +3,7 @@
  * alone, with model version 0.
  */
 import {
+  type ChecksQuestion,
   type ConditionContext,
   canonicalJson,
   type TupleCondition,
@@ -15,8 +16,9 @@ import { consistencyMessage, tokenOf } from "../consistency.js";
 import type { VaultName } from "../options.js";
 import type { Session } from "../session.js";
 import { malformed, tupleConditionMessage, tupleConditionOf, tupleOf } from "./convert.js";
+import { broughtAlong, type DecisionEvidence, DecisionProving } from "./decision-proving.js";
 import { requireUnproven, type UnprovenOptions } from "./paged-list.js";
-import type { Answer, TupleInput } from "./values.js";
+import type { Answer, ReadOptions, TupleInput } from "./values.js";
 
 const SERVICE = authorization.AuthorizationServiceService;
 
@@ -33,8 +35,16 @@ export interface DecisionOptions extends UnprovenOptions {
   readonly contextualTuples?: readonly ContextualTuple[] | undefined;
 }
 
+/** Of decisions that can be proven: a verifying client decides again unless it takes the server's word. */
+export interface ProvableDecisionOptions extends DecisionOptions {
+  /** Return the proof as bytes, and with it all that a receipt holds. */
+  readonly prove?: ReadOptions["prove"];
+}
+
 /** Of what every decision returns. */
 export interface DecidedAnswer extends Answer {
+  /** What a receipt holds beside the proof; present where there is a proof. */
+  readonly evidence?: DecisionEvidence;
   /** The version of the model that decided; 0 = no model is active. */
   readonly modelVersion: bigint;
   /** Tuples read and points looked up. */
@@ -105,25 +115,51 @@ export interface ExplainAnswer extends Answer {
 export async function decide(
   session: Session,
   input: TupleInput,
-  options: DecisionOptions,
+  options: ProvableDecisionOptions,
 ): Promise<Decision> {
-  const request = { ...asked(session, options), tuple: tupleOf(input), prove: undefined };
+  const proving = await DecisionProving.begin(session, options);
+  const { prove, consistency } = proving;
+  const [tuple, context] = [tupleOf(input), broughtBy(options)];
+  const request = { ...session.vault(), tuple, context, consistency, prove };
   const response = await session.call(SERVICE.check, request, options);
-  return { allowed: response.allowed, ...decided(response) };
+  const about = decided(response);
+  if (prove === undefined) return { allowed: response.allowed, ...about };
+  const claimed = { kind: "check", allowed: [response.allowed] } as const;
+  const judged = await proving.judge(response, checksOf([tuple], context), claimed);
+  return { ...about, ...judged.about, ...judged.model, allowed: judged.answer.allowed[0] === true };
 }
 
 export async function decideMany(
   session: Session,
   inputs: readonly TupleInput[],
-  options: DecisionOptions,
+  options: ProvableDecisionOptions,
 ): Promise<Decisions> {
-  const request = { ...asked(session, options), tuples: inputs.map(tupleOf), prove: undefined };
+  const proving = await DecisionProving.begin(session, options);
+  const { prove, consistency } = proving;
+  const [tuples, context] = [inputs.map(tupleOf), broughtBy(options)];
+  const request = { ...session.vault(), tuples, context, consistency, prove };
   const response = await session.call(SERVICE.batchCheck, request, options);
   const { allowed } = response;
   if (allowed.length !== inputs.length) {
     throw malformed(`${allowed.length} answers to ${inputs.length} questions`);
   }
-  return { allowed, ...decided(response) };
+  if (prove === undefined) return { allowed, ...decided(response) };
+  const claimed = { kind: "check", allowed } as const;
+  const judged = await proving.judge(response, checksOf(tuples, context), claimed);
+  const { answer, about, model } = judged;
+  return { ...decided(response), ...about, ...model, allowed: answer.allowed };
+}
+
+function checksOf(
+  tuples: readonly Tuple[],
+  context: authorization.EvaluationContext | undefined,
+): ChecksQuestion {
+  const checks = tuples.map(({ resource: object, relation, subject }) => ({
+    object,
+    relation,
+    subject,
+  }));
+  return { kind: "check", checks, ...broughtAlong(context) };
 }
 
 export async function listRelations(
@@ -178,7 +214,7 @@ export function asked(session: Session, options: DecisionOptions): Asked {
 }
 
 /** What a question brings along, as a message. */
-function broughtBy(options: DecisionOptions): authorization.EvaluationContext | undefined {
+export function broughtBy(options: DecisionOptions): authorization.EvaluationContext | undefined {
   const { context, contextualTuples = [] } = options;
   if (context === undefined && contextualTuples.length === 0) return undefined;
   const contextJson = context === undefined ? "" : canonicalJson(context);

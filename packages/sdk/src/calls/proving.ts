@@ -46,8 +46,9 @@ export class Proving {
     this.prove = proveMessage(options, trust, cosignatures);
   }
 
-  static async begin(session: Session, options: ReadOptions): Promise<Proving> {
-    const verifier = session.verifier();
+  /** @param unproven take the server's word, also where the client verifies */
+  static async begin(session: Session, options: ReadOptions, unproven = false): Promise<Proving> {
+    const verifier = unproven ? undefined : session.verifier();
     const cosignatures = cosignaturesOf(session.options.verify);
     return new Proving(options, verifier, await verifier?.trust(), cosignatures);
   }

@@ -1,0 +1,99 @@
+/** The frame of a decision that may be proven: what to ask for, and what to make of what came. */
+import type { AnswerTo, DecisionFile, DecisionQuestion } from "@authledger/authz";
+import type { authorization, common } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
+import type { Session } from "../session.js";
+import { type DecisionPages, sentDecision } from "../verify/proven-decisions.js";
+import { contextOf, tupleConditionOf } from "./convert.js";
+import { Proving } from "./proving.js";
+import type { Answer, ReadOptions } from "./values.js";
+
+/** What a receipt of a decision holds beside its proof: `formatDecisionFile` of `@authledger/authz` writes it. */
+export type DecisionEvidence = Omit<DecisionFile, "evaluator">;
+
+export interface ProvableOptions extends ReadOptions {
+  /** A verifying client takes the server's word. Default false. */
+  readonly unproven?: boolean | undefined;
+}
+
+interface ProvenResponse {
+  readonly token: Uint8Array;
+  readonly height: bigint;
+  readonly proof?: authorization.DecisionProof | undefined;
+}
+
+/** A decision as it is given out. */
+export interface JudgedDecision<Q extends DecisionQuestion> {
+  readonly answer: AnswerTo<Q>;
+  readonly about: Answer & { readonly evidence?: DecisionEvidence };
+  /** Which model decided, where that was proven. */
+  readonly model: { readonly modelVersion?: bigint };
+}
+
+export class DecisionProving {
+  readonly prove: authorization.ProveDecision | undefined;
+  readonly consistency: common.Consistency;
+  readonly #session: Session;
+  readonly #proving: Proving;
+
+  private constructor(session: Session, proving: Proving, options: ProvableOptions) {
+    this.#session = session;
+    this.#proving = proving;
+    this.consistency = proving.consistency;
+    // Who wants the proof as bytes wants all of it, whatever model this client keeps.
+    this.prove = session.decisions.ask(proving.prove, options.prove === undefined);
+  }
+
+  static async begin(session: Session, options: ProvableOptions): Promise<DecisionProving> {
+    const proving = await Proving.begin(session, options, options.unproven === true);
+    return new DecisionProving(session, proving, options);
+  }
+
+  /**
+   * Gives out what follows from the evidence where the client verifies, else what the server said.
+   * @param pages of a list that goes on: all pages are of the state and the time of the first one
+   * @throws as VaultVerifier.verify; LedgerError PROOF_INSUFFICIENT, PROOF_INVALID
+   */
+  async judge<Q extends DecisionQuestion>(
+    response: ProvenResponse,
+    question: Q,
+    claimed: AnswerTo<Q>,
+    pages?: DecisionPages,
+  ): Promise<JudgedDecision<Q>> {
+    const { height, token, proof } = response;
+    const sent = { height, token, proof: proof?.proof };
+    const first = pages?.height;
+    const { answer: about, verified } = await (first === undefined
+      ? this.#proving.judge(sent)
+      : this.#proving.judgeAt(sent, first));
+    const values = { ...sentDecision(proof), answer: claimed };
+    const evidence = proof && { evidence: { question, ...values } };
+    if (verified === undefined) {
+      return { answer: claimed, about: { ...about, ...evidence }, model: {} };
+    }
+    const view = pages?.add(verified) ?? verified;
+    const { answer, modelVersion } = this.#session.decisions.judge(view, values, question);
+    const model = { modelVersion: BigInt(modelVersion) };
+    return { answer, about: { ...about, ...evidence }, model };
+  }
+}
+
+/** What a question brings along, as the server reads it. @throws LedgerError */
+export function broughtAlong(
+  message: authorization.EvaluationContext | undefined,
+): Pick<DecisionQuestion, "context" | "contextualTuples"> {
+  if (message === undefined) return {};
+  const { contextJson, contextualTuples } = message;
+  const tuples = contextualTuples.map(({ tuple, condition }) => {
+    if (tuple === undefined) {
+      throw new LedgerError("INVALID_ARGUMENT", "a contextual tuple without a tuple");
+    }
+    const { resource: object, relation, subject } = tuple;
+    const carried = condition && tupleConditionOf(condition);
+    return { object, relation, subject, ...(carried && { condition: carried }) };
+  });
+  return {
+    ...(contextJson !== "" && { context: contextOf(contextJson) }),
+    ...(tuples.length > 0 && { contextualTuples: tuples }),
+  };
+}
