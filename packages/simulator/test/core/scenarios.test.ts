@@ -20,6 +20,7 @@ describe("the scenarios", () => {
   });
 
   it.each([
+    ["4", "figure-8.txt"],
     ["5", "ackuracy.txt"],
     ["6", "follower-overcommit.txt"],
     ["8", "early-append.txt"],
