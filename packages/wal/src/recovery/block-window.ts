@@ -5,7 +5,7 @@ import { SCAN_READ_BYTES } from "../limits.js";
 export class BlockWindow {
   readonly #file: DiskFile;
   readonly #size: number;
-  #buffer = new Uint8Array(SCAN_READ_BYTES);
+  #buffer: Uint8Array;
   #from = 0;
   #length = 0;
   #bytesRead = 0;
@@ -13,6 +13,7 @@ export class BlockWindow {
   constructor(file: DiskFile, size: number) {
     this.#file = file;
     this.#size = size;
+    this.#buffer = new Uint8Array(Math.min(size, SCAN_READ_BYTES));
   }
 
   /** Bytes read from the file so far. */
