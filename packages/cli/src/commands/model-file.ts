@@ -6,18 +6,18 @@ import type { Command } from "commander";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
 import { MODEL_LANGUAGES, type ModelText, readModelFiles } from "../stores/model-files.js";
 
-const FILE = "model.fga, fga.mod, model.json, schema.zed, or a store";
+export const MODEL_FILE: string = "model.fga, fga.mod, model.json, schema.zed, or a store";
 
 export function addModelFileCommands(model: Command, frame: CommandFrame): void {
-  const validate = withLanguage(model.command("validate").argument("<file>", FILE)).description(
-    "say what is wrong with a model, with line and column; needs no node",
-  );
+  const validate = withLanguage(
+    model.command("validate").argument("<file>", MODEL_FILE),
+  ).description("say what is wrong with a model, with line and column; needs no node");
   frame.handle(validate, validateFile);
-  const types = withLanguage(model.command("types").argument("<file>", FILE))
+  const types = withLanguage(model.command("types").argument("<file>", MODEL_FILE))
     .description("write TypeScript types of a model, under which a wrong relation does not compile")
     .option("--out <file>", "write them here and not to standard output");
   frame.handle(types, writeTypes);
-  const format = withLanguage(model.command("format").argument("<file>", FILE)).description(
+  const format = withLanguage(model.command("format").argument("<file>", MODEL_FILE)).description(
     "print a model in OpenFGA's language, whatever it was written in",
   );
   frame.handle(format, async (run, path) => {

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
-import { explanationLines } from "../output/explanation.js";
+import { explanationLines, shownEvaluation } from "../output/explanation.js";
 import type { CommandFrame, Run } from "../run/command.js";
 import { textFlag } from "../run/command.js";
 import { usage } from "../run/settings.js";
@@ -32,7 +32,7 @@ async function testStores(run: Run, ...paths: string[]): Promise<number> {
   for (const { question, explanation } of isForPeople ? failed : []) {
     if (explanation === undefined) continue;
     run.say(`\n${question}`);
-    for (const line of explanationLines(explanation)) run.say(`  ${line}`);
+    for (const line of explanationLines(shownEvaluation(explanation))) run.say(`  ${line}`);
   }
   run.say(`${results.length - failed.length} passed, ${failed.length} failed`);
   return failed.length === 0 ? ExitCode.OK : ExitCode.CONFLICT;

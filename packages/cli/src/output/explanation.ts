@@ -1,35 +1,91 @@
 /** The tree of a decision, for people: what was true, what was not, and by which tuples. Marks say it without colour. */
-import type { Explanation, RelationTuple } from "@authledger/authz";
+import type { Explanation } from "@authledger/authz";
+import type { ExplainedStep } from "@authledger/sdk";
 
-const MARKS = { true: "✓", false: "✗", cycle: "✗", undecided: "?" } as const;
+/** One step of a decision, as it is shown. */
+export interface ShownStep {
+  readonly outcome: string;
+  readonly kind: string;
+  /** `document:1#viewer`; an operator has its kind here. */
+  readonly question: string;
+  readonly reason: string;
+  readonly tuples: readonly { readonly text: string; readonly outcome: string }[];
+  readonly children: readonly ShownStep[];
+}
+
+const MARKS: Readonly<Record<string, string>> = { true: "✓", false: "✗", cycle: "✗" };
+const MARK_UNDECIDED = "?";
 /** Lines of one tree; what is below is counted. */
 const LINES_MAX = 500;
+/** What only repeats what the line says anyway. */
+const REPEATS = / is (true|false|not true|undecided)$/;
 
 /** One line for each step and each tuple, indented as the tree is. */
-export function explanationLines(tree: Explanation): string[] {
+export function explanationLines(tree: ShownStep): string[] {
   const lines: string[] = [];
   const left = write(tree, 0, lines);
   return left === 0 ? lines : [...lines, `... and ${left} more steps`];
 }
 
 /** @returns steps that had no room */
-function write(step: Explanation, depth: number, lines: string[]): number {
+function write(step: ShownStep, depth: number, lines: string[]): number {
+  const [only, ...others] = step.children;
+  // A relation and the one step that it consists of are one line for who reads.
+  if (only?.question === step.question && others.length === 0 && step.tuples.length === 0) {
+    return write(only, depth, lines);
+  }
   if (lines.length >= LINES_MAX) return 1 + countBelow(step);
   const indent = "  ".repeat(depth);
-  const what = step.relation === "" ? step.kind : `${step.object}#${step.relation}`;
-  const reason = step.reason === "" ? "" : `  ${step.reason}`;
-  lines.push(`${indent}${MARKS[step.outcome]} ${what}${reason}`);
-  for (const { tuple, outcome } of step.tuples) {
-    lines.push(`${indent}  ${MARKS[outcome]} ${tupleText(tuple)}`);
-  }
+  lines.push(`${indent}${markOf(step.outcome)} ${step.question}${reasonOf(step)}`);
+  for (const { text, outcome } of step.tuples) lines.push(`${indent}  ${markOf(outcome)} ${text}`);
   return step.children.reduce((left, child) => left + write(child, depth + 1, lines), 0);
 }
 
-function countBelow({ children }: Explanation): number {
+function markOf(outcome: string): string {
+  return MARKS[outcome] ?? MARK_UNDECIDED;
+}
+
+/** Reasons that name a tuple which stands below are left out. */
+function reasonOf({ reason, tuples }: ShownStep): string {
+  const says = tuples.some(({ text }) => reason === `tuple ${text}`);
+  return reason === "" || says || REPEATS.test(reason) ? "" : `   ${reason}`;
+}
+
+function countBelow({ children }: ShownStep): number {
   return children.reduce((sum, child) => sum + 1 + countBelow(child), 0);
 }
 
-function tupleText({ object, relation, subject, condition }: RelationTuple): string {
+/** Of an evaluation in this process. */
+export function shownEvaluation(step: Explanation): ShownStep {
+  const { kind, object, relation, outcome, reason, tuples, children } = step;
+  return {
+    ...{ kind, outcome, reason, question: relation === "" ? kind : `${object}#${relation}` },
+    tuples: tuples.map(({ tuple, outcome: counts }) => ({
+      text: tupleText(tuple, tuple.object, tuple.condition?.name),
+      outcome: counts,
+    })),
+    children: children.map(shownEvaluation),
+  };
+}
+
+/** Of an answer of the ledger: tuples say by which block they are what they are. */
+export function shownStep(step: ExplainedStep): ShownStep {
+  const { kind, question, outcome, reason, tuples, children } = step;
+  return {
+    ...{ kind, outcome, reason, question: question.includes("#") ? question : kind },
+    tuples: tuples.map(({ tuple, condition, version, outcome: counts }) => ({
+      text: `${tupleText(tuple, tuple.resource, condition?.name)}${version === 0n ? "   of the question" : `   block ${version}`}`,
+      outcome: counts,
+    })),
+    children: children.map(shownStep),
+  };
+}
+
+function tupleText(
+  { relation, subject }: { readonly relation: string; readonly subject: string },
+  object: string,
+  condition: string | undefined,
+): string {
   const text = `${object}#${relation}@${subject}`;
-  return condition === undefined ? text : `${text} with ${condition.name}`;
+  return condition === undefined ? text : `${text} with ${condition}`;
 }
