@@ -3,6 +3,7 @@
 import { decisionTargets } from "./decisions.mjs";
 import { logTargets } from "./log.mjs";
 import { messageTargets } from "./messages.mjs";
+import { modelTargets } from "./models.mjs";
 import { pageTargets } from "./pages.mjs";
 import { peerTargets } from "./peers.mjs";
 import { proofTargets } from "./proofs.mjs";
@@ -24,6 +25,7 @@ export const targets = [
   ...proofTargets,
   ...decisionTargets,
   ...messageTargets,
+  ...modelTargets,
   ...textTargets,
   ...pageTargets,
   ...logTargets,

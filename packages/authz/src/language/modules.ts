@@ -9,7 +9,7 @@ import { type Finding, findProblems } from "../model/model-rules.js";
 import type { ModelFile } from "../records.js";
 import { conditionFindings } from "./condition-findings.js";
 import { locate } from "./locate.js";
-import { checkModelText, readWith, syntaxProblems } from "./openfga.js";
+import { checkModelText, readGrammar, syntaxProblems } from "./openfga.js";
 import { readOpenFgaJson } from "./openfga-json.js";
 import { SourceIndex } from "./source-index.js";
 
@@ -86,7 +86,7 @@ class Merge {
   #read(file: string, text: string) {
     try {
       checkModelText(text);
-      const { types, conditions, isModule } = readWith(() => readFile(text), file);
+      const { types, conditions, isModule } = readGrammar(text, readFile, file);
       if (!isModule) {
         const place = { file, line: 1, column: 1, endColumn: 1 };
         this.problems.push({ kind: "modules", message: "file is not a module", ...place });

@@ -17,7 +17,7 @@ import { fromOpenFgaJson } from "./openfga-json.js";
  */
 export function parseOpenFga(text: string): AuthorizationModel {
   checkModelText(text);
-  return fromOpenFgaJson(readWith(() => transformer.transformDSLToJSONObject(text)));
+  return fromOpenFgaJson(readGrammar(text, transformer.transformDSLToJSONObject));
 }
 
 /** The parser walks by recursion, so what nests must be bounded before. */
@@ -32,13 +32,33 @@ export function checkModelText(text: string): void {
   }
 }
 
-/** Runs the grammar; what it throws becomes MODEL_INVALID. */
-export function readWith<T>(read: () => T, file?: string): T {
+/** The most empty or comment lines in a row that the grammar sees: its time grows with their square. */
+const EMPTY_LINES_MAX = 16;
+
+/** Runs the grammar; what it throws becomes MODEL_INVALID with places in this text. */
+export function readGrammar<T>(text: string, read: (text: string) => T, file?: string): T {
+  const lines: string[] = [];
+  /** By line that the grammar sees: the line of the text. */
+  const lineOf: number[] = [];
+  let empty = 0;
+  for (const [i, line] of text.split("\n").entries()) {
+    empty = /^\s*(#|$)/.test(line) ? empty + 1 : 0;
+    if (empty > EMPTY_LINES_MAX) continue;
+    lines.push(line);
+    lineOf.push(i);
+  }
   try {
-    return read();
+    return read(lines.join("\n"));
   } catch (thrown) {
     if (thrown instanceof errors.DSLSyntaxError) {
-      throw modelInvalid(syntaxProblems(thrown.errors, file), thrown);
+      const found = syntaxProblems(thrown.errors, file);
+      throw modelInvalid(
+        found.map((problem) => {
+          const { line } = problem;
+          return line === undefined ? problem : { ...problem, line: (lineOf[line - 1] ?? 0) + 1 };
+        }),
+        thrown,
+      );
     }
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     throw modelInvalid([{ kind: "syntax", message, ...(file === undefined ? {} : { file }) }]);

@@ -58,6 +58,21 @@ export function readSpiceDb(text: string): {
   readonly places: Places;
 } {
   checkModelText(text);
+  return withinStack(() => readChecked(text));
+}
+
+/** The parser and the walk over what it gives recurse as deep as a chain of operators is long. */
+function withinStack<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown;
+    const message = "an expression is too long; split it into several permissions";
+    throw modelInvalid([{ kind: "syntax", message }], thrown);
+  }
+}
+
+function readChecked(text: string): ReturnType<typeof readSpiceDb> {
   const { error, schema } = parse(text);
   if (error !== undefined || schema === undefined) {
     const { line = 1, column = 1 } = error?.index ?? {};

@@ -10,7 +10,7 @@ import { conditionFindings } from "./condition-findings.js";
 import { locate, type Places } from "./locate.js";
 import { parseModFile, parseModules } from "./modules.js";
 import { filesOfManyModules } from "./one-module-per-file.js";
-import { checkModelText, readWith } from "./openfga.js";
+import { checkModelText, readGrammar } from "./openfga.js";
 import { fromOpenFgaJson, readOpenFgaJson } from "./openfga-json.js";
 import { SourceIndex } from "./source-index.js";
 import { readSpiceDb } from "./spicedb.js";
@@ -106,7 +106,7 @@ function parseJson(text: string): unknown {
 
 function checkedOpenFga(text: string): AuthorizationModel {
   checkModelText(text);
-  const json = readWith(() => transformer.transformDSLToJSONObject(text));
+  const json = readGrammar(text, transformer.transformDSLToJSONObject);
   const source = new SourceIndex(text);
   const duplicates: string[] = [];
   const model = located(source, () => readOpenFgaJson(json, duplicates));

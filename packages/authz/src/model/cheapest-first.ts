@@ -4,6 +4,8 @@
  * most.
  */
 import type { CompiledRelation, CompiledRewrite } from "./compiled-model.js";
+import { dependenciesFirst } from "./dependencies-first.js";
+import { inputsOf } from "./reach.js";
 
 const WEIGHT_MAX = 1_000_000;
 const RANK: Readonly<Record<CompiledRewrite["kind"], number>> = {
@@ -18,13 +20,15 @@ const RANK: Readonly<Record<CompiledRewrite["kind"], number>> = {
 export class Weights {
   readonly #relations = new Map<CompiledRelation, number>();
 
+  constructor(relations: readonly CompiledRelation[]) {
+    for (const relation of dependenciesFirst(relations, ({ rewrite }) => inputsOf(rewrite))) {
+      this.#relations.set(relation, this.of(relation.rewrite));
+    }
+  }
+
+  /** What is not known yet, although dependencies come first, recurs. */
   ofRelation(relation: CompiledRelation): number {
-    const known = this.#relations.get(relation);
-    if (known !== undefined) return known;
-    this.#relations.set(relation, WEIGHT_MAX); // met again on the way: it recurs
-    const weight = this.of(relation.rewrite);
-    this.#relations.set(relation, weight);
-    return weight;
+    return this.#relations.get(relation) ?? WEIGHT_MAX;
   }
 
   of(rewrite: CompiledRewrite): number {

@@ -50,7 +50,7 @@ class Compiled implements CompiledModel {
     for (const relation of relations) {
       relation.rewrite = this.#resolve(relation, relation.definition.rewrite);
     }
-    const weights = new Weights();
+    const weights = new Weights(relations);
     const sorted = relations.map((relation) => weights.sorted(relation.rewrite));
     for (const [i, relation] of relations.entries()) relation.rewrite = sorted[i]!;
     const kinds = subjectKinds(model, relations);

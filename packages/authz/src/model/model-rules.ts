@@ -10,6 +10,7 @@
  *
  * INV-MODEL-6  Later groups of rules are asked only where the groups before found nothing: one mistake is reported once.
  */
+import { dependenciesFirst } from "./dependencies-first.js";
 import type { AuthorizationModel, RelationDefinition, Rewrite, TypeRestriction } from "./model.js";
 
 /** Something wrong, and what in the text it is about. */
@@ -232,7 +233,7 @@ function repeated(names: readonly string[]): string[] {
 
 function impossibleRelations(model: AuthorizationModel, place: Place): Finding[] {
   const { type, relation } = place;
-  const isCircular = isInCircle(model, type, relation);
+  const isCircular = circularIn(model).has(`${type}#${relation}`);
   if (!isCircular && entriesOf(model).has(`${type}#${relation}`)) return [];
   const why = isCircular ? "potential loop" : "no entrypoint";
   const message = `\`${relation}\` is an impossible relation for \`${type}\` (${why}).`;
@@ -240,27 +241,38 @@ function impossibleRelations(model: AuthorizationModel, place: Place): Finding[]
   return [{ kind, message, symbol: relation, type, relation, at: "relation" }];
 }
 
-/** Does a path of computed relations from here come back to where it was? Each relation is walked once. */
-function isInCircle(model: AuthorizationModel, type: string, relation: string): boolean {
-  const known = circles.get(model) ?? new Map<string, boolean>();
-  circles.set(model, known);
-  const walk = (name: string): boolean => {
-    const key = `${type}#${name}`;
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const definition = relationIn(model, type, name);
-    if (definition === undefined) return false;
-    known.set(key, true); // met again on the way: a circle
-    const found = leavesOf(definition.rewrite).some(
-      (leaf) => leaf.kind === "computed" && walk(leaf.relation),
+const circles = new WeakMap<AuthorizationModel, ReadonlySet<string>>();
+
+/** All relations from which a path of computed relations comes back to where it was. */
+function circularIn(model: AuthorizationModel): ReadonlySet<string> {
+  const known = circles.get(model);
+  if (known !== undefined) return known;
+  const left = new Set<string>();
+  const open = new Map<string, number>();
+  const usedBy = new Map<string, string[]>();
+  for (const { type, relation, definition } of eachRelation(model)) {
+    const key = `${type}#${relation}`;
+    const inputs = leavesOf(definition.rewrite).flatMap((leaf) =>
+      leaf.kind === "computed" ? [`${type}#${leaf.relation}`] : [],
     );
-    known.set(key, found);
-    return found;
-  };
-  return walk(relation);
+    left.add(key);
+    open.set(key, inputs.length);
+    for (const input of inputs) usedBy.set(input, [...(usedBy.get(input) ?? []), key]);
+  }
+  // Whatever is made of nothing circular is not circular; what stays is.
+  const ready = [...left].filter((key) => open.get(key) === 0);
+  for (let key = ready.pop(); key !== undefined; key = ready.pop()) {
+    left.delete(key);
+    for (const user of usedBy.get(key) ?? []) {
+      const still = open.get(user)! - 1;
+      open.set(user, still);
+      if (still === 0) ready.push(user);
+    }
+  }
+  circles.set(model, left);
+  return left;
 }
 
-const circles = new WeakMap<AuthorizationModel, Map<string, boolean>>();
 const entries = new WeakMap<AuthorizationModel, ReadonlySet<string>>();
 
 /** All relations that a stored tuple can lead to: the least fixed point over the whole model. */
@@ -268,16 +280,37 @@ function entriesOf(model: AuthorizationModel): ReadonlySet<string> {
   const known = entries.get(model);
   if (known !== undefined) return known;
   const found = new Set<string>();
+  const all = new Map([...eachRelation(model)].map((one) => [`${one.type}#${one.relation}`, one]));
+  const order = dependenciesFirst([...all.values()], (one) =>
+    inputsIn(model, one).flatMap((key) => all.get(key) ?? []),
+  );
   for (let size = -1; size < found.size; ) {
     size = found.size;
-    for (const place of eachRelation(model)) {
-      if (hasEntry(model, place, place.definition.rewrite, found)) {
-        found.add(`${place.type}#${place.relation}`);
-      }
+    for (const one of order) {
+      if (!hasEntry(model, one, one.definition.rewrite, found)) continue;
+      found.add(`${one.type}#${one.relation}`);
     }
   }
   entries.set(model, found);
   return found;
+}
+
+/** The relations that an entry may come from. */
+function inputsIn(model: AuthorizationModel, { type, definition }: Place): string[] {
+  return leavesOf(definition.rewrite).flatMap((leaf) => {
+    switch (leaf.kind) {
+      case "direct":
+        return definition.directTypes.map((of) => `${of.type}#${of.relation}`);
+      case "computed":
+        return [`${type}#${leaf.relation}`];
+      case "tuple_to_userset": {
+        const parents = relationIn(model, type, leaf.tupleset)?.directTypes ?? [];
+        return parents.map((of) => `${of.type}#${leaf.relation}`);
+      }
+      default:
+        return [];
+    }
+  });
 }
 
 function hasEntry(

@@ -8,6 +8,7 @@
  */
 import { BitSet } from "./bit-set.js";
 import type { CompiledRelation, CompiledRewrite } from "./compiled-model.js";
+import { dependenciesFirst } from "./dependencies-first.js";
 
 /** Kinds of subjects, numbered: `user` and `group#member`. */
 export interface SubjectKinds {
@@ -26,14 +27,32 @@ export function reachability(
     set.add(kinds.ofRelation(relation)); // o#r has r on o
     return set;
   });
+  const order = dependenciesFirst(relations, ({ rewrite }) => inputsOf(rewrite));
   for (let changed = true; changed; ) {
     changed = false;
-    for (const relation of relations) {
+    for (const relation of order) {
       const found = reachOf(relation.rewrite, reached, kinds);
       if (reached[relation.id]!.union(found)) changed = true;
     }
   }
   return reached;
+}
+
+/** The relations that a rewrite is made of, as often as it names them. */
+export function inputsOf(rewrite: CompiledRewrite): readonly CompiledRelation[] {
+  switch (rewrite.kind) {
+    case "direct":
+      return [...rewrite.relation.usersets.values()];
+    case "computed":
+      return [rewrite.relation];
+    case "tuple_to_userset":
+      return [...rewrite.parents.values()];
+    case "union":
+    case "intersection":
+      return rewrite.children.flatMap(inputsOf);
+    case "exclusion":
+      return [...inputsOf(rewrite.base), ...inputsOf(rewrite.subtract)];
+  }
 }
 
 function reachOf(rewrite: CompiledRewrite, reached: readonly BitSet[], kinds: SubjectKinds) {

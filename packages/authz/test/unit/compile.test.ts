@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseOpenFga } from "../../src/language/openfga.js";
 import { compileModel } from "../../src/model/compile.js";
 import type { CompiledRewrite } from "../../src/model/compiled-model.js";
+import { findProblems } from "../../src/model/model-rules.js";
 
 const GITHUB = `model
   schema 1.1
@@ -120,6 +121,25 @@ describe("a compiled model", () => {
       expect(() => compileModel(parseOpenFga(GITHUB.replace(from, to)))).toThrowError(
         expect.objectContaining({ code: "MODEL_INVALID" }) as Error,
       );
+    }
+  });
+
+  it("takes chains as long as a model may be, in whichever order, without recursion", () => {
+    // Recursion over relations went out of stack here, and the fixed point took a pass for each link.
+    const links = Array.from({ length: 4_000 }, (_, i) => [
+      `r${i}`,
+      i === 3_999
+        ? { rewrite: { kind: "direct" as const }, directTypes: [{ type: "t" }] }
+        : { rewrite: { kind: "computed" as const, relation: `r${i + 1}` }, directTypes: [] },
+    ]);
+    for (const relations of [links, links.toReversed()]) {
+      const chain = {
+        schema: "1.1" as const,
+        types: { t: { relations: Object.fromEntries(relations) } },
+        conditions: {},
+      };
+      expect(findProblems(chain)).toEqual([]);
+      expect(compileModel(chain).relation("t", "r0")?.isReachableFrom("t")).toBe(true);
     }
   });
 

@@ -71,6 +71,13 @@ describe("what is wrong with a model", () => {
     expect(validate(text)).toEqual(places);
   });
 
+  it("has its place behind thousands of comments, in which the grammar's time grew with their square", () => {
+    const text = model("    define a: [user]", ...Array(5_000).fill("# no"), "    define b: [usr]");
+    expect(validate(text)).toEqual(["5007:16 invalid-type"]);
+    const wrong = model("    define a: [user]", ...Array(5_000).fill(""), "    defin b: [user]");
+    expect(validate(wrong)).toEqual(["5007:5 syntax"]);
+  });
+
   it("INV-MODEL-6 is reported once: what follows from it is not", () => {
     const text = model("    define a: [usr]", "    define b: a from c", "    define c: b");
     expect(validate(text)).toEqual(["6:16 invalid-type", "7:22 tupleuserset-not-direct"]);

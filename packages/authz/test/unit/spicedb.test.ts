@@ -105,6 +105,13 @@ describe("SpiceDB's schema language", () => {
     ],
     ["what does not parse", "definition user {\n  relation\n}\n", "3:1 "],
   ];
+  it("refuses an expression that is too long for the stack", () => {
+    const text = doc(`permission v = a${" + a".repeat(20_000)}`);
+    expect(validateModel("spicedb", [{ name: "", text }])).toMatchObject([
+      { message: "an expression is too long; split it into several permissions" },
+    ]);
+  });
+
   it.each(refused)("refuses %s, with place and reason", (_, text, expected) => {
     const found = validateModel("spicedb", [{ name: "", text }]);
     const shown = found.map(({ line, column, message }) => `${line}:${column} ${message}`);
