@@ -11,6 +11,7 @@ import { addCompactCommand } from "./commands/compact.js";
 import { addCompletionCommands } from "./commands/completion.js";
 import { addContextCommands } from "./commands/context.js";
 import { addDebugCommands } from "./commands/debug.js";
+import { addDecisionCommands } from "./commands/decide.js";
 import { addDevCommand } from "./commands/dev.js";
 import { addEntityCommands } from "./commands/entity.js";
 import { addExportCommand } from "./commands/export.js";
@@ -103,6 +104,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addStartCommand(program, frame);
   addContextCommands(program, frame);
   addCheckCommand(program, frame);
+  addDecisionCommands(program, frame);
   addListCommand(program, frame);
   addTupleCommands(program, frame);
   addEntityCommands(program, frame);

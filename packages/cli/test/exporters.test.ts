@@ -1,4 +1,5 @@
 /** Rows of exports: what is written is read back, and runs in no spreadsheet. */
+import { encodeTupleCondition } from "@authledger/authz";
 import { equalBytes, utf8 } from "@authledger/types";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -103,6 +104,41 @@ describe.each(FORMATS)("%s rows", (name, format, source) => {
   });
 });
 
+describe("tuples with conditions", () => {
+  it.each(FORMATS)(
+    "are written and read back in %s with name and context (INV-ROWS-1)",
+    async (_, format, sourceOf) => {
+      const conditions = [
+        { name: "early", context: {} },
+        { name: "near", context: { places: ["a,b", '"c"'], distance: 3.5, deep: { x: null } } },
+      ];
+      const { row } = tuple() as Extract<ExportedRow, { kind: "tuple" }>;
+      const rows = conditions.map(
+        (condition) => ({ kind: "tuple", row: { ...row, condition } }) as const,
+      );
+      const items = await itemsOf(sourceOf(textOf(format, rows)));
+      expect(rejectedOf(items)).toEqual([]);
+      expect(operationsOf(items)).toEqual(
+        conditions.map((condition) => ({
+          ...{ op: "create_tuple", tuple: row.tuple, expiresAtMs: 0 },
+          value: encodeTupleCondition(condition),
+        })),
+      );
+    },
+  );
+
+  it.each([
+    ['{"tuple":"doc:1#r@u:a","condition_context":"{}"}', "needs a condition"],
+    ['{"tuple":"doc:1#r@u:a","condition":"c","condition_context":"[]"}', "not a JSON object"],
+    ['{"tuple":"doc:1#r@u:a","condition":"c","condition_context":"{"}', "not JSON"],
+    ['{"op":"delete","tuple":"doc:1#r@u:a","condition":"c"}', "a delete"],
+    ['{"key":"k","value":"v","condition":"c"}', "an entity"],
+  ])("are refused by name where they make no sense: %s", async (line, why) => {
+    const items = await itemsOf(ndjsonSource(chunksOf(`${line}\n`)));
+    expect(JSON.stringify(rejectedOf(items))).toContain(why);
+  });
+});
+
 describe("CSV rows", () => {
   it.each(["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])(
     "write %j in base64, so that no spreadsheet runs it",
@@ -118,11 +154,11 @@ describe("CSV rows", () => {
 
   it("are those of RFC 4180: quoted where they must be, with CR LF behind", () => {
     expect(csvRows.head).toBe(
-      "resource,relation,subject,key,key_base64,value,value_base64,expires_at_ms,version\r\n",
+      "resource,relation,subject,key,key_base64,value,value_base64,expires_at_ms,version,condition,condition_context\r\n",
     );
-    expect(csvRows.format(tuple(5n))).toBe("doc:1,viewer,user:a,,,,,5,7\r\n");
+    expect(csvRows.format(tuple(5n))).toBe("doc:1,viewer,user:a,,,,,5,7,,\r\n");
     expect(csvRows.format(entity("k,1", utf8('say "hi"\n')))).toBe(
-      ',,,"k,1",,"say ""hi""\n",,,9\r\n',
+      ',,,"k,1",,"say ""hi""\n",,,9,,\r\n',
     );
   });
 });

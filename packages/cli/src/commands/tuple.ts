@@ -13,6 +13,7 @@ import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
+import { conditionOf } from "../run/context-values.js";
 import { expiryOf } from "../run/expiry.js";
 import { wholeOf } from "../run/settings.js";
 import { watchable } from "../run/watch.js";
@@ -24,16 +25,19 @@ export function addTupleCommands(program: Command, frame: CommandFrame): void {
     .argument("<tuples...>")
     .description("store tuples, all of them or none")
     .option("--expires <time>", "RFC 3339 time, or milliseconds since 1970")
+    .option("--condition <name>", "the tuples count only where this condition of the model holds")
+    .option("--with <key=value...>", "what the tuples say of the condition's parameters")
     .option("--must-exist <tuples...>", "write nothing unless all of these are stored")
     .option("--must-not-exist <tuples...>", "write nothing if one of these is stored")
     .option("--reason <text>", "why, for the record")
     .option("--idempotency-key <key>", "the same key with the same content is applied once");
   frame.handle(write, async (run, ...tuples) => {
     const expiresAtMs = expiryOf(textFlag(run, "expires"));
+    const condition = conditionOf(run);
     return change(
       run,
       tuples,
-      tuples.map((text) => createTuple(text, { expiresAtMs })),
+      tuples.map((text) => createTuple(text, { expiresAtMs, condition })),
       preconditions(run),
     );
   });
@@ -173,7 +177,7 @@ function changedThing(tuple: string, answer: WriteAnswer, index: number): Thing 
   };
 }
 
-function thingOf({ tuple, version, expiresAtMs }: Relationship): Thing {
+function thingOf({ tuple, version, expiresAtMs, condition }: Relationship): Thing {
   return {
     name: formatTuple(tuple),
     fields: {
@@ -183,7 +187,12 @@ function thingOf({ tuple, version, expiresAtMs }: Relationship): Thing {
       version,
       expires_at: timeText(expiresAtMs) ?? null,
       expires_at_ms: expiresAtMs,
+      condition: condition?.name ?? null,
+      condition_context: condition?.context ?? null,
     },
-    columns: ["resource", "relation", "subject", "version", "expires_at"],
+    columns: [
+      ...["resource", "relation", "subject", "version", "expires_at"],
+      ...(condition === undefined ? [] : ["condition", "condition_context"]),
+    ],
   };
 }

@@ -7,8 +7,10 @@
  *
  * **Formulas.** Spreadsheets run cells that begin with =, +, -, @, a tab or a carriage return. In CSV, keys and values
  * that do are written in base64, in columns of their own: nothing is lost and nothing runs. (Base64 itself may begin
- * with +; letters, digits, + / and = make no call and no link.) Resources, relations and subjects begin with a letter.
+ * with +; letters, digits, + / and = make no call and no link.) Resources, relations, subjects and names of conditions begin
+ * with a letter or an underscore, and contexts with a brace.
  */
+import { canonicalJson } from "@authledger/authz";
 import type { Entity, Relationship } from "@authledger/sdk";
 import { decodeUtf8, utf8Length } from "@authledger/types";
 import { jsonText } from "../output/json-value.js";
@@ -41,8 +43,13 @@ function fieldsOf(exported: ExportedRow): TextFields {
     version: String(version),
   };
   if (exported.kind === "tuple") {
-    const { resource, relation, subject } = exported.row.tuple;
-    return { resource, relation, subject, ...about };
+    const { tuple, condition } = exported.row;
+    const { resource, relation, subject } = tuple;
+    const carried = condition && {
+      condition: condition.name,
+      condition_context: canonicalJson(condition.context),
+    };
+    return { resource, relation, subject, ...carried, ...about };
   }
   const { key, value } = exported.row;
   const text = value.length <= TEXT_BYTES_MAX ? decodeUtf8(value) : undefined;
@@ -61,6 +68,8 @@ const COLUMNS = [
   "value_base64",
   "expires_at_ms",
   "version",
+  "condition",
+  "condition_context",
 ] as const;
 const LINE_END = "\r\n";
 const FORMULA = /^[=+\-@\t\r]/;

@@ -4,7 +4,8 @@ import { EXAMPLES } from "./examples.js";
 
 const GROUPS: Readonly<Record<string, string>> = {
   "Begin:": "quickstart dev start context",
-  "Ask and write:": "check list tuple entity resource import export watch explain",
+  "Ask and write:":
+    "check explain lookup expand list tuple entity resource model import export watch",
   "Prove:": "proof block audit",
   "Administer:": "status cluster org vault compact scrub debug bench",
   "Help:": "help cheat completion schema version",

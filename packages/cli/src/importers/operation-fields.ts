@@ -2,6 +2,7 @@
  * The fields of a line or row of an import, and the operation they stand for:
  *
  *     resource, relation, subject          a tuple, or the same as one `tuple`
+ *     condition, condition_context         with the write of a tuple: a name, and a JSON object of values by parameter
  *     key, value                           an entity; `key_base64`, `value_base64` for what is no text
  *     op                                   "write" (the default) or "delete"
  *     expires_at_ms or expires_at          with a write
@@ -10,6 +11,7 @@
  * Strict, because a line is a permission: fields that do not go together, lone surrogates (they would be stored as
  * another text) and what is out of bounds is refused by name.
  */
+import { type ConditionContext, encodeTupleCondition } from "@authledger/authz";
 import {
   decodeUtf8,
   LedgerError,
@@ -29,6 +31,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 const TUPLE_FIELDS = ["tuple", "resource", "relation", "subject"] as const;
 const KEY_FIELDS = ["key", "key_base64"] as const;
 const VALUE_FIELDS = ["value", "value_base64"] as const;
+const CONDITION_FIELDS = ["condition", "condition_context"] as const;
 const EXPIRY_FIELDS = ["expires_at_ms", "expires_at"] as const;
 export const KNOWN_FIELDS: ReadonlySet<string> = new Set([
   "op",
@@ -36,6 +39,7 @@ export const KNOWN_FIELDS: ReadonlySet<string> = new Set([
   ...TUPLE_FIELDS,
   ...KEY_FIELDS,
   ...VALUE_FIELDS,
+  ...CONDITION_FIELDS,
   ...EXPIRY_FIELDS,
 ]);
 
@@ -52,8 +56,10 @@ export function refusalOf(error: unknown): string {
 export function operationOf(fields: Fields): ImportOperation {
   const isDelete = isDeleteOf(fields["op"]);
   const isEntity = KEY_FIELDS.some((name) => fields[name] !== undefined);
-  forbid(fields, isEntity ? TUPLE_FIELDS : VALUE_FIELDS, isEntity ? "an entity" : "a tuple");
-  if (isDelete) forbid(fields, [...VALUE_FIELDS, ...EXPIRY_FIELDS], "a delete");
+  const others = isEntity ? [...TUPLE_FIELDS, ...CONDITION_FIELDS] : VALUE_FIELDS;
+  forbid(fields, others, isEntity ? "an entity" : "a tuple");
+  if (isDelete)
+    forbid(fields, [...VALUE_FIELDS, ...CONDITION_FIELDS, ...EXPIRY_FIELDS], "a delete");
   if (!isEntity) return tupleOperation(fields, isDelete);
   const key = keyOf(fields);
   validateEntityKey(key);
@@ -66,7 +72,32 @@ export function operationOf(fields: Fields): ImportOperation {
 function tupleOperation(fields: Fields, isDelete: boolean): ImportOperation {
   const tuple = tupleOf(fields);
   if (isDelete) return { op: "delete_tuple", tuple };
-  return { op: "create_tuple", tuple, expiresAtMs: expiryOf(fields) };
+  const value = conditionOf(fields);
+  return { op: "create_tuple", tuple, expiresAtMs: expiryOf(fields), ...(value && { value }) };
+}
+
+/** The canonical encoding of a tuple's condition; undefined where it carries none. */
+function conditionOf(fields: Fields): Uint8Array | undefined {
+  const { condition: name, condition_context: context } = fields;
+  if (name === undefined) {
+    if (context !== undefined) throw new Refusal("condition_context needs a condition");
+    return undefined;
+  }
+  const given = context === undefined ? {} : parseContext(textOf(fields, "condition_context"));
+  return encodeTupleCondition({ name: textOf(fields, "condition"), context: given });
+}
+
+function parseContext(text: string): ConditionContext {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new Refusal(`condition_context is not JSON: ${(error as SyntaxError).message}`);
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as ConditionContext;
+  }
+  throw new Refusal("condition_context is not a JSON object");
 }
 
 function isDeleteOf(op: unknown): boolean {

@@ -127,7 +127,9 @@ export class ImportRun {
 }
 
 function commutes({ operations }: ImportChunk): boolean {
-  return operations.every((one) => one.op === "create_tuple" && one.expiresAtMs === 0);
+  return operations.every(
+    (one) => one.op === "create_tuple" && one.expiresAtMs === 0 && one.value === undefined,
+  );
 }
 
 /** An unreachable node is told as it is; what the node refused is told with where it stands. */

@@ -4,9 +4,14 @@ import type { Shape } from "./shape.js";
 const ORGANIZATION = "slug:u64 name:text status:text created_at:time created_at_ms:u64";
 const VAULT = `organization:u64 origin:text height:u64 retention:text retention_blocks:u64 oldest_height:u64 health?:text ${ORGANIZATION}`;
 const TUPLE =
-  "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64";
+  "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64 " +
+  "condition:text? condition_context:object?";
 const WRITTEN =
   "tuple:text status:text height:u64 token:text transaction:text sequence:u64 replayed:bool";
+const MODEL =
+  "version:u64 active:bool hash:hex language:text schema:text types:int relations:int conditions:int assertions:int " +
+  "deployed_at:time? deployed_at_ms:u64 deployed_by:text activated_at:time? activated_at_ms:u64";
+const SWITCHED = "version:u64 previous_version:u64 height:u64 token:text";
 const CHANGED = "key:text status:text height:u64 token:text";
 const ENTITY =
   "key:text value?:text value_base64:text version:u64 expires_at:time? expires_at_ms:u64";
@@ -82,6 +87,29 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "tuple read": document(TUPLE),
   list: lines(TUPLE),
   "resource list": lines("resource:text"),
+  "model validate": lines("file:text line:int column:int message:text"),
+  "model test": lines(
+    "passed:bool store:text test:text kind:text question:text expected:any got:any ms:num",
+  ),
+  "model deploy": document(
+    `${MODEL} existed:bool height:u64 token:text dry_run?:bool breaking_changes?:int changes?:objects`,
+    "answers_compared?:int changed_answers?:objects unallowed_tuples?:texts",
+  ),
+  "model activate": document(SWITCHED),
+  "model rollback": document(SWITCHED),
+  "model get": document(`${MODEL} files:objects definition:object`),
+  "model list": lines(MODEL),
+  "model diff": lines("change:text subject:text breaking:bool message:text"),
+  "model assertions": lines("tuple:text expected:bool context:object contextual_tuples:int"),
+  explain: document(
+    "result:text allowed:bool tuple:text height:u64 token:text truncated:bool time:time? time_ms:u64",
+    "model_version:u64 cost:u64 explanation:object",
+  ),
+  expand: document(
+    "resource:text relation:text tree:object model_version:u64 height:u64 token:text",
+  ),
+  "lookup resources": lines("resource:text"),
+  "lookup subjects": lines("subject:text"),
   "entity set": document(CHANGED),
   "entity delete": document(CHANGED),
   "entity get": document(ENTITY, "height:u64 token:text verified?:text"),

@@ -11,7 +11,7 @@ import { SHAPES } from "../../src/schema/shapes.js";
 import { cliHere, startNode } from "../e2e/processes.js";
 
 /** They print a text, a script or lines of their own, or run until they are told to stop. */
-const WITHOUT_FIELDS = ["start", "help", "completion", "schema"];
+const WITHOUT_FIELDS = ["start", "help", "completion", "schema", "model types", "model format"];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts, history.test.ts). */
 const ELSEWHERE = ["dev", "quickstart", "block watch", "tuple watch"];
 /** They need more nodes than one (cluster.test.ts). */
@@ -105,6 +105,22 @@ it("the JSON of every command is what its schema says", async () => {
   const [proof, anchor] = [join(directory, "proof.json"), join(directory, "anchor.json")];
   const ndjson = join(directory, "tuples.ndjson");
   writeFileSync(ndjson, '{"tuple":"doc:i#viewer@user:i"}\n');
+  const files = ["model.fga", "next.fga", "wrong.fga"].map((name) => join(directory, name));
+  const [model, next, wrong] = files as [string, string, string];
+  const text = `model
+  schema 1.1
+type user
+type doc
+  relations
+    define owner: [user]
+    define viewer: [user] or owner
+`;
+  writeFileSync(model, text);
+  writeFileSync(next, text.replace(" or owner", ""));
+  const store = join(directory, "store.fga.yaml");
+  const check = "{ user: user:bob, object: doc:a, assertions: { viewer: false } }";
+  writeFileSync(store, `model_file: ./model.fga\ntests:\n  - name: a\n    check: [${check}]\n`);
+  writeFileSync(wrong, text.replace(" or owner", " or editor"));
   const seen = new Set<string>();
   const found: string[] = [];
   const run = async (line: string, stdin = ""): Promise<string> => {
@@ -138,6 +154,22 @@ it("the JSON of every command is what its schema says", async () => {
     "entity delete k",
     "check doc:a#viewer@user:ann",
     "check doc:a#viewer@user:eve --trust-on-first-use",
+    `model validate ${wrong}`,
+    `model test ${store}`,
+    `model deploy ${model} --activate --must-allow doc:a#viewer@user:bob`,
+    `model deploy ${next} --dry-run`,
+    `model deploy ${next}`,
+    "model activate 2",
+    "model rollback",
+    "model get",
+    "model list",
+    "model diff 2",
+    "model assertions 1",
+    "explain doc:a#viewer@user:bob",
+    "expand doc:a viewer",
+    "lookup resources doc viewer user:bob",
+    "lookup subjects doc:a viewer user",
+    "model activate 0",
     "block show 1 --transactions",
     "tuple changes",
     "vault client nobody",

@@ -1,4 +1,5 @@
 /** Transactions: statuses, versions, conditions, atomicity, idempotency, limits. */
+import { parseTuple } from "@authledger/types";
 import { expect } from "vitest";
 import {
   createTuple,
@@ -15,6 +16,32 @@ const ALICE = "doc:budget#viewer@user:alice";
 const BOB = "doc:budget#viewer@user:bob";
 
 export const writes: readonly Behaviour[] = [
+  {
+    title: "tuples are equal only where their conditions are, and proven lists show them",
+    run: async ({ client }) => {
+      const ledger = client();
+      const early = (hour: number) => ({ condition: { name: "early", context: { hour } } });
+      const { statuses } = await ledger.write([
+        createTuple(ALICE, early(7)),
+        createTuple(ALICE, early(7)),
+        createTuple(ALICE, early(8)),
+        createTuple(BOB),
+      ]);
+      expect(statuses).toEqual(["created", "already_exists", "updated", "created"]);
+      const again = await ledger.write([createTuple(ALICE, early(8)), createTuple(BOB, early(1))]);
+      expect(again.statuses).toEqual(["already_exists", "updated"]);
+      const { resource } = parseTuple(ALICE);
+      const verifying = client({ verify: { trustOnFirstUse: true } });
+      for (const each of [ledger, verifying]) {
+        const rows = await each.list({ resource }).collect();
+        const hours = rows.map(({ condition }) => condition?.context["hour"]).sort();
+        expect(hours).toEqual([1, 8]);
+        expect(await each.list({ subject: parseTuple(ALICE).subject }).collect()).toEqual([
+          expect.objectContaining(early(8)),
+        ]);
+      }
+    },
+  },
   {
     title: "the first block of a vault is its genesis, and each accepted write makes the next",
     run: async ({ client }) => {

@@ -11,14 +11,19 @@ import { LedgerError, utf8Length } from "@authledger/types";
 /** Bytes of JSON of a context, a question's or a tuple's; what OpenFGA allows for a tuple's. */
 const CONTEXT_BYTES_MAX: number = 32 * 1024;
 
+/** As the languages of models have it. Where exports go, what begins otherwise could be run (cli/exporters/rows.ts). */
+const CONDITION_NAME = /^[\p{L}_][^\s\p{Cc}]*$/u;
+
 /** @throws LedgerError INVALID_ARGUMENT, LIMIT_EXCEEDED */
 export function tupleConditionOf(
   message: common.TupleCondition | undefined,
 ): TupleCondition | undefined {
   if (message === undefined) return undefined;
-  if (message.name === "") {
+  if (!CONDITION_NAME.test(message.name)) {
     const field = "condition.name";
-    throw new LedgerError("INVALID_ARGUMENT", `${field} is missing`, { details: { field } });
+    const why =
+      message.name === "" ? "is missing" : "is not a name: a letter, and what is no space";
+    throw new LedgerError("INVALID_ARGUMENT", `${field} ${why}`, { details: { field } });
   }
   const context = contextOf(message.contextJson, "condition.context_json") ?? {};
   return { name: message.name, context };

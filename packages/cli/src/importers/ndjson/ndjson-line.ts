@@ -3,6 +3,7 @@
  *
  *     {"resource":"document:budget","relation":"viewer","subject":"user:alice"}
  *     {"tuple":"document:budget#viewer@user:alice","expires_at":"2030-01-01T00:00:00Z"}
+ *     {"tuple":"document:budget#viewer@user:bob","condition":"early","condition_context":"{\"hour\":8}"}
  *     {"op":"delete","tuple":"document:budget#viewer@user:alice"}
  *     {"key":"user:alice:theme","value":"dark"}            or "value_base64"
  *     {"op":"delete","key":"user:alice:theme"}

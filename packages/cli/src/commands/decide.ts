@@ -1,0 +1,156 @@
+/** `authledger explain|expand|lookup`: decisions by the active model, and why. */
+import type { DecisionOptions, ExplainAnswer, ExplainedStep } from "@authledger/sdk";
+import { formatTuple } from "@authledger/types";
+import type { Command } from "commander";
+import type { Printable } from "../output/json-value.js";
+import { timeText } from "../output/printer.js";
+import { escapeControls } from "../output/table.js";
+import { type CommandFrame, type Run, requireTenant } from "../run/command.js";
+import { consistencyOf, withConsistency } from "../run/consistency.js";
+import { contextOf } from "../run/context-values.js";
+import { firstOf, withoutProof } from "../run/rows.js";
+
+export function addDecisionCommands(program: Command, frame: CommandFrame): void {
+  const explain = program
+    .command("explain")
+    .argument("<tuple>", "resource#relation@subject")
+    .description("may they, by the active model, and why: the tree of the decision");
+  frame.handle(question(explain), runExplain);
+  const expand = program
+    .command("expand")
+    .argument("<resource>")
+    .argument("<relation>")
+    .description("the tree of usersets of a relation of a resource, one level of tuples deep");
+  frame.handle(withConsistency(withoutProof(expand)), async (run, resource, relation) => {
+    requireTenant(run);
+    const client = await run.client();
+    const { tree, height, modelVersion, token } = await client.expand(
+      { resource: resource!, relation: relation! },
+      optionsOf(run),
+    );
+    const shown = tree as unknown as Printable;
+    const fields = { resource, relation, tree: shown, model_version: modelVersion, height, token };
+    await run.print.one({ name: `${resource}#${relation}`, fields });
+    return undefined;
+  });
+  addLookupCommands(program, frame);
+}
+
+function addLookupCommands(program: Command, frame: CommandFrame): void {
+  const lookup = program
+    .command("lookup")
+    .description("lists of decisions: what may they, and who may, by the active model");
+  const resources = lookup
+    .command("resources")
+    .argument("<type>")
+    .argument("<relation>")
+    .argument("<subject>")
+    .description("resources of a type to which a subject has a relation")
+    .option("--limit <rows>", "stop after so many");
+  frame.handle(question(resources), async (run, type, relation, subject) => {
+    requireTenant(run);
+    const client = await run.client();
+    const asked = { type: type!, relation: relation!, subject: subject! };
+    const rows = firstOf(
+      run,
+      (page) => client.listObjects(asked, { ...optionsOf(run), ...page }),
+      (resource) => ({ name: resource, fields: { resource } }),
+    );
+    if ((await run.print.many(rows)) === 0) run.say("there are none");
+    return undefined;
+  });
+  const subjects = lookup
+    .command("subjects")
+    .argument("<resource>")
+    .argument("<relation>")
+    .argument("<filters...>", "types or usersets, such as user or group#member")
+    .description("subjects that have a relation to a resource")
+    .option("--limit <rows>", "stop after so many");
+  frame.handle(question(subjects), async (run, resource, relation, ...filters) => {
+    requireTenant(run);
+    const client = await run.client();
+    const asked = { resource: resource!, relation: relation!, filters };
+    const rows = firstOf(
+      run,
+      (page) => client.listUsers(asked, { ...optionsOf(run), ...page }),
+      (subject) => ({ name: subject, fields: { subject } }),
+    );
+    if ((await run.print.many(rows)) === 0) run.say("there are none");
+    return undefined;
+  });
+}
+
+function question(command: Command): Command {
+  return withConsistency(
+    withoutProof(
+      command.option("--with <key=value...>", "values of parameters of the model's conditions"),
+    ),
+  );
+}
+
+function optionsOf(run: Run): DecisionOptions {
+  const context = contextOf(run);
+  const unproven = run.flags["unproven"] === true;
+  const consistency = consistencyOf(run);
+  return { ...run.call, consistency, unproven, ...(context && { context }) };
+}
+
+async function runExplain(run: Run, tuple = ""): Promise<undefined> {
+  requireTenant(run);
+  const client = await run.client();
+  const answer = await client.explain(tuple, optionsOf(run));
+  const { format, field } = run.settings;
+  const isForPeople = (format === "table" || format === "wide") && field === undefined;
+  if (isForPeople) await run.io.out(treeText(tuple, answer));
+  else await run.print.one({ name: resultOf(answer), fields: explainedFields(tuple, answer) });
+  return undefined;
+}
+
+function resultOf({ allowed }: ExplainAnswer): string {
+  return allowed ? "allowed" : "denied";
+}
+
+function explainedFields(tuple: string, answer: ExplainAnswer): Record<string, Printable> {
+  const { allowed, explanation, height, token, modelVersion, timeMs, truncated } = answer;
+  return {
+    ...{ result: resultOf(answer), allowed, tuple, height, token, truncated },
+    time: timeText(timeMs) ?? null,
+    time_ms: timeMs,
+    model_version: modelVersion,
+    cost: explanation.cost,
+    explanation: explanation as unknown as Printable,
+  };
+}
+
+const MARKS: Readonly<Record<string, string>> = {
+  true: "\u2713",
+  false: "\u2717",
+  cycle: "\u2717",
+};
+
+/** A line for each step, under the one that it follows from. */
+function treeText(tuple: string, answer: ExplainAnswer): string {
+  const { explanation, height, timeMs, modelVersion, truncated } = answer;
+  const at = `block ${height} of ${timeText(timeMs) ?? "genesis"}, model ${modelVersion}`;
+  const head = `${resultOf(answer)}  ${tuple}  (${at}, cost ${explanation.cost})`;
+  const rest = truncated ? ["... and more, which the answer does not hold"] : [];
+  const lines = [head, ...stepLines(explanation, ""), ...rest];
+  return lines.map((line) => `${escapeControls(line)}\n`).join("");
+}
+
+function stepLines(step: ExplainedStep, indent: string): readonly string[] {
+  const { outcome, question: asked, kind, reason } = step;
+  const said = reason === "" ? "" : `: ${reason}`;
+  const below = `${indent}  `;
+  const tuples = step.tuples.map(({ tuple, version, condition, outcome: counts }) => {
+    const under = condition === undefined ? "" : ` under ${condition.name}`;
+    const since = version === 0n ? "came with the question" : `block ${version}`;
+    return `${below}${markOf(counts)} ${formatTuple(tuple)}${under}  (${since})`;
+  });
+  const children = step.children.flatMap((child) => stepLines(child, below));
+  return [`${indent}${markOf(outcome)} ${asked}  ${kind}${said}`, ...tuples, ...children];
+}
+
+function markOf(outcome: string): string {
+  return MARKS[outcome] ?? "?";
+}
