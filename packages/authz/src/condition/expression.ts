@@ -68,7 +68,7 @@ export function meterMacros(expression: Expression): number {
 }
 
 /** The nodes right below. */
-export function childrenOf({ exprKind }: Expression): readonly Expression[] {
+function childrenOf({ exprKind }: Expression): readonly Expression[] {
   const found: (Expression | undefined)[] = [];
   switch (exprKind.case) {
     case "callExpr":

@@ -8,7 +8,7 @@
 import { type CelEnv, isCelError, isCelList, isCelMap } from "@bufbuild/cel";
 
 /** Steps of one evaluation; `exists` over a list of 1,000 texts takes about 12,000. */
-export const CONDITION_STEPS_MAX: number = 50_000;
+const CONDITION_STEPS_MAX: number = 50_000;
 
 /** The function that a macro calls before each round, put there by `meterMacros`. */
 export const STEP_FUNCTION = "@step";

@@ -20,7 +20,7 @@ const FORMAT = 1;
 /** Bytes of a context in canonical JSON; what OpenFGA allows for a tuple. */
 export const TUPLE_CONTEXT_BYTES_MAX: number = 32 * 1024;
 /** Bytes of a condition's name. */
-export const CONDITION_NAME_BYTES_MAX: number = 256;
+const CONDITION_NAME_BYTES_MAX: number = 256;
 
 /** @throws LedgerError INVALID_ARGUMENT, LIMIT_EXCEEDED */
 export function encodeTupleCondition(condition: TupleCondition): Uint8Array {
