@@ -171,19 +171,20 @@ export class Evaluation {
   /** Points of direct tuples first, lists of their usersets last: between them lies what is cheaper than a list. */
   #union({ children }: Rewrite<"union">, object: string, depth: number): Truth {
     let truth: Truth = FALSE;
-    let listed: CompiledRelation | undefined;
+    let direct: CompiledRelation | undefined;
     for (const child of children) {
-      if (child.kind === "direct") {
-        listed = child.relation;
-        truth = truths.either(truth, this.#tracedPoints(child.relation, object));
-      } else {
-        truth = truths.either(truth, this.#rewrite(child, object, depth));
-      }
+      if (child.kind !== "direct") continue;
+      direct = child.relation;
+      truth = this.#tracedPoints(direct, object);
       if (truth === TRUE) return TRUE;
     }
-    return listed === undefined
-      ? truth
-      : truths.either(truth, this.#usersets(listed, object, depth));
+    for (const child of children) {
+      if (child.kind === "direct") continue;
+      truth = truths.either(truth, this.#rewrite(child, object, depth));
+      if (truth === TRUE) return TRUE;
+    }
+    if (direct === undefined) return truth;
+    return truths.either(truth, this.#usersets(direct, object, depth));
   }
 
   #intersection({ children }: Rewrite<"intersection">, object: string, depth: number): Truth {

@@ -54,9 +54,10 @@ function ofTuples(tuples: readonly ExplainedTuple[], outcome: Explanation["outco
 }
 
 function throughTuples(step: Step, outcome: Explanation["outcome"]): string {
-  const { kind, object, relation, tuples } = step;
+  const { kind, object, relation, tuples, children } = step;
+  const [winner] = children;
   const of = kind === "usersets" ? `groups in ${object}#${relation}` : `objects above ${object}`;
-  if (outcome === "true") return `through ${tuples[0]?.tuple.subject}`;
+  if (outcome === "true" && winner) return `through ${winner.object}#${winner.relation}`;
   if (tuples.length === 0) return `no ${of}`;
   return `through none of the ${tuples.length} ${of}`;
 }

@@ -76,7 +76,9 @@ class TreeRecorder implements Trace {
 
   tuple(tuple: RelationTuple, truth: Truth): void {
     const step = this.#open.at(-1)!;
-    if (!this.#hasRoom(step)) return;
+    // A direct tuple that is true is the end of the winning path.
+    const isWinning = step.kind === "direct" && truth === TRUE;
+    if (!isWinning && !this.#hasRoom(step)) return;
     step.tuples.push({ tuple, outcome: tupleOutcome(truth) });
   }
 
@@ -115,12 +117,19 @@ class TreeRecorder implements Trace {
 
   /** One branch that is true decides: what was tried before it explains nothing. */
   #keepWinning(step: OpenStep): void {
-    const children = step.children.filter(({ outcome }) => outcome === "true").slice(-1);
-    const tuples = step.tuples.filter(({ outcome }) => outcome === "true").slice(-1);
-    step.children = children;
-    step.tuples = tuples;
+    const winner = step.children.filter(({ outcome }) => outcome === "true").at(-1);
+    const tuples = step.tuples.filter(
+      ({ outcome, tuple }) => outcome === "true" && (!winner || leadsTo(tuple, winner)),
+    );
+    step.children = winner === undefined ? [] : [winner];
+    step.tuples = tuples.slice(-1);
     step.omitted = 0;
   }
+}
+
+/** Does a tuple name the userset, or the object above, that was evaluated then? */
+function leadsTo({ subject }: RelationTuple, { object, relation }: Explanation): boolean {
+  return subject === object || subject === `${object}#${relation}`;
 }
 
 function isAnyOf(kind: StepKind): boolean {

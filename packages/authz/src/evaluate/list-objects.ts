@@ -47,7 +47,7 @@ export function listObjects(world: World, question: ListObjectsQuestion): ListOb
       const next = cursorOf(last);
       return { objects, complete: false, next, cost: walking.spent + checks };
     }
-    if (step.isReplay && walking.spent >= limits.cost) throw spentOnReplay(limits.cost);
+    if (step.isReplay && 2 * walking.spent >= limits.cost) throw spentOnReplay(limits.cost);
     if (step.object !== undefined) {
       checking.spent = 0;
       const isAnswer = !step.isCandidate || evaluation.decide(target, step.object);
@@ -59,9 +59,9 @@ export function listObjects(world: World, question: ListObjectsQuestion): ListOb
   return { objects, complete: true, cost: walking.spent + checks };
 }
 
-/** More pages would end here again. */
+/** More than half of every further page would go into finding the way back, and no more than a little into answers. */
 function spentOnReplay(limit: number): LedgerError {
-  const message = `the subject is in so many groups that a page of the list takes more than ${limit} reads`;
+  const message = `the subject is in so many groups that finding them again for each page takes too much of its ${limit} reads`;
   return new LedgerError("EVALUATION_TOO_COMPLEX", message, { details: { limit } });
 }
 

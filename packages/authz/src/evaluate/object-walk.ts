@@ -237,9 +237,11 @@ export class ObjectWalk {
   #wasMetBefore(object: string, index: number): boolean {
     for (const [relation, lists] of this.#skipped) {
       if (!object.startsWith(`${relation.type}:`)) continue;
-      for (const tuple of this.#tuplesIn(object, relation, lists)) {
-        const list = lists.get(tuple.subject);
-        if (list === undefined || list >= index) continue;
+      const earlier = new Set<string>();
+      for (const [subject, list] of lists) if (list < index) earlier.add(subject);
+      if (earlier.size === 0) continue;
+      for (const tuple of this.#tuplesIn(object, relation, earlier)) {
+        if (!earlier.has(tuple.subject)) continue;
         if (this.#tupleTruth.of(relation, tuple) !== FALSE) return true;
       }
     }
@@ -249,17 +251,17 @@ export class ObjectWalk {
   *#tuplesIn(
     object: string,
     { name }: CompiledRelation,
-    lists: ReadonlyMap<string, number>,
+    subjects: ReadonlySet<string>,
   ): Iterable<RelationTuple> {
     const { tuples } = this.#world;
-    if (lists.size > LOOKED_UP_MAX) {
+    if (subjects.size > LOOKED_UP_MAX) {
       for (const tuple of tuples.ofObject(object, name)) {
         this.#budget.spend();
         yield tuple;
       }
       return;
     }
-    for (const subject of lists.keys()) {
+    for (const subject of subjects) {
       this.#budget.spend();
       const tuple = tuples.find(object, name, subject);
       if (tuple !== undefined) yield tuple;

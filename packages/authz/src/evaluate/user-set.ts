@@ -29,7 +29,6 @@ export class UserSet {
   }
 
   static union(sets: readonly UserSet[]): UserSet {
-    if (sets.length === 1) return sets[0]!;
     const union = new UserSetBuilder();
     for (const set of sets) union.addAll(set);
     return union.build();
@@ -87,7 +86,7 @@ export class UserSet {
     const add = (subject: string) => {
       const own = this.#members.get(subject) ?? this.rest;
       const others = other.#members.get(subject) ?? other.rest;
-      addMember(members, rest, { subject, member: combine(own, others) });
+      keepMember(members, rest, subject, combine(own, others));
     };
     for (const subject of this.#members.keys()) add(subject);
     for (const subject of other.#members.keys()) {
@@ -97,12 +96,15 @@ export class UserSet {
   }
 }
 
-/** A union that grows in place, so that long lists cost no set per entry. */
+/** A union that grows in place, so that long lists cost no set per entry; one set alone is not copied. */
 export class UserSetBuilder {
   #rest: Truth = FALSE;
   #members = new Map<string, number>();
+  /** All that was added so far. */
+  #only: UserSet | undefined;
 
   addMember(subject: string, truth: Truth): void {
+    this.#mix();
     this.#join(subject, truth | OWN);
   }
 
@@ -111,20 +113,35 @@ export class UserSetBuilder {
   }
 
   addAll(set: UserSet): void {
+    if (set.isEmpty) return;
+    if (this.#only === undefined && this.#members.size === 0 && this.#rest === FALSE) {
+      this.#only = set;
+      return;
+    }
+    this.#mix();
+    this.#add(set);
+  }
+
+  build(): UserSet {
+    if (this.#only !== undefined) return this.#only;
+    const rest = this.#rest;
+    for (const [subject, member] of this.#members) keepMember(this.#members, rest, subject, member);
+    return UserSet.of(rest, this.#members);
+  }
+
+  #mix(): void {
+    if (this.#only === undefined) return;
+    this.#add(this.#only);
+    this.#only = undefined;
+  }
+
+  #add(set: UserSet): void {
     for (const [subject, member] of set.entries) this.#join(subject, member);
     if (set.rest === FALSE) return;
     for (const [subject, member] of this.#members) {
       if (!set.entries.has(subject)) this.#members.set(subject, joined(member, set.rest));
     }
     this.#rest = truths.either(this.#rest, set.rest);
-  }
-
-  build(): UserSet {
-    const members = new Map<string, number>();
-    for (const [subject, member] of this.#members) {
-      addMember(members, this.#rest, { subject, member });
-    }
-    return UserSet.of(this.#rest, members);
   }
 
   #join(subject: string, member: number): void {
@@ -141,14 +158,16 @@ function joined(a: number, b: number): number {
 }
 
 /** Leaves out who is no different from the rest. */
-function addMember(
+function keepMember(
   members: Map<string, number>,
   rest: Truth,
-  { subject, member }: { readonly subject: string; readonly member: number },
+  subject: string,
+  member: number,
 ): void {
   const isOwn = (member & OWN) !== 0 && (member & TRUTH) === TRUE;
   const kept = isOwn ? member : member & TRUTH;
-  if (kept !== rest) members.set(subject, kept);
+  if (kept === rest) members.delete(subject);
+  else members.set(subject, kept);
 }
 
 /** Nothing is known of anybody yet. */

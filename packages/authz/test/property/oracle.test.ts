@@ -141,8 +141,9 @@ function userLists({ world, given, oracle }: Asked): string[] {
   const { context } = given;
   const problems: string[] = [];
   const kinds = [...new Set(given.subjects.map(kindOf))];
-  // Somebody of each type whom no tuple names stands for all the others.
-  const subjects = [...given.subjects, "user:other", "bot:other"];
+  // One of each kind whom no tuple names stands for all the others.
+  const others = kinds.map((kind) => kind.replace(/^\w+/, "$&:other"));
+  const subjects = [...given.subjects, ...others];
   const answers = new Map(subjects.map((subject) => [subject, oracle.answers(subject)]));
   for (const object of given.objects) {
     for (const { name: relation } of world.model.relationsOf(object.split(":")[0]!)) {
