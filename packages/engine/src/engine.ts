@@ -201,7 +201,10 @@ export class Engine implements EnginePort {
         this.#exports.endRunning();
         await this.#maintenance.interrupt();
       },
-      onReplaced: () => this.#feed.skipTo(state.applied.index),
+      onReplaced: () => {
+        this.#authorization.forget();
+        this.#feed.skipTo(state.applied.index);
+      },
       onAdmission: (admission, isLeading) => this.#admit(admission, isLeading),
       initialize: (id) =>
         writes.initialize(id, options.clusterOrigin ?? `${id.slice(0, 16)}.authledger.local`),

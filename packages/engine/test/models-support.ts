@@ -35,7 +35,7 @@ export function withType(type: string): string {
   return DOCUMENTS.replace("type user\n", `type user\ntype ${type}\n`);
 }
 
-export function bodyOf(text: string): Uint8Array {
+function bodyOf(text: string): Uint8Array {
   const files = [{ name: "", text }];
   return encodeModelBody({ language: "openfga", files, model: parseOpenFga(text) });
 }

@@ -59,6 +59,11 @@ export class Authorization {
     this.life = new ModelLife({ state, models, hasher, propose });
   }
 
+  /** Another replica's state has taken the place of this one's, which may have been wrong (INV-ACTIVE-5). */
+  forget(): void {
+    this.decisions.forget();
+  }
+
   /** @throws LedgerError where the vault's active model does not allow what is written */
   checkAllowed(vault: OpenVault, operations: readonly Operation[]): void {
     const active = this.models.of(vault);

@@ -48,7 +48,7 @@ export class DecisionResults {
   }
 
   set(state: DecidedState, tuple: Tuple, result: DecisionResult): void {
-    if (this.#size >= this.#max) this.#clear();
+    if (this.#size >= this.#max) this.clear();
     const known = this.#vaults.get(state.vault);
     const { results } = known !== undefined && isSame(known, state) ? known : this.#begin(state);
     const key = keyOf(tuple);
@@ -56,16 +56,16 @@ export class DecisionResults {
     results.set(key, result);
   }
 
+  clear(): void {
+    this.#vaults.clear();
+    this.#size = 0;
+  }
+
   #begin(state: DecidedState): OfVault {
     this.#size -= this.#vaults.get(state.vault)?.results.size ?? 0;
     const begun = { ...state, results: new Map<string, DecisionResult>() };
     this.#vaults.set(state.vault, begun);
     return begun;
-  }
-
-  #clear(): void {
-    this.#vaults.clear();
-    this.#size = 0;
   }
 }
 

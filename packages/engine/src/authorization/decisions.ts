@@ -35,6 +35,11 @@ export class Decisions {
     this.#results = results;
   }
 
+  /** The state is another one, of the same heights: nothing that is kept is about it. */
+  forget(): void {
+    this.#results.clear();
+  }
+
   authorize(request: EngineRequest<"authorize">): EngineReply<"authorize"> {
     const seen = this.#deps.see(request.vault, request.consistency);
     const model = this.#deps.models.of(seen.view);

@@ -19,7 +19,7 @@ import { assert, LedgerError } from "@authledger/types";
 import type { ModelInfo } from "./authorization-calls.js";
 
 /** `nonce16 || value` of a record, a view; undefined where there is none. */
-export function storedRecord(
+function storedRecord(
   view: StateView,
   { partition, group, item }: ModelRecordName,
 ): Uint8Array | undefined {

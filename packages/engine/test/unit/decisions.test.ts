@@ -176,6 +176,9 @@ describe("results that are kept", () => {
       expect(results.size).toBeLessThanOrEqual(3);
     }
     expect(results.get(state, tuple, 10)).toBeUndefined();
+    results.set(state, tuple, found);
+    results.clear();
+    expect([results.size, results.get(state, tuple, 10)]).toEqual([0, undefined]);
   });
 });
 

@@ -206,7 +206,7 @@ export interface Asked extends VaultName {
 }
 
 /** @throws LedgerError where a verifying client did not ask for the server's word */
-export function asked(session: Session, options: DecisionOptions): Asked {
+function asked(session: Session, options: DecisionOptions): Asked {
   requireUnproven(session, options);
   const { organization, vault } = session.vault();
   const consistency = consistencyMessage(options.consistency);
