@@ -4,9 +4,8 @@
  * language that the text is in.
  *
  * The rules and the words of their messages are those that OpenFGA's tools have, so that a model is refused here for
- * what it is refused for there. One is stricter than its command line and the same as its server: relations of one
- * object that follow from each other in a circle are refused even where a union would give them an entry. With
- * "but not" in the circle such a model has no meaning, and without it the circle adds nothing.
+ * what it is refused for there. One is stricter than its command line and as strict as its server: relations of one
+ * object that follow from each other in a circle through "but not" are refused, since such a model has no meaning.
  *
  * INV-MODEL-6  Later groups of rules are asked only where the groups before found nothing: one mistake is reported once.
  */
@@ -233,33 +232,61 @@ function repeated(names: readonly string[]): string[] {
 
 function impossibleRelations(model: AuthorizationModel, place: Place): Finding[] {
   const { type, relation } = place;
-  const isCircular = circularIn(model).has(`${type}#${relation}`);
-  if (!isCircular && entriesOf(model).has(`${type}#${relation}`)) return [];
-  const why = isCircular ? "potential loop" : "no entrypoint";
+  const key = `${type}#${relation}`;
+  const { circular, contradictory } = circlesOf(model);
+  if (!contradictory.has(key) && entriesOf(model).has(key)) return [];
+  const why = circular.has(key) ? "potential loop" : "no entrypoint";
   const message = `\`${relation}\` is an impossible relation for \`${type}\` (${why}).`;
   const kind = "relation-no-entry-point";
   return [{ kind, message, symbol: relation, type, relation, at: "relation" }];
 }
 
-const circles = new WeakMap<AuthorizationModel, ReadonlySet<string>>();
+interface Circles {
+  /** From here a path of computed relations leads into a circle. */
+  readonly circular: ReadonlySet<string>;
+  /** On a circle that goes through what a "but not" takes away: it would have to be true where it is false. */
+  readonly contradictory: ReadonlySet<string>;
+}
 
-/** All relations from which a path of computed relations comes back to where it was. */
-function circularIn(model: AuthorizationModel): ReadonlySet<string> {
+const circles = new WeakMap<AuthorizationModel, Circles>();
+
+function circlesOf(model: AuthorizationModel): Circles {
   const known = circles.get(model);
   if (known !== undefined) return known;
-  const left = new Set<string>();
-  const open = new Map<string, number>();
+  const made = new Map<string, readonly string[]>();
   const usedBy = new Map<string, string[]>();
+  const taken: (readonly [string, string])[] = [];
   for (const { type, relation, definition } of eachRelation(model)) {
     const key = `${type}#${relation}`;
-    const inputs = leavesOf(definition.rewrite).flatMap((leaf) =>
-      leaf.kind === "computed" ? [`${type}#${leaf.relation}`] : [],
-    );
-    left.add(key);
-    open.set(key, inputs.length);
-    for (const input of inputs) usedBy.set(input, [...(usedBy.get(input) ?? []), key]);
+    const inputs = computedIn(type, leavesOf(definition.rewrite));
+    made.set(key, inputs);
+    for (const input of inputs) {
+      const users = usedBy.get(input) ?? [];
+      usedBy.set(input, users);
+      users.push(key);
+    }
+    for (const one of computedIn(type, subtractedIn(definition.rewrite))) taken.push([key, one]);
   }
-  // Whatever is made of nothing circular is not circular; what stays is.
+  const circular = leadingIntoCircles(made, usedBy);
+  const contradictory = new Set<string>();
+  for (const [from, to] of taken) {
+    if (!circular.has(from) || !circular.has(to)) continue;
+    const after = reachable(to, made);
+    if (!after.has(from)) continue;
+    for (const key of reachable(from, usedBy)) if (after.has(key)) contradictory.add(key);
+  }
+  const found = { circular, contradictory };
+  circles.set(model, found);
+  return found;
+}
+
+/** Whatever is made of nothing circular is not circular; what stays is. */
+function leadingIntoCircles(
+  made: ReadonlyMap<string, readonly string[]>,
+  usedBy: ReadonlyMap<string, readonly string[]>,
+): ReadonlySet<string> {
+  const left = new Set(made.keys());
+  const open = new Map([...made].map(([key, inputs]) => [key, inputs.length]));
   const ready = [...left].filter((key) => open.get(key) === 0);
   for (let key = ready.pop(); key !== undefined; key = ready.pop()) {
     left.delete(key);
@@ -269,8 +296,38 @@ function circularIn(model: AuthorizationModel): ReadonlySet<string> {
       if (still === 0) ready.push(user);
     }
   }
-  circles.set(model, left);
   return left;
+}
+
+/** Where the edges lead from here, itself included. */
+function reachable(from: string, edges: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const found = new Set([from]);
+  const pending = [from];
+  for (let key = pending.pop(); key !== undefined; key = pending.pop()) {
+    for (const next of edges.get(key) ?? []) {
+      if (found.has(next)) continue;
+      found.add(next);
+      pending.push(next);
+    }
+  }
+  return found;
+}
+
+function computedIn(type: string, leaves: readonly Rewrite[]): string[] {
+  return leaves.flatMap((leaf) => (leaf.kind === "computed" ? [`${type}#${leaf.relation}`] : []));
+}
+
+/** The leaves under what exclusions take away. */
+function subtractedIn(rewrite: Rewrite): Rewrite[] {
+  switch (rewrite.kind) {
+    case "union":
+    case "intersection":
+      return rewrite.children.flatMap(subtractedIn);
+    case "exclusion":
+      return [...subtractedIn(rewrite.base), ...leavesOf(rewrite.subtract)];
+    default:
+      return [];
+  }
 }
 
 const entries = new WeakMap<AuthorizationModel, ReadonlySet<string>>();
