@@ -1,10 +1,35 @@
 /** Authorization models and their evaluation: pure, for servers and for clients that verify. */
 export { canonicalJson } from "./canonical-json.js";
 export { compileCondition } from "./condition/compile-condition.js";
-export * from "./condition/context.js";
+export type {
+  CompiledCondition,
+  ConditionContext,
+  ConditionOutcome,
+  JsonValue,
+  TupleCondition,
+} from "./condition/context.js";
 export { decodeTupleCondition, encodeTupleCondition } from "./condition/tuple-condition.js";
 export { check, listRelations } from "./evaluate/check.js";
-export * from "./evaluate/decision.js";
+export {
+  type CheckAnswer,
+  type CheckQuestion,
+  DEFAULT_LIMITS,
+  type EvaluationLimits,
+  type ExpandAnswer,
+  type ExpandQuestion,
+  type ExplainAnswer,
+  type ExplainedTuple,
+  type Explanation,
+  type ListObjectsAnswer,
+  type ListObjectsQuestion,
+  type ListRelationsAnswer,
+  type ListRelationsQuestion,
+  type ListUsersAnswer,
+  type ListUsersQuestion,
+  type UsersetLeaf,
+  type UsersetTree,
+  type World,
+} from "./evaluate/decision.js";
 export { expand } from "./evaluate/expand.js";
 export { EXPLANATION_PARTS_MAX, explain } from "./evaluate/explain.js";
 export { listObjects } from "./evaluate/list-objects.js";
@@ -14,9 +39,22 @@ export { OverlayReader } from "./evaluate/overlay-reader.js";
 export { CONTEXTUAL_TUPLES_MAX, validateAgainstModel } from "./evaluate/resolve-question.js";
 export type { PositionedTuple, RelationTuple, TupleReader } from "./evaluate/tuple-reader.js";
 export { compileModel } from "./model/compile.js";
-export * from "./model/compiled-model.js";
+export type {
+  CompiledModel,
+  CompiledRelation,
+  CompiledRewrite,
+  ReverseEdge,
+} from "./model/compiled-model.js";
 export { diffModels, type ModelChange } from "./model/diff-models.js";
-export * from "./model/model.js";
+export type {
+  AuthorizationModel,
+  ConditionDefinition,
+  ParameterType,
+  RelationDefinition,
+  Rewrite,
+  TypeDefinition,
+  TypeRestriction,
+} from "./model/model.js";
 export { formatProblem, type ModelProblem } from "./model/model-problem.js";
 export { type Decided, decide } from "./proven/decide.js";
 export {
@@ -25,10 +63,20 @@ export {
   formatDecisionFile,
   parseDecisionFile,
 } from "./proven/decision-file.js";
-export * from "./proven/evidence.js";
+export { EVIDENCE_READS_MAX, EvidenceRecorder } from "./proven/evidence.js";
 export { ModelCache, type SentModel } from "./proven/proven-model.js";
 export type { ProvenView } from "./proven/proven-reader.js";
-export * from "./proven/question.js";
+export type {
+  AnswerTo,
+  ChecksAnswer,
+  ChecksQuestion,
+  DecisionAnswer,
+  DecisionQuestion,
+  ObjectsAnswer,
+  ObjectsQuestion,
+  UsersAnswer,
+  UsersQuestion,
+} from "./proven/question.js";
 export {
   type ReplayedDecision,
   replayDecision,
@@ -36,4 +84,27 @@ export {
   type VerifierDeps,
   verifyDecision,
 } from "./proven/verify-decision.js";
-export * from "./records.js";
+export {
+  ACTIVE_MODEL_KEY,
+  type ActiveModel,
+  decodeActiveModel,
+  decodeAssertions,
+  decodeModelAbout,
+  decodeModelBody,
+  encodeActiveModel,
+  encodeAssertions,
+  encodeModelAbout,
+  encodeModelBody,
+  MODEL_BODY_BYTES_MAX,
+  MODEL_VERSIONS_MAX,
+  type ModelAbout,
+  type ModelAssertion,
+  type ModelBody,
+  type ModelFile,
+  type ModelLanguage,
+  type ModelRecordName,
+  modelAboutKey,
+  modelAssertionsKey,
+  modelBodyKey,
+  ROLLBACKS_MAX,
+} from "./records.js";

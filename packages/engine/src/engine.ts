@@ -53,7 +53,7 @@ import {
   vaultPage,
 } from "./vault-lookup.js";
 import { updateVault, type VaultUpdateDeps } from "./vault-update.js";
-import { Writes } from "./writes.js";
+import { type WriteDeps, Writes } from "./writes.js";
 
 /** Figures for metrics. */
 export interface EngineStats {
@@ -159,15 +159,10 @@ export class Engine implements EnginePort {
       },
       options,
     );
-    const checkWritable = (vault: number): void => this.#checkWritable(vault);
-    const checkAllowed: Authorization["checkAllowed"] = (...about) =>
-      this.#authorization.checkAllowed(...about);
-    const rules = { checkWritable, checkAllowed };
+    const rules = this.#writeRules();
     const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, ...rules });
     this.#writes = writes;
-    const propose: Writes["proposeRecords"] = (...about) => writes.proposeRecords(...about);
-    const prove: Reads["prove"] = (...about) => this.#reads.prove(...about);
-    this.#authorization = new Authorization({ state, hasher, see, prove, propose });
+    this.#authorization = this.#newAuthorization(writes, see);
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
     this.#expirer = this.#newExpirer(writes);
     this.#keeper = this.#newKeeper(writes);
@@ -175,6 +170,20 @@ export class Engine implements EnginePort {
     this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter, this.#policies]);
     this.#cluster = this.#newCluster(parts, writes);
     this.#heads.listen(this.#cluster.node);
+  }
+
+  #writeRules(): Pick<WriteDeps, "checkWritable" | "checkAllowed"> {
+    return {
+      checkWritable: (vault) => this.#checkWritable(vault),
+      checkAllowed: (...about) => this.#authorization.checkAllowed(...about),
+    };
+  }
+
+  #newAuthorization(writes: Writes, see: ListingDeps["see"]): Authorization {
+    const [state, { hasher }] = [this.#state, this.#deps];
+    const propose: Writes["proposeRecords"] = (...about) => writes.proposeRecords(...about);
+    const prove: Reads["prove"] = (...about) => this.#reads.prove(...about);
+    return new Authorization({ state, hasher, see, prove, propose });
   }
 
   #newPolicies(writes: Writes): PolicyKeeper {

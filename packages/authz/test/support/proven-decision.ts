@@ -82,7 +82,7 @@ const compiled = new WeakMap<CommittedState, ReturnType<typeof compileModel>>();
 const VERSION = 3;
 const NONE = new Uint8Array(0);
 
-export const recordKey = ({ partition, group, item }: ReturnType<typeof modelBodyKey>) =>
+const recordKey = ({ partition, group, item }: ReturnType<typeof modelBodyKey>) =>
   ledgerRecordKey(partition, group, item);
 
 export function prove<Q extends DecisionQuestion>(

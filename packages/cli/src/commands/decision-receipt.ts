@@ -21,7 +21,7 @@ import type { Run } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
 
 /** Where the decision of a receipt lies. */
-export function decisionPath(receiptPath: string): string {
+function decisionPath(receiptPath: string): string {
   return `${receiptPath}.decision`;
 }
 
