@@ -2,8 +2,8 @@
  * Which objects has a subject a relation to? By a walk backwards from the subject; what lies behind an intersection, an
  * exclusion or an undecided condition is checked (authz.md, 7).
  *
- *   INV-EVAL-10 An object is in the list, on exactly one of its pages, if its check is true and it is met; every object
- *               whose check is true is met. `complete` says that no page follows.
+ *   INV-EVAL-10  An object is in the list, on exactly one of its pages, if its check is true and it is met; every object
+ *                whose check is true is met. `complete` says that no page follows.
  *
  * A page ends when it is full or when its budget is spent. Each check of a candidate has a budget of its own, as if it had
  * been asked by itself.
