@@ -165,6 +165,7 @@ export class Evaluation {
   }
 
   #computed(relation: CompiledRelation, object: string, depth: number): Truth {
+    if (this.#plans[relation.id]!.isCircular) return this.#visit(relation, object, depth);
     return this.#byKind(relation, object) ?? this.#rewrite(relation.rewrite, object, depth);
   }
 

@@ -13,6 +13,7 @@ import type { CompiledRelation, ReverseEdge } from "../model/compiled-model.js";
 import { type Budget, tooDeep } from "./budget.js";
 import type { World } from "./decision.js";
 import { FirstFailure } from "./failure.js";
+import { plansOf } from "./relation-plan.js";
 import type { Subject } from "./subject.js";
 import { FALSE, TRUE } from "./truth.js";
 import type { PositionedTuple, RelationTuple } from "./tuple-reader.js";
@@ -207,7 +208,7 @@ export class ObjectWalk {
   #hold(held: Held): Held | undefined {
     const { relation, object, isCandidate, depth } = held;
     let answer = relation === this.#target ? held : undefined;
-    if (this.#canLeadOn(relation)) {
+    if (this.#canLeadOn(relation) || plansOf(this.#world.model)[relation.id]!.isCircular) {
       const key = heldKey(relation, object);
       if (this.#held.has(key)) return answer;
       this.#held.add(key);

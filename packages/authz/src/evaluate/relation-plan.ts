@@ -2,7 +2,7 @@
  * What the evaluator wants to know of each relation again and again, worked out once for a model: kept beside the model, by
  * relation id, so that it goes when the model goes.
  */
-import type { CompiledModel, CompiledRelation } from "../model/compiled-model.js";
+import type { CompiledModel, CompiledRelation, CompiledRewrite } from "../model/compiled-model.js";
 
 /** Usersets of one type that may stand in a relation's tuples: found by one scan. */
 export interface UsersetScan {
@@ -14,6 +14,8 @@ export interface RelationPlan {
   /** Answered by point reads alone: nothing below it, so no cycle, and nothing that is worth remembering. */
   readonly isLeaf: boolean;
   readonly usersetScans: readonly UsersetScan[];
+  /** Computed relations lead from it back to it, so that its evaluation has to find cycles there too. */
+  readonly isCircular: boolean;
 }
 
 const plans = new WeakMap<CompiledModel, readonly RelationPlan[]>();
@@ -38,7 +40,34 @@ function planOf(relation: CompiledRelation): RelationPlan {
   return {
     isLeaf: relation.rewrite.kind === "direct" && usersetScans.length === 0,
     usersetScans,
+    isCircular: isCircular(relation),
   };
+}
+
+function isCircular(relation: CompiledRelation): boolean {
+  const seen = new Set<CompiledRelation>();
+  const open = [...computedIn(relation.rewrite)];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === relation) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    open.push(...computedIn(next.rewrite));
+  }
+  return false;
+}
+
+function computedIn(rewrite: CompiledRewrite): readonly CompiledRelation[] {
+  switch (rewrite.kind) {
+    case "computed":
+      return [rewrite.relation];
+    case "union":
+    case "intersection":
+      return rewrite.children.flatMap(computedIn);
+    case "exclusion":
+      return [rewrite.base, rewrite.subtract].flatMap(computedIn);
+    default:
+      return [];
+  }
 }
 
 /** The relation that a userset names, by the end of its text: nothing is cut out of it for that. */

@@ -101,6 +101,7 @@ export class UserEvaluation {
         return this.#direct(rewrite.relation, object, depth);
       case "computed": {
         const { relation } = rewrite;
+        if (this.#plans[relation.id]!.isCircular) return this.#reached(relation, object, depth);
         if (!this.#canHave(relation)) return NOBODY;
         const others = this.#rewrite(relation.rewrite, object, depth);
         return this.#withItself(relation, object, others);
