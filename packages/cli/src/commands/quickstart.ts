@@ -4,9 +4,10 @@ import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
 import { howToReach, keepDevContext } from "../dev/dev-context.js";
 import { type DevLedger, openDevLedger, remember } from "../dev/dev-ledger.js";
+import { ensurePosixRules } from "../importers/posix/posix-rules.js";
 import { formatCount } from "../output/progress.js";
+import { type Proven, type ProvenAnswer, proveDecisions } from "../quickstart/decisions.js";
 import { type Imported, importSystemFolders } from "../quickstart/posix-import.js";
-import { type Proven, type ProvenAnswer, proveAnswers } from "../quickstart/proofs.js";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
 import { importClientOptions } from "../run/import-progress.js";
 import { wholeOf } from "../run/settings.js";
@@ -60,16 +61,24 @@ async function tour(run: Run, ledger: DevLedger, limit: number): Promise<Importe
     `organization ${tenant.organization}, vault ${tenant.vault}`,
     `${isNew ? "its trust anchor is kept" : "trust anchor"} in ${anchorFile}`,
   ]);
+  const client = await run.client({ endpoints: node.grpcAddress, tenant, verify: undefined });
+  await ensurePosixRules(client, run.call);
+  step("model", [
+    "the Unix permission rules: owner, group and others, and every directory on the way",
+    "`bin/authledger model get` prints them",
+  ]);
   const known = ledger.file.imported as Imported | undefined;
   if (known === undefined) run.say("   importing ...");
   const imported = known ?? (await importOnce(run, ledger, limit));
   step("import", importLines(imported, known !== undefined));
   const anchor = await readFile(anchorFile, "utf8");
-  const proven = await proveAnswers(run, ledger, anchor, imported);
-  step("check", [answerLine(proven.present), answerLine(proven.absent)]);
+  const proven = await proveDecisions(run, ledger, anchor, imported);
+  const { allowed, denied, superuser } = proven;
+  step("check", [answerLine(allowed), answerLine(denied), answerLine(superuser)]);
+  step("explain", ["why not?", ...denied.why]);
   step("prove", proofLines(proven));
   step("verdict", [
-    "verified: the node's answers are what its proofs say, and they end in one signed head",
+    "verified: each decision was made again here over its proof, and all end in one signed head",
   ]);
   if (!isTour(run)) await printVerdict(run, ledger, imported, proven);
   return imported;
@@ -119,16 +128,16 @@ function answerLine({ tuple, allowed }: ProvenAnswer): string {
 }
 
 function proofLines({
-  present,
-  absent,
+  allowed,
+  denied,
   list,
   trustedSize,
   trustedRoot,
   forgery,
 }: Proven): string[] {
   return [
-    `present: proof of ${present.proofBytes} bytes, verified here in ${present.verifyMs.toFixed(1)} ms`,
-    `absent:  proof of ${absent.proofBytes} bytes, verified here in ${absent.verifyMs.toFixed(1)} ms`,
+    `allowed: proof of ${allowed.proofBytes} bytes, decided again here in ${allowed.verifyMs.toFixed(1)} ms`,
+    `denied:  proof of ${denied.proofBytes} bytes, decided again here in ${denied.verifyMs.toFixed(1)} ms`,
     `complete: ${formatCount(list.entries)} entries in ${list.of}, and there are no others`,
     `signed head: ${trustedSize} blocks, root ${trustedRoot}`,
     `the same proof with one changed byte: refused, ${forgery}`,
@@ -141,7 +150,7 @@ async function printVerdict(
   imported: Imported,
   proven: Proven,
 ): Promise<void> {
-  const { present, absent, list, trustedSize, trustedRoot } = proven;
+  const { allowed, denied, list, trustedSize, trustedRoot } = proven;
   await run.print.one({
     name: "verified",
     fields: {
@@ -150,10 +159,10 @@ async function printVerdict(
       vault: String(ledger.tenant.vault),
       tuples: imported.tuples,
       import_seconds: imported.seconds,
-      present: present.tuple,
-      present_proof_bytes: present.proofBytes,
-      absent: absent.tuple,
-      absent_proof_bytes: absent.proofBytes,
+      allowed: allowed.tuple,
+      allowed_proof_bytes: allowed.proofBytes,
+      denied: denied.tuple,
+      denied_proof_bytes: denied.proofBytes,
       list_of: list.of,
       list_entries: list.entries,
       trusted_size: trustedSize,
@@ -162,14 +171,15 @@ async function printVerdict(
   });
 }
 
-function commandsOf(reach: string, { owner, parent }: Imported): string {
+function commandsOf(reach: string, { open, secret, parent }: Imported): string {
   return `
 Go on ${reach}
-  bin/authledger check '${owner}' --verify
+  bin/authledger check '${secret}@user:nobody' --prove
+  bin/authledger explain '${open}@user:nobody'
+  bin/authledger lookup subjects ${secret.replace("#", " ")} user
   bin/authledger list --subject '${parent}' --relation parent --verify
-  bin/authledger tuple write 'doc:readme#viewer@user:alice'
-  bin/authledger proof get 'doc:readme#viewer@user:alice' -o json > proof.json
-  bin/authledger proof verify proof.json
+  bin/authledger check '${secret}@user:nobody' --prove --receipt no.tlog-proof
+  bin/authledger proof verify no.tlog-proof
   bin/authledger --help
 
 Ctrl-C stops the node; the data stays.`;

@@ -18,7 +18,7 @@ const MARK_UNDECIDED = "?";
 /** Lines of one tree; what is below is counted. */
 const LINES_MAX = 500;
 /** What only repeats what the line says anyway. */
-const REPEATS = / is (true|false|not true|undecided)$/;
+const REPEATS = /(^all operands are| is) (true|false|not true|undecided)$/;
 
 /** One line for each step and each tuple, indented as the tree is. */
 export function explanationLines(tree: ShownStep): string[] {
@@ -55,11 +55,40 @@ function countBelow({ children }: ShownStep): number {
   return children.reduce((sum, child) => sum + 1 + countBelow(child), 0);
 }
 
+/** Only what decided: of an allowed union the branch that is true, of a denied intersection the branch that is not. */
+export function decidingSteps(step: ShownStep): ShownStep {
+  const decides = ({ outcome }: { readonly outcome: string }): boolean => outcome === step.outcome;
+  const [base, ...subtracted] = step.children;
+  const children =
+    step.kind === "exclusion" && base !== undefined && !(decides(base) && step.outcome !== "true")
+      ? step.outcome === "true"
+        ? [base]
+        : subtracted
+      : step.children.filter(decides);
+  const tuples = step.outcome === "true" ? step.tuples.filter(decides) : step.tuples;
+  return { ...step, tuples, children: children.map(decidingSteps) };
+}
+
+const OPERATORS: Readonly<Record<string, string>> = {
+  union: "any of",
+  intersection: "all of",
+  exclusion: "this but not that",
+};
+
+function operator(kind: string): string {
+  return OPERATORS[kind] ?? kind;
+}
+
 /** Of an evaluation in this process. */
 export function shownEvaluation(step: Explanation): ShownStep {
   const { kind, object, relation, outcome, reason, tuples, children } = step;
   return {
-    ...{ kind, outcome, reason, question: relation === "" ? kind : `${object}#${relation}` },
+    ...{
+      kind,
+      outcome,
+      reason,
+      question: relation === "" ? operator(kind) : `${object}#${relation}`,
+    },
     tuples: tuples.map(({ tuple, outcome: counts }) => ({
       text: tupleText(tuple, tuple.object, tuple.condition?.name),
       outcome: counts,
@@ -72,7 +101,7 @@ export function shownEvaluation(step: Explanation): ShownStep {
 export function shownStep(step: ExplainedStep): ShownStep {
   const { kind, question, outcome, reason, tuples, children } = step;
   return {
-    ...{ kind, outcome, reason, question: question.includes("#") ? question : kind },
+    ...{ kind, outcome, reason, question: question.includes("#") ? question : operator(kind) },
     tuples: tuples.map(({ tuple, condition, version, outcome: counts }) => ({
       text: `${tupleText(tuple, tuple.resource, condition?.name)}${version === 0n ? "   of the question" : `   block ${version}`}`,
       outcome: counts,

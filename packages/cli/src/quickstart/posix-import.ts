@@ -1,7 +1,7 @@
 /** The first part of the quickstart: the ownership of this machine's system folders becomes tuples. */
 import { existsSync } from "node:fs";
 import type { LedgerClient } from "@authledger/sdk";
-import { formatTuple, type Tuple } from "@authledger/types";
+import type { Tuple } from "@authledger/types";
 import type { ImportSource, SourceItem } from "../importers/import-source.js";
 import { posixSource } from "../importers/posix/posix-source.js";
 import type { Run } from "../run/command.js";
@@ -11,8 +11,9 @@ import { IN_FLIGHT_DEFAULT } from "../run/import-run.js";
 /** In this order, as far as they exist and the limit reaches. */
 const SYSTEM_FOLDERS = ["/etc", "/usr", "/var", "/opt"];
 
-/** A file that everybody knows. */
-const LIKED = "file:/etc/passwd";
+/** Files that everybody knows: one that all may read, and one that few may. */
+const OPEN = "file:/etc/passwd";
+const SECRET = "file:/etc/shadow";
 
 /** What the later parts ask about. */
 export interface Imported {
@@ -22,9 +23,10 @@ export interface Imported {
   readonly seconds: number;
   /** Text of the block's height. */
   readonly height: string;
-  /** Who owns a file that was imported. */
-  readonly owner: string;
-  /** The directory that holds this file. */
+  /** What anybody may do, and what few may: `file:/etc/passwd#read`. */
+  readonly open: string;
+  readonly secret: string;
+  /** The directory that holds the first. */
   readonly parent: string;
 }
 
@@ -35,12 +37,12 @@ export async function importSystemFolders(
   limit: number,
 ): Promise<Imported> {
   const folders: string[] = [];
-  const example = new Example();
+  const examples = new Examples();
   let [tuples, rejected, seconds, height] = [0, 0, 0, 0n];
   for (const folder of SYSTEM_FOLDERS.filter((path) => existsSync(path))) {
     if (tuples >= limit) break;
     const importing = importWithProgress(run, client, { inFlight: IN_FLIGHT_DEFAULT });
-    await importing.run(example.watch(await posixSource(folder, { limit: limit - tuples })));
+    await importing.run(examples.watch(await posixSource(folder, { limit: limit - tuples })));
     const { summary } = importing;
     folders.push(folder);
     tuples += summary.operations;
@@ -48,15 +50,21 @@ export async function importSystemFolders(
     seconds += importing.seconds;
     height = summary.height ?? height;
   }
-  const { owner, parent } = example;
-  return { folders, tuples, rejected, seconds, height: String(height), owner, parent };
+  const { open, secret, parent } = examples;
+  return { folders, tuples, rejected, seconds, height: String(height), open, secret, parent };
 }
 
-/** Remembers one file of what passes by: /etc/passwd if it comes, else the first one. */
-class Example {
-  owner = "dir:/#root@user:*";
+/** Remembers two files of what passes by: those that everybody knows if they come, else the first of their kind. */
+class Examples {
+  open = "dir:/#read";
+  secret = "dir:/#write";
   parent = "dir:/";
-  #resource: string | undefined;
+  #hasOpen = false;
+  #hasSecret = false;
+  /** The file that passes by just now; its tuples come together. */
+  #file = "";
+  #parent = "";
+  #relations = new Set<string>();
 
   watch(source: ImportSource): ImportSource {
     return { ...source, items: () => this.#look(source) };
@@ -71,16 +79,30 @@ class Example {
       }
       yield batch;
     }
+    this.#judge();
   }
 
-  #see(tuple: Tuple): void {
-    const { resource, relation, subject } = tuple;
-    const isWanted =
-      resource === LIKED || (this.#resource === undefined && resource.startsWith("file:"));
-    if (relation === "owner" && isWanted) {
-      this.#resource = resource;
-      this.owner = formatTuple(tuple);
+  #see({ resource, relation, subject }: Tuple): void {
+    if (resource !== this.#file) {
+      this.#judge();
+      this.#file = resource;
+      this.#relations = new Set();
     }
-    if (relation === "parent" && resource === this.#resource) this.parent = subject;
+    this.#relations.add(relation);
+    if (relation === "parent") this.#parent = subject;
+  }
+
+  #judge(): void {
+    // A symbolic link has no bits, and says nothing about who may read.
+    if (!this.#file.startsWith("file:") || !this.#relations.has("owner_read")) return;
+    if (this.#relations.has("other_read")) {
+      if (this.#hasOpen && this.#file !== OPEN) return;
+      this.#hasOpen = true;
+      this.open = `${this.#file}#read`;
+      this.parent = this.#parent;
+    } else if (!this.#hasSecret || this.#file === SECRET) {
+      this.#hasSecret = true;
+      this.secret = `${this.#file}#read`;
+    }
   }
 }

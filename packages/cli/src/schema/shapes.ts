@@ -54,8 +54,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     "env:text context:text? pid:int nodes:int processes:objects",
   ),
   quickstart: document(
-    "verdict:text organization:u64 vault:u64 tuples:int import_seconds:num present:text",
-    "present_proof_bytes:int absent:text absent_proof_bytes:int list_of:text list_entries:int",
+    "verdict:text organization:u64 vault:u64 tuples:int import_seconds:num allowed:text",
+    "allowed_proof_bytes:int denied:text denied_proof_bytes:int list_of:text list_entries:int",
     "trusted_size:u64 trusted_root:hex",
   ),
   status: document(
