@@ -1,7 +1,7 @@
 /** `authledger explain|expand|lookup`: decisions by the active model, and why. */
-import type { DecisionOptions, ExplainAnswer, ExplainedStep } from "@authledger/sdk";
-import { formatTuple } from "@authledger/types";
+import type { DecisionOptions, ExplainAnswer } from "@authledger/sdk";
 import type { Command } from "commander";
+import { decidingSteps, explanationLines, shownStep } from "../output/explanation.js";
 import type { Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
 import { escapeControls } from "../output/table.js";
@@ -14,7 +14,8 @@ export function addDecisionCommands(program: Command, frame: CommandFrame): void
   const explain = program
     .command("explain")
     .argument("<tuple>", "resource#relation@subject")
-    .description("may they, by the active model, and why: the tree of the decision");
+    .description("may they, by the active model, and why: the tree of the decision")
+    .option("--all", "also the steps that did not decide");
   frame.handle(question(explain), runExplain);
   const expand = program
     .command("expand")
@@ -95,13 +96,14 @@ function optionsOf(run: Run): DecisionOptions {
   return { ...run.call, consistency, unproven, ...(context && { context }) };
 }
 
-async function runExplain(run: Run, tuple = ""): Promise<undefined> {
+/** Also what `check --explain` prints. */
+export async function runExplain(run: Run, tuple = ""): Promise<undefined> {
   requireTenant(run);
   const client = await run.client();
   const answer = await client.explain(tuple, optionsOf(run));
   const { format, field } = run.settings;
   const isForPeople = (format === "table" || format === "wide") && field === undefined;
-  if (isForPeople) await run.io.out(treeText(tuple, answer));
+  if (isForPeople) await run.io.out(treeText(run, tuple, answer));
   else await run.print.one({ name: resultOf(answer), fields: explainedFields(tuple, answer) });
   return undefined;
 }
@@ -122,35 +124,14 @@ function explainedFields(tuple: string, answer: ExplainAnswer): Record<string, P
   };
 }
 
-const MARKS: Readonly<Record<string, string>> = {
-  true: "\u2713",
-  false: "\u2717",
-  cycle: "\u2717",
-};
-
-/** A line for each step, under the one that it follows from. */
-function treeText(tuple: string, answer: ExplainAnswer): string {
-  const { explanation, height, timeMs, modelVersion, truncated } = answer;
-  const at = `block ${height} of ${timeText(timeMs) ?? "genesis"}, model ${modelVersion}`;
-  const head = `${resultOf(answer)}  ${tuple}  (${at}, cost ${explanation.cost})`;
+/** The steps that decided, or all of them with --all. */
+function treeText(run: Run, tuple: string, answer: ExplainAnswer): string {
+  const { height, timeMs, modelVersion, explanation, truncated } = answer;
+  const at = `block ${height} of ${timeText(timeMs) ?? "genesis"}`;
+  const model = modelVersion === 0n ? "no model" : `model version ${modelVersion}`;
+  const head = `${resultOf(answer)}   ${tuple}   (${at}, ${model}, ${explanation.cost} reads)`;
   const rest = truncated ? ["... and more, which the answer does not hold"] : [];
-  const lines = [head, ...stepLines(explanation, ""), ...rest];
-  return lines.map((line) => `${escapeControls(line)}\n`).join("");
-}
-
-function stepLines(step: ExplainedStep, indent: string): readonly string[] {
-  const { outcome, question: asked, kind, reason } = step;
-  const said = reason === "" ? "" : `: ${reason}`;
-  const below = `${indent}  `;
-  const tuples = step.tuples.map(({ tuple, version, condition, outcome: counts }) => {
-    const under = condition === undefined ? "" : ` under ${condition.name}`;
-    const since = version === 0n ? "came with the question" : `block ${version}`;
-    return `${below}${markOf(counts)} ${formatTuple(tuple)}${under}  (${since})`;
-  });
-  const children = step.children.flatMap((child) => stepLines(child, below));
-  return [`${indent}${markOf(outcome)} ${asked}  ${kind}${said}`, ...tuples, ...children];
-}
-
-function markOf(outcome: string): string {
-  return MARKS[outcome] ?? "?";
+  const shown = shownStep(explanation);
+  const steps = explanationLines(run.flags["all"] === true ? shown : decidingSteps(shown));
+  return [head, ...steps, ...rest].map((line) => `${escapeControls(line)}\n`).join("");
 }

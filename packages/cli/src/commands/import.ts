@@ -1,27 +1,33 @@
 /** `authledger import FILE|-`, `authledger import posix DIR` and `authledger import --snapshot FILE`. */
 import { stat } from "node:fs/promises";
+import type { LedgerClient } from "@authledger/sdk";
 import { ExitCode, LedgerError } from "@authledger/types";
 import type { Command } from "commander";
 import { csvSource } from "../importers/csv/csv-source.js";
 import type { ImportSource } from "../importers/import-source.js";
 import { ndjsonSource } from "../importers/ndjson/ndjson-source.js";
+import { ensurePosixRules } from "../importers/posix/posix-rules.js";
 import { posixSource } from "../importers/posix/posix-source.js";
+import { storeSource } from "../importers/store-source.js";
 import { formatCount } from "../output/progress.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { importClientOptions, importWithProgress } from "../run/import-progress.js";
 import { type ImportSummary, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX } from "../run/import-run.js";
 import { usage, wholeOf } from "../run/settings.js";
+import { isStoreName, readStore } from "../stores/read-store.js";
+import type { Store } from "../stores/store.js";
 import { restoreSnapshot } from "./import-snapshot.js";
 
 export function addImportCommand(program: Command, frame: CommandFrame): void {
   const command = program
     .command("import")
-    .argument("[source]", "an NDJSON or CSV file, - for standard input, or: posix")
+    .argument("[source]", "NDJSON, CSV, a store with a model, - for standard input, or: posix")
     .argument("[directory]", "with posix: the tree whose ownership becomes tuples")
     .description("import tuples and entities (start it again to resume), or restore a snapshot")
     .option("--format <format>", "ndjson or csv (default: csv for names that end in .csv)")
     .option("--limit <tuples>", "with posix: stop before there are more")
     .option("--cross-file-systems", "with posix: enter what is mounted in the tree")
+    .option("--no-model", "leave the vault's model alone: of a store or posix import tuples only")
     .option("--run <name>", "apply the source again although it was imported before")
     .option("--in-flight <n>", `transactions at a time, 1 to ${IN_FLIGHT_MAX}`)
     .option("--snapshot <file>", "make a new data directory of this snapshot, without a node")
@@ -45,8 +51,11 @@ async function runImport(run: Run, name?: string, directory?: string): Promise<n
 
 async function importRows(run: Run, name: string, directory?: string): Promise<number> {
   requireTenant(run);
-  const source = await sourceOf(run, name, directory);
+  const store = isStoreName(name) ? await readStore(name) : undefined;
+  const source =
+    store === undefined ? await sourceOf(run, name, directory) : storeSource(store, name);
   const client = await run.client(importClientOptions(run.settings.deadlineMs));
+  if (run.flags["model"] !== false) await bringModel(run, client, name, store);
   const label = textFlag(run, "run");
   const inFlight = inFlightOf(textFlag(run, "inFlight"));
   const options = { inFlight, ...(label !== undefined && { run: label }) };
@@ -60,6 +69,21 @@ async function importRows(run: Run, name: string, directory?: string): Promise<n
   if (rejected === 0) return ExitCode.OK;
   const message = `${formatCount(rejected)} parts of "${source.name}" were rejected`;
   throw new LedgerError("IMPORT_REJECTED", message, { details: { rejected } });
+}
+
+/** Tuples mean something under a model: that of the store, or the Unix rules where the vault has none. */
+async function bringModel(
+  run: Run,
+  client: LedgerClient,
+  name: string,
+  store: Store | undefined,
+): Promise<void> {
+  if (store !== undefined) {
+    const { model } = await client.models.deploy(store, { ...run.call, activate: true });
+    run.say(`model version ${model.version} is active`);
+  } else if (name === "posix" && (await ensurePosixRules(client, run.call))) {
+    run.say("the vault decides by the Unix permission rules now: authledger model get");
+  }
 }
 
 /** @throws LedgerError USAGE, INVALID_ARGUMENT, IO_READ_FAILED */

@@ -114,7 +114,11 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "entity delete": document(CHANGED),
   "entity get": document(ENTITY, "height:u64 token:text verified?:text"),
   "entity list": lines(ENTITY),
-  check: document("result:text allowed:bool tuple:text height:u64 token:text", VERIFIED),
+  check: document(
+    "result:text allowed:bool tuple:text height:u64 model_version?:u64 token:text",
+    "explanation?:object root_from?:text",
+    VERIFIED,
+  ),
   "block show": document(
     "height:u64 block_hash:hex time:time time_ms:u64 term:u64 index:u64 transaction_count:int",
     "leaf_count:u64 state_root:hex history_root:hex previous_hash:hex transaction_root:hex",

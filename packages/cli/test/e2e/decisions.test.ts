@@ -164,7 +164,7 @@ it("check --prove verifies here, and its receipt is decided again without a node
   ] as const;
   for (const [i, [tuple, result]] of cases.entries()) {
     const args = ["check", tuple, "--prove", "--receipt", at(`${i}.tlog-proof`), ...anchored];
-    const { end, out, err } = await cliHere([...args, "--parameters", '{"place":"zurich"}'], {
+    const { end, out, err } = await cliHere([...args, "--with", "place=zurich"], {
       env,
     });
     expect([end, end === 0 ? "" : err]).toEqual([0, ""]);
