@@ -96,8 +96,7 @@ function optionsOf(run: Run): DecisionOptions {
   return { ...run.call, consistency, unproven, ...(context && { context }) };
 }
 
-/** Also what `check --explain` prints. */
-export async function runExplain(run: Run, tuple = ""): Promise<undefined> {
+async function runExplain(run: Run, tuple = ""): Promise<undefined> {
   requireTenant(run);
   const client = await run.client();
   const answer = await client.explain(tuple, optionsOf(run));

@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
 import { MODEL_LANGUAGES, type ModelText, readModelFiles } from "../stores/model-files.js";
 
-export const MODEL_FILE: string = "model.fga, fga.mod, model.json, schema.zed, or a store";
+const MODEL_FILE: string = "model.fga, fga.mod, model.json, schema.zed, or a store";
 
 export function addModelFileCommands(model: Command, frame: CommandFrame): void {
   const validate = withLanguage(

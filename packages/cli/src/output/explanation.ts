@@ -13,7 +13,11 @@ export interface ShownStep {
   readonly children: readonly ShownStep[];
 }
 
-const MARKS: Readonly<Record<string, string>> = { true: "✓", false: "✗", cycle: "✗" };
+const MARKS: Readonly<Record<string, string>> = {
+  true: "\u2713",
+  false: "\u2717",
+  cycle: "\u2717",
+};
 const MARK_UNDECIDED = "?";
 /** Lines of one tree; what is below is counted. */
 const LINES_MAX = 500;
