@@ -7,9 +7,10 @@
  */
 import type { Administrator } from "./administrator.js";
 import type { Clients } from "./clients.js";
+import type { Core } from "./core-module.js";
 import type { Owner } from "./owner.js";
 import { membersOf } from "./quorum.js";
-import { isBeyondRepair } from "./repair.js";
+import { isBeyondRepair, type Survivor } from "./repair.js";
 import type { Run } from "./run.js";
 import { Violation } from "./violation.js";
 
@@ -76,7 +77,7 @@ export class Liveness {
     }
     this.#noteProgress();
     if (run.now > this.#deadline) {
-      if (isBeyondRepair(run.machines, run.leader())) {
+      if (this.#isBeyondRepair()) {
         // What was acknowledged must be there all the same.
         run.sometimes.hit("group beyond repair");
         this.isDone = true;
@@ -126,6 +127,16 @@ export class Liveness {
     this.#deadline = Math.max(this.#deadline, run.now + STALLED_MS_MAX);
   }
 
+  #isBeyondRepair(): boolean {
+    const { judge, machines } = this.#run;
+    const survivors = machines.map(({ id, core }) => ({ id, core: core && survivorOf(core) }));
+    const leader = this.#run.leader();
+    return isBeyondRepair(
+      { survivors, membershipAt: (index) => judge.membershipAt(index) },
+      survivors.find(({ id }) => id === leader?.id),
+    );
+  }
+
   #problem(): string | undefined {
     const { machines } = this.#run;
     const leader = this.#run.leader();
@@ -155,4 +166,10 @@ export class Liveness {
       ]),
     );
   }
+}
+
+function survivorOf(core: Core): NonNullable<Survivor["core"]> {
+  const { isRecovering, commit, lastIndex, lastTerm, membership } = core;
+  const termOf = (index: number): number | undefined => core.termOf(index);
+  return { isRecovering, commit, lastIndex, lastTerm, membership, termOf };
 }

@@ -124,6 +124,7 @@ export const exhibits: readonly Exhibit[] = [
     name: "an entry of an earlier term is committed by counting",
     patches: [patch("replication.js", " || log.term(index) !== s.term)", ")")],
     hunters: [
+      { by: "scenario", file: "figure-8.txt" },
       { by: "explorer", shape: "figure 8", states: 300_000 },
       { by: "swarm", seeds: 3_000 },
     ],
