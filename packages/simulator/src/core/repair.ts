@@ -29,7 +29,7 @@ export interface Survivor {
 type Running = NonNullable<Survivor["core"]>;
 
 /** The nodes that have their disks, and what the committed entries up to an index made of the configuration. */
-export interface Ruins {
+interface Ruins {
   readonly survivors: readonly Survivor[];
   readonly membershipAt: (index: number) => Membership;
 }
