@@ -129,6 +129,52 @@ describe("models", () => {
     expect(await client.models.list().collect()).toHaveLength(1);
   });
 
+  it("that change what is inherited show it when they are tried: for whoever has it through a parent", async () => {
+    const client = await newClient();
+    const folders = `model
+  schema 1.1
+type user
+type folder
+  relations
+    define owner: [user]
+    define viewer: [user] or owner
+type doc
+  relations
+    define parent: [folder]
+    define owner: [user]
+    define viewer: [user]
+    define can_read: viewer or owner or viewer from parent
+`;
+    await client.models.deploy(folders, { activate: true });
+    await client.write([
+      createTuple("folder:a#owner@user:anne"),
+      createTuple("doc:x#parent@folder:a"),
+      createTuple("doc:x#owner@user:bob"),
+    ]);
+    const owners = folders.replace("viewer or owner or viewer from parent", "owner");
+    const { changedAnswers } = await client.models.deploy(owners, { dryRun: true });
+    expect(changedAnswers).toEqual([
+      expect.objectContaining({
+        tuple: { resource: "doc:x", relation: "can_read", subject: "user:anne" },
+        before: true,
+        after: false,
+      }),
+    ]);
+  });
+
+  it("with names that no tuple can have are refused, with their place", async () => {
+    const { models } = await newClient();
+    const dashed = MODEL.replaceAll("editor", "can-edit");
+    const refused = await rejectedBy(models.deploy(dashed));
+    expect(refused).toMatchObject({
+      ...{ code: "MODEL_INVALID", details: { kind: "invalid-name", line: 9, column: 12 } },
+      message: expect.stringMatching(/`can-edit` of `document`.*letters, digits or "_"/),
+    });
+    expect((await rejectedBy(models.deploy(dashed, { dryRun: true }))).code).toBe("MODEL_INVALID");
+    expect((await models.validate(dashed)).problems).toMatchObject([{ line: 9, column: 12 }]);
+    expect(await models.list().collect()).toEqual([]);
+  });
+
   it("keep assertions, which an activation enforces", async () => {
     const client = await withModel();
     await client.write([createTuple("document:1#editor@user:ed")]);

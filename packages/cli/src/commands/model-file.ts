@@ -1,6 +1,11 @@
 /** `authledger model validate|types|format FILE`: models in files, without a node. */
 import { writeFile } from "node:fs/promises";
-import { formatOpenFga, generateTypes, readModel, validateModel } from "@authledger/authz/language";
+import {
+  formatOpenFga,
+  generateTypes,
+  readModel,
+  validateLedgerModel,
+} from "@authledger/authz/language";
 import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
@@ -46,7 +51,7 @@ async function modelOf(run: Run, path: string): Promise<ReturnType<typeof readMo
 
 async function validateFile(run: Run, path?: string): Promise<number> {
   const { language, files } = await modelText(run, path!);
-  const problems = validateModel(language, files);
+  const problems = validateLedgerModel(language, files);
   await run.print.many(
     problems.map(({ file, line = 0, column = 0, message }) => ({
       name: `${file ?? path}:${line}:${column}`,

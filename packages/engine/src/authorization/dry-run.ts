@@ -1,6 +1,6 @@
 /**
  * Whose answers a model would change, if it were active instead of the one that is: from assertions, and from a sample of the stored
- * tuples. The sample is taken all over the vault, since paths are hashes: the same each time for one state.
+ * tuples (`dry-run-questions.ts`). The sample is taken all over the vault, since paths are hashes: the same each time for one state.
  */
 import type { CompiledModel, ModelAssertion } from "@authledger/authz";
 import { decodeRecord, isLive, Kind, NONCE_BYTES, PATH_BYTES, tupleOfKey } from "@authledger/proof";
@@ -14,6 +14,7 @@ import {
 } from "../limits.js";
 import { type Answer, CostBudget, tupleOf } from "./assertions.js";
 import type { ChangedAnswer, DryRun } from "./authorization-calls.js";
+import { dryRunQuestions, type Question } from "./dry-run-questions.js";
 import { StateTupleReader } from "./state-tuple-reader.js";
 import { requireTupleAllowed } from "./tuple-rules.js";
 
@@ -21,9 +22,6 @@ interface Moment {
   readonly view: StateView;
   readonly timeMs: number;
 }
-
-type Question = Pick<ModelAssertion, "object" | "relation" | "subject"> &
-  Partial<Pick<ModelAssertion, "context" | "contextualTuples">>;
 
 /** @param before undefined: there is no active model, and every stored tuple is its own answer */
 export function dryRun(
@@ -37,10 +35,11 @@ export function dryRun(
   const seen = new Set<string>();
   const changed: ChangedAnswer[] = [];
   let compared = 0;
+  const isOver = (): boolean =>
+    compared >= DRY_RUN_CHECKS_MAX || budgets.some((budget) => budget.isSpent);
   const compare = (question: Question, isAsserted: boolean): void => {
     const id = JSON.stringify(question);
-    if (seen.has(id) || compared >= DRY_RUN_CHECKS_MAX) return;
-    if (budgets.some((budget) => budget.isSpent)) return;
+    if (seen.has(id) || isOver()) return;
     seen.add(id);
     compared++;
     const was = before ? budgets[0].answer(moment, before, question) : isStored(moment, question);
@@ -49,8 +48,12 @@ export function dryRun(
     if (change !== undefined && changed.length < DRY_RUN_ANSWERS_MAX) changed.push(change);
   };
   for (const { expected: _, ...question } of assertions) compare(question, true);
-  for (const { tuple } of sample) {
-    for (const question of questionsAbout(tuple, before, after)) compare(question, false);
+  const models = before ? [before, after] : [after];
+  const tuples = new StateTupleReader(moment.view, moment.timeMs);
+  const stored = sample.map(({ tuple }) => tuple);
+  for (const question of dryRunQuestions(stored, models, tuples)) {
+    if (isOver()) break;
+    compare(question, false);
   }
   const unallowed = sample.filter(({ tuple, value }) => !isAllowed(after, tuple, value));
   return { changed, compared, unallowed: unallowed.map(({ tuple }) => tuple) };
@@ -94,18 +97,6 @@ function sampleOf({ view, timeMs }: Moment): readonly SampledTuple[] {
     }
   }
   return [...found.values()];
-}
-
-/** Everything that the subject of a stored tuple may have to its resource, in either model. */
-function questionsAbout(
-  { resource: object, subject }: Tuple,
-  before: CompiledModel | undefined,
-  after: CompiledModel,
-): readonly Question[] {
-  const type = object.slice(0, object.indexOf(":"));
-  const relations = [before, after].flatMap((model) => model?.relationsOf(type) ?? []);
-  const names = new Set(relations.map(({ name }) => name));
-  return [...names].map((relation) => ({ object, relation, subject }));
 }
 
 function changeOf(

@@ -1,7 +1,7 @@
 /** Reads a model in the language that it is written in. Parsing is done here, so that the engine sees only what is right. */
 import { createHash } from "node:crypto";
 import { type AuthorizationModel, encodeModelBody } from "@authledger/authz";
-import { problemsOf, readModel } from "@authledger/authz/language";
+import { problemsOf, readLedgerModel } from "@authledger/authz/language";
 import type { model } from "@authledger/proto";
 import type { Source } from "./convert-model.js";
 
@@ -15,7 +15,7 @@ export interface ReadSource {
 
 /** @throws LedgerError MODEL_INVALID with line and column, LIMIT_EXCEEDED */
 export function readSource({ language, files }: Source): ReadSource {
-  const read = readModel(language, files);
+  const read = readLedgerModel(language, files);
   const body = encodeModelBody({ language, files, model: read });
   return { model: read, body, hash: createHash("sha256").update(body).digest("hex") };
 }
