@@ -1,9 +1,10 @@
-/** The blocks of TypeScript in the top README and in the SDK's do what they say, on a fake ledger. */
+/** The blocks of TypeScript in the top README and in the SDK's do what they say: on a node the first, the others on a fake ledger. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createLogger, parseNodeConfig, startNode } from "@authledger/server";
 import ts from "typescript";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { temporaryDirectory } from "../../../test/support.js";
 import { createFakeLedger } from "../src/fake/index.js";
 import * as sdk from "../src/index.js";
@@ -53,11 +54,49 @@ function onFake(): Readonly<Record<string, unknown>> {
   };
 }
 
-it("the block of the top README prints that alice may, and the trusted root", async () => {
+/** A node on which the README's model is active and its folder is written. */
+async function onNode(): Promise<Readonly<Record<string, unknown>>> {
+  const data = temporaryDirectory();
+  const any = "127.0.0.1:0";
+  const config = { listen: any, http: any, cache: "16MiB", data: join(data, "node") };
+  const node = await startNode(parseNodeConfig(config), {
+    version: "0.0.0-test",
+    logger: createLogger("silent", () => undefined),
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  onTestFinished(() => node.close());
+  const endpoints = node.grpcAddress;
+  const { admin } = sdk.createClient({ endpoints });
+  const { slug: organization } = await admin.createOrganization("readme");
+  const { slug: vault } = await admin.createVault({ organization, name: "main" });
+  const tenant = { organization, vault };
+  const client = sdk.createClient({ endpoints, tenant });
+  const store = readFileSync(new URL("docs/examples/documents.fga.yaml", ROOT), "utf8");
+  const [, model] = /^model: \|\n((?: {2}.*\n|\n)+)/m.exec(store)!;
+  await client.models.deploy(model!.replace(/^ {2}/gm, ""), { activate: true });
+  await client.write([
+    sdk.createTuple("folder:plans#viewer@group:eng#member"),
+    sdk.createTuple("doc:roadmap#parent@folder:plans"),
+  ]);
+  return {
+    anchor: await admin.getTrustAnchor(tenant),
+    createClient: ({ verify }: sdk.ClientOptions) =>
+      sdk.createClient({ endpoints, tenant, verify }),
+    FileRoots: class extends sdk.FileRoots {
+      constructor(path: string) {
+        super(join(data, path));
+      }
+    },
+  };
+}
+
+it("the block of the top README prints that bob may, and the trusted root", async () => {
   const [block, ...others] = blocksOf("README.md");
   expect(others).toEqual([]);
   expect(block!.trim().split("\n").length).toBeLessThanOrEqual(15);
-  const { printed } = await run(block!, onFake());
+  const { printed } = await run(block!, await onNode());
   expect(printed).toEqual([[true, expect.any(Uint8Array)]]);
 });
 

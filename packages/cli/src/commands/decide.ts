@@ -126,7 +126,7 @@ function explainedFields(tuple: string, answer: ExplainAnswer): Record<string, P
 /** The steps that decided, or all of them with --all. */
 function treeText(run: Run, tuple: string, answer: ExplainAnswer): string {
   const { height, timeMs, modelVersion, explanation, truncated } = answer;
-  const at = `block ${height} of ${timeText(timeMs) ?? "genesis"}`;
+  const at = `block ${height}, judged at ${timeText(timeMs) ?? "genesis"}`;
   const model = modelVersion === 0n ? "no model" : `model version ${modelVersion}`;
   const head = `${resultOf(answer)}   ${tuple}   (${at}, ${model}, ${explanation.cost} reads)`;
   const rest = truncated ? ["... and more, which the answer does not hold"] : [];

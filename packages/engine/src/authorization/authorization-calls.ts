@@ -218,7 +218,7 @@ export interface AuthorizationCalls {
     reply: DecisionPoint & {
       readonly allowed: boolean;
       readonly explanation: Explanation;
-      /** Time of the block at that height. */
+      /** As of when expiry was judged: now, or the time of the older block that was asked for. */
       readonly timeMs: number;
     };
   };

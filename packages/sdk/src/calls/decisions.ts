@@ -106,7 +106,7 @@ export interface ExplainAnswer extends Answer {
   readonly allowed: boolean;
   readonly explanation: ExplainedStep;
   readonly modelVersion: bigint;
-  /** Time of the block at that height. */
+  /** As of when expiry was judged: now, or the time of the older block that was asked for. */
   readonly timeMs: bigint;
   /** The tree was larger than an answer holds: parts of it are left out. */
   readonly truncated: boolean;

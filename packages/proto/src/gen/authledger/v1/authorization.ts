@@ -284,7 +284,7 @@ export interface ExplainResponse {
   height: bigint;
   token: Uint8Array;
   modelVersion: bigint;
-  /** Time of the block at that height. */
+  /** As of when expiry was judged: now, or the time of the older block that was asked for. */
   timeMs: bigint;
   /** The tree was larger than an answer holds: parts of it are left out. */
   truncated: boolean;
