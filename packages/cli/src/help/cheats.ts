@@ -51,6 +51,24 @@ export const CHEATS: readonly Cheat[] = [
     ],
   },
   {
+    topic: "model",
+    about: "who may do what, decided, explained and proven",
+    lines: [
+      "own=$(authledger vault create models -o name)  # a vault of its own: a model decides for all of a vault",
+      "printf 'model\\n  schema 1.1\\ntype user\\ntype doc\\n  relations\\n    define owner: [user]\\n    define viewer: [user] or owner\\n' > doc.fga",
+      "authledger model validate doc.fga  # without a node, with line and column",
+      'authledger model deploy doc.fga --dry-run --vault "$own"  # what would change, and whose answers',
+      'authledger model deploy doc.fga --activate --vault "$own"',
+      "authledger tuple write 'doc:plan#owner@user:ann' --vault \"$own\"",
+      "authledger check 'doc:plan#viewer@user:ann' --explain --vault \"$own\"",
+      "authledger explain 'doc:plan#viewer@user:eve' --all --vault \"$own\"  # and why not",
+      'authledger lookup resources doc viewer user:ann --vault "$own"',
+      'authledger vault anchor --vault "$own" > anchor.json  # once, over a channel that you trust',
+      "authledger check 'doc:plan#viewer@user:eve' --prove --receipt no.tlog-proof --anchor anchor.json --vault \"$own\"",
+      "authledger proof verify no.tlog-proof --anchor anchor.json  # denied: offline, and for ever",
+    ],
+  },
+  {
     topic: "proof",
     about: "answers that anyone can check, without the server",
     lines: [

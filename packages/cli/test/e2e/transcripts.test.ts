@@ -14,6 +14,8 @@ const BLOCK = /(```console\n)([\s\S]*?)(```)/g;
 
 /** As long as the name of a temporary directory, so that columns stay where they were. */
 const HOME = "/home/ann/w/.authledger/dev";
+/** Files that the commands write. */
+const MADE_FILES: ReadonlySet<string> = new Set(["proof.json", "no.tlog-proof"]);
 const QUIET_IO: Omit<CliIo, "out" | "err" | "env"> = {
   outBytes: async () => undefined,
   input: (async function* () {})(),
@@ -69,7 +71,7 @@ it("docs/cli.md shows what the commands print (UPDATE=1 writes it anew)", async 
     const [command = "", file] = line.slice("$ authledger ".length).split(" > ");
     const words = command
       .split(" ")
-      .map((word) => word.replace("proof.json", join(directory, "proof.json")));
+      .map((word) => (MADE_FILES.has(word) ? join(directory, word) : word));
     // As a terminal shows it: in the order in which it was written.
     let shown = "";
     let data = "";

@@ -56,7 +56,14 @@ export function dryRun(
     compare(question, false);
   }
   const unallowed = sample.filter(({ tuple, value }) => !isAllowed(after, tuple, value));
+  changed.sort(inReadingOrder);
   return { changed, compared, unallowed: unallowed.map(({ tuple }) => tuple) };
+}
+
+/** What was asserted comes first; the sample's order is that of hashes. */
+function inReadingOrder(a: ChangedAnswer, b: ChangedAnswer): number {
+  if (a.isAsserted !== b.isAsserted) return a.isAsserted ? -1 : 1;
+  return formatTuple(a.tuple) < formatTuple(b.tuple) ? -1 : 1;
 }
 
 function isStored({ view, timeMs }: Moment, { object, relation, subject }: Question): Answer {
