@@ -26,7 +26,7 @@ const BENCHMARKS = new Map([
   ["restart", { packages: ["cli"] }],
   ["memory", { packages: ["cli"] }],
   ["proofs", { packages: ["cli"] }],
-  ["decisions", { packages: ["authz", "io"] }],
+  ["authz", { packages: ["cli"] }],
   ["sdk", { packages: ["cli"] }],
   ["vaults", { packages: ["cli"] }],
   ["roots", { packages: ["state"], withPeers: true }],

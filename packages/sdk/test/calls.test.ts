@@ -353,6 +353,8 @@ describe("lists without proofs", () => {
 
 describe("lists", () => {
   const rows = Array.from({ length: 7 }, (_, i) => relationship(`document:d${i}`));
+  /** As they are given out: the nonce of a condition is for verifiers alone. */
+  const given = rows.map(({ conditionNonce: _, ...row }) => row);
 
   /** Pages of three; a page's token is the number of its first row. */
   function pager(seen: unknown[], fail?: (from: number) => void): FakeHandlers {
@@ -378,7 +380,7 @@ describe("lists", () => {
     const seen: unknown[] = [];
     const client = await clientOf(pager(seen));
     const list = client.list({ subject: "user:alice" }, { pageSize: 3 });
-    expect(await list.collect()).toEqual(rows);
+    expect(await list.collect()).toEqual(given);
     expect(seen).toEqual([
       [0, 3, "linearizable", "user:alice", undefined],
       [3, 3, "atLeast", "user:alice", undefined],
@@ -390,7 +392,7 @@ describe("lists", () => {
       first.push(row);
       if (first.length === 2) break;
     }
-    expect(first).toEqual(rows.slice(0, 2));
+    expect(first).toEqual(given.slice(0, 2));
     expect(seen).toHaveLength(1);
   });
 
@@ -423,7 +425,7 @@ describe("lists", () => {
       for await (const row of client.list({})) found.push(row);
     };
     expect((await rejectedBy(run())).code).toBe("PAGE_TOKEN_INVALID");
-    expect(found).toEqual(rows.slice(0, 6));
+    expect(found).toEqual(given.slice(0, 6));
   });
 
   it("have limits: rows that are collected, rows of a page, a token that comes again", async () => {

@@ -58,7 +58,7 @@ export class BlockService {
 
   readonly handlers: BlockHandlers = {
     getBlockRange: async (request) => {
-      const vault = await this.#vault(request);
+      const vault = await this.#newest(request);
       const { blocks, next, size, at } = await this.#deps.engine.call("get_block_range", {
         vault,
         from: numberOf(request.fromHeight, "from_height"),
@@ -77,7 +77,7 @@ export class BlockService {
     listChanges: (request) => this.#listChanges(request),
     getBlockProof: async (request) => {
       const { at, proof, ...reply } = await this.#deps.engine.call("get_block_proof", {
-        vault: await this.#vault(request),
+        vault: await this.#newest(request),
         height: numberOf(request.height, "height"),
         ...proveOf(request.prove),
       });
@@ -97,6 +97,13 @@ export class BlockService {
     return vaults.known(name) ?? vaults.resolve(name);
   }
 
+  /** The vault, with every block that was acknowledged before the question; a follower may have to wait for the last ones. */
+  async #newest(name: VaultName): Promise<number> {
+    const vault = await this.#vault(name);
+    await this.#deps.engine.call("get_tip", { vault, consistency: { kind: "linearizable" } });
+    return vault;
+  }
+
   async #rangeBefore(
     vault: number,
     { fromHeight }: read.GetBlockRangeRequest,
@@ -110,7 +117,7 @@ export class BlockService {
     const filter = changeFilterOf(request.filter);
     const fromHeight = numberOf(request.fromHeight, "from_height");
     const end = endOf(request);
-    const vault = await this.#vault(request);
+    const vault = await this.#newest(request);
     const query = queryOf("list", request, filter, [fromHeight, end]);
     const token = pageTokens.decode(query, request.pageToken);
     const { changes, next, size, at } = await engine.call("list_changes", {
