@@ -73,6 +73,8 @@ export const DECISION_DEPTH_MAX = 25;
 export const DECISIONS_COST_MAX = 40_000;
 /** Results of checks kept: some 4 MB. */
 export const DECISION_RESULTS_MAX = 16_384;
+/** Cheaper ones are not worth their place: to find them again costs what keeping them does. */
+export const DECISION_RESULT_COST_MIN = 3;
 /** Models kept compiled: a few MB each at the largest. */
 export const COMPILED_MODELS_MAX = 64;
 /** Vaults of which is known which model is active; all are forgotten when there are more. */

@@ -6,7 +6,12 @@
  */
 import { type CheckQuestion, check, listRelations } from "@authledger/authz";
 import { LedgerError, type Tuple } from "@authledger/types";
-import { DECISION_COST_MAX, DECISION_DEPTH_MAX, DECISIONS_COST_MAX } from "../limits.js";
+import {
+  DECISION_COST_MAX,
+  DECISION_DEPTH_MAX,
+  DECISION_RESULT_COST_MIN,
+  DECISIONS_COST_MAX,
+} from "../limits.js";
 import type { Seen } from "../listings.js";
 import type { EngineReply, EngineRequest } from "../port.js";
 import type { DecidingModel } from "./active-models.js";
@@ -78,11 +83,13 @@ export class Decisions {
     if (kept !== undefined) return kept;
     const reader = new StateTupleReader(view, timeMs);
     const found = decide(reader, asked, {});
-    this.#results.set(place, tuple, {
-      ...found,
-      fromMs: timeMs,
-      untilMs: reader.expiresFirstMs,
-    });
+    if (found.cost >= DECISION_RESULT_COST_MIN) {
+      this.#results.set(place, tuple, {
+        ...found,
+        fromMs: timeMs,
+        untilMs: reader.expiresFirstMs,
+      });
+    }
     return found;
   }
 }
