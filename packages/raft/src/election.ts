@@ -5,6 +5,7 @@
  *   INV-RAFT-10  A node grants at most one vote in a term, to a log at least as complete as its own, and says so only
  *               when that is on its disk (museum rows 1 and 3). Its own vote counts no earlier.
  *   INV-RAFT-11  Votes count by who cast them, and only of voters (museum row 2).
+ *   INV-RAFT-18  A node leads in a term only when that term is on its disk: so it leads in it once.
  */
 import type { NodeId } from "@authledger/types";
 import { isConfigurationChange } from "./configuration-codec.js";
@@ -156,7 +157,9 @@ export function countVote(s: State, from: NodeId, granted: boolean): void {
   const result = jointVote(voters, outgoing, s.votes);
   if (result === "won") {
     if (s.role === "pre-candidate") campaign(s, "election");
-    else becomeLeader(s);
+    // Until its own vote is on its disk a crash could take the term back: it would be elected in it once more, by the same
+    // votes, and write other entries where those of its first reign may be.
+    else if (s.votes.get(s.id) === true) becomeLeader(s);
   } else if (result === "lost") {
     // Not another term: it stays with the vote it has cast (museum row 1).
     becomeFollower(s, s.term, undefined);

@@ -62,6 +62,21 @@ describe("votes", () => {
     expect(group.takeMessages("vote-response", 2).map(({ reject }) => reject)).toEqual([false]);
   });
 
+  // Seed 500001434: elected by the others' votes alone, it crashed before its term was on its disk, was elected in the same
+  // term by the same votes, and wrote another entry where one of its first reign was.
+  test("INV-RAFT-18: whom the others elect leads when its own vote is durable, not before (Raft 5.2)", () => {
+    const group = new TestGroup(3, { preVote: false });
+    const candidate = group.node(1);
+    candidate.step({ kind: "campaign" });
+    const { term } = candidate.core;
+    candidate.step(granted(2, 1, term));
+    candidate.step(granted(3, 1, term));
+    expect(candidate.core.role).toBe("candidate");
+    expect(group.takeMessages("append")).toEqual([]);
+    candidate.sync();
+    expect([candidate.core.role, candidate.hardState.term]).toEqual(["leader", term]);
+  });
+
   test("INV-RAFT-10: a log that is less complete gets no vote (Raft 5.4.1)", () => {
     const group = new TestGroup(3, { preVote: false, checkQuorum: false });
     group.elect(1);
