@@ -65,7 +65,7 @@ rmSync(scratch, { recursive: true, force: true });
 report(results);
 
 /**
- * Where the simulation of the core begins: seeds that no commit had before, and that every run over this commit has again. A
+ * The seed of the random tests, and where the simulation of the core begins: seeds that no commit had before, and that every run over this commit has again. A
  * finding is one of the change that is checked, and is there when the check is run once more.
  */
 function firstSeed() {
@@ -85,7 +85,7 @@ function run({ name, command, count }) {
   const [program, ...args] = command;
   const { status, error } = spawnSync(program, args, {
     cwd: root,
-    env: { ...process.env, ...conformanceData() },
+    env: { CHECK_SEED: String(firstSeed()), ...process.env, ...conformanceData() },
     stdio: ["ignore", "inherit", "inherit"],
     timeout: STAGE_MS_MAX,
   });

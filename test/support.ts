@@ -1,6 +1,6 @@
 /**
  * What tests share. Random tests take their seed here: it is printed, and `SEED=<n> npm test -- <file>`
- * replays it. `RUNS=<factor>` multiplies the rounds of random tests, for longer campaigns.
+ * replays it; a check of a change gives `CHECK_SEED`, so that what it found is there again. `RUNS=<factor>` multiplies the rounds of random tests, for longer campaigns.
  */
 import { randomInt } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -10,9 +10,9 @@ import { SeededRandom } from "@authledger/io";
 import { LedgerError } from "@authledger/types";
 import { onTestFinished } from "vitest";
 
-/** The seed of a random test: from the environment, else fresh. */
+/** The seed of a random test: from the environment, else a fresh one. */
 export function testSeed(name: string): number {
-  const given = process.env["SEED"];
+  const given = process.env["SEED"] ?? process.env["CHECK_SEED"];
   const seed = given === undefined ? randomInt(0x1_0000_0000) : Number(given);
   process.stderr.write(`seed ${seed} (${name}; replay with SEED=${seed})\n`);
   return seed;

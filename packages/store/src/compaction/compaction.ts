@@ -12,6 +12,7 @@
  */
 import type { Clock } from "@authledger/io";
 import {
+  COMPACT_FREE_PAGES_KEPT,
   COMPACT_JOINED_FILL_MAX,
   COMPACT_PASSES_MAX,
   COMPACT_SLICE_LEAVES,
@@ -19,7 +20,6 @@ import {
   COMPACT_STARVED_FLUSHES_MAX,
   COMPACT_TAIL_FLUSHES,
   COMPACT_TAIL_FLUSHES_MAX,
-  FIRST_DATA_PAGE,
 } from "../limits.js";
 import type { Pager } from "../memory/pager.js";
 import type { Tree } from "../tree/tree.js";
@@ -127,7 +127,7 @@ export class Compaction {
     this.#phase = "walk";
     this.#passes++;
     this.#passPages = pages;
-    this.#limit = FIRST_DATA_PAGE + (pages - FIRST_DATA_PAGE - freePages);
+    this.#limit = Math.min(pages, pages - freePages + COMPACT_FREE_PAGES_KEPT);
     this.#tables = this.#host.tables();
     this.#table = 0;
     this.#key = new Uint8Array(0);

@@ -94,10 +94,15 @@ describe("compaction", () => {
     await again.close();
   });
 
-  test("a file without anything to gain is left alone but for a few flushes", async () => {
+  // Some files never came to rest: moving two leaves copied the branches above them, which left as many holes as were filled.
+  test("compacting again and again comes to rest; a file without anything to gain is left alone but for a few flushes", async () => {
     const random = testRandom("compaction of a full file");
     const { store, disk } = await sparse(random, 1_000, 1);
-    await compact(store);
+    for (let moved = true, runs = 0; moved; runs++) {
+      expect(runs).toBeLessThan(8);
+      const { pagesMoved, leavesJoined } = await compact(store);
+      moved = pagesMoved > 0 || leavesJoined > 0;
+    }
     const before = await fileSize(disk);
     const { flushedPages } = store.stats();
     const report = await compact(store);
