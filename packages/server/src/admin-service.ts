@@ -11,8 +11,6 @@ import { type AnyStreamMethod, transfer } from "./streaming.js";
 import type { Handler } from "./unary.js";
 import { requireSlug } from "./vault-directory.js";
 
-const ANONYMOUS = "anonymous";
-
 export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
   createOrganization: strict(admin.CreateOrganizationRequest),
   getOrganization: strict(admin.GetOrganizationRequest),
@@ -77,10 +75,10 @@ export class AdminService {
   }
 
   readonly handlers: AdminHandlers = {
-    createOrganization: async ({ name }) => {
+    createOrganization: async ({ name }, { principal }) => {
       validateName(name, "name");
       const { engine } = this.#deps;
-      const reply = await engine.call("create_organization", { name, actor: ANONYMOUS });
+      const reply = await engine.call("create_organization", { name, actor: principal.name });
       return { organization: organizationMessage(reply.organization) };
     },
     getOrganization: async ({ organization }) => {
@@ -88,9 +86,9 @@ export class AdminService {
       const reply = await this.#deps.engine.call("get_organization", { organization });
       return { organization: organizationMessage(reply.organization) };
     },
-    deleteOrganization: async ({ organization }) => {
+    deleteOrganization: async ({ organization }, { principal }) => {
       requireSlug(organization, "organization");
-      const request = { organization, actor: ANONYMOUS };
+      const request = { organization, actor: principal.name };
       const reply = await this.#deps.engine.call("delete_organization", request);
       return { organization: organizationMessage(reply.organization) };
     },
@@ -106,10 +104,10 @@ export class AdminService {
         nextPageToken: this.#next(query, next),
       };
     },
-    createVault: async ({ organization, name }) => {
+    createVault: async ({ organization, name }, { principal }) => {
       requireSlug(organization, "organization");
       validateName(name, "name");
-      const request = { organization, name, actor: ANONYMOUS };
+      const request = { organization, name, actor: principal.name };
       const { vault, genesisHeader } = await this.#deps.engine.call("create_vault", request);
       return { vault: vaultMessage(vault), genesisHeader };
     },
@@ -119,21 +117,21 @@ export class AdminService {
       const reply = await this.#deps.engine.call("get_vault", { organization, vault });
       return { vault: vaultMessage(reply.vault), health: healthMessage(reply.health) };
     },
-    deleteVault: async ({ organization, vault }) => {
+    deleteVault: async ({ organization, vault }, { principal }) => {
       requireSlug(organization, "organization");
       requireSlug(vault, "vault");
-      const request = { organization, vault, actor: ANONYMOUS };
+      const request = { organization, vault, actor: principal.name };
       const reply = await this.#deps.engine.call("delete_vault", request);
       return { vault: vaultMessage(reply.vault) };
     },
-    updateVault: async ({ organization, vault, name, retentionBlocks: blocks }) => {
+    updateVault: async ({ organization, vault, name, retentionBlocks: blocks }, { principal }) => {
       requireSlug(organization, "organization");
       requireSlug(vault, "vault");
       if (name !== undefined) validateName(name, "name");
       const reply = await this.#deps.engine.call("update_vault", {
         organization,
         vault,
-        actor: ANONYMOUS,
+        actor: principal.name,
         ...(name !== undefined && { name }),
         ...(blocks !== undefined && { retentionBlocks: numberOf(blocks, "retention_blocks") }),
       });

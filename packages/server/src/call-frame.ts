@@ -1,16 +1,12 @@
 /** What the frames of unary and of streaming calls share: strict requests, deadlines, and the errors they meet. */
 import { decodeStrictly } from "@authledger/proto";
 import { type AssertionError, LedgerError } from "@authledger/types";
-import type { Deadline } from "@grpc/grpc-js";
 import { MESSAGE_BYTES_MAX } from "./config.js";
 import type { Connections } from "./connections.js";
+import type { Gate } from "./gate/gate.js";
 import type { RpcMeters } from "./metrics.js";
 
-/** What a handler knows of its call. */
-export interface CallContext {
-  /** On the monotonic clock; undefined without a deadline. */
-  readonly deadlineAtMs: number | undefined;
-}
+export type { CallContext } from "./gate/gated-call.js";
 
 /** What makes requests of bytes, by method; throws for bytes that are none. */
 export type Decoders<T> = { readonly [K in keyof T]: (bytes: Buffer) => unknown };
@@ -24,6 +20,7 @@ export function strict(codec: Parameters<typeof decodeStrictly>[0]): (bytes: Buf
 export interface FrameDeps {
   readonly meters: RpcMeters;
   readonly connections: Connections;
+  readonly gate: Gate;
   /** The node has stopped: nothing is answered any more but that. */
   readonly isStopped: () => boolean;
   /** An invariant is broken: the node must stop. */
@@ -48,18 +45,6 @@ export function orMalformed(decode: (bytes: Buffer) => unknown): (bytes: Buffer)
       return new Malformed(cause);
     }
   };
-}
-
-const NO_DEADLINE: CallContext = { deadlineAtMs: undefined };
-
-/** @throws LedgerError DEADLINE_EXCEEDED when it has passed already */
-export function contextOf(call: { getDeadline(): Deadline }): CallContext {
-  const deadline = call.getDeadline();
-  const atMs = deadline instanceof Date ? deadline.getTime() : deadline;
-  if (!Number.isFinite(atMs)) return NO_DEADLINE;
-  const leftMs = atMs - Date.now();
-  if (leftMs > 0) return { deadlineAtMs: performance.now() + leftMs };
-  throw new LedgerError("DEADLINE_EXCEEDED", "the deadline passed before the call began");
 }
 
 export function malformed({ cause }: Malformed): LedgerError {

@@ -47,14 +47,18 @@ export function addFramedService<T extends object>(
     const meter = deps.meters.method(label);
     const isForwarded = forwarding !== undefined && ownMethods?.includes(name) !== true;
     const { path, requestSerialize: encodeRequest } = method;
+    const info = { path, service, name, isStream: method.responseStream };
     const forwarded = isForwarded ? { forwarding, path, encodeRequest } : undefined;
     const frame = method.responseStream
-      ? new StreamFrame(streams![name]!, method.responseSerialize, {
+      ? new StreamFrame(info, streams![name]!, method.responseSerialize, {
           ...deps,
           meter,
           flow: deps.meters.stream(label),
         })
-      : new UnaryFrame(handlers[name]!, method.responseSerialize, meter, { ...deps, forwarded });
+      : new UnaryFrame(info, handlers[name]!, method.responseSerialize, meter, {
+          ...deps,
+          forwarded,
+        });
     framed[name] = frame.handle as UntypedServiceImplementation[string];
   }
   server.addService(methods as never, framed);

@@ -11,6 +11,8 @@ import { beginTogether } from "./bootstrap.js";
 import { ClusterWatch } from "./cluster-watch.js";
 import type { NodeConfig } from "./config.js";
 import { Connections } from "./connections.js";
+import { DeadlineStep } from "./gate/deadline.js";
+import { Gate } from "./gate/gate.js";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
@@ -193,6 +195,7 @@ async function listenGrpc(
       engine,
       meters,
       connections: new Connections(),
+      gate: new Gate([new DeadlineStep()]),
       isStopped: () => engine.failure !== undefined,
       onBug: (error) => engine.fail(LedgerError.from(error)),
     });

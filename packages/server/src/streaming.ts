@@ -14,13 +14,15 @@ import { AssertionError, GrpcStatus, LedgerError } from "@authledger/types";
 import type { handleServerStreamingCall, ServerWritableStream } from "@grpc/grpc-js";
 import {
   type CallContext,
-  contextOf,
   type FrameDeps,
   Malformed,
   malformed,
   requireMessageSize,
   stopped,
 } from "./call-frame.js";
+import type { GatedCall } from "./gate/gated-call.js";
+import type { MethodInfo } from "./gate/method.js";
+import { ANONYMOUS, type Principal } from "./gate/principal.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter, StreamMeter } from "./metrics.js";
 import type { OpenStream, OpenStreams } from "./open-streams.js";
@@ -72,15 +74,18 @@ export interface StreamFrameDeps extends FrameDeps {
 type Call = ServerWritableStream<unknown, Uint8Array>;
 
 export class StreamFrame {
+  readonly #info: MethodInfo;
   readonly #method: AnyStreamMethod;
   readonly #encode: (message: unknown) => Buffer;
   readonly #deps: StreamFrameDeps;
 
   constructor(
+    info: MethodInfo,
     method: AnyStreamMethod,
     encode: (message: unknown) => Buffer,
     deps: StreamFrameDeps,
   ) {
+    this.#info = info;
     this.#method = method;
     this.#encode = encode;
     this.#deps = deps;
@@ -92,15 +97,15 @@ export class StreamFrame {
   };
 
   async #run(call: Call): Promise<void> {
-    const { meter, flow, isStopped, onBug } = this.#deps;
-    const start = performance.now();
+    const { meter, flow, gate, isStopped, onBug } = this.#deps;
+    const gated = gate.begin(this.#info, call);
     const stream = new FramedStream(call, this.#method.isEndless, this.#deps);
     flow.open++;
     let code: number = GrpcStatus.OK;
     let failure: unknown;
     try {
       if (isStopped()) throw stopped();
-      await this.#pump(call, stream);
+      await this.#pump(call, gated, stream);
       call.end();
     } catch (error) {
       const status = toServiceError(error);
@@ -112,16 +117,20 @@ export class StreamFrame {
     } finally {
       flow.open--;
       stream.handlerEnded();
-      meter.observe(code, performance.now() - start, failure);
+      meter.observe(code, performance.now() - gated.startedAtMs, failure);
+      gate.end(gated, code, failure);
     }
   }
 
   /** INV-STREAM-2: the next message is asked for when there is room for it. */
-  async #pump(call: Call, stream: FramedStream): Promise<void> {
-    const { connections, flow, isStopped } = this.#deps;
-    stream.begin(contextOf(call).deadlineAtMs);
+  async #pump(call: Call, gated: GatedCall, stream: FramedStream): Promise<void> {
+    const { connections, flow, gate, isStopped } = this.#deps;
+    stream.begin();
     connections.admit(call);
     if (call.request instanceof Malformed) throw malformed(call.request);
+    const passed = gate.enter(gated);
+    if (passed !== undefined) await stream.orAborted(passed);
+    stream.entered(gated);
     const messages = this.#method.handler(call.request as never, stream)[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -146,6 +155,7 @@ export class StreamFrame {
 class FramedStream implements OpenStream, StreamContext {
   readonly isEndless: boolean;
   deadlineAtMs: number | undefined;
+  principal: Principal = ANONYMOUS;
   readonly #call: Call;
   readonly #deps: StreamFrameDeps;
   readonly #abort = new AbortController();
@@ -181,9 +191,14 @@ class FramedStream implements OpenStream, StreamContext {
   }
 
   /** @throws LedgerError OVERLOADED, SHUTTING_DOWN */
-  begin(deadlineAtMs: number | undefined): void {
-    this.deadlineAtMs = deadlineAtMs;
+  begin(): void {
     this.#remove = this.#deps.streams.add(this.#call.getPeer(), this);
+  }
+
+  /** The gate let the call pass. */
+  entered({ deadlineAtMs, principal }: CallContext): void {
+    this.deadlineAtMs = deadlineAtMs;
+    this.principal = principal;
     if (deadlineAtMs === undefined) return;
     const leftMs = deadlineAtMs - performance.now() - DEADLINE_MARGIN_MS;
     if (leftMs > TIMER_MS_MAX) return;

@@ -14,7 +14,6 @@ import {
 } from "@grpc/grpc-js";
 import {
   type CallContext,
-  contextOf,
   type FrameDeps,
   Malformed,
   malformed,
@@ -22,6 +21,8 @@ import {
   stopped,
 } from "./call-frame.js";
 import { type Forwarding, isNotLeader } from "./forwarding.js";
+import type { GatedCall } from "./gate/gated-call.js";
+import type { MethodInfo } from "./gate/method.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter } from "./metrics.js";
 
@@ -40,7 +41,15 @@ export interface ForwardedMethod {
   readonly encodeRequest: (request: never) => Buffer;
 }
 
+/** A call and how it is answered. */
+interface Answering {
+  readonly call: ServerUnaryCall<unknown, Uint8Array>;
+  readonly callback: sendUnaryData<Uint8Array>;
+  readonly gated: GatedCall;
+}
+
 export class UnaryFrame {
+  readonly #method: MethodInfo;
   readonly #handler: AnyHandler;
   readonly #encode: (message: unknown) => Buffer;
   readonly #meter: MethodMeter;
@@ -49,11 +58,13 @@ export class UnaryFrame {
 
   /** @param forwarded absent for what only this node can answer */
   constructor(
+    method: MethodInfo,
     handler: AnyHandler,
     encode: (message: unknown) => Buffer,
     meter: MethodMeter,
     deps: FrameDeps & { readonly forwarded?: ForwardedMethod | undefined },
   ) {
+    this.#method = method;
     this.#forwarded = deps.forwarded;
     this.#handler = handler;
     this.#encode = encode;
@@ -62,71 +73,77 @@ export class UnaryFrame {
   }
 
   readonly handle: handleUnaryCall<unknown, Uint8Array> = (call, callback) => {
-    const start = performance.now();
+    const gated = this.#deps.gate.begin(this.#method, call);
+    const answering = { call, callback, gated };
     try {
       if (this.#deps.isStopped()) throw stopped();
       this.#deps.connections.admit(call);
       if (call.request instanceof Malformed) throw malformed(call.request);
-      const answer = this.#handler(call.request as never, contextOf(call));
-      if (answer instanceof Promise) {
-        answer
-          .then((message) => this.#succeed(call, callback, start, message))
-          .catch((error: unknown) => this.#passOn(call, callback, start, error))
-          .catch((error: unknown) => this.#fail(callback, start, error));
-      } else this.#succeed(call, callback, start, answer);
+      const passed = this.#deps.gate.enter(gated);
+      if (passed === undefined) this.#answer(answering);
+      else {
+        passed
+          .then(() => this.#answer(answering))
+          .catch((error: unknown) => this.#fail(answering, error));
+      }
     } catch (error) {
-      this.#fail(callback, start, error);
+      this.#fail(answering, error);
     }
   };
 
+  #answer(answering: Answering): void {
+    const { call, gated } = answering;
+    const answer = this.#handler(call.request as never, gated);
+    if (!(answer instanceof Promise)) {
+      this.#succeed(answering, answer);
+      return;
+    }
+    answer
+      .then((message) => this.#succeed(answering, message))
+      .catch((error: unknown) => this.#passOn(answering, error))
+      .catch((error: unknown) => this.#fail(answering, error));
+  }
+
   /** INV-NODE-2: what ends after the node has stopped is not answered as if it had been done. */
-  #succeed(
-    call: ServerUnaryCall<unknown, Uint8Array>,
-    callback: sendUnaryData<Uint8Array>,
-    start: number,
-    message: unknown,
-    trailer?: Metadata,
-  ): void {
+  #succeed({ call, callback, gated }: Answering, message: unknown, trailer?: Metadata): void {
     if (this.#deps.isStopped()) throw stopped();
     const bytes = Buffer.isBuffer(message) ? message : this.#encode(message);
     requireMessageSize(bytes.length);
     this.#deps.connections.answering(call, bytes.length);
-    this.#meter.observe(GrpcStatus.OK, performance.now() - start);
+    this.#meter.observe(GrpcStatus.OK, performance.now() - gated.startedAtMs);
+    this.#deps.gate.end(gated, GrpcStatus.OK);
     callback(null, bytes, trailer);
   }
 
   /** What needs the leader goes to it. @throws (by rejection) what the call failed with */
-  async #passOn(
-    call: ServerUnaryCall<unknown, Uint8Array>,
-    callback: sendUnaryData<Uint8Array>,
-    start: number,
-    refusal: unknown,
-  ): Promise<void> {
+  async #passOn(answering: Answering, refusal: unknown): Promise<void> {
     if (this.#forwarded === undefined || !isNotLeader(refusal)) throw refusal;
     const { forwarding, path, encodeRequest } = this.#forwarded;
+    const { call, gated } = answering;
     const request = call.request as never;
     const cancelled = new AbortController();
     if (call.cancelled) cancelled.abort();
     call.once("cancelled", () => cancelled.abort());
-    const context = contextOf(call);
     const refused = {
       ...{ path, metadata: call.metadata, signal: cancelled.signal },
-      deadlineAtMs: context.deadlineAtMs,
+      deadlineAtMs: gated.deadlineAtMs,
       encode: () => encodeRequest(request),
       again: async () => {
-        const message = await this.#handler(request, context);
+        const message = await this.#handler(request, gated);
         return Buffer.isBuffer(message) ? message : this.#encode(message);
       },
     };
     const { bytes, leader } = await forwarding.pass(refused, refusal);
     const trailer = new Metadata();
     if (leader !== undefined) trailer.set(LEADER_KEY, leader);
-    this.#succeed(call, callback, start, bytes, trailer);
+    this.#succeed(answering, bytes, trailer);
   }
 
-  #fail(callback: sendUnaryData<Uint8Array>, start: number, error: unknown): void {
+  #fail({ callback, gated }: Answering, error: unknown): void {
     const status = toServiceError(error);
-    this.#meter.observe(status.code ?? GrpcStatus.UNKNOWN, performance.now() - start, error);
+    const code = status.code ?? GrpcStatus.UNKNOWN;
+    this.#meter.observe(code, performance.now() - gated.startedAtMs, error);
+    this.#deps.gate.end(gated, code, error);
     if (error instanceof AssertionError) this.#deps.onBug(error);
     callback(status);
   }

@@ -15,9 +15,6 @@ import type { ServiceDeps } from "./read-service.js";
 import type { Handler } from "./unary.js";
 import type { VaultName } from "./vault-directory.js";
 
-/** Who writes, until callers are authenticated. */
-const ANONYMOUS = "anonymous";
-
 export const WRITE_REQUESTS: Decoders<write.WriteServiceService> = {
   write: strict(write.WriteRequest),
   batchWrite: strict(write.BatchWriteRequest),
@@ -56,12 +53,13 @@ export class WriteService {
   async #write(
     request: VaultName & { readonly prove: boolean },
     transactions: readonly TransactionRequest[],
-    { deadlineAtMs }: CallContext,
+    { deadlineAtMs, principal }: CallContext,
   ): Promise<EngineReply<"write">> {
     const { vaults, engine } = this.#deps;
     const vault = vaults.known(request) ?? (await vaults.resolve(request));
     const { prove } = request;
-    return engine.call("write", { vault, transactions, actor: ANONYMOUS, prove }, deadlineAtMs);
+    const writing = { vault, transactions, actor: principal.name, prove };
+    return engine.call("write", writing, deadlineAtMs);
   }
 }
 

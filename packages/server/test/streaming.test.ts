@@ -13,6 +13,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { CHANNEL_OPTIONS } from "../src/channel-options.js";
 import { Connections, UNREAD_BYTES_MAX } from "../src/connections.js";
 import { addFramedService } from "../src/framed-service.js";
+import { DeadlineStep } from "../src/gate/deadline.js";
+import { Gate } from "../src/gate/gate.js";
 import { RpcMeters } from "../src/metrics.js";
 import { OpenStreams, type OpenStreamsOptions } from "../src/open-streams.js";
 import { type StreamHandler, transfer, WINDOW_BYTES, watch } from "../src/streaming.js";
@@ -70,6 +72,7 @@ async function startStreams(
       meters,
       connections,
       streams: open,
+      gate: new Gate([new DeadlineStep()]),
       isStopped: () => bugs.length > 0,
       onBug: (error) => bugs.push(error),
     },

@@ -27,7 +27,6 @@ import { diffMessage } from "./model-diff.js";
 import { problemMessages, readSource } from "./read-source.js";
 
 /** Who deploys, until callers are authenticated. */
-const ANONYMOUS = "anonymous";
 const MODELS_PAGE_MAX = 100;
 const EMPTY = new Uint8Array(0);
 const NO_MODEL: AuthorizationModel = { schema: "1.1", types: {}, conditions: {} };
@@ -63,16 +62,17 @@ export class ModelService {
         return { problems: problemMessages(error) };
       }
     },
-    deployModel: (request) => (request.dryRun ? this.#try(request) : this.#deploy(request)),
-    activateModel: async (request) => {
+    deployModel: (request, { principal }) =>
+      request.dryRun ? this.#try(request) : this.#deploy(request, principal.name),
+    activateModel: async (request, { principal }) => {
       const vault = await this.#vault(request);
       const version = numberOf(request.version, "version");
-      const change = { vault, actor: ANONYMOUS, reason: reasonOf(request), version };
+      const change = { vault, actor: principal.name, reason: reasonOf(request), version };
       return switched(request, await this.#deps.engine.call("activate_model", change));
     },
-    rollbackModel: async (request) => {
+    rollbackModel: async (request, { principal }) => {
       const vault = await this.#vault(request);
-      const change = { vault, actor: ANONYMOUS, reason: reasonOf(request) };
+      const change = { vault, actor: principal.name, reason: reasonOf(request) };
       return switched(request, await this.#deps.engine.call("rollback_model", change));
     },
     getModel: (request) => this.#get(request, numberOf(request.version, "version")),
@@ -91,11 +91,17 @@ export class ModelService {
       return { models: models.map(infoMessage), nextPageToken, ...answeredAt(request, at) };
     },
     diffModels: (request) => this.#diff(request),
-    setAssertions: async (request) => {
+    setAssertions: async (request, { principal }) => {
       const vault = await this.#vault(request);
       const version = numberOf(request.version, "version");
       const assertions = assertionsOf(request.assertions);
-      const change = { vault, actor: ANONYMOUS, reason: reasonOf(request), version, assertions };
+      const change = {
+        vault,
+        actor: principal.name,
+        reason: reasonOf(request),
+        version,
+        assertions,
+      };
       const { at } = await this.#deps.engine.call("set_assertions", change);
       return answeredAt(request, at);
     },
@@ -107,10 +113,13 @@ export class ModelService {
     },
   } satisfies ModelHandlers as ModelHandlers;
 
-  async #deploy(request: model.DeployModelRequest): Promise<model.DeployModelResponse> {
+  async #deploy(
+    request: model.DeployModelRequest,
+    actor: string,
+  ): Promise<model.DeployModelResponse> {
     const { body } = readSource(sourceOf(request.source));
     const { vault, reason } = { vault: await this.#vault(request), reason: reasonOf(request) };
-    const change = { vault, actor: ANONYMOUS, reason, body, activate: request.activate };
+    const change = { vault, actor, reason, body, activate: request.activate };
     const {
       model: info,
       existed,

@@ -4,6 +4,8 @@ import type { AssertionError } from "@authledger/types";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
 import { Connections } from "../../src/connections.js";
+import { DeadlineStep } from "../../src/gate/deadline.js";
+import { type CallObserver, Gate, type GateStep } from "../../src/gate/gate.js";
 import { startGrpcServer } from "../../src/grpc-server.js";
 import { RpcMeters } from "../../src/metrics.js";
 import type { Health } from "../../src/standard-services.js";
@@ -47,6 +49,8 @@ export interface Harness {
 
 export interface HarnessOptions {
   readonly connections?: Connections;
+  readonly steps?: readonly GateStep[];
+  readonly observers?: readonly CallObserver[];
 }
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
@@ -54,7 +58,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const logged: unknown[] = [];
   const bugs: AssertionError[] = [];
   const meters = new RpcMeters((error) => logged.push(error));
-  const { connections = new Connections() } = options;
+  const { connections = new Connections(), steps = [new DeadlineStep()], observers } = options;
   const server = await startGrpcServer(
     {
       host: "127.0.0.1",
@@ -69,6 +73,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       engine,
       meters,
       connections,
+      gate: new Gate(steps, observers),
       isStopped: () => bugs.length > 0,
       onBug: (error) => bugs.push(error),
     },

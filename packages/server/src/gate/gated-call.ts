@@ -1,0 +1,56 @@
+/** One call on its way through the gate and the handler: what the wire says of it, and what each step found. */
+import { type Deadline, type Metadata, status } from "@grpc/grpc-js";
+import type { MethodInfo } from "./method.js";
+import { ANONYMOUS, type Principal } from "./principal.js";
+
+/** What the gate needs of a call of the library. */
+export interface WireCall {
+  readonly metadata: Metadata;
+  readonly request: unknown;
+  /** Address and port of the client. */
+  getPeer(): string;
+  getDeadline(): Deadline;
+}
+
+/** What a handler knows of its call. */
+export interface CallContext {
+  /** On the monotonic clock; undefined without a deadline. */
+  readonly deadlineAtMs: number | undefined;
+  /** Who calls; its name is the actor of what the call writes. */
+  readonly principal: Principal;
+}
+
+/** The organization and vault that a request names; 0 or absent where it names none. */
+export interface CallTarget {
+  readonly organization?: bigint;
+  readonly vault?: bigint;
+}
+
+export class GatedCall implements CallContext {
+  readonly method: MethodInfo;
+  readonly wire: WireCall;
+  readonly startedAtMs: number;
+  deadlineAtMs: number | undefined = undefined;
+  principal: Principal = ANONYMOUS;
+  /** How the call ended: a gRPC status, and the error where there was one. */
+  status: number = status.OK;
+  error: unknown = undefined;
+
+  constructor(method: MethodInfo, wire: WireCall, startedAtMs: number) {
+    this.method = method;
+    this.wire = wire;
+    this.startedAtMs = startedAtMs;
+  }
+
+  /** What the request is about. Only for requests that were decoded. */
+  get target(): CallTarget {
+    const { request } = this.wire;
+    const message = isPrepared(request) ? request.message : request;
+    return message as CallTarget;
+  }
+}
+
+/** Checks that were asked before come with what was made of them. */
+function isPrepared(request: unknown): request is { readonly message: object } {
+  return typeof (request as { readonly message?: unknown } | undefined)?.message === "object";
+}
