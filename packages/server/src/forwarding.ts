@@ -29,6 +29,7 @@ import {
 import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { ForwardBudget } from "./forward-budget.js";
 import { ForeignError } from "./grpc-error.js";
+import { isNotLeader, isNotLeaderCode } from "./not-leader.js";
 
 /** For a leader, at most, in milliseconds. */
 const LEADER_WAIT_MS_MAX = 3_000;
@@ -45,8 +46,6 @@ const CHANNELS_MAX = 8;
 
 /** Requests that are encoded again in one turn of the loop: some milliseconds where they are large. */
 const ENCODED_PER_TURN = 4;
-
-const REFUSALS = ["NOT_LEADER", "NO_LEADER"] as const;
 
 /** A call that the engine refused because another node leads. */
 export interface RefusedCall {
@@ -69,11 +68,6 @@ export interface ForwardedAnswer {
 /** Undefined address: this node. */
 interface Leader {
   readonly address: string | undefined;
-}
-
-/** Did the engine refuse for the only reason that makes another node worth asking? */
-export function isNotLeader(error: unknown): error is LedgerError {
-  return error instanceof LedgerError && REFUSALS.some((code) => code === error.code);
 }
 
 export class Forwarding {
@@ -208,7 +202,7 @@ class NotSent extends Error {}
 
 /** INV-CLUSTER-1: the other node refused it as this one did, or it never left. */
 function isHarmless(error: unknown): boolean {
-  if (error instanceof ForeignError) return REFUSALS.some((code) => code === error.code);
+  if (error instanceof ForeignError) return isNotLeaderCode(error.code);
   return error instanceof NotSent || isNotLeader(error);
 }
 

@@ -20,11 +20,12 @@ import {
   requireMessageSize,
   stopped,
 } from "./call-frame.js";
-import { type Forwarding, isNotLeader } from "./forwarding.js";
+import type { Forwarding } from "./forwarding.js";
 import type { GatedCall } from "./gate/gated-call.js";
 import type { MethodInfo } from "./gate/method.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter } from "./metrics.js";
+import { isNotLeader } from "./not-leader.js";
 
 /** Answers with a message, or with its bytes where it has them ready. */
 export type Handler<Req, Res> = (

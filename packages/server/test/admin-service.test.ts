@@ -160,7 +160,7 @@ describe("AdminService", () => {
   it("gives out the trust anchor of a vault", async () => {
     const h = await startHarness();
     expect(await call(h.client, ["admin", "getTrustAnchor"], h.tenant)).toEqual({
-      anchor: "anchor of 0",
+      anchor: "anchor of 1",
     });
   });
 });

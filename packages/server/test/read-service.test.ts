@@ -248,7 +248,7 @@ describe("consistency", () => {
     await ask(h, { $case: "atLeast", value: token });
     expect(h.engine.requests("check")[0]!.consistency).toEqual({
       kind: "at_least",
-      point: { vault: 0, height: 1, index: 1 },
+      point: { vault: 1, height: 1, index: 1 },
     });
   });
 

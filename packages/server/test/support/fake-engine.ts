@@ -72,7 +72,8 @@ const BUNDLE = {
 export class FakeEngine implements EnginePort {
   readonly calls: RecordedCall[] = [];
   readonly #organizations = new Map<bigint, OrganizationInfo>();
-  readonly #vaults: FakeVault[] = [];
+  /** The first one is the system vault. */
+  readonly #vaults: FakeVault[] = [systemVault()];
   #slug = 100n;
   #index = 0;
   /** Thrown by the calls it names, or by all of them. */
@@ -297,7 +298,7 @@ export class FakeEngine implements EnginePort {
       appliedIndex: 8,
       flushedIndex: 7,
       organizations: this.#organizations.size,
-      vaults: this.#vaults.length,
+      vaults: this.#vaults.length - 1,
       evidence: [],
       maintenance: {
         ...{ fileBytes: 40_960, filePages: 10, freePages: 3, isCompacting: false, compactions: 2 },
@@ -371,6 +372,16 @@ export class FakeEngine implements EnginePort {
       const message = "the tuple is not stored";
       return { kind: "refused", code: "PRECONDITION_FAILED", message, details, retryAfterMs: 1500 };
     }
+    const unmet = request.operations.findIndex((op) => !isMet(vault, op));
+    if (unmet >= 0) {
+      const message = "the entity is not as it must be";
+      return {
+        kind: "refused",
+        code: "PRECONDITION_FAILED",
+        message,
+        details: { operation: unmet },
+      };
+    }
     const statuses = request.operations.map((op) => change(vault, op, height));
     vault.info = { ...vault.info, height };
     this.#index++;
@@ -411,6 +422,23 @@ export class FakeEngine implements EnginePort {
       ...(prove && { proof: FAKE_PROOF }),
     };
   }
+}
+
+function systemVault(): FakeVault {
+  const info: VaultInfo = {
+    ...{ organization: 0n, slug: 0n, name: "_system", status: "active", createdAtMs: 1 },
+    ...{ origin: "test.example/0/0", height: 0, retentionBlocks: 0, oldestHeight: 0 },
+  };
+  return { info, tuples: new Map(), entities: new Map() };
+}
+
+/** Conditions over an entity's being there or its version; others hold. */
+function isMet(vault: FakeVault, op: Operation): boolean {
+  if (op.op !== "set_entity" && op.op !== "delete_entity") return true;
+  const found = vault.entities.get(op.key);
+  if (op.condition.kind === "must_not_exist") return found === undefined;
+  if (op.condition.kind === "must_exist") return found !== undefined;
+  return op.condition.kind !== "version_equals" || found?.version === op.condition.version;
 }
 
 function change(vault: FakeVault, op: Operation, version: number): OperationStatus {

@@ -1,0 +1,13 @@
+/** The refusals that make another node worth asking: the engine proposed nothing, since it does not lead. */
+import { LedgerError } from "@authledger/types";
+
+const REFUSALS: ReadonlySet<string> = new Set(["NOT_LEADER", "NO_LEADER"]);
+
+/** Is it the code of such a refusal, by this node or by another one? */
+export function isNotLeaderCode(code: string): boolean {
+  return REFUSALS.has(code);
+}
+
+export function isNotLeader(error: unknown): error is LedgerError {
+  return error instanceof LedgerError && isNotLeaderCode(error.code);
+}
