@@ -4,6 +4,7 @@ export * as authorization from "./gen/authledger/v1/authorization.js";
 export * as cluster from "./gen/authledger/v1/cluster.js";
 export * as common from "./gen/authledger/v1/common.js";
 export * as errors from "./gen/authledger/v1/errors.js";
+export * as iam from "./gen/authledger/v1/iam.js";
 export * as model from "./gen/authledger/v1/model.js";
 export * as peer from "./gen/authledger/v1/peer.js";
 export * as read from "./gen/authledger/v1/read.js";

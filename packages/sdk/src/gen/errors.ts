@@ -1736,6 +1736,40 @@ export class ModelAssertionFailedError extends LedgerError {
 }
 
 /**
+ * The caller has not the role that the call needs, or what it names does not exist.
+ * Send again? no: it would fail again. See docs/errors.md#permission-denied
+ */
+export class PermissionDeniedError extends LedgerError {
+  declare readonly code: "PERMISSION_DENIED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("PERMISSION_DENIED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is PermissionDeniedError {
+    return hasCode(thrown, "PERMISSION_DENIED");
+  }
+}
+
+/**
+ * There is no such role where it was to be given, or nobody can have this name.
+ * Send again? no: it would fail again. See docs/errors.md#role-invalid
+ */
+export class RoleInvalidError extends LedgerError {
+  declare readonly code: "ROLE_INVALID";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("ROLE_INVALID", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is RoleInvalidError {
+    return hasCode(thrown, "ROLE_INVALID");
+  }
+}
+
+/**
  * Something went wrong inside the server.
  * Send again? no: it would fail again. See docs/errors.md#internal
  */
