@@ -6,7 +6,7 @@
  *   npm run simulate -- --explore SECONDS                    searches all orders of events from the known starts
  *   npm run simulate -- --museum                             shows that every known bug is found
  *
- * `--full` takes whole nodes instead of the core alone; `--ledger` adds a line to docs/sim-ledger.jsonl, and continues
+ * `--nodes` takes whole nodes instead of the core alone; `--ledger` adds a line to docs/sim-ledger.jsonl, and continues
  * behind the seeds that it has of this commit; `--fresh` begins at a random seed.
  */
 import { randomInt } from "node:crypto";
@@ -14,7 +14,14 @@ import { availableParallelism } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { exploreAll, runCampaign } from "./campaign/campaign.js";
-import { appendToLedger, currentCommit, ledgerLines, nextSeed } from "./campaign/ledger.js";
+import {
+  appendToLedger,
+  currentCommit,
+  ledgerLines,
+  nextSeed,
+  rounded,
+  seedsLine,
+} from "./campaign/ledger.js";
 import type { ModeName } from "./campaign/mode.js";
 import { runMuseum } from "./campaign/museum-tour.js";
 import { neverHappened } from "./campaign/never-happened.js";
@@ -33,7 +40,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     explore: { type: "string" },
     museum: { type: "boolean", default: false },
-    full: { type: "boolean", default: false },
+    nodes: { type: "boolean", default: false },
     ledger: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
     workers: { type: "string" },
@@ -42,7 +49,7 @@ const { values } = parseArgs({
 });
 
 const workers = Number(values.workers ?? availableParallelism());
-const mode: ModeName = values.full ? "full" : "core";
+const mode: ModeName = values.nodes ? "nodes" : "core";
 
 process.exitCode = (await main()) ? 0 : 1;
 
@@ -73,22 +80,8 @@ async function seeds(): Promise<boolean> {
   const never = neverHappened(mode, sums).map((name) => ({ seed: 0, what: `never: ${name}` }));
   for (const { what } of never) say(`FAILED ${what}\n`);
   if (values.ledger) {
-    const { hash, faults, sometimes, steps, acknowledged } = sums;
-    appendToLedger({
-      commit,
-      mode,
-      seeds: [from, from + sums.seeds],
-      seedCount: sums.seeds,
-      virtualHours: round(sums.virtualMs / HOUR_MS),
-      seconds: round(seconds),
-      hash,
-      steps,
-      states: 0,
-      acknowledged,
-      faults,
-      sometimes,
-      failures: [...sums.failures, ...never],
-    });
+    const failures = [...sums.failures, ...never];
+    appendToLedger(seedsLine({ commit, mode, from, seconds, sums: { ...sums, failures } }));
   }
   return sums.failures.length === 0 && never.length === 0;
 }
@@ -114,14 +107,14 @@ async function explore(seconds: number): Promise<boolean> {
   if (values.ledger) {
     const none = { virtualHours: 0, hash: 0, steps: 0, acknowledged: 0, faults: {}, sometimes: {} };
     const line = { commit, mode: "explorer", seeds: [0, 0], seedCount: 0, ...none } as const;
-    appendToLedger({ ...line, seconds: round(took), states, failures });
+    appendToLedger({ ...line, seconds: rounded(took), states, failures });
   }
   return isClean;
 }
 
 function report(sums: Sums, seconds: number): void {
   const hours = sums.virtualMs / HOUR_MS;
-  say(`${sums.seeds} seeds, ${round(hours)} simulated hours in ${round(seconds)} s: `);
+  say(`${sums.seeds} seeds, ${rounded(hours)} simulated hours in ${rounded(seconds)} s: `);
   say(`${sums.steps} steps, ${Math.round(sums.steps / seconds)} a second; `);
   say(`${sums.acknowledged} writes acknowledged\n`);
   say(`faults: ${list(sums.faults)}\n`);
@@ -133,10 +126,6 @@ function report(sums: Sums, seconds: number): void {
 function list(counts: Readonly<Record<string, number>>): string {
   const parts = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
   return parts.join(", ");
-}
-
-function round(number: number): number {
-  return Math.round(number * 100) / 100;
 }
 
 function say(text: string): void {

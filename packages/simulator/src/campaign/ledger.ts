@@ -9,6 +9,7 @@ import type { ModeName } from "./mode.js";
 import type { Sums } from "./tally.js";
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
+const HOUR_MS = 3_600_000;
 const path = fileURLToPath(new URL("../../../../docs/sim-ledger.jsonl", import.meta.url));
 
 export interface LedgerLine {
@@ -45,6 +46,38 @@ export function ledgerLines(): LedgerLine[] {
 
 export function appendToLedger(line: LedgerLine): void {
   appendFileSync(path, `${JSON.stringify(line)}\n`);
+}
+
+/** The line of a campaign over seeds. */
+export function seedsLine(campaign: {
+  readonly commit: string;
+  readonly mode: ModeName;
+  readonly from: number;
+  readonly seconds: number;
+  readonly sums: Sums;
+}): LedgerLine {
+  const { commit, mode, from, seconds, sums } = campaign;
+  const { seeds, virtualMs, hash, steps, acknowledged, faults, sometimes, failures } = sums;
+  return {
+    commit,
+    mode,
+    seeds: [from, from + seeds],
+    seedCount: seeds,
+    virtualHours: rounded(virtualMs / HOUR_MS),
+    seconds: rounded(seconds),
+    hash,
+    steps,
+    states: 0,
+    acknowledged,
+    faults,
+    sometimes,
+    failures,
+  };
+}
+
+/** To hundredths, as hours and seconds are told. */
+export function rounded(number: number): number {
+  return Math.round(number * 100) / 100;
 }
 
 /** The first seed that no campaign over this commit has run. */

@@ -5,5 +5,5 @@ import type { Mode, ModeName } from "./mode.js";
 export async function loadMode(name: ModeName): Promise<Mode> {
   return name === "core"
     ? (await import("./core-mode.js")).mode
-    : (await import("./full-mode.js")).mode;
+    : (await import("./nodes-mode.js")).mode;
 }

@@ -19,7 +19,7 @@ export interface Mode {
   readonly run: (seed: number) => Promise<SeedReport>;
 }
 
-export type ModeName = "core" | "full";
+export type ModeName = "core" | "nodes";
 
 export function recordOf(counts: Iterable<readonly [string, number]>): Record<string, number> {
   const record: Record<string, number> = {};

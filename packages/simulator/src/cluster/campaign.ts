@@ -1,8 +1,9 @@
 /** Many seeds of whole nodes, one line for each, and the sums: what was simulated, which faults struck, what happened sometimes. */
-import { type ClusterFault, drawSettings, type SettingsOptions } from "./cluster-settings.js";
+import { seedReport } from "../campaign/nodes-mode.js";
+import { type Sums, Tally } from "../campaign/tally.js";
+import { drawSettings, type SettingsOptions } from "./cluster-settings.js";
 import { type RunReport, runCluster } from "./run-cluster.js";
 import { shrink } from "./shrink.js";
-import { Sometimes } from "./sometimes.js";
 
 export interface CampaignOptions extends SettingsOptions {
   readonly from: number;
@@ -17,52 +18,43 @@ export interface CampaignOptions extends SettingsOptions {
 }
 
 export interface CampaignReport {
-  readonly seeds: number;
-  readonly failedSeeds: readonly number[];
-  readonly virtualMs: number;
+  readonly sums: Sums;
   readonly seconds: number;
-  readonly events: number;
+  /** What clients asked. */
   readonly operations: number;
-  readonly faults: ReadonlyMap<ClusterFault, number>;
-  readonly sometimes: Sometimes;
 }
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
   const { from, seeds, print, secondsMax = Number.POSITIVE_INFINITY } = options;
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
-  const failedSeeds: number[] = [];
-  const faults = new Map<ClusterFault, number>();
-  const sometimes = new Sometimes();
-  const sums = { seeds: 0, virtualMs: 0, events: 0, operations: 0 };
+  const tally = new Tally();
+  let operations = 0;
   for (let seed = from; seed < from + seeds && seconds() < secondsMax; seed++) {
     const before = seconds();
     const report = await runCluster(drawSettings(seed, options));
     print(describe(report, seconds() - before));
-    sums.seeds++;
-    sums.virtualMs += report.virtualMs;
-    sums.events += report.events;
-    sums.operations += report.history.operations.length;
-    sometimes.addAll(report.sometimes);
-    for (const [fault, times] of report.faults) faults.set(fault, (faults.get(fault) ?? 0) + times);
+    tally.add(seedReport(report));
+    operations += report.history.operations.length;
     if (report.failure === undefined) continue;
-    failedSeeds.push(seed);
     for (const line of [...report.failure.newest, report.failure.what]) print(line);
     if (options.shrinkRuns > 0) await explain(seed, report, options);
     if (options.stopsAtFailure) break;
   }
-  return { ...sums, failedSeeds, seconds: seconds(), faults, sometimes };
+  return { sums: tally.sums, seconds: seconds(), operations };
 }
 
 /** The sums of a campaign in words. */
-export function summary(report: CampaignReport): string[] {
-  const { seeds, failedSeeds, virtualMs, seconds, events, operations } = report;
-  const hours = (virtualMs / 3_600_000).toFixed(2);
-  const faults = [...report.faults].filter(([, times]) => times > 0);
+export function summary({ sums, seconds, operations }: CampaignReport): string[] {
+  const { seeds, steps, failures } = sums;
+  const hours = (sums.virtualMs / 3_600_000).toFixed(2);
+  const failed = failures.length > 0 ? ` (${failures.map(({ seed }) => seed).join(", ")})` : "";
+  const faults = Object.entries(sums.faults).map(([fault, times]) => `${fault} ${times}`);
+  const sometimes = Object.entries(sums.sometimes);
   return [
-    `${seeds} seeds, ${failedSeeds.length} failed${failedSeeds.length > 0 ? ` (${failedSeeds.join(", ")})` : ""}: ${hours} virtual hours in ${seconds.toFixed(0)} s, ${events} events (${Math.round(events / seconds)} a second), ${operations} operations of clients`,
-    `faults: ${faults.map(([fault, times]) => `${fault} ${times}`).join(", ")}`,
-    ...report.sometimes.counts().map(([what, times]) => `${String(times).padStart(8)}  ${what}`),
+    `${seeds} seeds, ${failures.length} failed${failed}: ${hours} virtual hours in ${seconds.toFixed(0)} s, ${steps} events (${Math.round(steps / seconds)} a second), ${operations} operations of clients, hash ${sums.hash}`,
+    `faults: ${faults.join(", ")}`,
+    ...sometimes.map(([what, times]) => `${String(times).padStart(8)}  ${what}`),
   ];
 }
 

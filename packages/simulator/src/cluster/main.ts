@@ -1,10 +1,18 @@
 /**
  * Runs seeds of whole nodes: a campaign, or with `--seed` one seed event by event. Exit code 0 = all were well. Code that asks for
- * the real time or real randomness while virtual time runs is stopped (real-time-trap.ts).
+ * the real time or real randomness while virtual time runs is stopped (real-time-trap.ts). `--ledger` adds a line to
+ * docs/sim-ledger.jsonl, and continues behind the seeds that it has of this commit.
  */
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import {
+  appendToLedger,
+  currentCommit,
+  ledgerLines,
+  nextSeed,
+  seedsLine,
+} from "../campaign/ledger.js";
 import { formatHistory } from "../history/record.js";
 import { runCampaign, summary } from "./campaign.js";
 import { drawSettings } from "./cluster-settings.js";
@@ -25,6 +33,7 @@ const { values } = parseArgs({
     "keep-log": { type: "boolean", default: false },
     "shrink-runs": { type: "string", default: "60" },
     "stop-at-failure": { type: "boolean", default: false },
+    ledger: { type: "boolean", default: false },
   },
 });
 
@@ -50,17 +59,34 @@ async function main(): Promise<number> {
     print(report.failure?.what ?? `seed ${seed} ok ${report.hash}`);
     return report.failure === undefined ? 0 : 1;
   }
+  const isChanged = Object.values(options).some((value) => value !== undefined && value !== false);
+  if (values.ledger && isChanged) {
+    print("--ledger counts seeds as they are drawn: leave out the options that change them");
+    return 2;
+  }
+  const commit = values.ledger ? currentCommit() : undefined;
+  const from = numberOf(values.from) ?? firstSeed(commit);
   const report = await runCampaign({
     ...options,
     print,
-    from: numberOf(values.from) ?? Math.floor(Date.now() / 1000),
+    from,
     seeds: Number(values.seeds),
     secondsMax: numberOf(values.seconds),
     stopsAtFailure: values["stop-at-failure"],
     shrinkRuns: Number(values["shrink-runs"]),
   });
   for (const line of summary(report)) print(line);
-  return report.failedSeeds.length === 0 ? 0 : 1;
+  const { sums, seconds } = report;
+  if (commit !== undefined) {
+    appendToLedger(seedsLine({ commit, mode: "nodes", from, seconds, sums }));
+  }
+  return sums.failures.length === 0 ? 0 : 1;
+}
+
+/** Where the ledger says that earlier campaigns over the commit ended; without a ledger, a seed that was hardly run before. */
+function firstSeed(commit: string | undefined): number {
+  if (commit === undefined) return Math.floor(Date.now() / 1000);
+  return nextSeed(ledgerLines(), commit, "nodes");
 }
 
 function numberOf(text: string | undefined): number | undefined {

@@ -9,10 +9,6 @@ export class Sometimes {
     this.#counts.set(what, (this.#counts.get(what) ?? 0) + times);
   }
 
-  addAll(other: Sometimes): void {
-    for (const [what, times] of other.#counts) this.note(what, times);
-  }
-
   /** In the order of their names. */
   counts(): [what: string, times: number][] {
     return [...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1));
