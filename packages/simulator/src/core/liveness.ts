@@ -2,8 +2,9 @@
  * What must come true once all faults have ended: one leader, everyone caught up, no joint configuration, nobody in
  * doubt, new writes served, and every acknowledged write there once.
  *
- *   INV-SIM-8  A group that is late has failed, unless its members have come nearer to their leader's log than ever before
- *              within the last seconds: so it cannot go on for ever, and a long log over a narrow link is no failure.
+ *   INV-SIM-8  A group that is late has failed, unless its members have come nearer to their leader than ever before within
+ *              the last seconds, in what they hold of its log or in what they have applied: so it cannot go on for ever,
+ *              and a long log over a narrow link is no failure.
  */
 import type { Administrator } from "./administrator.js";
 import type { Clients } from "./clients.js";
@@ -112,15 +113,21 @@ export class Liveness {
     }
   }
 
-  /** INV-SIM-8. Entries of the leader's log that its members have not applied. */
+  /**
+   * INV-SIM-8. Entries of the leader's log that its members do not hold, and those that they have not applied. Both count:
+   * a new leader commits nothing before an entry of its own term (Raft 5.4.2), which comes behind all that they lack.
+   */
   #noteProgress(): void {
     const run = this.#run;
     const leader = run.leader();
     if (leader === undefined) return;
     let owed = 0;
     for (const id of membersOf(leader.core!.membership)) {
-      const has = run.machineOf(id)?.state.index;
-      if (has !== undefined) owed += Math.max(0, leader.core!.lastIndex - has);
+      const member = run.machineOf(id);
+      if (member === undefined) continue;
+      const { lastIndex } = leader.core!;
+      const held = member.core === undefined ? 0 : lastShared(leader.core!, member.core);
+      owed += lastIndex - held + Math.max(0, lastIndex - member.state.index);
     }
     if (owed >= this.#leastOwed) return;
     this.#leastOwed = owed;
@@ -166,6 +173,13 @@ export class Liveness {
       ]),
     );
   }
+}
+
+/** The last entry that a member's log shares with its leader's: what is committed is in both (Raft 5.4). */
+function lastShared(leader: Core, member: Core): number {
+  let index = Math.min(leader.lastIndex, member.lastIndex);
+  while (index > member.commit && member.termOf(index) !== leader.termOf(index)) index--;
+  return index;
 }
 
 function survivorOf(core: Core): NonNullable<Survivor["core"]> {
