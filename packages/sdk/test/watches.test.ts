@@ -9,7 +9,7 @@ import { rejectedBy, temporaryDirectory } from "../../../test/support.js";
 import { type ClientOptions, createClient, type LedgerClient, nodeCrypto } from "../src/index.js";
 
 async function open(data: string, listen = "127.0.0.1:0"): Promise<RunningNode> {
-  const config = { listen, http: "127.0.0.1:0", cache: "16MiB", shutdownMs: 200, data };
+  const config = { listen, http: "127.0.0.1:0", cache: "16MiB", shutdownGrace: 200, data };
   const node = await startNode(parseNodeConfig(config), {
     version: "0.0.0-test",
     logger: createLogger("silent", () => undefined),

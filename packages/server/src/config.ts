@@ -1,6 +1,9 @@
 /** Configuration of a node: one schema, with the default and the range of everything (L-49 sizes as text). */
 import { LedgerError, limits, splitAddress } from "@authledger/types";
 import { z } from "zod";
+import { byteSize } from "./config/field.js";
+import { parseRuntimeInput } from "./config/runtime-config.js";
+import { isRuntimeField, type RuntimeInput, type RuntimeValues } from "./config/runtime-fields.js";
 import { isLoopback } from "./loopback.js";
 import {
   PEER_ADDRESS_DEFAULT,
@@ -9,25 +12,6 @@ import {
 } from "./peer/peer-config.js";
 
 const MiB = 1024 * 1024;
-const SIZE = /^([0-9]+)\s*(B|KiB|MiB|GiB|KB|MB|GB)?$/;
-const UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 1024,
-  MiB,
-  GiB: 1024 * MiB,
-  KB: 1_000,
-  MB: 1_000_000,
-  GB: 1_000_000_000,
-};
-
-/** A number of bytes, or text such as `256MiB`. */
-const byteSize = z.union([z.number().int(), z.string()]).transform((value, context) => {
-  if (typeof value === "number") return value;
-  const match = SIZE.exec(value.trim());
-  if (match !== null) return Number(match[1]) * UNITS[match[2] ?? "B"]!;
-  context.addIssue({ code: "custom", message: `"${value}" is not a size such as 256MiB` });
-  return z.NEVER;
-});
 
 const address = z.string().refine((text) => splitAddress(text) !== undefined, {
   message: "is not host:port with a port up to 65535",
@@ -47,17 +31,15 @@ export interface NodeConfig extends PeerSettings {
   readonly cache: number;
   /** Prefix of all origins of a new cluster; `<16 hex digits>.authledger.local` when absent. */
   readonly clusterOrigin: string | undefined;
-  /** How long calls may run on after the node was told to stop. Default 10,000. */
-  readonly shutdownMs: number;
-  /** Hours between the beginnings of two passes of the scrubber, 0 to 720; 0 = none. Default 24. */
-  readonly scrubHours: number;
   /** Calls of one connection at a time; more wait at the client. Default 1,024. */
   readonly streamsPerConnection: number;
+  /** What this node was given of what may change while it runs (config/runtime-fields.ts). */
+  readonly runtime: Partial<RuntimeValues>;
 }
 
 /** What a person gives; sizes may be text such as `256MiB`. */
-export type NodeConfigInput = {
-  readonly [K in keyof NodeConfig]?:
+export type NodeConfigInput = RuntimeInput & {
+  readonly [K in Exclude<keyof NodeConfig, "runtime">]?:
     | (K extends "cache" | "logKeepBytes" ? number | string : NodeConfig[K])
     | undefined;
 };
@@ -76,8 +58,6 @@ const schema = z.strictObject({
     )
     .default(256 * MiB),
   clusterOrigin: z.string().optional(),
-  shutdownMs: z.number().int().min(0).max(300_000).default(10_000),
-  scrubHours: z.number().min(0).max(720).default(24),
   streamsPerConnection: z.number().int().min(1).max(10_000).default(1_024),
   peer: address.optional(),
   join: z.string().optional(),
@@ -104,7 +84,8 @@ export const MESSAGE_BYTES_MAX: number = limits.MESSAGE_BYTES_MAX;
 
 /** @throws LedgerError USAGE naming the field and what is wrong with it */
 export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
-  const parsed = schema.safeParse(input);
+  const { fixed, runtime } = partsOf(input);
+  const parsed = schema.safeParse(fixed);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const field = issue?.path.join(".") ?? "configuration";
@@ -112,14 +93,26 @@ export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
       details: { field },
     });
   }
-  const config = withPeers(parsed.data);
+  const config = { ...withPeers(parsed.data), runtime: parseRuntimeInput(runtime) };
   requireLoopback(config);
   requirePeerSettings(config);
   return config;
 }
 
+/** What may change while the node runs is checked by itself. */
+function partsOf(input: object): {
+  readonly fixed: Readonly<Record<string, unknown>>;
+  readonly runtime: Readonly<Record<string, unknown>>;
+} {
+  const fields = Object.entries(input);
+  return {
+    fixed: Object.fromEntries(fields.filter(([name]) => !isRuntimeField(name))),
+    runtime: Object.fromEntries(fields.filter(([name]) => isRuntimeField(name))),
+  };
+}
+
 /** Every field is there; a node that is to join has a peer port. */
-function withPeers(data: z.output<typeof schema>): NodeConfig {
+function withPeers(data: z.output<typeof schema>): Omit<NodeConfig, "runtime"> {
   const { clusterOrigin, join, expect, name, advertisePeer, advertiseClient } = data;
   const { peerCert, peerKey, peerCa } = data;
   const peer = data.peer ?? (join === undefined ? undefined : PEER_ADDRESS_DEFAULT);

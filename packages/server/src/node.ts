@@ -9,6 +9,7 @@ import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@a
 import type { Logger } from "pino";
 import { beginTogether } from "./bootstrap.js";
 import { ClusterWatch } from "./cluster-watch.js";
+import { RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
 import { Connections } from "./connections.js";
 import { DeadlineStep } from "./gate/deadline.js";
@@ -51,8 +52,13 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     deps.onFatal(error);
   };
   const onAlarm = (alarm: string): void => deps.logger.error({ alarm }, "stored rows are damaged");
+  const runtime = new RuntimeConfig(config.runtime);
+  deps.logger.level = runtime.values.logLevel;
+  runtime.subscribe("logLevel", (level) => {
+    deps.logger.level = level;
+  });
   const peers = await openNodePeers(config, deps.logger);
-  const engine = await openEngine(config, peers, onFatal, onAlarm);
+  const engine = await openEngine(config, { peers, runtime }, onFatal, onAlarm);
   const delay = new LoopDelay((ms) =>
     deps.logger.warn({ ms: Math.round(ms) }, "the event loop was held: the machine is too busy"),
   );
@@ -85,7 +91,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       await handOver(engine, deps.logger);
       watch.stop();
       delay.stop();
-      await front.stop(config.shutdownMs);
+      await front.stop(runtime.values.shutdownGrace);
       http.closeAllConnections();
       await new Promise<void>((resolve) => http.close(() => resolve()));
       await engine.close();
@@ -108,15 +114,15 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
 }
 
 async function openEngine(
-  { data, cache, clusterOrigin, scrubHours }: NodeConfig,
-  peers: NodePeers | undefined,
+  { data, cache, clusterOrigin }: NodeConfig,
+  { peers, runtime }: { readonly peers: NodePeers | undefined; readonly runtime: RuntimeConfig },
   onFatal: (error: LedgerError) => void,
   onAlarm: (alarm: string) => void,
 ): Promise<Engine> {
   const options = {
     ...{ directory: data, cacheBytes: cache, clusterOrigin, cluster: peers?.cluster },
     compaction: COMPACTION_POLICY,
-    scrubIntervalMs: scrubHours * 3_600_000,
+    scrubIntervalMs: runtime.values.scrubHours * 3_600_000,
   };
   try {
     return await openNodeEngine(options, onFatal, onAlarm);

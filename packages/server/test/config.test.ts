@@ -12,11 +12,10 @@ describe("the configuration", () => {
       insecureAnyAddress: false,
       cache: 256 * 1024 * 1024,
       clusterOrigin: undefined,
-      shutdownMs: 10_000,
-      scrubHours: 24,
       streamsPerConnection: 1_024,
       logKeepEntries: 100_000,
       logKeepBytes: 256 * 1024 * 1024,
+      runtime: {},
     });
   });
 
@@ -36,7 +35,6 @@ describe("the configuration", () => {
     ["listen", { listen: "7400" }],
     ["listen", { listen: "127.0.0.1:99999" }],
     ["http", { http: "localhost" }],
-    ["shutdownMs", { shutdownMs: -1 }],
     ["streamsPerConnection", { streamsPerConnection: 0 }],
     ["data", { data: "" }],
     ["logKeepEntries", { logKeepEntries: 0 }],

@@ -142,7 +142,7 @@ describe("a node", () => {
   });
 
   it("stops although a client holds its connection and watches its health", async () => {
-    const node = await start(temporaryDirectory(), { shutdownMs: 5_000 });
+    const node = await start(temporaryDirectory(), { shutdownGrace: 5_000 });
     const client = new Client(node.grpcAddress, credentials.createInsecure());
     onTestFinished(() => client.close());
     const stream = client.makeServerStreamRequest(

@@ -72,7 +72,7 @@ interface Stoppable {
 async function startStoppable(data: string): Promise<Stoppable> {
   const fatal: LedgerError[] = [];
   const loopback = { listen: "127.0.0.1:0", http: "127.0.0.1:0", cache: "16MiB" };
-  const node = await startNode(parseNodeConfig({ ...loopback, data, shutdownMs: 500 }), {
+  const node = await startNode(parseNodeConfig({ ...loopback, data, shutdownGrace: 500 }), {
     version: "0.0.0-test",
     logger: pino({ level: "silent" }),
     onFatal: (error) => fatal.push(error),

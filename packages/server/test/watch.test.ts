@@ -19,7 +19,7 @@ interface Scene {
 }
 
 async function start(): Promise<Scene> {
-  const config = { listen: "127.0.0.1:0", http: "127.0.0.1:0", cache: "16MiB", shutdownMs: 500 };
+  const config = { listen: "127.0.0.1:0", http: "127.0.0.1:0", cache: "16MiB", shutdownGrace: 500 };
   const node = await startNode(parseNodeConfig({ ...config, data: temporaryDirectory() }), {
     version: "0.0.0-test",
     logger: pino({ level: "silent" }),

@@ -61,5 +61,7 @@ export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   RELATION_NOT_FOUND: { type: "text", relation: "text", ...FIELD },
   CONDITION_FAILED: { condition: "text", parameters: "text" },
   MODEL_ASSERTION_FAILED: { failed: "number" },
+  CONFIG_INVALID: FIELD,
+  CONFIG_NOT_RECONFIGURABLE: FIELD,
   EVALUATION_TOO_COMPLEX: { limit: "number", actual: "number" },
 };

@@ -95,6 +95,7 @@ export {
   SNOWFLAKE_EPOCH_MS,
   SnowflakeGenerator,
 } from "./snowflake.js";
+export { suggestion } from "./suggestion.js";
 export { measurePrintable, type PrintableMeasure } from "./text.js";
 export {
   formatTuple,

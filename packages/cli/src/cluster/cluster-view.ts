@@ -1,11 +1,10 @@
 /** The cluster as people read it: one sentence, and a row for each member. */
 import type { ClusterMember, ClusterStatus, LedgerClient } from "@authledger/sdk";
-import { LedgerError } from "@authledger/types";
+import { LedgerError, suggestion } from "@authledger/types";
 import type { Printable } from "../output/json-value.js";
 import type { Thing } from "../output/printer.js";
 import { formatCount } from "../output/progress.js";
 import type { Run } from "../run/run.js";
-import { suggestion } from "../run/suggestion.js";
 
 /** How long the leader is asked for its account, which says more than that of the node at hand. */
 const LEADER_MS_MAX = 2_000;

@@ -1,5 +1,7 @@
 /** `authledger bench`: what this node does for this client, measured in a vault of its own. */
+
 import { type LedgerClient, MemoryRoots, type Tenant } from "@authledger/sdk";
+import { suggestion } from "@authledger/types";
 import type { Command } from "commander";
 import { type Measurement, measure } from "../bench/measure.js";
 import {
@@ -15,7 +17,6 @@ import { type CommandFrame, type Run, textFlag } from "../run/command.js";
 import { isConfirmed, withConfirmation } from "../run/confirm.js";
 import { readNodeHttp } from "../run/node-http.js";
 import { millisecondsOf, usage, wholeOf } from "../run/settings.js";
-import { suggestion } from "../run/suggestion.js";
 
 const CONCURRENCY_DEFAULT = 16;
 const CONCURRENCY_MAX = 1_024;

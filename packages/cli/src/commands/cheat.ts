@@ -1,9 +1,9 @@
 /** `authledger cheat [topic]`: lines to copy. */
+import { suggestion } from "@authledger/types";
 import { Argument, type Command } from "commander";
 import { CHEATS, type Cheat } from "../help/cheats.js";
 import type { CommandFrame, Run } from "../run/command.js";
 import { usage } from "../run/settings.js";
-import { suggestion } from "../run/suggestion.js";
 
 export function addCheatCommand(program: Command, frame: CommandFrame): void {
   const cheat = program

@@ -1,6 +1,6 @@
 /** `authledger context set|use|previous|list|show|delete`: what a ledger is called, instead of flags. */
 import { resolve } from "node:path";
-import { LedgerError } from "@authledger/types";
+import { LedgerError, suggestion } from "@authledger/types";
 import type { Command } from "commander";
 import {
   CONTEXT_KEYS,
@@ -14,7 +14,6 @@ import { ContextStore } from "../contexts/context-store.js";
 import type { Thing } from "../output/printer.js";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
 import { contextFlags, type GlobalFlags, usage } from "../run/settings.js";
-import { suggestion } from "../run/suggestion.js";
 
 export function addContextCommands(program: Command, frame: CommandFrame): void {
   const context = program

@@ -1,9 +1,9 @@
 /** `authledger help [command or topic]`. */
+import { suggestion } from "@authledger/types";
 import type { Command } from "commander";
 import { exitCodeRows, TOPICS } from "../help/topics.js";
 import type { CommandFrame, Run } from "../run/command.js";
 import { usage } from "../run/settings.js";
-import { suggestion } from "../run/suggestion.js";
 
 const EXIT_CODES = "exit-codes";
 

@@ -1,9 +1,9 @@
 /** `authledger schema [command]`: the JSON Schema of what a command prints with `-o json`. */
+import { suggestion } from "@authledger/types";
 import type { Command } from "commander";
 import { jsonText } from "../output/json-value.js";
 import type { CommandFrame, Run } from "../run/command.js";
 import { usage } from "../run/settings.js";
-import { suggestion } from "../run/suggestion.js";
 import { schemaOf } from "../schema/shape.js";
 import { SHAPES } from "../schema/shapes.js";
 

@@ -4,8 +4,7 @@
  *     { "version": 1, "current": "dev", "previous": "prod",
  *       "contexts": { "dev": { "endpoint": "127.0.0.1:7400", "organization": "7", "vault": "9" } } }
  */
-import { LedgerError, splitAddress } from "@authledger/types";
-import { suggestion } from "../run/suggestion.js";
+import { LedgerError, splitAddress, suggestion } from "@authledger/types";
 import { LineError, type LineNode, parseLines } from "./line-json.js";
 
 export const CONTEXT_KEYS = ["endpoint", "organization", "vault", "anchor", "pins"] as const;

@@ -1,6 +1,5 @@
 /** `--field a.b[0].c`: one part of what a command prints. `*` stands for every part of a level. */
-import { LedgerError } from "@authledger/types";
-import { suggestion } from "../run/suggestion.js";
+import { LedgerError, suggestion } from "@authledger/types";
 import { type JsonValue, jsonText } from "./json-value.js";
 import { escapeControls } from "./table.js";
 

@@ -1,9 +1,9 @@
 /** How output looks: colours and the form of notes. Known from flags and environment alone, before anything can fail. */
+import { suggestion } from "@authledger/types";
 import { COLOR_MODES, type ColorMode, type Style, styleFor } from "../output/style.js";
 import type { CliIo } from "./cli-io.js";
 import { LOG_FORMATS, type LogFormat } from "./notes.js";
 import { type GlobalFlags, usage } from "./settings.js";
-import { suggestion } from "./suggestion.js";
 
 export interface Look {
   readonly out: Style;

@@ -9,7 +9,7 @@ import {
   type Tenant,
   type VerifyOptions,
 } from "@authledger/sdk";
-import { LedgerError } from "@authledger/types";
+import { LedgerError, suggestion } from "@authledger/types";
 import {
   type Context,
   type ContextFile,
@@ -19,7 +19,6 @@ import {
 import { OUTPUT_FORMATS, type OutputFormat } from "../output/printer.js";
 import type { CliIo } from "./cli-io.js";
 import { anchorSource, type Sourced, type SourceInput, sourceOf } from "./sources.js";
-import { suggestion } from "./suggestion.js";
 
 export const ENDPOINT_DEFAULT = "127.0.0.1:7400";
 

@@ -35,7 +35,7 @@ interface Scene {
 }
 
 async function open(data: string): Promise<RunningNode> {
-  const config = { listen: "127.0.0.1:0", http: "127.0.0.1:0", cache: "16MiB", shutdownMs: 500 };
+  const config = { listen: "127.0.0.1:0", http: "127.0.0.1:0", cache: "16MiB", shutdownGrace: 500 };
   const node = await startNode(parseNodeConfig({ ...config, data }), {
     version: "0.0.0-test",
     logger: createLogger("silent", () => undefined),

@@ -1,5 +1,5 @@
 /** Help texts: every command has examples that the parser takes, topics are there, mistakes get a suggestion. */
-import { ExitCode } from "@authledger/types";
+import { ExitCode, suggestion } from "@authledger/types";
 import { expect, it } from "vitest";
 import { createProgram } from "../../src/cli.js";
 import { optionsOf, positionOf } from "../../src/completion/position.js";
@@ -8,7 +8,6 @@ import { EXAMPLES } from "../../src/help/examples.js";
 import { leavesOf, pathOf } from "../../src/help/texts.js";
 import { exitCodeRows } from "../../src/help/topics.js";
 import { CommandFrame } from "../../src/run/command.js";
-import { suggestion } from "../../src/run/suggestion.js";
 import { cliHere } from "../e2e/processes.js";
 
 const PROGRAM = createProgram(

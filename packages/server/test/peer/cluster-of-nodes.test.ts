@@ -36,7 +36,13 @@ interface TestNode extends RunningNode {
 
 async function start(name: string, rest: object = {}): Promise<TestNode> {
   const config = parseNodeConfig({
-    ...{ data: temporaryDirectory(), name, cache: "16MiB", http: "127.0.0.1:0", shutdownMs: 100 },
+    ...{
+      data: temporaryDirectory(),
+      name,
+      cache: "16MiB",
+      http: "127.0.0.1:0",
+      shutdownGrace: 100,
+    },
     ...{ listen: `127.0.0.1:${await freePort()}`, peer: "127.0.0.1:0", ...tlsOf(name), ...rest },
   });
   const fatal: LedgerError[] = [];

@@ -425,12 +425,25 @@ export const applicationErrors = {
   ],
   ROLE_INVALID: [
     3111,
+  CONFIG_INVALID: [
+    3132,
     "INVALID_ARGUMENT",
     400,
     "USAGE",
     "never",
     "There is no such role where it was to be given, or nobody can have this name.",
     "The message says what may be given there; see the table of roles in docs/operations.md.",
+    "A configuration field does not exist, or its value cannot be taken; nothing was changed.",
+    "Correct the field that the message names; authledger config example shows all of them.",
+  ],
+  CONFIG_NOT_RECONFIGURABLE: [
+    3133,
+    "FAILED_PRECONDITION",
+    409,
+    "USAGE",
+    "never",
+    "The field cannot change while a node runs; nothing was changed.",
+    "Set it in the configuration file or by a flag of each node, and start the nodes again one by one.",
   ],
   INTERNAL: [
     3299,
