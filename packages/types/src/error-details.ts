@@ -61,7 +61,10 @@ export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   RELATION_NOT_FOUND: { type: "text", relation: "text", ...FIELD },
   CONDITION_FAILED: { condition: "text", parameters: "text" },
   MODEL_ASSERTION_FAILED: { failed: "number" },
+  ORGANIZATION_SUSPENDED: { organization: "text", status: "text" },
+  API_VERSION_UNSUPPORTED: { given: "text", oldest: "number", newest: "number" },
   CONFIG_INVALID: FIELD,
   CONFIG_NOT_RECONFIGURABLE: FIELD,
+  VALUE_ERASED: { key: "text", height: "number" },
   EVALUATION_TOO_COMPLEX: { limit: "number", actual: "number" },
 };

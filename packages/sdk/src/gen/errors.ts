@@ -1770,6 +1770,105 @@ export class RoleInvalidError extends LedgerError {
 }
 
 /**
+ * The organization is suspended: nothing of it is read or written.
+ * Send again? no: it would fail again. See docs/errors.md#organization-suspended
+ */
+export class OrganizationSuspendedError extends LedgerError {
+  declare readonly code: "ORGANIZATION_SUSPENDED";
+  declare readonly details: ErrorDetails & {
+    readonly organization?: string;
+    readonly status?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("ORGANIZATION_SUSPENDED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is OrganizationSuspendedError {
+    return hasCode(thrown, "ORGANIZATION_SUSPENDED");
+  }
+}
+
+/**
+ * The client speaks a version of the API that this node does not.
+ * Send again? no: it would fail again. See docs/errors.md#api-version-unsupported
+ */
+export class ApiVersionUnsupportedError extends LedgerError {
+  declare readonly code: "API_VERSION_UNSUPPORTED";
+  declare readonly details: ErrorDetails & {
+    readonly given?: string;
+    readonly oldest?: number;
+    readonly newest?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("API_VERSION_UNSUPPORTED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ApiVersionUnsupportedError {
+    return hasCode(thrown, "API_VERSION_UNSUPPORTED");
+  }
+}
+
+/**
+ * A configuration field does not exist, or its value cannot be taken; nothing was changed.
+ * Send again? no: it would fail again. See docs/errors.md#config-invalid
+ */
+export class ConfigInvalidError extends LedgerError {
+  declare readonly code: "CONFIG_INVALID";
+  declare readonly details: ErrorDetails & {
+    readonly field?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CONFIG_INVALID", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ConfigInvalidError {
+    return hasCode(thrown, "CONFIG_INVALID");
+  }
+}
+
+/**
+ * The field cannot change while a node runs; nothing was changed.
+ * Send again? no: it would fail again. See docs/errors.md#config-not-reconfigurable
+ */
+export class ConfigNotReconfigurableError extends LedgerError {
+  declare readonly code: "CONFIG_NOT_RECONFIGURABLE";
+  declare readonly details: ErrorDetails & {
+    readonly field?: string;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CONFIG_NOT_RECONFIGURABLE", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ConfigNotReconfigurableError {
+    return hasCode(thrown, "CONFIG_NOT_RECONFIGURABLE");
+  }
+}
+
+/**
+ * The value was erased: its digest is kept, so that proofs stay valid, and the value itself is gone for ever.
+ * Send again? no: it would fail again. See docs/errors.md#value-erased
+ */
+export class ValueErasedError extends LedgerError {
+  declare readonly code: "VALUE_ERASED";
+  declare readonly details: ErrorDetails & {
+    readonly key?: string;
+    readonly height?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("VALUE_ERASED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ValueErasedError {
+    return hasCode(thrown, "VALUE_ERASED");
+  }
+}
+
+/**
  * Something went wrong inside the server.
  * Send again? no: it would fail again. See docs/errors.md#internal
  */
