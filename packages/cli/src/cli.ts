@@ -154,7 +154,10 @@ function addGlobalOptions(program: Command): void {
     )
     .option("--pins <directory>", "where pinned roots are kept")
     .option("--color <when>", "auto, always or never (default auto; NO_COLOR is heeded)")
-    .option("--log-format <format>", "of what is no data: text or json (default text)")
+    .option(
+      "--log-format <format>",
+      "of what is no data: text, json or auto (default text; of a node auto)",
+    )
     .option("-q, --quiet", "print data and errors only")
     .option("-v, --verbose", "print more about errors, and what was asked how");
 }

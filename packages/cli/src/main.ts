@@ -6,6 +6,7 @@ import type { Writable } from "node:stream";
 import { ExitCode } from "@authledger/types";
 import { runCli } from "./cli.js";
 import type { Terminal } from "./run/cli-io.js";
+import { writeLater } from "./run/write-later.js";
 
 const abort = new AbortController();
 // A second signal finds no handler, and ends the process at once.
@@ -27,6 +28,7 @@ const exitCode = await runCli(process.argv.slice(2), {
   out: (text) => write(process.stdout, text),
   outBytes: (bytes) => write(process.stdout, bytes),
   err: (text) => process.stderr.write(text),
+  errLater: (text) => writeLater(process.stderr.fd, text),
   input: process.stdin,
   env: process.env,
   isErrTerminal: process.stderr.isTTY === true && process.env["TERM"] !== "dumb",

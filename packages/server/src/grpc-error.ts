@@ -2,6 +2,7 @@
 import { encodeRpcStatus, type errors, STATUS_DETAILS_KEY } from "@authledger/proto";
 import { GrpcStatus, LedgerError, utf8Length } from "@authledger/types";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
+import { REQUEST_ID_KEY } from "./trace/request-id.js";
 
 /**
  * Bytes of UTF-8 of a message, of a fact, and of all facts together. Many clients accept 8 KiB of headers: the
@@ -71,9 +72,12 @@ export class ForeignError extends Error {
   }
 }
 
-/** A status with `grpc-status-details-bin`. What is not a LedgerError tells nothing of its inside. */
-export function toServiceError(thrown: unknown): Partial<ServiceError> {
-  if (thrown instanceof ForeignError) return thrown.status;
+/** A status with `grpc-status-details-bin` and the id that the node's log has of the call. What is not a LedgerError tells nothing of its inside. */
+export function toServiceError(thrown: unknown, requestId?: string): Partial<ServiceError> {
+  if (thrown instanceof ForeignError) {
+    if (requestId !== undefined) thrown.status.metadata?.set(REQUEST_ID_KEY, requestId);
+    return thrown.status;
+  }
   const error =
     thrown instanceof LedgerError
       ? thrown
@@ -84,6 +88,7 @@ export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const message = `${details.message}. ${details.action}`;
   const violations = field === undefined ? [] : [{ field, description: details.message }];
   const metadata = new Metadata();
+  if (requestId !== undefined) metadata.set(REQUEST_ID_KEY, requestId);
   metadata.set(
     STATUS_DETAILS_KEY,
     Buffer.from(encodeRpcStatus({ code, message, details, violations })),

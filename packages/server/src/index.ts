@@ -1,4 +1,6 @@
 /** The node: configuration, gRPC services, metrics, lifecycle. */
+export { BoundedLines } from "./call-log/bounded-lines.js";
+export { isTextFormat } from "./call-log/log-format.js";
 export { CHANNEL_OPTIONS } from "./channel-options.js";
 export {
   type NodeConfig,

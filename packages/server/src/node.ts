@@ -13,19 +13,19 @@ import { RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
 import { Connections } from "./connections.js";
 import { DeadlineStep } from "./gate/deadline.js";
-import { Gate } from "./gate/gate.js";
+import { type CallObserver, Gate } from "./gate/gate.js";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
 import { LoopDelay } from "./loop-delay.js";
 import { createRegistry, RpcMeters } from "./metrics.js";
+import { Observability, type ObservabilityDeps } from "./observability.js";
 import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { addPeerMetrics } from "./peer/peer-metrics.js";
 
-export interface NodeDeps {
+export interface NodeDeps extends ObservabilityDeps {
   readonly version: string;
-  readonly logger: Logger;
   /** The node cannot go on; the process must exit with the error's exit code: 74 for I/O, 70 for a bug. */
   readonly onFatal: (error: LedgerError) => void;
 }
@@ -68,7 +68,9 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
   try {
     await watch.start();
     const meters = new RpcMeters((error) => logError(deps.logger, error));
+    const observability = new Observability(runtime, deps);
     const http = await listenHttp(config, {
+      observability,
       engine,
       watch,
       meters,
@@ -77,12 +79,13 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       grpc: () => grpc,
     });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
-    grpc = await listenGrpc(config, engine, meters, { ...deps, startedAtMs, httpAddress }).catch(
-      async (error: unknown) => {
-        http.close();
-        throw error;
-      },
-    );
+    grpc = await listenGrpc(config, engine, meters, {
+      ...{ ...deps, startedAtMs, httpAddress },
+      observers: observability.observers,
+    }).catch(async (error: unknown) => {
+      http.close();
+      throw error;
+    });
     const front = grpc;
     front.health.isServing = engine.failure === undefined && watch.problem === undefined;
     const bootstrap = beginTogether(config, { engine, peers, logger: deps.logger });
@@ -153,6 +156,7 @@ function watchCluster(
 }
 
 interface HttpParts {
+  readonly observability: Observability;
   readonly engine: Engine;
   readonly watch: ClusterWatch;
   readonly meters: RpcMeters;
@@ -163,7 +167,7 @@ interface HttpParts {
 
 async function listenHttp(
   config: NodeConfig,
-  { engine, watch, meters, peers, delay, grpc }: HttpParts,
+  { observability, engine, watch, meters, peers, delay, grpc }: HttpParts,
 ): Promise<Awaited<ReturnType<typeof startHttp>>> {
   const isLive = (): boolean => engine.failure === undefined;
   const isStarted = (): boolean => grpc() !== undefined;
@@ -179,6 +183,7 @@ async function listenHttp(
     () => watch.status,
   );
   delay.register(registry);
+  observability.register(registry);
   if (peers !== undefined) addPeerMetrics(registry, () => peers.peers.stats());
   try {
     return await startHttp(split(config.http), { registry, problem, isLive, isStarted });
@@ -191,7 +196,9 @@ async function listenGrpc(
   config: NodeConfig,
   engine: Engine,
   meters: RpcMeters,
-  about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress">,
+  about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress"> & {
+    readonly observers: readonly CallObserver[];
+  },
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
   const { pageTokenKey } = engine;
@@ -201,7 +208,7 @@ async function listenGrpc(
       engine,
       meters,
       connections: new Connections(),
-      gate: new Gate([new DeadlineStep()]),
+      gate: new Gate([new DeadlineStep()], about.observers),
       isStopped: () => engine.failure !== undefined,
       onBug: (error) => engine.fail(LedgerError.from(error)),
     });

@@ -108,7 +108,7 @@ export class StreamFrame {
       await this.#pump(call, gated, stream);
       call.end();
     } catch (error) {
-      const status = toServiceError(error);
+      const status = toServiceError(error, gated.requestId);
       code = status.code ?? GrpcStatus.UNKNOWN;
       failure = error;
       await stream.sent().catch(() => undefined);
@@ -156,6 +156,7 @@ class FramedStream implements OpenStream, StreamContext {
   readonly isEndless: boolean;
   deadlineAtMs: number | undefined;
   principal: Principal = ANONYMOUS;
+  requestId = "";
   readonly #call: Call;
   readonly #deps: StreamFrameDeps;
   readonly #abort = new AbortController();
@@ -196,9 +197,10 @@ class FramedStream implements OpenStream, StreamContext {
   }
 
   /** The gate let the call pass. */
-  entered({ deadlineAtMs, principal }: CallContext): void {
+  entered({ deadlineAtMs, principal, requestId }: CallContext): void {
     this.deadlineAtMs = deadlineAtMs;
     this.principal = principal;
+    this.requestId = requestId;
     if (deadlineAtMs === undefined) return;
     const leftMs = deadlineAtMs - performance.now() - DEADLINE_MARGIN_MS;
     if (leftMs > TIMER_MS_MAX) return;

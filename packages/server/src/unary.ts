@@ -26,6 +26,7 @@ import type { MethodInfo } from "./gate/method.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter } from "./metrics.js";
 import { isNotLeader } from "./not-leader.js";
+import { REQUEST_ID_KEY } from "./trace/request-id.js";
 
 /** Answers with a message, or with its bytes where it has them ready. */
 export type Handler<Req, Res> = (
@@ -125,8 +126,11 @@ export class UnaryFrame {
     const cancelled = new AbortController();
     if (call.cancelled) cancelled.abort();
     call.once("cancelled", () => cancelled.abort());
+    gated.wasPassedOn = true;
+    const metadata = call.metadata.clone();
+    metadata.set(REQUEST_ID_KEY, gated.requestId);
     const refused = {
-      ...{ path, metadata: call.metadata, signal: cancelled.signal },
+      ...{ path, metadata, signal: cancelled.signal },
       deadlineAtMs: gated.deadlineAtMs,
       encode: () => encodeRequest(request),
       again: async () => {
@@ -141,7 +145,7 @@ export class UnaryFrame {
   }
 
   #fail({ callback, gated }: Answering, error: unknown): void {
-    const status = toServiceError(error);
+    const status = toServiceError(error, gated.requestId);
     const code = status.code ?? GrpcStatus.UNKNOWN;
     this.#meter.observe(code, performance.now() - gated.startedAtMs, error);
     this.#deps.gate.end(gated, code, error);

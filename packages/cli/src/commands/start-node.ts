@@ -1,28 +1,52 @@
 /** What `authledger start` does. */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
+  BoundedLines,
   createLogger,
+  isTextFormat,
   type NodeConfig,
+  type NodeDeps,
   parseNodeConfig,
   type RunningNode,
   startNode,
 } from "@authledger/server";
 import { LedgerError, splitAddress } from "@authledger/types";
 import { type Run, textFlag } from "../run/command.js";
+import { LOG_FORMATS } from "../run/notes.js";
 import { portHolder } from "../run/port-holder.js";
 import { aborted } from "../run/stop.js";
+import { observabilityOf } from "./start-observability.js";
 import { cliVersion } from "./version.js";
+
+/** What is left of the log when a node stops is waited for so long. */
+const FLUSH_MS_MAX = 1_000;
 
 /** Runs a node until the signal, or until it fails. @throws LedgerError that ended it */
 export async function serve(run: Run): Promise<undefined> {
   const config = configOf(run);
-  const logger = createLogger(config.runtime.logLevel ?? "info", run.io.err);
+  const lines = new BoundedLines(run.io.errLater ?? (async (text) => run.io.err(text)));
+  const logger = createLogger(config.runtime.logLevel ?? "info", lines.push, isTextLog(run));
+  try {
+    await serveUntilStopped(run, config, { logger, linesLost: () => lines.dropped });
+  } finally {
+    await Promise.race([lines.flush(), sleep(FLUSH_MS_MAX, undefined, { ref: false })]);
+  }
+  return undefined;
+}
+
+async function serveUntilStopped(
+  run: Run,
+  config: NodeConfig,
+  log: Pick<NodeDeps, "logger" | "linesLost">,
+): Promise<void> {
+  const { logger } = log;
   let fail: (error: LedgerError) => void = () => undefined;
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject;
   });
   // It may fail before anybody waits for it.
   failed.catch(() => undefined);
-  const deps = { version: cliVersion(), logger, onFatal: fail };
+  const deps = { version: cliVersion(), ...log, onFatal: fail };
   const node = await Promise.race([failed, open(config, deps)]);
   const { grpcAddress, httpAddress } = node;
   await run.io.out(`listening grpc=${grpcAddress} http=${httpAddress} pid=${process.pid}\n`);
@@ -32,7 +56,6 @@ export async function serve(run: Run): Promise<undefined> {
   logger.info({ reason: String(run.io.signal.reason) }, "stopping");
   await Promise.race([failed, node.close()]);
   logger.info("stopped");
-  return undefined;
 }
 
 function configOf(run: Run): NodeConfig {
@@ -43,7 +66,6 @@ function configOf(run: Run): NodeConfig {
     cache: textFlag(run, "cache"),
     clusterOrigin: textFlag(run, "clusterOrigin"),
     scrubHours: textFlag(run, "scrubHours"),
-    logLevel: textFlag(run, "logLevel"),
     insecureAnyAddress: run.flags["insecureAnyAddress"] === true,
     name: textFlag(run, "name"),
     peer: textFlag(run, "peer"),
@@ -56,12 +78,19 @@ function configOf(run: Run): NodeConfig {
     logKeepBytes: textFlag(run, "logKeepBytes"),
     advertisePeer: textFlag(run, "advertisePeer"),
     advertiseClient: textFlag(run, "advertiseClient"),
+    ...observabilityOf(run),
   });
 }
 
 function numberFlag(run: Run, name: string): number | undefined {
   const text = textFlag(run, name);
   return text === undefined ? undefined : Number(text);
+}
+
+/** Of a node the default is `auto`. */
+function isTextLog(run: Run): boolean {
+  const given = LOG_FORMATS.find((format) => format === run.flags["logFormat"]);
+  return isTextFormat(given ?? "auto", run.io.isErrTerminal);
 }
 
 /** A port that is taken is told with who has it. */

@@ -1,6 +1,7 @@
 /** `authledger start`: a node in this process, until it is told to stop. */
 import type { Command } from "commander";
 import type { CommandFrame } from "../run/command.js";
+import { addObservabilityFlags } from "./start-observability.js";
 
 export function addStartCommand(program: Command, frame: CommandFrame): void {
   const start = program
@@ -36,8 +37,8 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
       "log entries kept for members that lack them; one that lacks more gets the whole state (default 100000)",
     )
     .option("--log-keep-bytes <size>", "the same in bytes of payload (default 256MiB)")
-    .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
     .addHelpText("after", "\nWhen the node serves, one line on standard output says so.");
+  addObservabilityFlags(start);
   // Loading a node takes longer than most commands; only this one needs it.
   frame.handle(start, async (run) => (await import("./start-node.js")).serve(run));
 }

@@ -6,6 +6,8 @@ export interface CliIo {
   readonly outBytes: (bytes: Uint8Array) => Promise<void>;
   /** Everything that is not data. */
   readonly err: (text: string) => void;
+  /** The same without holding the process while nobody takes it: the log of a node. Absent: as `err`. */
+  readonly errLater?: ((text: string) => Promise<void>) | undefined;
   readonly input: AsyncIterable<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Standard error is a terminal: progress may be drawn. */

@@ -17,7 +17,7 @@ export function lookOf({ color = "auto", logFormat = "text" }: GlobalFlags, io: 
   return {
     out: styleFor(mode, io.env, io.terminal !== undefined),
     err: styleFor(mode, io.env, io.isErrTerminal),
-    logFormat: oneOf(logFormat, LOG_FORMATS, "log-format"),
+    logFormat: formatOf(oneOf(logFormat, LOG_FORMATS, "log-format"), io),
   };
 }
 
@@ -33,6 +33,11 @@ export function lookOfArguments(args: readonly string[], io: CliIo): Look {
   } catch {
     return lookOf({}, io);
   }
+}
+
+function formatOf(format: (typeof LOG_FORMATS)[number], { isErrTerminal }: CliIo): LogFormat {
+  if (format !== "auto") return format;
+  return isErrTerminal ? "text" : "json";
 }
 
 function oneOf<T extends string>(text: string, known: readonly T[], flag: string): T {

@@ -4,8 +4,9 @@
  */
 import { type JsonValue, jsonText } from "../output/json-value.js";
 
-export const LOG_FORMATS = ["text", "json"] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
+/** `auto`: text where a person watches, else JSON. */
+export const LOG_FORMATS = ["text", "json", "auto"] as const;
+export type LogFormat = "text" | "json";
 
 /** One JSON line, with time and level first. */
 export function jsonNote(

@@ -91,6 +91,12 @@ export function choiceField<const T extends string>(
   return { doc, default: fallback, schema, text: (value) => value };
 }
 
+/** Free text, at most so many characters. */
+export function textField(doc: string, lengthMax: number): Field<string> {
+  const schema = z.string().max(lengthMax, { error: `is longer than ${lengthMax} characters` });
+  return { doc, default: "", schema: schema as Field<string>["schema"], text: (value) => value };
+}
+
 /** `true` or `false`. */
 export function flagField(doc: string, fallback: boolean): Field<boolean> {
   const schema = z

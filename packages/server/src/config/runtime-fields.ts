@@ -4,11 +4,18 @@
  * `RuntimeConfig.values` each time, or subscribes to it; a value of its own that is kept would go stale.
  */
 import { LOG_LEVELS, type LogLevel } from "../logger.js";
-import { choiceField, durationField, type Field, numberField } from "./field.js";
+import { choiceField, durationField, type Field, numberField, textField } from "./field.js";
 
 /** All values that hold at one time. */
 export interface RuntimeValues {
   readonly logLevel: LogLevel;
+  /** In milliseconds. */
+  readonly logSlow: number;
+  readonly logReadRate: number;
+  readonly logWriteRate: number;
+  readonly logVipRate: number;
+  /** With commas between. */
+  readonly logVip: string;
   /** In milliseconds. */
   readonly shutdownGrace: number;
   readonly scrubHours: number;
@@ -18,6 +25,19 @@ export type RuntimeFieldName = keyof RuntimeValues;
 
 export const RUNTIME_FIELDS: { readonly [K in RuntimeFieldName]: Field<RuntimeValues[K]> } = {
   logLevel: choiceField("What the node's log tells.", LOG_LEVELS, "info"),
+  logSlow: durationField("Calls that took so long have their line in the log.", {
+    ...{ default: 250, min: 1, max: 600_000 },
+  }),
+  logReadRate: numberField("Share of the reads that have their line in the log.", {
+    ...{ default: 0.01, min: 0, max: 1 },
+  }),
+  logWriteRate: numberField("Share of the writes that have their line in the log.", {
+    ...{ default: 0.1, min: 0, max: 1 },
+  }),
+  logVipRate: numberField("Share of the calls of those in logVip that have their line.", {
+    ...{ default: 0.5, min: 0, max: 1 },
+  }),
+  logVip: textField("Principals and organizations whose calls are looked at closely.", 65_536),
   shutdownGrace: durationField("How long calls may run on after the node was told to stop.", {
     ...{ default: 10_000, min: 0, max: 300_000 },
   }),

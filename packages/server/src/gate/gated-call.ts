@@ -1,5 +1,7 @@
 /** One call on its way through the gate and the handler: what the wire says of it, and what each step found. */
 import { type Deadline, type Metadata, status } from "@grpc/grpc-js";
+import { requestIdOf } from "../trace/request-id.js";
+import { parseTraceparent, TRACEPARENT_KEY, type TraceParent } from "../trace/traceparent.js";
 import type { MethodInfo } from "./method.js";
 import { ANONYMOUS, type Principal } from "./principal.js";
 
@@ -18,6 +20,8 @@ export interface CallContext {
   readonly deadlineAtMs: number | undefined;
   /** Who calls; its name is the actor of what the call writes. */
   readonly principal: Principal;
+  /** What names the call in logs, errors, traces and the audit log. */
+  readonly requestId: string;
 }
 
 /** The organization and vault that a request names; 0 or absent where it names none. */
@@ -35,11 +39,33 @@ export class GatedCall implements CallContext {
   /** How the call ended: a gRPC status, and the error where there was one. */
   status: number = status.OK;
   error: unknown = undefined;
+  /** The leader was asked to answer it. */
+  wasPassedOn = false;
+  /** Where the caller is in its trace; null where it is in none, undefined before anybody asked. */
+  #caller: TraceParent | null | undefined = undefined;
+  #requestId: string | undefined = undefined;
 
   constructor(method: MethodInfo, wire: WireCall, startedAtMs: number) {
     this.method = method;
     this.wire = wire;
     this.startedAtMs = startedAtMs;
+  }
+
+  /** Found or made when somebody first asks: most calls go well and nobody does. */
+  get requestId(): string {
+    this.#requestId ??= requestIdOf(this.wire.metadata);
+    return this.#requestId;
+  }
+
+  get caller(): TraceParent | undefined {
+    if (this.#caller === undefined) {
+      this.#caller = parseTraceparent(this.wire.metadata.get(TRACEPARENT_KEY)[0]) ?? null;
+    }
+    return this.#caller ?? undefined;
+  }
+
+  get traceId(): string | undefined {
+    return this.caller?.traceId;
   }
 
   /** What the request is about. Only for requests that were decoded. */

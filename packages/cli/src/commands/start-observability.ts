@@ -1,0 +1,28 @@
+/** Flags of `authledger start` about what a node tells of itself. */
+import type { NodeConfigInput } from "@authledger/server";
+import type { Command } from "commander";
+import { type Run, textFlag } from "../run/command.js";
+
+export function addObservabilityFlags(start: Command): void {
+  start
+    .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
+    .option("--log-slow <duration>", "calls that took so long are in the log (default 250ms)")
+    .option("--log-read-rate <share>", "of reads that are in the log, 0 to 1 (default 0.01)")
+    .option("--log-write-rate <share>", "of writes (default 0.1)")
+    .option("--log-vip-rate <share>", "of calls of --log-vip (default 0.5)")
+    .option(
+      "--log-vip <names>",
+      "principals and organizations, with commas between: their calls are looked at closely",
+    );
+}
+
+export function observabilityOf(run: Run): NodeConfigInput {
+  return {
+    logLevel: textFlag(run, "logLevel"),
+    logSlow: textFlag(run, "logSlow"),
+    logReadRate: textFlag(run, "logReadRate"),
+    logWriteRate: textFlag(run, "logWriteRate"),
+    logVipRate: textFlag(run, "logVipRate"),
+    logVip: textFlag(run, "logVip"),
+  };
+}

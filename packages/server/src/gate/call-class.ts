@@ -1,0 +1,21 @@
+/** What kind of call a method is: what is logged, sampled and audited goes by it. */
+import type { MethodInfo } from "./method.js";
+
+/** `administration` changes something that is not the data of a vault. */
+export type CallClass = "read" | "write" | "administration";
+
+const WRITES: ReadonlySet<string> = new Set(["WriteService"]);
+/** Services of administration; what they only tell is a read. */
+const ADMINISTRATION: ReadonlySet<string> = new Set([
+  "AdminService",
+  "ClusterService",
+  "ModelService",
+  "IamService",
+]);
+const TELLS = /^(get|list|validate|diff|watch|whoAmI|whoami|explain|describe)/;
+
+/** By the method's name, so that a call that is added later is audited unless its name says that it only tells. */
+export function callClassOf({ service, name }: MethodInfo): CallClass {
+  if (WRITES.has(service)) return "write";
+  return ADMINISTRATION.has(service) && !TELLS.test(name) ? "administration" : "read";
+}
