@@ -153,6 +153,13 @@ function addGlobalOptions(program: Command): void {
       "take the anchor from the node at first contact; implies --verify",
     )
     .option("--pins <directory>", "where pinned roots are kept")
+    .option("--token <token>", "who you are: an API key or a JWT (better: AUTHLEDGER_TOKEN)")
+    .option("--token-file <file>", "the same from a file, read again when it was refused")
+    .option("--token-over-plaintext", "send the token to other machines without TLS too")
+    .option("--tls-ca <file>", 'TLS: PEM of the CA that is believed; "system" for those of Node')
+    .option("--tls-cert <file>", "TLS: PEM of this client's certificate, with --tls-key")
+    .option("--tls-key <file>", "TLS: PEM of its key")
+    .option("--tls-server-name <name>", "TLS: the name that a node's certificate must have")
     .option("--color <when>", "auto, always or never (default auto; NO_COLOR is heeded)")
     .option(
       "--log-format <format>",

@@ -99,8 +99,8 @@ export class LedgerClient implements AsyncDisposable {
   readonly #session: Session;
   readonly #coalesced: CoalescedCalls;
 
-  /** @param surroundings the way to the ledger and the time, for a fake; default: the network and the clock */
-  constructor(options: ClientOptions, surroundings?: Surroundings) {
+  /** @param surroundings the way to the ledger, the time and cryptography */
+  constructor(options: ClientOptions, surroundings: Surroundings) {
     this.#session = new Session(options, surroundings);
     this.#coalesced = new CoalescedCalls(this.#session);
     this.admin = new AdminClient(this.#session);
@@ -302,17 +302,4 @@ export class LedgerClient implements AsyncDisposable {
   async #run<T>(call: () => Promise<T>): Promise<T> {
     return call();
   }
-}
-
-/**
- * @example
- * await using client = createClient({
- *   endpoints: "127.0.0.1:7400",
- *   tenant: { organization: "7", vault: "9" },
- *   verify: { anchor, pinnedRoots: new FileRoots("./pins") },
- * });
- * const { allowed } = await client.check("document:budget#viewer@user:alice");
- */
-export function createClient(options: ClientOptions): LedgerClient {
-  return new LedgerClient(options);
 }

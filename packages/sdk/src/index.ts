@@ -123,7 +123,7 @@ export type {
   WatchProgress,
   WatchState,
 } from "./calls/watches.js";
-export { createClient, LedgerClient } from "./client.js";
+export { LedgerClient } from "./client.js";
 export {
   anyReplica,
   atHeight,
@@ -132,6 +132,7 @@ export {
   type ConsistencyToken,
   linearizable,
 } from "./consistency.js";
+export { createClient } from "./create-client.js";
 export * from "./gen/errors.js";
 export {
   createTuple,
@@ -141,12 +142,21 @@ export {
   tupleMustExist,
   tupleMustNotExist,
 } from "./operations.js";
-export type { CallOptions, ClientOptions, Slug, Tenant, VerifyOptions } from "./options.js";
+export type {
+  CallOptions,
+  ClientOptions,
+  PemText,
+  Slug,
+  Tenant,
+  TlsOptions,
+  Token,
+  VerifyOptions,
+} from "./options.js";
 export {
   type EndpointFailure,
   type TransportCause,
   UnreachableError,
-} from "./transport/grpc-error.js";
+} from "./transport/wire-failure.js";
 export { FileRoots } from "./verify/file-roots.js";
 export { MemoryRoots } from "./verify/memory-roots.js";
 export { nodeCrypto } from "./verify/node-crypto.js";

@@ -3,7 +3,6 @@
  * made (`createClient` never throws); the first call checks and reports what is wrong.
  */
 import { LedgerError, limits, parseSlug, splitAddress } from "@authledger/types";
-import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { PinnedRoots } from "./verify/pinned-roots.js";
 
 /** An organization's or vault's public number; text is read as an unsigned decimal number. */
@@ -38,6 +37,23 @@ export interface VerifyOptions {
   readonly cosignatures?: number | undefined;
 }
 
+/** PEM as text or bytes; never the path of a file. */
+export type PemText = string | Uint8Array;
+
+/** TLS of the connections. */
+export interface TlsOptions {
+  /** Certificates that are believed. Default: those that Node believes. */
+  readonly ca?: PemText | undefined;
+  /** The client's own certificate, for mutual TLS; with its `key`. */
+  readonly cert?: PemText | undefined;
+  readonly key?: PemText | undefined;
+  /** The name that the certificate of a node must have. Default: the host of its address. */
+  readonly serverName?: string | undefined;
+}
+
+/** A token, and where it is known when it ends, in milliseconds since 1970: it is asked for again before that. */
+export type Token = string | { readonly token: string; readonly expiresAtMs?: number | undefined };
+
 export interface ClientOptions {
   /** host:port of one or more nodes of a cluster, 1 to 32. Writes go to the one that leads, once it is known. */
   readonly endpoints: string | readonly string[];
@@ -48,8 +64,17 @@ export interface ClientOptions {
   readonly discover?: boolean | undefined;
   /** Needed by every call but those of `admin`. */
   readonly tenant?: Tenant | undefined;
-  /** Default: no TLS, which is for loopback. */
-  readonly credentials?: ChannelCredentials | undefined;
+  /** TLS; `true` for the certificates that Node believes. Default: none, which is for loopback. */
+  readonly tls?: TlsOptions | boolean | undefined;
+  /** An API key or a JWT that does not change. It is sent over TLS or to this machine only. */
+  readonly token?: string | undefined;
+  /**
+   * Gives the token, instead of `token`: asked when one is first needed, shortly before the one at hand ends, and when it
+   * was refused.
+   */
+  readonly credentials?: (() => Token | Promise<Token>) | undefined;
+  /** Send the token over plaintext to other machines too? For networks that are protected otherwise. Default false. */
+  readonly allowPlaintextToken?: boolean | undefined;
   /** Time for a call with all its retries, in milliseconds: 1 to 3,600,000. Default 5,000. */
   readonly deadlineMs?: number | undefined;
   /** How often a call is tried where that is safe, 1 to 1,000; each endpoint is tried at least once. Default 5. */

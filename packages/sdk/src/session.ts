@@ -11,15 +11,8 @@ import {
 } from "./options.js";
 import type { Connection, Repeat, Surroundings, UnaryMethod } from "./transport/connection.js";
 import type { StreamMethod, StreamOptions } from "./transport/stream.js";
-import { Transport } from "./transport/transport.js";
-import { nodeCrypto } from "./verify/node-crypto.js";
 import { DecisionJudge } from "./verify/proven-decisions.js";
 import { VaultVerifier } from "./verify/verify.js";
-
-const NETWORK: Surroundings = {
-  connect: (options) => new Transport(options),
-  nowMs: () => Date.now(),
-};
 
 export class Session {
   readonly options: ClientOptions;
@@ -30,7 +23,7 @@ export class Session {
   /** Decides again what is decided about the vault. */
   readonly decisions: DecisionJudge = new DecisionJudge();
 
-  constructor(options: ClientOptions, surroundings: Surroundings = NETWORK) {
+  constructor(options: ClientOptions, surroundings: Surroundings) {
     this.options = options;
     this.#surroundings = surroundings;
   }
@@ -106,7 +99,7 @@ export class Session {
         return { bundles: bundles.map(policyBundleOf), newestEpoch: Number(newestEpoch) };
       },
     };
-    const { nowMs } = this.#surroundings;
-    return new VaultVerifier(verify, { name, calls, crypto: nodeCrypto, nowMs });
+    const { nowMs, crypto } = this.#surroundings;
+    return new VaultVerifier(verify, { name, calls, crypto, nowMs });
   }
 }

@@ -127,7 +127,8 @@ describe("errors of the server", () => {
     [5, "ENTITY_NOT_FOUND"],
     [8, "OVERLOADED"],
     [13, "INTERNAL"],
-    [16, "INTERNAL"],
+    [7, "PERMISSION_DENIED"],
+    [16, "UNAUTHENTICATED"],
   ])("without details, status %i becomes %s", async (code, expected) => {
     const { endpoint } = await fakeLedger({
       read: {

@@ -8,7 +8,8 @@ import { Contradiction } from "../audit/contradiction.js";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
-import { readText, usage } from "../run/settings.js";
+import { readText } from "../run/read-text.js";
+import { usage } from "../run/settings.js";
 
 /** How often a busy vault's progress is told. */
 const TELL_MS = 1_000;

@@ -12,7 +12,8 @@ import { timeText } from "../output/printer.js";
 import { anchorFor } from "../run/anchor.js";
 import { type Run, requireTenant, textFlag } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
-import { readText, wholeOf } from "../run/settings.js";
+import { readText } from "../run/read-text.js";
+import { wholeOf } from "../run/settings.js";
 
 /** `block proof`. The proof is of the anchored genesis on, so that anchor and file are all one needs. */
 export async function proveBlock(run: Run): Promise<undefined> {

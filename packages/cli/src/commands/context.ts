@@ -9,11 +9,16 @@ import {
   type ContextKey,
   checkContextName,
   contextValueProblem,
+  PATH_KEYS,
+  SYSTEM_CA,
 } from "../contexts/context-file.js";
 import { ContextStore } from "../contexts/context-store.js";
 import type { Thing } from "../output/printer.js";
 import { type CommandFrame, type Run, textFlag } from "../run/command.js";
 import { contextFlags, type GlobalFlags, usage } from "../run/settings.js";
+
+/** Instead of a token. */
+const HIDDEN = "(hidden)";
 
 export function addContextCommands(program: Command, frame: CommandFrame): void {
   const context = program
@@ -22,7 +27,9 @@ export function addContextCommands(program: Command, frame: CommandFrame): void 
   const set = context
     .command("set")
     .argument("<name>")
-    .description("keep --endpoint, --org, --vault, --anchor and --pins under a name")
+    .description(
+      "keep --endpoint, --org, --vault, --anchor, --pins, --token and --tls-* under a name",
+    )
     .option("--unset <keys>", `forget some of: ${CONTEXT_KEYS.join(",")}`)
     .option("--use", "and make it the current one");
   frame.handle(set, setContext);
@@ -99,7 +106,7 @@ async function showEffective(run: Run): Promise<undefined> {
       name: setting,
       fields: {
         setting,
-        value: value ?? null,
+        value: value === undefined ? null : shown(setting, value),
         from: source === "default" ? sourceName : `${source} ${sourceName}`,
         source,
         source_name: sourceName,
@@ -109,8 +116,10 @@ async function showEffective(run: Run): Promise<undefined> {
     };
   });
   await run.print.many(rows);
-  const { unused } = sources.anchor;
-  if (unused !== undefined) run.say(`no anchor is used: ${unused}`);
+  for (const key of ["anchor", "token", "token_file"] as const) {
+    const { unused } = sources[key];
+    if (unused !== undefined) run.say(`no ${key} is used: ${unused}`);
+  }
   return undefined;
 }
 
@@ -142,13 +151,22 @@ function current(file: ContextFile, name: string): ContextFile {
 function valuesGiven(flags: GlobalFlags): Context {
   const given = Object.entries(contextFlags(flags)).map(([key, value]): [string, string] => [
     key,
-    key === "anchor" || key === "pins" ? resolve(value ?? "") : (value ?? ""),
+    isPath(key as ContextKey, value ?? "") ? resolve(value ?? "") : (value ?? ""),
   ]);
   for (const [key, value] of given) {
     const problem = contextValueProblem(key as ContextKey, value);
     if (problem !== undefined) throw usage(problem);
   }
   return Object.fromEntries(given);
+}
+
+function isPath(key: ContextKey, value: string): boolean {
+  return PATH_KEYS.has(key) && !(key === "tls_ca" && value === SYSTEM_CA);
+}
+
+/** A secret is kept, used, and never shown. */
+function shown(key: string, value: string): string {
+  return key === "token" ? HIDDEN : value;
 }
 
 /** @throws LedgerError USAGE */
@@ -174,7 +192,10 @@ function notFound(message: string): LedgerError {
 }
 
 function thingOf(name: string, file: ContextFile): Thing {
-  const { made_by: madeBy, ...values } = file.contexts.get(name) ?? {};
+  const { made_by: madeBy, ...kept } = file.contexts.get(name) ?? {};
+  const values = Object.fromEntries(
+    Object.entries(kept).map(([key, value]) => [key, shown(key, value)]),
+  );
   const columns = ["current", "name", "endpoint", "organization", "vault"];
   return {
     name,

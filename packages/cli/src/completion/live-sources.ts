@@ -9,6 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { createClient, type LedgerClient } from "@authledger/sdk";
 import { ContextStore } from "../contexts/context-store.js";
+import { accessOptions } from "../run/access.js";
 import type { CliIo } from "../run/cli-io.js";
 import { type GlobalFlags, type Settings, settingsOf } from "../run/settings.js";
 import type { Candidate, CompletionSources, Seen } from "./completion-sources.js";
@@ -109,11 +110,14 @@ async function remembered<T>(
   const path = join(directory, createHash("sha256").update(key).digest("hex").slice(0, 24));
   const known = await recall<T>(path);
   if (known !== undefined) return known;
+  const access = await accessOptions(settings.access).catch(() => undefined);
+  if (access === undefined) return none;
   const client = createClient({
     endpoints,
     tenant: { organization, vault },
     deadlineMs: ANSWER_MS_MAX,
     attemptsMax: 1,
+    ...access,
   });
   const value = await how(client, settings).catch(() => none);
   client.close();

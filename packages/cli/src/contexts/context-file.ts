@@ -7,7 +7,19 @@
 import { LedgerError, splitAddress, suggestion } from "@authledger/types";
 import { LineError, type LineNode, parseLines } from "./line-json.js";
 
-export const CONTEXT_KEYS = ["endpoint", "organization", "vault", "anchor", "pins"] as const;
+export const CONTEXT_KEYS = [
+  "endpoint",
+  "organization",
+  "vault",
+  "anchor",
+  "pins",
+  "token",
+  "token_file",
+  "tls_ca",
+  "tls_cert",
+  "tls_key",
+  "tls_server_name",
+] as const;
 export type ContextKey = (typeof CONTEXT_KEYS)[number];
 
 /** Values are text as it would be given to the flag of the same name. */
@@ -22,6 +34,19 @@ export interface ContextFile {
   readonly previous: string | undefined;
   readonly contexts: ReadonlyMap<string, Context>;
 }
+
+/** Names of files. In a file of contexts they are absolute: a context is used from anywhere. */
+export const PATH_KEYS: ReadonlySet<ContextKey> = new Set<ContextKey>([
+  "anchor",
+  "pins",
+  "token_file",
+  "tls_ca",
+  "tls_cert",
+  "tls_key",
+]);
+
+/** `tls_ca` of this value is no file: the certificates that Node believes. */
+export const SYSTEM_CA = "system";
 
 export const NO_CONTEXTS: ContextFile = {
   current: undefined,
@@ -71,8 +96,14 @@ export function contextValueProblem(key: ContextKey, value: string): string | un
     case "organization":
     case "vault":
       return /^[1-9][0-9]{0,19}$/.test(value) ? undefined : `${key} "${value}" is no slug`;
-    case "anchor":
-    case "pins":
+    case "token":
+      return /^[\x21-\x7e]+$/.test(value) ? undefined : "token is printable ASCII without spaces";
+    case "tls_server_name":
+      return /^[A-Za-z0-9.:_-]{1,253}$/.test(value)
+        ? undefined
+        : `tls_server_name "${value}" is no name of a host`;
+    default:
+      if (key === "tls_ca" && value === SYSTEM_CA) return undefined;
       return value.startsWith("/") || /^[A-Za-z]:\\/.test(value)
         ? undefined
         : `${key} "${value}" is no absolute path`;

@@ -46,7 +46,7 @@ with _ms at its end. authledger schema says which fields a command has.
 
 --watch looks again and again: a window on a terminal, lines of JSON when piped. --quiet leaves out notes,
 -v adds some, --log-format json makes them lines of JSON. Colours repeat what words say: --color, NO_COLOR.`,
-  contexts: `A context keeps endpoint, organization, vault, anchor and pins under a name.
+  contexts: `A context keeps endpoint, organization, vault, anchor, pins, token and TLS under a name.
 
   authledger context set prod --endpoint 10.0.0.1:7400 --org 7 --vault 9 --anchor anchor.json
   authledger context use prod        make it the current one; context use - goes back
@@ -54,7 +54,8 @@ with _ms at its end. authledger schema says which fields a command has.
   authledger check --context prod 'doc:readme#viewer@user:alice'
 
 Each setting by itself is taken from the strongest that has it: flag, environment, context, default.
-A trust anchor is used only for the vault that it was set with.
+A trust anchor is used only for the vault that it was set with, the token of a context only for its endpoints. A token is
+kept and never shown; --token-file keeps the path instead. It travels over TLS or to this machine (--token-over-plaintext).
 
 They are kept in $XDG_CONFIG_HOME/authledger/contexts.json (~/.config without it), readable for you alone.
 authledger dev and quickstart keep a context of their own up to date, and leave those that you made alone.`,
@@ -62,6 +63,9 @@ authledger dev and quickstart keep a context of their own up to date, and leave 
   AUTHLEDGER_ORG        --org          AUTHLEDGER_OUTPUT    --output
   AUTHLEDGER_VAULT      --vault        AUTHLEDGER_CONTEXT   --context
   AUTHLEDGER_ANCHOR     --anchor       NO_COLOR             --color never
+  AUTHLEDGER_TOKEN      --token        AUTHLEDGER_TLS_CA    --tls-ca
+  AUTHLEDGER_TOKEN_FILE --token-file   AUTHLEDGER_TLS_CERT  --tls-cert
+  AUTHLEDGER_TLS_KEY    --tls-key      AUTHLEDGER_TLS_SERVER_NAME  --tls-server-name
 
   XDG_CONFIG_HOME   contexts                     XDG_STATE_HOME   pinned roots
   XDG_CACHE_HOME    what completion remembers    grpc_proxy, https_proxy, http_proxy, no_proxy

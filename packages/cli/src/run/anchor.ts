@@ -1,8 +1,8 @@
 /** Where the verification of a file begins. */
 import { FileRoots, nodeCrypto, pinnedAnchor } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
+import { readText } from "./read-text.js";
 import type { Run } from "./run.js";
-import { readText } from "./settings.js";
 
 /** Never from the file itself: that would prove only that the file agrees with itself. */
 export async function anchorFor(

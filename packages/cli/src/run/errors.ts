@@ -86,7 +86,8 @@ function errorLine(error: LedgerError, report: ErrorReport, stack: readonly stri
 
 async function unreachable(error: UnreachableError, context: ErrorContext): Promise<ErrorReport> {
   const env = context.env ?? {};
-  const found = await Promise.all(error.endpoints.map((one) => diagnose(one, env)));
+  const isTls = context.settings?.access.tls !== undefined;
+  const found = await Promise.all(error.endpoints.map((one) => diagnose(one, env, isTls)));
   const width = Math.max(...found.map(({ endpoint }) => endpoint.length));
   const count = `${found.length} endpoint${found.length === 1 ? "" : "s"}`;
   const advice = [...new Set(found.map((one) => one.advice))].slice(0, 2).join("; ");

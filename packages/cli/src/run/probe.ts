@@ -15,6 +15,9 @@ const DEFAULT_PORT: number = splitAddress(ENDPOINT_DEFAULT)?.port ?? 0;
 const SKEW_MS_MIN = 2_000;
 const UNIMPLEMENTED = 12;
 
+const TLS_ADVICE =
+  "check the CA (--tls-ca) and the name (--tls-server-name); does the node want --tls-cert?";
+
 /** What was found out. */
 export interface Finding {
   /** What is the matter, in words. */
@@ -27,10 +30,11 @@ export interface Diagnosis extends Finding {
   readonly endpoint: string;
 }
 
-/** Why there was no usable connection to an endpoint. */
+/** Why there was no usable connection to an endpoint. `isTls`: the client speaks TLS. */
 export async function diagnose(
   { endpoint, cause, message }: EndpointFailure,
   env: CliIo["env"],
+  isTls = false,
 ): Promise<Diagnosis> {
   const address = splitAddress(endpoint) ?? { host: endpoint, port: 0 };
   const proxy = proxyFor(address.host, env);
@@ -41,9 +45,12 @@ export async function diagnose(
     case "dns":
       return { endpoint, ...(await unresolved(address.host)) };
     case "tls":
-      return { endpoint, cause: `TLS: ${message}`, advice: "check the name and the CA" };
-    default:
-      return { endpoint, ...(await met(address, await lookAt(address), message)) };
+      return { endpoint, cause: `TLS: ${message}`, advice: TLS_ADVICE };
+    default: {
+      const look = await lookAt(address);
+      const found = isTls ? metOverTls(address, look, message) : undefined;
+      return { endpoint, ...(found ?? (await met(address, look, message))) };
+    }
   }
 }
 
@@ -129,7 +136,7 @@ async function met(address: Address, look: PortLook, message: string): Promise<F
       const subject = look.subject === undefined ? "" : ` (certificate for "${look.subject}")`;
       return {
         cause: `${port} speaks TLS${subject}; this client speaks plaintext`,
-        advice: "use the plaintext port, or a tunnel that ends TLS",
+        advice: "--tls-ca <file>, or --tls-ca system",
       };
     }
     case "http1":
@@ -142,6 +149,16 @@ async function met(address: Address, look: PortLook, message: string): Promise<F
             advice: check,
           };
   }
+}
+
+/** Undefined where TLS is not what matters. */
+function metOverTls({ port }: Address, look: PortLook, message: string): Finding | undefined {
+  if (look.kind === "tls") return { cause: `TLS: ${message}`, advice: TLS_ADVICE };
+  if (look.kind !== "grpc") return undefined;
+  return {
+    cause: `port ${port} speaks plaintext; this client speaks TLS`,
+    advice: "leave --tls-* out, or use the port that speaks TLS",
+  };
 }
 
 function unreachable({ host, port }: Address, code: string, message: string): Finding {
@@ -205,7 +222,7 @@ function tooLate({ port }: Address, look: PortLook): Finding | undefined {
     case "tls":
       return {
         cause: `port ${port} speaks TLS; this client speaks plaintext`,
-        advice: "use the plaintext port, or a tunnel that ends TLS",
+        advice: "--tls-ca <file>, or --tls-ca system",
       };
     default:
       return undefined;

@@ -1,5 +1,4 @@
 /** What a command is told: flag > environment > context > default. */
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import {
@@ -17,8 +16,10 @@ import {
   NO_CONTEXTS,
 } from "../contexts/context-file.js";
 import { OUTPUT_FORMATS, type OutputFormat } from "../output/printer.js";
+import { type AccessSettings, accessOptions, accessSettings } from "./access.js";
 import type { CliIo } from "./cli-io.js";
-import { anchorSource, type Sourced, type SourceInput, sourceOf } from "./sources.js";
+import { readText } from "./read-text.js";
+import { anchorSource, type Sourced, type SourceInput, sourceOf, tokenSource } from "./sources.js";
 
 export const ENDPOINT_DEFAULT = "127.0.0.1:7400";
 
@@ -34,6 +35,13 @@ export interface GlobalFlags {
   readonly anchor?: string;
   readonly trustOnFirstUse?: boolean;
   readonly pins?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly tokenOverPlaintext?: boolean;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsServerName?: string;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly field?: string;
@@ -57,6 +65,7 @@ export interface Settings {
   readonly trustOnFirstUse: boolean;
   /** Directory of the pinned roots. */
   readonly pins: string;
+  readonly access: AccessSettings;
   readonly isQuiet: boolean;
   readonly isVerbose: boolean;
   /** Name of the context that is in effect. */
@@ -93,6 +102,7 @@ export function settingsOf(
     anchorFile: sources.anchor.value,
     trustOnFirstUse: flags.trustOnFirstUse ?? false,
     pins: sources.pins.value ?? pinsDefault(env),
+    access: accessSettings(sources, flags.tokenOverPlaintext ?? false),
     isQuiet: flags.quiet ?? false,
     isVerbose: flags.verbose ?? false,
     context: chosen.value,
@@ -138,21 +148,35 @@ function sourcesOf(
     vault: sourceOf("vault", input),
     anchor: anchorSource(input),
     pins: sourceOf("pins", input),
+    token: tokenSource("token", input),
+    token_file: tokenSource("token_file", input),
+    tls_ca: sourceOf("tls_ca", input),
+    tls_cert: sourceOf("tls_cert", input),
+    tls_key: sourceOf("tls_key", input),
+    tls_server_name: sourceOf("tls_server_name", input),
   };
 }
 
 /** The flags that a context can stand in for. */
-export function contextFlags({ endpoint, org, vault, anchor, pins }: GlobalFlags): Context {
+export function contextFlags(flags: GlobalFlags): Context {
+  const { endpoint, org, vault, anchor, pins } = flags;
+  const { token, tokenFile, tlsCa, tlsCert, tlsKey, tlsServerName } = flags;
   return {
     ...(endpoint !== undefined && { endpoint }),
     ...(org !== undefined && { organization: org }),
     ...(vault !== undefined && { vault }),
     ...(anchor !== undefined && { anchor }),
     ...(pins !== undefined && { pins }),
+    ...(token !== undefined && { token }),
+    ...(tokenFile !== undefined && { token_file: tokenFile }),
+    ...(tlsCa !== undefined && { tls_ca: tlsCa }),
+    ...(tlsCert !== undefined && { tls_cert: tlsCert }),
+    ...(tlsKey !== undefined && { tls_key: tlsKey }),
+    ...(tlsServerName !== undefined && { tls_server_name: tlsServerName }),
   };
 }
 
-/** What the SDK is told. @throws LedgerError IO_READ_FAILED for an anchor's file */
+/** What the SDK is told. @throws LedgerError IO_READ_FAILED for a file that is named */
 export async function clientOptions(settings: Settings): Promise<ClientOptions> {
   const { endpoints, deadlineMs, isVerifying } = settings;
   const { organization = "0", vault = "0" } = settings.tenant;
@@ -160,6 +184,7 @@ export async function clientOptions(settings: Settings): Promise<ClientOptions> 
     endpoints,
     tenant: { organization, vault },
     deadlineMs,
+    ...(await accessOptions(settings.access)),
     verify: isVerifying ? await verifyOptions(settings) : undefined,
   };
 }
@@ -193,17 +218,6 @@ export function millisecondsOf(text: string, flag: string): number {
 
 export function usage(message: string): LedgerError {
   return new LedgerError("USAGE", message);
-}
-
-/** @throws LedgerError IO_READ_FAILED */
-export async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const details = { path };
-    throw new LedgerError("IO_READ_FAILED", `cannot read ${path}: ${why}`, { details, cause });
-  }
 }
 
 function formatOf(text: string): OutputFormat {

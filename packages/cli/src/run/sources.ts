@@ -4,6 +4,8 @@
  *   INV-CONTEXT-1  Each setting by itself is taken from the strongest that has it: flag, environment, context, default.
  *   INV-CONTEXT-2  A trust anchor is used only for the vault that it was set with: a flag or variable that names another
  *                  vault leaves the anchor of a weaker source behind.
+ *   INV-CONTEXT-4  The token of a context is sent to the endpoints of that context only: a flag or variable that names
+ *                  others leaves it behind.
  */
 import type { Context, ContextKey } from "../contexts/context-file.js";
 
@@ -33,6 +35,12 @@ const SETTING_NAMES: Readonly<Record<ContextKey, readonly [string, string]>> = {
   vault: ["--vault", "AUTHLEDGER_VAULT"],
   anchor: ["--anchor", "AUTHLEDGER_ANCHOR"],
   pins: ["--pins", "AUTHLEDGER_PINS"],
+  token: ["--token", "AUTHLEDGER_TOKEN"],
+  token_file: ["--token-file", "AUTHLEDGER_TOKEN_FILE"],
+  tls_ca: ["--tls-ca", "AUTHLEDGER_TLS_CA"],
+  tls_cert: ["--tls-cert", "AUTHLEDGER_TLS_CERT"],
+  tls_key: ["--tls-key", "AUTHLEDGER_TLS_KEY"],
+  tls_server_name: ["--tls-server-name", "AUTHLEDGER_TLS_SERVER_NAME"],
 };
 
 /** Of everything but the anchor, which depends on the others. */
@@ -51,6 +59,33 @@ export function anchorSource(input: SourceInput): Sourced {
     return { value: undefined, ...DEFAULT, unused };
   }
   return found;
+}
+
+/**
+ * INV-CONTEXT-4, and a token of a stronger source before a file of a weaker one, and the other way round.
+ * @param key `token` or `token_file`
+ */
+export function tokenSource(key: "token" | "token_file", input: SourceInput): Sourced {
+  const found = sourceOf(key, input);
+  const other = sourceOf(key === "token" ? "token_file" : "token", input);
+  if (found.value === undefined) return found;
+  if (other.value !== undefined && strength(other) > strength(found)) {
+    return { value: undefined, ...DEFAULT, unused: `${other.sourceName} is stronger` };
+  }
+  if (found.source !== "context") return found;
+  const own = listOf(input.context?.values.endpoint ?? input.defaults.endpoint);
+  const asked = listOf(sourceOf("endpoint", input).value);
+  if (asked.every((one) => own.includes(one))) return found;
+  const unused = `the token of ${found.sourceName} is for ${own.join(",")}`;
+  return { value: undefined, ...DEFAULT, unused };
+}
+
+function strength({ source }: Sourced): number {
+  return ["default", "context", "environment", "flag"].indexOf(source);
+}
+
+function listOf(endpoints: string | undefined): readonly string[] {
+  return (endpoints ?? "").split(",").map((one) => one.trim());
 }
 
 const DEFAULT: Pick<Sourced, "source" | "sourceName"> = {

@@ -16,7 +16,8 @@ const CHANGED = "key:text status:text height:u64 token:text";
 const ENTITY =
   "key:text value?:text value_base64:text version:u64 expires_at:time? expires_at_ms:u64";
 const CONTEXT =
-  "current:bool name:text endpoint?:text organization?:u64 vault?:u64 anchor?:text pins?:text made_by?:text";
+  "current:bool name:text endpoint?:text organization?:u64 vault?:u64 anchor?:text pins?:text " +
+  "token?:text token_file?:text tls_ca?:text tls_cert?:text tls_key?:text tls_server_name?:text made_by?:text";
 const VERIFIED =
   "verified?:text origin?:text judged_at?:time judged_at_ms?:u64 trusted_size?:u64 trusted_root?:hex";
 const NODE =

@@ -2,7 +2,7 @@
 import { dirname, join } from "node:path";
 import type { ConditionContext, ModelFile, RelationTuple } from "@authledger/authz";
 import { parseModFile } from "@authledger/authz/language";
-import { readText } from "../run/settings.js";
+import { readText } from "../run/read-text.js";
 import type { Expectation, Store, StoreTest } from "./store.js";
 import { YamlValue } from "./yaml-fields.js";
 

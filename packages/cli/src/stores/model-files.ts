@@ -2,7 +2,8 @@
 import { basename, dirname, join } from "node:path";
 import type { ModelFile, ModelLanguage } from "@authledger/authz";
 import { parseModFile } from "@authledger/authz/language";
-import { readText, usage } from "../run/settings.js";
+import { readText } from "../run/read-text.js";
+import { usage } from "../run/settings.js";
 import { isStoreName, readStore } from "./read-store.js";
 
 export const MODEL_LANGUAGES = ["openfga", "openfga-json", "spicedb"] as const;

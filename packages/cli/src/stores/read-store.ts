@@ -1,6 +1,6 @@
 /** Reads a store from a file, in whichever of the two forms it is. */
 import { LedgerError } from "@authledger/types";
-import { readText } from "../run/settings.js";
+import { readText } from "../run/read-text.js";
 import { readFgaStore } from "./fga-store.js";
 import { readSpiceDbStore } from "./spicedb-store.js";
 import type { Store } from "./store.js";

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { ConditionContext, JsonValue, ModelFile, RelationTuple } from "@authledger/authz";
 import { parseSpiceDb } from "@authledger/authz/language";
 import type { LedgerError } from "@authledger/types";
-import { readText } from "../run/settings.js";
+import { readText } from "../run/read-text.js";
 import type { Expectation, Store } from "./store.js";
 import { YamlValue } from "./yaml-fields.js";
 

@@ -1,5 +1,5 @@
 /** Which of flag, environment, context and default a setting is taken from. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { thrownBy } from "../../../../test/support.js";
 import type { ContextFile } from "../../src/contexts/context-file.js";
 import { type GlobalFlags, settingsOf } from "../../src/run/settings.js";
@@ -75,4 +75,46 @@ it("an anchor is used only for the vault that it was set with (INV-CONTEXT-2)", 
   expect(anchor({ vault: "8" }, { AUTHLEDGER_ANCHOR: "/alone" })).toBe("/alone");
   const { unused } = settingsOf({ vault: "8" }, {}, CONTEXTS).sources.anchor;
   expect(unused).toBe("the anchor of dev is of vault 1");
+});
+
+describe("the token of a context", () => {
+  const PROD: ContextFile = {
+    current: "prod",
+    previous: undefined,
+    contexts: new Map([
+      ["prod", { endpoint: "a:1,b:1", token: "secret-of-prod", tls_ca: "/ca.pem" }],
+      ["file", { endpoint: "a:1", token_file: "/token" }],
+    ]),
+  };
+  const access = (flags: GlobalFlags, env = {}) =>
+    settingsOf(flags, { HOME: "/home", ...env }, PROD).access;
+
+  it("is sent to the endpoints of that context only (INV-CONTEXT-4)", () => {
+    expect(access({})).toMatchObject({ token: "secret-of-prod", tls: { ca: "/ca.pem" } });
+    expect(access({ endpoint: "b:1" }).token).toBe("secret-of-prod");
+    expect(access({ endpoint: "a:1,elsewhere:1" }).token).toBeUndefined();
+    expect(access({}, { AUTHLEDGER_ENDPOINT: "elsewhere:1" }).token).toBeUndefined();
+    expect(access({ context: "file", endpoint: "b:1" }).tokenFile).toBeUndefined();
+    const { sources } = settingsOf({ endpoint: "elsewhere:1" }, {}, PROD);
+    expect(sources.token.unused).toBe("the token of prod is for a:1,b:1");
+  });
+
+  it("gives way to a token or a token's file of a flag or variable, wherever that is sent", () => {
+    expect(access({ endpoint: "c:1" }, { AUTHLEDGER_TOKEN: "t" }).token).toBe("t");
+    const both = access({ tokenFile: "/mine" });
+    expect([both.token, both.tokenFile]).toEqual([undefined, "/mine"]);
+    const other = access({ context: "file", token: "mine" });
+    expect([other.token, other.tokenFile]).toEqual(["mine", undefined]);
+  });
+
+  it("comes with what TLS needs: system is no file, and nothing asked for is plaintext", () => {
+    expect(access({ tlsCa: "system" }).tls).toEqual({
+      ...{ ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+    });
+    expect(settingsOf({}, { HOME: "/" }).access.tls).toBeUndefined();
+    const env = { AUTHLEDGER_TLS_CERT: "c", AUTHLEDGER_TLS_KEY: "k" };
+    expect(access({ tlsServerName: "n1" }, env).tls).toEqual({
+      ...{ ca: "/ca.pem", cert: "c", key: "k", serverName: "n1" },
+    });
+  });
 });

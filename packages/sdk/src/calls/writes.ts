@@ -3,7 +3,7 @@ import { write } from "@authledger/proto";
 import { tokenOf } from "../consistency.js";
 import type { CallOptions } from "../options.js";
 import type { Session } from "../session.js";
-import { refusalOf } from "../transport/grpc-error.js";
+import { refusalOf } from "../transport/wire-failure.js";
 import { malformed, resultOf, transactionMessage } from "./convert.js";
 import type {
   BatchOutcome,

@@ -7,6 +7,7 @@
  */
 import { LedgerClient } from "../client.js";
 import { type ClientOptions, type Tenant, vaultNameOf } from "../options.js";
+import { nodeCrypto } from "../verify/node-crypto.js";
 import { FakeClock } from "./clock.js";
 import { FakeState } from "./state.js";
 import { FakeConnection, fakeNode } from "./wire.js";
@@ -19,7 +20,7 @@ export interface FakeLedgerOptions {
 }
 
 /** What a client of a fake is told; there is nothing to connect to. */
-export type FakeClientOptions = Omit<ClientOptions, "endpoints" | "credentials">;
+export type FakeClientOptions = Omit<ClientOptions, "endpoints" | "tls" | "token" | "credentials">;
 
 export interface FakeLedger {
   /** Stands still until it is told to go on; what has expired then is gone. */
@@ -53,7 +54,11 @@ export function createFakeLedger(options: FakeLedgerOptions = {}): FakeLedger {
     client: (given = {}) =>
       new LedgerClient(
         { tenant, ...given, endpoints: [] },
-        { connect: (made) => new FakeConnection(node, made), nowMs: clock.nowMs },
+        {
+          connect: (made) => new FakeConnection(node, made),
+          nowMs: clock.nowMs,
+          crypto: nodeCrypto,
+        },
       ),
     anchor: (named = tenant) => state.anchor(vaultNameOf(named)),
   };

@@ -7,8 +7,9 @@ import { admin, read, write } from "@authledger/proto";
 import { LedgerError, limits } from "@authledger/types";
 import { type CallOptions, type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
 import type { Connection, Repeat, UnaryMethod } from "../transport/connection.js";
-import { factsOf } from "../transport/grpc-error.js";
 import type { StreamMethod, StreamOptions } from "../transport/stream.js";
+import { asBuffer } from "../transport/wire.js";
+import { factsOf } from "../transport/wire-failure.js";
 import { FakeAdmin } from "./admin.js";
 import { FakeHistory } from "./history.js";
 import { FakeListings } from "./listings.js";
@@ -111,7 +112,7 @@ export class FakeConnection implements Connection {
     const bytes = method.requestSerialize(request);
     await nextTurn();
     this.#checkOpen(name, requestId, options.signal);
-    return method.responseDeserialize(this.#answer(method.path, bytes, requestId));
+    return method.responseDeserialize(this.#answer(method.path, asBuffer(bytes), requestId));
   }
 
   /** Ends with the client, or when its caller gives it up. It needs no heartbeats: there is nothing to lose. */
@@ -128,7 +129,7 @@ export class FakeConnection implements Connection {
       if (open === undefined) {
         throw new LedgerError("UNIMPLEMENTED", `the fake ledger does not know ${method.path}`);
       }
-      for await (const message of open(method.requestSerialize(request), ended)) {
+      for await (const message of open(asBuffer(method.requestSerialize(request)), ended)) {
         yield method.responseDeserialize(message);
       }
     } catch (thrown) {

@@ -1736,6 +1736,23 @@ export class ModelAssertionFailedError extends LedgerError {
 }
 
 /**
+ * The request does not show who sends it, or what it shows is not valid.
+ * Send again? no: it would fail again. See docs/errors.md#unauthenticated
+ */
+export class UnauthenticatedError extends LedgerError {
+  declare readonly code: "UNAUTHENTICATED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("UNAUTHENTICATED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is UnauthenticatedError {
+    return hasCode(thrown, "UNAUTHENTICATED");
+  }
+}
+
+/**
  * The caller has not the role that the call needs, or what it names does not exist.
  * Send again? no: it would fail again. See docs/errors.md#permission-denied
  */

@@ -1,4 +1,5 @@
 /** What a client needs of the way to its ledger: gRPC, or the memory of a fake. */
+import type { LightClientDeps } from "@authledger/proof";
 import type { LedgerError } from "@authledger/types";
 import type { CallOptions, ClientOptions } from "../options.js";
 import type { StreamMethod, StreamOptions } from "./stream.js";
@@ -6,7 +7,7 @@ import type { StreamMethod, StreamOptions } from "./stream.js";
 /** A method of a generated service definition. */
 export interface UnaryMethod<Req, Res> {
   readonly path: string;
-  readonly requestSerialize: (request: Req) => Buffer;
+  readonly requestSerialize: (request: Req) => Uint8Array;
   readonly responseDeserialize: (bytes: Buffer) => Res;
 }
 
@@ -40,4 +41,6 @@ export interface Surroundings {
   /** @throws LedgerError INVALID_ARGUMENT */
   connect(options: ClientOptions): Connection;
   readonly nowMs: () => number;
+  /** What proofs are computed with. */
+  readonly crypto: LightClientDeps;
 }

@@ -3,10 +3,10 @@
  * nothing fails with it. A client that makes one call and ends asks nothing.
  */
 import { cluster } from "@authledger/proto";
-import type { Client } from "@grpc/grpc-js";
-import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { GrpcStatus } from "@authledger/types";
 import type { Endpoint } from "./endpoint.js";
 import type { EndpointPool, NamedNode } from "./endpoint-pool.js";
+import { asBuffer, WireError, type WireMetadata } from "./wire.js";
 
 /** After the first call, so that commands that make a few and end do not ask. */
 const FIRST_MS = 500;
@@ -22,20 +22,29 @@ const { MEMBER_ROLE_OUTGOING: OUTGOING } = cluster.MemberRole;
 
 export class Discovery {
   readonly #pool: EndpointPool;
+  readonly #nowMs: () => number;
+  readonly #metadata: () => Promise<WireMetadata>;
   #dueAtMs: number | undefined;
   #askedAtMs = 0;
   #isAsking = false;
   #isOff: boolean;
 
-  constructor(pool: EndpointPool, isOn: boolean) {
+  /** @param metadata of its own calls */
+  constructor(
+    pool: EndpointPool,
+    isOn: boolean,
+    ports: { readonly nowMs: () => number; readonly metadata: () => Promise<WireMetadata> },
+  ) {
     this.#pool = pool;
+    this.#nowMs = ports.nowMs;
+    this.#metadata = ports.metadata;
     this.#isOff = !isOn;
   }
 
   /** After a call: asks `endpoint` when it is time. */
   tick(endpoint: Endpoint): void {
     if (this.#isOff || this.#isAsking) return;
-    const nowMs = Date.now();
+    const nowMs = this.#nowMs();
     this.#dueAtMs ??= nowMs + FIRST_MS;
     if (nowMs < this.#dueAtMs || nowMs < this.#askedAtMs + REFRESH_MS_MIN) return;
     this.#isAsking = true;
@@ -53,40 +62,34 @@ export class Discovery {
 
   async #ask(endpoint: Endpoint): Promise<void> {
     try {
-      const { clusterId, leaderId, members } = await statusOf(endpoint.client);
-      if (members.length > 1) this.#dueAtMs = Math.min(this.#dueAtMs!, Date.now() + REFRESH_MS);
+      const { clusterId, leaderId, members } = await this.#statusOf(endpoint);
+      if (members.length > 1) this.#dueAtMs = Math.min(this.#dueAtMs!, this.#nowMs() + REFRESH_MS);
       const nodes = members.filter(
         ({ role, clientAddress }) => role !== OUTGOING && clientAddress !== "",
       );
       const leader = nodes.find(({ nodeId }) => nodeId === leaderId)?.clientAddress;
-      this.#pool.learn(nodes, leader, (one, node) => isNodeOf(one, node, clusterId));
+      this.#pool.learn(nodes, leader, (one, node) => this.#isNodeOf(one, node, clusterId));
     } catch (thrown) {
-      if ((thrown as ServiceError).code === status.UNIMPLEMENTED) this.#isOff = true;
-      this.#dueAtMs = Math.min(this.#dueAtMs!, Date.now() + REFRESH_MS);
+      if (thrown instanceof WireError && thrown.code === GrpcStatus.UNIMPLEMENTED)
+        this.#isOff = true;
+      this.#dueAtMs = Math.min(this.#dueAtMs!, this.#nowMs() + REFRESH_MS);
     }
   }
-}
 
-/** An address may lead elsewhere from here: through a tunnel, or to a node of somebody else. */
-async function isNodeOf(
-  { client }: Endpoint,
-  { nodeId }: NamedNode,
-  clusterId: string,
-): Promise<boolean> {
-  const found = await statusOf(client);
-  return clusterId !== "" && found.clusterId === clusterId && found.nodeId === nodeId;
-}
+  /** An address may lead elsewhere from here: through a tunnel, or to a node of somebody else. */
+  async #isNodeOf(endpoint: Endpoint, { nodeId }: NamedNode, clusterId: string): Promise<boolean> {
+    const found = await this.#statusOf(endpoint);
+    return clusterId !== "" && found.clusterId === clusterId && found.nodeId === nodeId;
+  }
 
-function statusOf(client: Client): Promise<cluster.GetClusterStatusResponse> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      STATUS.path,
-      STATUS.requestSerialize,
-      STATUS.responseDeserialize,
-      { atLeader: false },
-      new Metadata(),
-      { deadline: Date.now() + ANSWER_MS_MAX },
-      (error, answer) => (error === null && answer ? resolve(answer) : reject(error)),
-    );
-  });
+  async #statusOf({ channel }: Endpoint): Promise<cluster.GetClusterStatusResponse> {
+    const answer = await channel.unary({
+      path: STATUS.path,
+      message: STATUS.requestSerialize({ atLeader: false }),
+      metadata: await this.#metadata(),
+      deadlineAtMs: this.#nowMs() + ANSWER_MS_MAX,
+      signal: undefined,
+    });
+    return STATUS.responseDeserialize(asBuffer(answer));
+  }
 }

@@ -8,7 +8,9 @@
 import type { ClientOptions } from "../options.js";
 import { endpointsOf } from "../options.js";
 import { Endpoint } from "./endpoint.js";
+import type { Ports } from "./ports.js";
 import type { Route } from "./route.js";
+import { checkMayShowToken, maySend } from "./security.js";
 
 /** What a client remembers of a cluster, whatever it is told. */
 const LEARNED_MAX = 32;
@@ -28,6 +30,7 @@ export class EndpointPool {
   /** Learned ones that have shown who they are. */
   readonly #proven = new Set<Endpoint>();
   readonly #options: ClientOptions;
+  readonly #ports: Ports;
   /** Of the given ones, the one in use. */
   #current = 0;
   #leaderAddress: string | undefined;
@@ -35,11 +38,14 @@ export class EndpointPool {
   #isClosed = false;
 
   /** @throws LedgerError INVALID_ARGUMENT */
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, ports: Ports) {
     this.#options = options;
-    this.#given = endpointsOf(options.endpoints).map(
-      (address) => new Endpoint(address, true, options),
-    );
+    this.#ports = ports;
+    const addresses = endpointsOf(options.endpoints);
+    checkMayShowToken(options, addresses);
+    this.#given = addresses.map((address) => new Endpoint(address, true, options, ports));
+    // Options that cannot be used are found before the first call.
+    this.current.channel.wake();
   }
 
   /** How many the client was given. */
@@ -58,7 +64,7 @@ export class EndpointPool {
     const favourite = this.#favourite(route);
     if (favourite !== undefined) {
       if (!tried.has(favourite) && isWell(favourite)) return favourite;
-      if (!favourite.isResting) favourite.wake();
+      if (!favourite.isResting) favourite.channel.wake();
     }
     const ring = favourite === undefined ? this.#ring(route) : [favourite, ...this.#ring(route)];
     const found =
@@ -107,8 +113,8 @@ export class EndpointPool {
 
   close(): void {
     this.#isClosed = true;
-    for (const { client } of this.#given) client.close();
-    for (const { client } of this.#learned.values()) client.close();
+    for (const one of this.#given) one.close();
+    for (const one of this.#learned.values()) one.close();
   }
 
   /** Undefined: nothing speaks for one. */
@@ -124,7 +130,7 @@ export class EndpointPool {
     if (route === "node") return given;
     const all = [...given, ...this.#proven];
     if (route === "leader") return all;
-    const start = Math.floor(Math.random() * all.length);
+    const start = Math.floor(this.#ports.random() * all.length);
     return [...all.slice(start), ...all.slice(0, start)];
   }
 
@@ -132,7 +138,7 @@ export class EndpointPool {
   #wakeOthers(chosen: Endpoint): void {
     if (!isWell(chosen)) return;
     for (const one of [...this.#given, ...this.#proven]) {
-      if (one !== chosen && !one.isResting && !one.isReady) one.wake();
+      if (one !== chosen && !one.isResting && !one.isReady) one.channel.wake();
     }
   }
 
@@ -145,14 +151,14 @@ export class EndpointPool {
 
   async #meet(node: NamedNode, prove: Proof): Promise<void> {
     const { clientAddress: address } = node;
-    if (this.#learned.has(address) || this.#isClosed) return;
+    if (this.#learned.has(address) || this.#isClosed || !maySend(this.#options, address)) return;
     try {
       // A given address is checked when it is used; what a server says is checked here.
       endpointsOf(address);
     } catch {
       return;
     }
-    const endpoint = new Endpoint(address, false, this.#options);
+    const endpoint = new Endpoint(address, false, this.#options, this.#ports);
     this.#learned.set(address, endpoint);
     const isOurs = await prove(endpoint, node).catch(() => false);
     if (this.#learned.get(address) !== endpoint) return;
@@ -164,7 +170,7 @@ export class EndpointPool {
     this.#learned.delete(address);
     this.#proven.delete(endpoint);
     if (this.#replica === endpoint) this.#replica = undefined;
-    endpoint.client.close();
+    endpoint.close();
   }
 }
 

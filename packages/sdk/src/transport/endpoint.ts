@@ -1,47 +1,44 @@
-/** One node as a client sees it: its channel, and how it has done lately. */
-import { limits } from "@authledger/types";
-import { Client, connectivityState, credentials as grpcCredentials } from "@grpc/grpc-js";
+/** One node as a client sees it: the way to it, and how it has done lately. */
 import type { ClientOptions } from "../options.js";
 import { backoffMs } from "./backoff.js";
-import type { EndpointFailure } from "./grpc-error.js";
+import type { Ports } from "./ports.js";
+import type { WireChannel } from "./wire.js";
+import type { EndpointFailure } from "./wire-failure.js";
 
 /** How long a node that failed is left alone, while others are there to ask. */
 const REST = { firstMs: 200, maxMs: 5_000 } as const;
 
-const CHANNEL_OPTIONS = {
-  "grpc.max_receive_message_length": limits.MESSAGE_BYTES_MAX,
-  "grpc.max_send_message_length": limits.MESSAGE_BYTES_MAX,
-  // A node that restarts is back in a second or two: do not wait longer than that to look again.
-  "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.min_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 2_000,
-  "grpc.keepalive_time_ms": 60_000,
-  "grpc.keepalive_timeout_ms": 20_000,
-} as const;
-
 export class Endpoint {
   readonly address: string;
-  readonly client: Client;
   /** Given by the caller, not learned from the cluster. */
   readonly isGiven: boolean;
+  readonly #options: ClientOptions;
+  readonly #ports: Ports;
+  #channel: WireChannel | undefined;
   last: EndpointFailure | undefined;
   #failures = 0;
   #restsUntilMs = 0;
 
-  constructor(address: string, isGiven: boolean, options: ClientOptions) {
+  constructor(address: string, isGiven: boolean, options: ClientOptions, ports: Ports) {
     this.address = address;
     this.isGiven = isGiven;
-    const credentials = options.credentials ?? grpcCredentials.createInsecure();
-    this.client = new Client(address, credentials, CHANNEL_OPTIONS);
+    this.#options = options;
+    this.#ports = ports;
+  }
+
+  /** @throws LedgerError INVALID_ARGUMENT for options that cannot be used */
+  get channel(): WireChannel {
+    this.#channel ??= this.#ports.dial(this.address, this.#options);
+    return this.#channel;
   }
 
   get isReady(): boolean {
-    return this.client.getChannel().getConnectivityState(false) === connectivityState.READY;
+    return this.channel.isReady;
   }
 
   /** It failed a moment ago: others come first. */
   get isResting(): boolean {
-    return this.#restsUntilMs > Date.now();
+    return this.#restsUntilMs > this.#ports.nowMs();
   }
 
   succeeded(): void {
@@ -53,42 +50,11 @@ export class Endpoint {
   failed(failure?: Omit<EndpointFailure, "endpoint">): void {
     if (failure !== undefined) this.last = { endpoint: this.address, ...failure };
     this.#failures++;
-    this.#restsUntilMs = Date.now() + REST.firstMs / 2 + backoffMs(this.#failures, REST);
+    const { nowMs, random } = this.#ports;
+    this.#restsUntilMs = nowMs() + REST.firstMs / 2 + backoffMs(this.#failures, REST, random());
   }
 
-  /** Begins to connect, and waits for nothing. */
-  wake(): void {
-    this.client.getChannel().getConnectivityState(true);
-  }
-
-  /**
-   * False when there is no connection by then, or the caller gives up; true as soon as a call will succeed or fail at
-   * once.
-   */
-  async connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-    if (signal === undefined) return this.#connect(untilMs, signal);
-    let stop = (): void => undefined;
-    const given = new Promise<boolean>((resolve) => {
-      stop = () => resolve(false);
-    });
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      return await Promise.race([given, this.#connect(untilMs, signal)]);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
-  }
-
-  async #connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const channel = this.client.getChannel();
-    while (signal?.aborted !== true) {
-      const state = channel.getConnectivityState(true);
-      if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return true;
-      const isChanged = await new Promise<boolean>((resolve) => {
-        channel.watchConnectivityState(state, untilMs, (error) => resolve(error === undefined));
-      });
-      if (!isChanged) return false;
-    }
-    return false;
+  close(): void {
+    this.#channel?.close();
   }
 }

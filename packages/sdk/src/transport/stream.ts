@@ -3,12 +3,13 @@
  * machine), so a stream that brings nothing for a while although its server promised heartbeats counts as lost.
  */
 import { LedgerError } from "@authledger/types";
-import { type Client, Metadata } from "@grpc/grpc-js";
+import type { Ports } from "./ports.js";
+import type { WireCall, WireChannel } from "./wire.js";
 
 /** A streaming method of a generated service definition. */
 export interface StreamMethod<Req, Res> {
   readonly path: string;
-  readonly requestSerialize: (request: Req) => Buffer;
+  readonly requestSerialize: (request: Req) => Uint8Array;
   readonly responseDeserialize: (bytes: Buffer) => Res;
 }
 
@@ -19,35 +20,25 @@ export interface StreamOptions {
   readonly silenceMs: number;
 }
 
-/** @throws ServiceError as the library reports it; LedgerError UNAVAILABLE for silence */
-export async function* readStream<Req, Res>(
-  client: Client,
-  method: StreamMethod<Req, Res>,
-  request: Req,
-  { signal, silenceMs, metadata }: StreamOptions & { readonly metadata: Metadata },
-): AsyncGenerator<Res> {
-  const { path, requestSerialize, responseDeserialize } = method;
-  const call = client.makeServerStreamRequest(
-    path,
-    requestSerialize,
-    responseDeserialize,
-    request,
-    metadata,
-  );
+/** Encoded messages. @throws WireError; LedgerError UNAVAILABLE for silence */
+export async function* readStream(
+  channel: WireChannel,
+  call: WireCall,
+  { silenceMs, after }: Pick<StreamOptions, "silenceMs"> & Pick<Ports, "after">,
+): AsyncGenerator<Uint8Array> {
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  call.signal?.addEventListener("abort", end, { once: true });
+  if (call.signal?.aborted === true) end();
   let isSilent = false;
-  const cancel = (): void => call.cancel();
-  // What a cancelled stream still reports concerns nobody.
-  call.on("error", () => undefined);
-  signal?.addEventListener("abort", cancel, { once: true });
-  if (signal?.aborted === true) cancel();
-  const messages = call[Symbol.asyncIterator]() as AsyncIterator<Res>;
+  const messages = channel.serverStream({ ...call, signal: ended.signal })[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const timer = setTimeout(() => {
+      const forget = after(silenceMs, () => {
         isSilent = true;
-        cancel();
-      }, silenceMs);
-      const next = await messages.next().finally(() => clearTimeout(timer));
+        end();
+      });
+      const next = await messages.next().finally(forget);
       if (next.done === true) return;
       yield next.value;
     }
@@ -56,14 +47,7 @@ export async function* readStream<Req, Res>(
     const message = `the server was silent for ${silenceMs} ms`;
     throw new LedgerError("UNAVAILABLE", message, { cause: error });
   } finally {
-    signal?.removeEventListener("abort", cancel);
-    cancel();
+    call.signal?.removeEventListener("abort", end);
+    end();
   }
-}
-
-/** The metadata of a call that is named in logs. */
-export function namedMetadata(requestId: string): Metadata {
-  const metadata = new Metadata();
-  metadata.set("x-request-id", requestId);
-  return metadata;
 }

@@ -6,10 +6,8 @@
  *              happened, or it is a read, or it carries an idempotency key.
  *   INV-SDK-2  A call ends at its deadline, whatever the network does, and its error says what each endpoint met.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { LEADER_KEY } from "@authledger/proto";
-import { assert, type ErrorCode, LedgerError } from "@authledger/types";
-import { type ClientUnaryCall, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type ErrorCode, GrpcStatus, LedgerError } from "@authledger/types";
 import {
   attemptsOf,
   type CallOptions,
@@ -19,13 +17,16 @@ import {
   requestIdOf,
 } from "../options.js";
 import { type Backoff, backoffMs } from "./backoff.js";
+import { Bearer } from "./bearer.js";
 import type { Connection, Repeat, UnaryMethod } from "./connection.js";
 import { Discovery } from "./discovery.js";
 import type { Endpoint } from "./endpoint.js";
 import { EndpointPool } from "./endpoint-pool.js";
-import { type EndpointFailure, type Failure, failureOf, UnreachableError } from "./grpc-error.js";
+import { type Ports, pause } from "./ports.js";
 import { type Route, routeOf } from "./route.js";
-import { namedMetadata, readStream, type StreamMethod, type StreamOptions } from "./stream.js";
+import { readStream, type StreamMethod, type StreamOptions } from "./stream.js";
+import { asBuffer, WireError, type WireMetadata } from "./wire.js";
+import { type EndpointFailure, type Failure, failureOf, UnreachableError } from "./wire-failure.js";
 
 const READS = "/authledger.v1.ReadService/";
 const REQUEST_ID_KEY = "x-request-id";
@@ -43,7 +44,8 @@ const ELECTION_BACKOFF = { firstMs: 50, maxMs: 150 } as const;
 /** One call, over all its attempts. */
 interface Running<Req, Res> {
   readonly method: UnaryMethod<Req, Res>;
-  readonly request: Req;
+  /** Encoded. */
+  readonly message: Uint8Array;
   readonly repeat: Repeat;
   readonly route: Route;
   readonly signal: AbortSignal | undefined;
@@ -54,20 +56,30 @@ interface Running<Req, Res> {
   /** That failed, elections left out. */
   attempts: number;
   failures: number;
+  /** Another token was asked for after one was refused. */
+  isRenewed: boolean;
+  authorization: string | undefined;
 }
 
 export class Transport implements Connection {
   readonly #pool: EndpointPool;
   readonly #discovery: Discovery;
   readonly #options: ClientOptions;
+  readonly #ports: Ports;
+  readonly #bearer: Bearer;
   readonly #attemptsMax: number;
   #isClosed = false;
 
   /** @throws LedgerError INVALID_ARGUMENT */
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, ports: Ports) {
     this.#options = options;
-    this.#pool = new EndpointPool(options);
-    this.#discovery = new Discovery(this.#pool, discoverOf(options));
+    this.#ports = ports;
+    this.#pool = new EndpointPool(options, ports);
+    this.#bearer = new Bearer(options, ports.nowMs);
+    this.#discovery = new Discovery(this.#pool, discoverOf(options), {
+      nowMs: ports.nowMs,
+      metadata: async () => withToken({}, await this.#bearer.header()),
+    });
     this.#attemptsMax = Math.max(attemptsOf(options), this.#pool.givenCount);
   }
 
@@ -97,16 +109,18 @@ export class Transport implements Connection {
     const deadlineMs = deadlineOf(options, this.#options);
     return {
       method,
-      request,
+      message: method.requestSerialize(request),
       repeat,
       route: routeOf(method.path, request),
       signal: options.signal,
       deadlineMs,
-      deadlineAtMs: Date.now() + deadlineMs,
+      deadlineAtMs: this.#ports.nowMs() + deadlineMs,
       requestId: requestIdOf(options.requestId ?? crypto.randomUUID()),
       tried: new Set(),
       attempts: 0,
       failures: 0,
+      isRenewed: false,
+      authorization: undefined,
     };
   }
 
@@ -135,16 +149,24 @@ export class Transport implements Connection {
     const endpoint = this.#pool.pick(running.route, running.tried);
     running.tried.add(endpoint);
     const isUsable =
-      endpoint.isReady || (await endpoint.connect(running.deadlineAtMs, options.signal));
+      endpoint.isReady || (await endpoint.channel.connect(running.deadlineAtMs, options.signal));
     if (!isUsable) throw this.#lost(endpoint, notConnected(endpoint, running.deadlineMs), running);
     try {
-      const metadata = namedMetadata(running.requestId);
-      yield* readStream(endpoint.client, method, request, { ...options, metadata });
+      const call = {
+        path: method.path,
+        message: running.message,
+        metadata: await this.#metadata(running),
+        deadlineAtMs: undefined,
+        signal: options.signal,
+      };
+      const { after } = this.#ports;
+      const limits = { silenceMs: options.silenceMs, after };
+      for await (const answer of readStream(endpoint.channel, call, limits)) {
+        yield decoded(method, answer);
+      }
     } catch (thrown) {
-      const isSilence = thrown instanceof LedgerError;
-      const failure: Failure = isSilence
-        ? { kind: "answered", error: thrown }
-        : judge(thrown, endpoint, running);
+      const failure = judge(thrown, endpoint, running);
+      this.#isTokenRenewed(failure, running);
       throw this.#lost(endpoint, failure, running);
     }
   }
@@ -168,19 +190,19 @@ export class Transport implements Connection {
     const isLast = running.tried.size >= this.#pool.givenCount;
     const connectAtMs = isLast
       ? running.deadlineAtMs
-      : Math.min(running.deadlineAtMs, Date.now() + CONNECT_MS_MAX);
-    const waited = connectAtMs - Date.now();
-    const isUsable = endpoint.isReady || (await endpoint.connect(connectAtMs, running.signal));
+      : Math.min(running.deadlineAtMs, this.#ports.nowMs() + CONNECT_MS_MAX);
+    const waited = connectAtMs - this.#ports.nowMs();
+    const isUsable =
+      endpoint.isReady || (await endpoint.channel.connect(connectAtMs, running.signal));
     if (running.signal?.aborted === true) throw cancelled(running);
     if (!isUsable) return { kind: "failed", failure: notConnected(endpoint, waited) };
     const untilMs = this.#attemptEnd(endpoint, running);
     try {
-      const onLeader = (leader: string): void => this.#led(endpoint, leader);
-      const response = await unary(endpoint, running, untilMs, onLeader);
+      const response = await this.#unary(endpoint, running, untilMs);
       endpoint.succeeded();
       return { kind: "done", response };
     } catch (thrown) {
-      const isTimeUp = (thrown as ServiceError).code === status.DEADLINE_EXCEEDED;
+      const isTimeUp = thrown instanceof WireError && thrown.code === GrpcStatus.DEADLINE_EXCEEDED;
       if (isTimeUp && untilMs < running.deadlineAtMs) {
         return { kind: "failed", failure: cutShort(endpoint, thrown) };
       }
@@ -192,7 +214,7 @@ export class Transport implements Connection {
   #attemptEnd<Req, Res>(endpoint: Endpoint, running: Running<Req, Res>): number {
     const { deadlineAtMs, repeat, route } = running;
     if (repeat !== "repeatable" || !this.#pool.hasOther(endpoint, route)) return deadlineAtMs;
-    const nowMs = Date.now();
+    const nowMs = this.#ports.nowMs();
     const half = nowMs + Math.max(ATTEMPT_MS_MIN, (deadlineAtMs - nowMs) / 2);
     return Math.min(deadlineAtMs, Math.ceil(half));
   }
@@ -203,6 +225,7 @@ export class Transport implements Connection {
     failure: Failure,
     running: Running<Req, Res>,
   ): Promise<void> {
+    if (this.#isTokenRenewed(failure, running)) return;
     const isElection = failure.kind === "answered" && ELECTION_CODES.has(failure.error.code);
     running.failures++;
     if (!isElection) running.attempts++;
@@ -210,14 +233,51 @@ export class Transport implements Connection {
     const isElsewhere = this.#turnFrom(endpoint, failure);
     const isNew = isElsewhere && !running.tried.has(this.#pool.pick(running.route, running.tried));
     const backoff = isElection ? ELECTION_BACKOFF : BACKOFF;
-    const pauseMs = isNew ? 0 : pauseBefore(running.failures, failure, backoff);
-    if (!mayRepeat || Date.now() + pauseMs >= running.deadlineAtMs) {
+    const { random } = this.#ports;
+    const pauseMs = isNew ? 0 : pauseBefore(running.failures, failure, backoff, random());
+    if (!mayRepeat || this.#ports.nowMs() + pauseMs >= running.deadlineAtMs) {
       throw this.#errorOf(failure, running);
     }
     if (pauseMs === 0) return;
-    await sleep(pauseMs, undefined, { signal: running.signal }).catch(() => {
-      throw cancelled(running);
+    if (!(await pause(this.#ports, pauseMs, running.signal))) throw cancelled(running);
+  }
+
+  /** One attempt on the wire. @throws WireError (by rejection) */
+  async #unary<Req, Res>(
+    endpoint: Endpoint,
+    running: Running<Req, Res>,
+    deadlineAtMs: number,
+  ): Promise<Res> {
+    const { method, message, signal } = running;
+    const answer = await endpoint.channel.unary({
+      path: method.path,
+      message,
+      metadata: await this.#metadata(running),
+      deadlineAtMs,
+      signal,
+      // Reads are never passed on, and a plain check has nothing to spare.
+      onTrailer: method.path.startsWith(READS)
+        ? undefined
+        : (get) => {
+            const leader = get(LEADER_KEY);
+            if (leader !== undefined) this.#led(endpoint, leader);
+          },
     });
+    return decoded(method, answer);
+  }
+
+  async #metadata<Req, Res>(running: Running<Req, Res>): Promise<WireMetadata> {
+    const header = this.#bearer.header();
+    running.authorization = typeof header === "object" ? await header : header;
+    return withToken({ [REQUEST_ID_KEY]: running.requestId }, running.authorization);
+  }
+
+  /** A token that was refused may be an old one: true when the call is to be tried once more, with another. */
+  #isTokenRenewed<Req, Res>(failure: Failure, running: Running<Req, Res>): boolean {
+    const isRefused = failure.kind === "answered" && failure.error.row.grpc === "UNAUTHENTICATED";
+    if (!isRefused || running.isRenewed) return false;
+    running.isRenewed = true;
+    return this.#bearer.refuse(running.authorization);
   }
 
   /** Moves on to the next endpoint where another one may do better. */
@@ -263,41 +323,21 @@ function nameOf({ path }: { readonly path: string }): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** One attempt on the wire. @throws ServiceError (by rejection) */
-function unary<Req, Res>(
-  { client }: Endpoint,
-  running: Running<Req, Res>,
-  deadlineAtMs: number,
-  onLeader: (address: string) => void,
-): Promise<Res> {
-  const { method, request, signal, requestId } = running;
-  const metadata = new Metadata();
-  metadata.set(REQUEST_ID_KEY, requestId);
-  return new Promise<Res>((resolve, reject) => {
-    let call: ClientUnaryCall | undefined;
-    const cancel = (): void => call?.cancel();
-    call = client.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      metadata,
-      { deadline: deadlineAtMs },
-      (error, response) => {
-        signal?.removeEventListener("abort", cancel);
-        if (error !== null) return reject(error);
-        assert(response !== undefined, "a unary call without an error has a response");
-        resolve(response);
-      },
-    );
-    signal?.addEventListener("abort", cancel, { once: true });
-    // Reads are never passed on, and a plain check has nothing to spare.
-    if (method.path.startsWith(READS)) return;
-    call.on("status", ({ metadata: trailer }) => {
-      const [leader] = trailer.get(LEADER_KEY);
-      if (typeof leader === "string") onLeader(leader);
-    });
-  });
+/** @throws LedgerError INTERNAL for bytes that are no answer */
+function decoded<Res>(
+  { path, responseDeserialize }: { path: string; responseDeserialize: (bytes: Buffer) => Res },
+  answer: Uint8Array,
+): Res {
+  try {
+    return responseDeserialize(asBuffer(answer));
+  } catch (cause) {
+    const message = `the answer to "${nameOf({ path })}" cannot be read`;
+    throw new LedgerError("INTERNAL", message, { cause });
+  }
+}
+
+function withToken(metadata: WireMetadata, authorization: string | undefined): WireMetadata {
+  return authorization === undefined ? metadata : { ...metadata, authorization };
 }
 
 /** What an attempt comes to that had to end before the deadline, so that another node has time to answer. */
@@ -308,8 +348,10 @@ function cutShort({ address }: Endpoint, error: unknown): Failure {
 
 function judge<Req, Res>(thrown: unknown, endpoint: Endpoint, running: Running<Req, Res>): Failure {
   if (running.signal?.aborted === true) return { kind: "answered", error: cancelled(running) };
-  const error = thrown as ServiceError;
-  if (error.code === status.DEADLINE_EXCEEDED && !endpoint.isReady) {
+  if (thrown instanceof LedgerError) return { kind: "answered", error: thrown };
+  if (!(thrown instanceof WireError)) throw thrown;
+  const error = thrown;
+  if (error.code === GrpcStatus.DEADLINE_EXCEEDED && !endpoint.isReady) {
     return notConnected(endpoint, running.deadlineMs, error);
   }
   const { requestId } = running;
@@ -322,7 +364,7 @@ function judge<Req, Res>(thrown: unknown, endpoint: Endpoint, running: Running<R
 }
 
 /** The client's own report that the time is up, which says nothing of why. */
-function isBare({ details }: ServiceError): boolean {
+function isBare({ details }: WireError): boolean {
   return /^Deadline exceeded/.test(details);
 }
 
@@ -371,7 +413,7 @@ function isRepeatable(failure: Failure, repeat: Repeat): boolean {
 }
 
 /** Not before the server wants to be asked again. */
-function pauseBefore(attempt: number, failure: Failure, backoff: Backoff): number {
+function pauseBefore(attempt: number, failure: Failure, backoff: Backoff, chance: number): number {
   const asked = failure.kind === "answered" ? failure.error.retryAfterMs : undefined;
-  return 1 + backoffMs(attempt, backoff, asked);
+  return 1 + backoffMs(attempt, backoff, chance, asked);
 }

@@ -414,6 +414,15 @@ export const applicationErrors = {
     "An assertion stored with the model does not hold; the model was not activated.",
     "Correct the model, its assertions or the tuples; the message names the assertion.",
   ],
+  UNAUTHENTICATED: [
+    3100,
+    "UNAUTHENTICATED",
+    401,
+    "FORBIDDEN",
+    "never",
+    "The request does not show who sends it, or what it shows is not valid.",
+    "Give a token: --token-file, AUTHLEDGER_TOKEN, or token in the SDK; authledger key create makes one.",
+  ],
   PERMISSION_DENIED: [
     3110,
     "PERMISSION_DENIED",

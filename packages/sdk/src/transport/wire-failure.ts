@@ -2,15 +2,16 @@
  * From what gRPC reports to the one error type. A node's own errors travel in `grpc-status-details-bin` and
  * arrive with code and facts; whatever else a transport says is given the code that fits.
  */
-import { decodeErrorDetails, type errors, STATUS_DETAILS_KEY } from "@authledger/proto";
+import { decodeErrorDetails, type errors } from "@authledger/proto";
 import {
   ERROR_DETAILS,
   type ErrorCode,
   type ErrorDetails,
+  GrpcStatus,
   isErrorCode,
   LedgerError,
 } from "@authledger/types";
-import { type ServiceError, status } from "@grpc/grpc-js";
+import type { WireError } from "./wire.js";
 
 /** Why an endpoint could not be used, for programs. */
 export type TransportCause =
@@ -60,30 +61,32 @@ export type Failure =
     };
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
-  [status.INVALID_ARGUMENT]: "INVALID_ARGUMENT",
-  [status.DEADLINE_EXCEEDED]: "DEADLINE_EXCEEDED",
-  [status.NOT_FOUND]: "ENTITY_NOT_FOUND",
-  [status.ALREADY_EXISTS]: "IDEMPOTENCY_KEY_REUSED",
-  [status.RESOURCE_EXHAUSTED]: "OVERLOADED",
-  [status.FAILED_PRECONDITION]: "PRECONDITION_FAILED",
-  [status.ABORTED]: "PRECONDITION_FAILED",
-  [status.OUT_OF_RANGE]: "HEIGHT_UNAVAILABLE",
-  [status.UNIMPLEMENTED]: "UNIMPLEMENTED",
-  [status.UNAVAILABLE]: "UNAVAILABLE",
+  [GrpcStatus.INVALID_ARGUMENT]: "INVALID_ARGUMENT",
+  [GrpcStatus.DEADLINE_EXCEEDED]: "DEADLINE_EXCEEDED",
+  [GrpcStatus.NOT_FOUND]: "ENTITY_NOT_FOUND",
+  [GrpcStatus.ALREADY_EXISTS]: "IDEMPOTENCY_KEY_REUSED",
+  [GrpcStatus.RESOURCE_EXHAUSTED]: "OVERLOADED",
+  [GrpcStatus.FAILED_PRECONDITION]: "PRECONDITION_FAILED",
+  [GrpcStatus.ABORTED]: "PRECONDITION_FAILED",
+  [GrpcStatus.OUT_OF_RANGE]: "HEIGHT_UNAVAILABLE",
+  [GrpcStatus.UNIMPLEMENTED]: "UNIMPLEMENTED",
+  [GrpcStatus.UNAUTHENTICATED]: "UNAUTHENTICATED",
+  [GrpcStatus.PERMISSION_DENIED]: "PERMISSION_DENIED",
+  [GrpcStatus.UNAVAILABLE]: "UNAVAILABLE",
 };
 
 /** Judges a failed call; `facts` (request id, endpoint) go into the details. */
-export function failureOf(error: ServiceError, facts: ErrorDetails): Failure {
+export function failureOf(error: WireError, facts: ErrorDetails): Failure {
   const details = detailsOf(error);
   if (details !== undefined) return { kind: "answered", error: typedError(details, error, facts) };
-  const text = error.details || error.message;
+  const text = error.details;
   const isForeignHttp = /^Received HTTP status code/.test(text);
   // What the caller gives up is not judged here: a server that is torn down resets its calls so.
-  if (error.code === status.CANCELLED) {
+  if (error.code === GrpcStatus.CANCELLED) {
     const message = "the server ended the call";
     return { kind: "transport", cause: "dropped", message, sent: true, error };
   }
-  if (error.code === status.UNAVAILABLE || isForeignHttp) {
+  if (error.code === GrpcStatus.UNAVAILABLE || isForeignHttp) {
     const sent = !/^(No connection established|Name resolution failed)/.test(text);
     return { kind: "transport", ...describeTransport(text), sent, error };
   }
@@ -97,11 +100,10 @@ export function refusalOf(details: errors.ErrorDetails): LedgerError {
   return typedError(details, undefined, {});
 }
 
-function detailsOf(error: ServiceError): errors.ErrorDetails | undefined {
-  const [bytes] = error.metadata?.get(STATUS_DETAILS_KEY) ?? [];
-  if (!(bytes instanceof Uint8Array)) return undefined;
+function detailsOf({ statusDetails }: WireError): errors.ErrorDetails | undefined {
+  if (statusDetails === undefined) return undefined;
   try {
-    return decodeErrorDetails(bytes);
+    return decodeErrorDetails(statusDetails);
   } catch {
     return undefined; // another server's, or damaged on the way: the status itself still counts
   }
@@ -109,7 +111,7 @@ function detailsOf(error: ServiceError): errors.ErrorDetails | undefined {
 
 function typedError(
   details: errors.ErrorDetails,
-  cause: ServiceError | undefined,
+  cause: WireError | undefined,
   facts: ErrorDetails,
 ): LedgerError {
   const { code, message, context, retryAfterMs } = details;

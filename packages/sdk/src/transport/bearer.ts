@@ -1,0 +1,67 @@
+/**
+ * The token of a client's calls.
+ *
+ *   INV-SDK-13  Calls that need a token at the same time ask the program for one once; a token that was refused is asked
+ *               for again, once for each call.
+ */
+import { LedgerError } from "@authledger/types";
+import type { ClientOptions, Token } from "../options.js";
+import { checkToken } from "./security.js";
+
+/** A token that is about to expire would be refused on its way. */
+const EARLY_MS = 30_000;
+
+export class Bearer {
+  readonly #fixed: string | undefined;
+  readonly #ask: ClientOptions["credentials"];
+  readonly #nowMs: () => number;
+  #known: { readonly header: string; readonly untilMs: number } | undefined;
+  #asking: Promise<string> | undefined;
+
+  constructor({ token, credentials }: ClientOptions, nowMs: () => number) {
+    this.#fixed = token === undefined ? undefined : headerOf(token);
+    this.#ask = credentials;
+    this.#nowMs = nowMs;
+  }
+
+  /** The value of `authorization`; undefined without a token. A promise only where one has to be asked for. */
+  header(): string | undefined | Promise<string> {
+    if (this.#fixed !== undefined) return this.#fixed;
+    if (this.#ask === undefined) return undefined;
+    if (this.#known !== undefined && this.#nowMs() < this.#known.untilMs) return this.#known.header;
+    this.#asking ??= this.#renew(this.#ask).finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  /** `header` was refused. True when another one may be had. */
+  refuse(header: string | undefined): boolean {
+    if (this.#ask === undefined) return false;
+    if (this.#known?.header === header) this.#known = undefined;
+    return true;
+  }
+
+  /** @throws LedgerError UNAUTHENTICATED with what the program's function threw */
+  async #renew(ask: () => Token | Promise<Token>): Promise<string> {
+    let token: Token;
+    try {
+      token = await ask();
+    } catch (cause) {
+      if (cause instanceof LedgerError) throw cause;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new LedgerError("UNAUTHENTICATED", `credentials() gave no token: ${why}`, { cause });
+    }
+    const { token: text, expiresAtMs } =
+      typeof token === "string" ? { token, expiresAtMs: undefined } : token;
+    checkToken(text);
+    const header = headerOf(text);
+    const untilMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - EARLY_MS;
+    this.#known = { header, untilMs };
+    return header;
+  }
+}
+
+function headerOf(token: string): string {
+  return `Bearer ${token}`;
+}
