@@ -34,11 +34,12 @@ import {
 } from "@authledger/types";
 import type { NoncedValue } from "./entry.js";
 import type { OpenVault } from "./open-vault.js";
-import { keepLeaf } from "./past/history-rows.js";
+import { HISTORY_KEY_BYTES, keepLeaf } from "./past/history-rows.js";
 import { updateIndexes } from "./record-indexes.js";
 import { readU48, type Tables, transactionKey } from "./tables.js";
 import { encodeTransactionRow, type TransactionRow } from "./transaction-row.js";
-import { leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
+import { LEAF_KEY_BYTES, leafKeyBuffer, PATH_AT, recordOfRow } from "./trie/leaf-row.js";
+import { countKind, noChange, type UsageChange } from "./usage.js";
 
 /** Where a block stands in the log. */
 export interface BlockPlace {
@@ -51,6 +52,13 @@ interface PathChange extends NetChange {
   readonly path: Uint8Array;
   /** The first bytes of the path as a number, to sort by. */
   readonly rank: number;
+}
+
+/** A block that was written. */
+export interface BlockResult {
+  readonly blockHash: Uint8Array;
+  readonly leavesChanged: number;
+  readonly usage: UsageChange;
 }
 
 const NO_HASH = new Uint8Array(HASH_BYTES);
@@ -69,6 +77,8 @@ export class BlockBuilder {
   readonly #paths = new Map<LedgerKey, Uint8Array>();
   readonly #row = new ByteWriter(512);
   readonly #recordHash = new Uint8Array(HASH_BYTES);
+  /** What the block adds to what the vault holds. */
+  readonly #usage: UsageChange = noChange();
 
   constructor(vault: OpenVault, place: BlockPlace, tables: Tables, hasher: Hasher) {
     this.vault = vault;
@@ -117,13 +127,14 @@ export class BlockBuilder {
   }
 
   /** Writes the block. */
-  finish(): { readonly blockHash: Uint8Array; readonly leavesChanged: number } {
+  finish(): BlockResult {
     const changes = this.#executor.netChanges().map((change) => this.#locate(change));
     changes.sort((a, b) => a.rank - b.rank || compareBytes(a.path, b.path));
     this.#updateTrie(changes);
     this.#writeTransactions();
     this.vault.append(this.#header(changes));
-    return { blockHash: this.vault.tip.blockHash, leavesChanged: changes.length };
+    const { blockHash } = this.vault.tip;
+    return { blockHash, leavesChanged: changes.length, usage: this.#usage };
   }
 
   #locate({ key, before, after }: NetChange): PathChange {
@@ -137,6 +148,7 @@ export class BlockBuilder {
     // Nobody asks for a state before genesis.
     if (before !== undefined && this.height > 0) this.#keep(key, path, before);
     if (after === undefined) {
+      countKind(this.#usage, key.kind, -1);
       leaf.delete(vault.rowKey(path));
       if (before?.value !== undefined && key.kind !== Kind.tupleBySubject) {
         value.delete(vault.rowKey(path));
@@ -145,6 +157,7 @@ export class BlockBuilder {
     }
     const replaced = leaf.put(vault.rowKey(path), this.#leafRow(key, path, after));
     assert(replaced === (before !== undefined), "both directions of a tuple agree (INV-EXEC-3)");
+    if (!replaced) countKind(this.#usage, key.kind, 1);
     this.#writeValue(key, path, before?.value !== undefined, after.value !== undefined);
   }
 
@@ -156,6 +169,12 @@ export class BlockBuilder {
     const hasValue = before.value !== undefined && key.kind !== Kind.tupleBySubject;
     const value = hasValue ? this.#tables.value.get(vault.rowKey(path))?.slice() : undefined;
     keepLeaf(this.#tables, { vault: vault.id, path, height }, this.#row.view(), value);
+    // The record was a leaf row, with a hash in front of it, and its value a row beside it.
+    this.#usage.liveBytes -= LEAF_KEY_BYTES + HASH_BYTES + this.#row.length;
+    this.#usage.historyBytes += HISTORY_KEY_BYTES + this.#row.length;
+    if (value === undefined) return;
+    this.#usage.liveBytes -= LEAF_KEY_BYTES + value.length;
+    this.#usage.historyBytes += HISTORY_KEY_BYTES + value.length;
   }
 
   /** Leaf hash and record, in a buffer that the next call reuses. */
@@ -165,6 +184,7 @@ export class BlockBuilder {
     writeRecord(row.bytes(NO_HASH), key, record);
     checkRecordBytes(row.length - HASH_BYTES);
     const bytes = row.view();
+    this.#usage.liveBytes += LEAF_KEY_BYTES + bytes.length;
     this.vault.records.hashInto(recordOfRow(bytes), this.#recordHash, 0);
     this.vault.leaves.leafInto(path, this.#recordHash, bytes, 0);
     return bytes;
@@ -184,6 +204,7 @@ export class BlockBuilder {
     row.set(nonced.nonce);
     row.set(nonced.value, nonced.nonce.length);
     value.put(this.vault.rowKey(path), row);
+    this.#usage.liveBytes += LEAF_KEY_BYTES + row.length;
   }
 
   #updateTrie(changes: readonly PathChange[]): void {
@@ -208,7 +229,9 @@ export class BlockBuilder {
   #writeTransactions(): void {
     this.#transactions.forEach((row, i) => {
       const key = transactionKey(this.vault.id, this.height, i);
-      this.#tables.transaction.put(key, encodeTransactionRow(row));
+      const bytes = encodeTransactionRow(row);
+      this.#tables.transaction.put(key, bytes);
+      this.#usage.historyBytes += key.length + bytes.length;
     });
   }
 

@@ -7,6 +7,7 @@ import { readU32, readU48 } from "./tables.js";
 import { decodeTransactionRow } from "./transaction-row.js";
 import { bitOfKey } from "./trie/branch-row.js";
 import { recordOfRow } from "./trie/leaf-row.js";
+import { decodeVaultUsage, type VaultUsage } from "./usage.js";
 
 /** A time in milliseconds since 1970 as people read it. */
 export type TimeText = (ms: number) => string;
@@ -72,7 +73,10 @@ function keyText(table: string, key: Uint8Array): string {
       return `vault ${readU32(key, 6)} path ${toHex(key.subarray(10))}`;
     case "idempotency_age":
       return `${vault}height ${readU48(key, 10)} number ${readU32(key, 16)}`;
+    case "organization_usage":
+      return `organization ${readU32(key)}`;
     case "vault":
+    case "vault_usage":
     case "tip":
       return vault.trim();
     default:
@@ -118,9 +122,16 @@ const DESCRIPTIONS: Readonly<
   idempotency_age: (key, _value, time) => `remembered at ${time(readU48(key, 4))}`,
   expiry: (key, _value, time) => `expires ${time(readU48(key, 0))}`,
   entity: () => "an entity",
+  vault_usage: (_, value) => usageText(decodeVaultUsage(value)),
+  organization_usage: (_, value) =>
+    `${u64Of(value, 0)} vaults, ${usageText(decodeVaultUsage(value.subarray(8)))}`,
   policy: (_, value) =>
     value[0] === 1 ? `changed, the bundle is missing` : `bundle of ${value.length - 1} bytes`,
 };
+
+function usageText({ entities, tuples, liveBytes, historyBytes }: VaultUsage): string {
+  return `${entities} entities, ${tuples} tuples, ${liveBytes} bytes, ${historyBytes} of history`;
+}
 
 function headerText(bytes: Uint8Array, time: TimeText): string {
   const { height, timestampMs, transactionCount, leafCount, stateRoot } = decodeHeader(

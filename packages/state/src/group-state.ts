@@ -50,6 +50,7 @@ import {
 } from "./trie/branch-cache.js";
 import { openTrie } from "./trie/open-trie.js";
 import type { TrieDeps } from "./trie/vault-trie.js";
+import { noChange, UsageRows } from "./usage.js";
 import { isGone, type VaultRow, VaultRows } from "./vault-rows.js";
 
 /** Vaults in memory after a flush (about 40 KiB each beside their branches); more are opened as needed. */
@@ -115,6 +116,7 @@ export class GroupState {
   #tables: Tables;
   #store: PageStore;
   #idempotency: Idempotency;
+  #usage: UsageRows;
   #trie: TrieDeps;
   #cache: BranchCache;
   readonly #vaults = new Map<number, OpenVault>();
@@ -133,6 +135,7 @@ export class GroupState {
     this.#tables = openTables(store);
     this.#rows = new VaultRows(this.tables);
     this.#idempotency = new Idempotency(this.tables.idempotency, this.tables.idempotencyAge);
+    this.#usage = new UsageRows(this.tables, this.rows);
     this.#trie = openTrie(this.tables, hasher, options);
     this.#cache = this.#trie.cache;
     this.#applied = store.applied;
@@ -150,6 +153,7 @@ export class GroupState {
     this.#tables = fresh.#tables;
     this.#store = store;
     this.#idempotency = fresh.#idempotency;
+    this.#usage = fresh.#usage;
     this.#trie = fresh.#trie;
     this.#cache = fresh.#cache;
     this.#vaults.clear();
@@ -159,6 +163,11 @@ export class GroupState {
 
   get rows(): VaultRows {
     return this.#rows;
+  }
+
+  /** What vaults and organizations hold. */
+  get usage(): UsageRows {
+    return this.#usage;
   }
 
   get tables(): Tables {
@@ -268,10 +277,15 @@ export class GroupState {
     const blocks: AppliedBlock[] = [];
     for (const [vault, builder] of [...batch.builders].sort(([a], [b]) => a - b)) {
       if (builder.transactionCount === 0) continue;
-      const { blockHash, leavesChanged } = builder.finish();
+      const { organization } = builder.vault.row;
+      this.#usage.begin(vault, organization);
+      const { blockHash, leavesChanged, usage } = builder.finish();
       blocks.push({ vault, height: builder.height, blockHash });
       this.#work += BLOCK_WORK + leavesChanged;
-      this.#work += prune(this.tables, builder.vault, PRUNE_AFTER_BLOCK).operations;
+      const pruned = prune(this.tables, builder.vault, PRUNE_AFTER_BLOCK);
+      this.#work += pruned.operations;
+      usage.historyBytes -= pruned.bytes;
+      this.#usage.change(vault, organization, usage);
     }
     return this.#finish(index, term, entry.timeMs, outcomes, blocks);
   }
@@ -398,6 +412,7 @@ export class GroupState {
         return isChanged ? undefined : this.vault(id)?.height;
       },
       close: (id) => {
+        this.#usage.closing(id, this.rows.vault(id)!.organization);
         batch.builders.delete(id);
         const { trie } = this.vault(id)!;
         trie.writeAll();
@@ -524,7 +539,11 @@ export class GroupState {
   #prune(id: number): Outcome {
     const vault = this.vault(id);
     if (vault === undefined) throw new LedgerError("VAULT_NOT_FOUND", "there is no such vault");
-    this.#work += prune(this.tables, vault, PRUNE_STEP).operations;
+    const { organization } = vault.row;
+    this.#usage.begin(id, organization);
+    const { operations, bytes } = prune(this.tables, vault, PRUNE_STEP);
+    this.#work += operations;
+    this.#usage.change(id, organization, { ...noChange(), historyBytes: -bytes });
     return { kind: "pruned", vault: id, oldest: vault.oldest };
   }
 
@@ -548,6 +567,7 @@ export class GroupState {
     this.#run(this.#builder(batch, SYSTEM_VAULT), item.registration, registration);
     const entity = decodeEntity<VaultEntity>(item.registration.values[0]!.value);
     const { name, status, origin, created_ms: createdAtMs } = entity;
+    this.#usage.opening(organization.id);
     const row = this.rows.addVault({
       organization: organization.id,
       slug: item.slug,
@@ -577,6 +597,7 @@ export class GroupState {
       status: "active",
       createdAtMs,
     });
+    this.#usage.opening(organization.id);
     const row = this.rows.addVault({
       organization: organization.id,
       slug: 0n,

@@ -89,6 +89,7 @@ export {
 } from "./system-vault.js";
 export type { BranchCacheOptions } from "./trie/branch-cache.js";
 export { type TupleRow, tupleRows } from "./tuple-rows.js";
+export { type OrganizationUsage, UsageRows, type VaultUsage } from "./usage.js";
 export type {
   OrganizationRow,
   OrganizationStatus,

@@ -27,6 +27,8 @@
  * | 20 | entity | u32 vault, key | none |
  * | 25 | value_hist | past/history-rows.ts | nonce16, value |
  * | 32 | policy | u32 vault, u32 epoch | policy-rows.ts |
+ * | 38 | vault_usage | u32 vault | usage.ts |
+ * | 39 | organization_usage | u32 organization | usage.ts |
  */
 import type { PageStore, Table } from "@authledger/store";
 
@@ -53,6 +55,8 @@ export interface Tables {
   readonly entity: Table;
   readonly valueHist: Table;
   readonly policy: Table;
+  readonly vaultUsage: Table;
+  readonly organizationUsage: Table;
 }
 
 /** Opens or creates all tables. */
@@ -80,6 +84,8 @@ export function openTables(store: PageStore): Tables {
     entity: store.table(20, "entity"),
     valueHist: store.table(25, "value_hist"),
     policy: store.table(32, "policy"),
+    vaultUsage: store.table(38, "vault_usage"),
+    organizationUsage: store.table(39, "organization_usage"),
   };
 }
 

@@ -173,11 +173,16 @@ export class VaultRows {
     return pageOf(ids, limit, (id) => this.vault(id)!);
   }
 
+  /** Ids of an organization's vaults, deleted ones too. */
+  vaultIdsOf(organization: number): number[] {
+    return [...this.#vaultIds(organization, 0n)];
+  }
+
   /** How many vaults of an organization there are, and how many of them are still being deleted. */
   vaultsLeft(organization: number): { readonly active: number; readonly deleting: number } {
     let active = 0;
     let deleting = 0;
-    for (const id of [...this.#vaultIds(organization, 0n)]) {
+    for (const id of this.vaultIdsOf(organization)) {
       const row = this.vault(id)!;
       if (row.status === "deleting") deleting++;
       else if (!isGone(row)) active++;

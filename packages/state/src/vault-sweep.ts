@@ -16,9 +16,10 @@ import { PATH_AT, recordOfRow } from "./trie/leaf-row.js";
 function tablesOf(tables: Tables): readonly Table[] {
   const { leaf, value, branch, bucket, leafHist, bucketHist, valueHist, entity } = tables;
   const { transaction, history, header, tip, client, idempotency, idempotencyAge, policy } = tables;
+  const { vaultUsage } = tables;
   return [
     ...[leaf, value, branch, bucket, leafHist, bucketHist, valueHist, entity],
-    ...[transaction, history, header, tip, client, idempotency, idempotencyAge, policy],
+    ...[transaction, history, header, tip, client, idempotency, idempotencyAge, policy, vaultUsage],
   ];
 }
 

@@ -21,6 +21,8 @@ import { readU32, type Tables, writeU32 } from "../tables.js";
 const HEIGHT_BYTES = 8;
 const PATH_AT = 4;
 const LEAF_HEIGHT_AT = PATH_AT + PATH_BYTES;
+/** Of a row of leaf_hist or value_hist. */
+export const HISTORY_KEY_BYTES: number = LEAF_HEIGHT_AT + HEIGHT_BYTES;
 const BUCKET_HEIGHT_AT = 5;
 const TWO_32 = 0x1_0000_0000;
 
@@ -34,7 +36,7 @@ export type HistoryTables = Pick<Tables, "leafHist" | "bucketHist" | "valueHist"
 
 /** The key of a leaf's or value's row. */
 export function leafHistKey(vault: number, path: Uint8Array, height: number): Uint8Array {
-  const key = new Uint8Array(LEAF_HEIGHT_AT + HEIGHT_BYTES);
+  const key = new Uint8Array(HISTORY_KEY_BYTES);
   writeU32(key, 0, vault);
   key.set(path, PATH_AT);
   writeInverted(key, LEAF_HEIGHT_AT, height);

@@ -23,6 +23,7 @@ import {
   tupleKey,
   twinOf,
 } from "@authledger/proof";
+import type { Table } from "@authledger/store";
 import { forgetRemovedEntity } from "../record-indexes.js";
 import { readU32, readU48, type Tables, transactionKey, u32Key } from "../tables.js";
 import { canonicalOfRow } from "../transaction-row.js";
@@ -49,6 +50,8 @@ export function oldestBlock(tables: Tables, vault: number): number | undefined {
 export interface Pruning {
   readonly blocks: number;
   readonly operations: number;
+  /** Of the rows removed, keys and values. */
+  readonly bytes: number;
 }
 
 /**
@@ -63,17 +66,19 @@ export function prune(
   },
   { blocksMax, operationsMax }: { readonly blocksMax: number; readonly operationsMax: number },
 ): Pruning {
-  let [blocks, operations] = [0, 0];
+  let [blocks, operations, bytes] = [0, 0, 0];
   const { retentionBlocks } = vault.row;
-  if (retentionBlocks === KEEP_ALL) return { blocks, operations };
+  if (retentionBlocks === KEEP_ALL) return { blocks, operations, bytes };
   const end = Math.max(0, vault.size - retentionBlocks);
   let height = oldestBlock(tables, vault.id) ?? end;
   while (height < end && blocks < blocksMax && operations < operationsMax) {
-    operations += removeBlock(tables, vault, height);
+    const removed = removeBlock(tables, vault, height);
+    operations += removed.operations;
+    bytes += removed.bytes;
     height++;
     blocks++;
   }
-  return { blocks, operations };
+  return { blocks, operations, bytes };
 }
 
 /** Does a vault hold blocks that its retention does not keep? Looks at two rows and opens nothing. */
@@ -88,35 +93,49 @@ export function isOverdue(
   return oldest <= decodeHeader(tip).height - retentionBlocks;
 }
 
-/** Removes the transactions of a block and what it replaced; returns how many operations it had. */
-function removeBlock(tables: Tables, vault: PrunedVault, height: number): number {
+/** Removes the transactions of a block and what it replaced. */
+function removeBlock(
+  tables: Tables,
+  vault: PrunedVault,
+  height: number,
+): { readonly operations: number; readonly bytes: number } {
   const transactions = transactionsOf(tables, vault.id, height);
   const buckets = new Uint8Array(BUCKETS);
   const path = new Uint8Array(PATH_BYTES);
-  let operations = 0;
+  let [operations, bytes] = [0, 0];
   transactions.forEach(({ ops }, index) => {
     for (const op of ops) {
       operations++;
       for (const key of changedKeys(op)) {
         vault.paths.pathInto(key, path, 0);
         buckets[path[0]!] = 1;
-        removeReplaced(tables, leafHistKey(vault.id, path, height), key);
+        bytes += removeReplaced(tables, leafHistKey(vault.id, path, height), key);
         if (key.kind === Kind.entity) {
           forgetRemovedEntity(tables, { vault: vault.id, height }, key.partition + key.item);
         }
       }
     }
-    tables.transaction.delete(transactionKey(vault.id, height, index));
+    bytes += remove(tables.transaction, transactionKey(vault.id, height, index));
   });
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     if (buckets[bucket] === 1) tables.bucketHist.delete(bucketHistKey(vault.id, bucket, height));
   }
-  return operations;
+  return { operations, bytes };
 }
 
-function removeReplaced(tables: Tables, row: Uint8Array, { kind }: LedgerKey): void {
-  const isReplaced = tables.leafHist.delete(row);
-  if (isReplaced && kind !== Kind.tupleBySubject) tables.valueHist.delete(row);
+/** The bytes of the rows that are gone. */
+function removeReplaced(tables: Tables, row: Uint8Array, { kind }: LedgerKey): number {
+  const bytes = remove(tables.leafHist, row);
+  const mayHaveValue = bytes > 0 && kind !== Kind.tupleBySubject;
+  return mayHaveValue ? bytes + remove(tables.valueHist, row) : bytes;
+}
+
+function remove(table: Table, key: Uint8Array): number {
+  const row = table.get(key);
+  if (row === undefined) return 0;
+  const bytes = key.length + row.length;
+  table.delete(key);
+  return bytes;
 }
 
 function transactionsOf(tables: Tables, vault: number, height: number): CanonicalTransaction[] {

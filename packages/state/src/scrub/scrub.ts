@@ -17,6 +17,7 @@ import { HistoryScrubber } from "./scrub-history.js";
 import { scrubIndexes } from "./scrub-indexes.js";
 import { scrubEntities } from "./scrub-record-indexes.js";
 import { scrubRoot } from "./scrub-root.js";
+import { scrubUsage } from "./scrub-usage.js";
 import { type ScrubView, viewOf } from "./scrub-view.js";
 
 /** Blocks of one part. */
@@ -47,6 +48,9 @@ export class Scrub {
     indexRows: 0,
     skipped: 0,
   };
+
+  /** Vaults with a difference. */
+  readonly #found = new Set<number>();
 
   constructor(deps: ScrubDeps) {
     this.#deps = deps;
@@ -105,6 +109,10 @@ export class Scrub {
     const entities = (view: ScrubView) => scrubEntities(vault, this.#shared, view);
     this.#report(vault, yield* this.#part(entities, vault));
     yield* this.#scrubHistory(vault);
+    // What differs already makes other counts, too.
+    if (this.#found.has(vault.id)) return;
+    const usage = (view: ScrubView) => scrubUsage(vault, this.#shared.tables, view);
+    this.#report(vault, yield* this.#part(usage, vault));
   }
 
   *#scrubHistory(vault: VaultRow): Generator<ScrubPause, void> {
@@ -153,6 +161,7 @@ export class Scrub {
   #report(vault: VaultRow | undefined, finding: Finding | undefined): void {
     if (finding === undefined) return;
     const { area, bucket, path, height, what } = finding;
+    if (vault !== undefined) this.#found.add(vault.id);
     const named = vault && { id: vault.id, organization: vault.organizationSlug, slug: vault.slug };
     this.#deps.onDifference({ area, vault: named, bucket, path, height, what });
   }

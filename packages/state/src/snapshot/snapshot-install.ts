@@ -36,6 +36,7 @@ import { openTables, type Tables } from "../tables.js";
 import { BRANCH_CACHE_DEFAULTS } from "../trie/branch-cache.js";
 import { openTrie } from "../trie/open-trie.js";
 import type { TrieDeps } from "../trie/vault-trie.js";
+import { UsageRows } from "../usage.js";
 import { VaultRows } from "../vault-rows.js";
 import { corruptAt, type Frame, FrameType } from "./frames.js";
 import {
@@ -189,6 +190,7 @@ export class SnapshotInstall {
     const cluster: ClusterIdentity = { id, origin, incarnation: this.#incarnation };
     this.#tables.meta.put(CLUSTER_KEY, pack(cluster));
     this.#system?.vault.trie.writeAll();
+    new UsageRows(this.#tables, this.#rows).countAll();
     const index = firstIndexOf(this.#incarnation);
     const results = encodeOutcomes([]);
     const digest = nextDigest(this.#hasher, NO_HASH, index, term, this.#genesisHashes, results);

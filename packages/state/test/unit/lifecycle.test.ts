@@ -21,6 +21,7 @@ const SHARED = new Set([
   "organizationSlug",
   "vault",
   "vaultSlug",
+  "organizationUsage",
   "expiry",
 ]);
 
