@@ -35,6 +35,7 @@ function generate() {
   try {
     buf("lint");
     buf("generate", "--output", made);
+    for (const name of filesIn(made)) freeFromNode(join(made, name));
     writeFileSync(join(made, "descriptor-set.ts"), descriptorModule());
     if (check) compare(made);
     else replace(made);
@@ -54,6 +55,26 @@ function buf(...args) {
   process.stdout.write(run.stdout ?? "");
   console.error(`buf ${args[0]} failed${run.error ? `: ${run.error.message}` : ""}`);
   process.exit(1);
+}
+
+/**
+ * Browsers have no Buffer, and what it was made for here is a copy of bytes that nobody else has: `asBuffer` takes them
+ * as they are.
+ */
+function freeFromNode(path) {
+  const source = readFileSync(path, "utf8");
+  const freed = source.replace(
+    /Buffer\.from\((\w+\.encode\(value\)\.finish\(\))\)/g,
+    "asBuffer($1)",
+  );
+  if (freed === source) return;
+  const wire = /^import \{ BinaryReader, BinaryWriter \} from "@bufbuild\/protobuf\/wire";\n/m;
+  if (!wire.test(freed)) throw new Error(`${path} does not import the wire format as expected`);
+  const helper = 'import { asBuffer } from "../../../as-buffer.js";\n';
+  writeFileSync(
+    path,
+    freed.replace(wire, (line) => line + helper),
+  );
 }
 
 /** What clients may ask about: nodes speak with each other on a port of their own. */

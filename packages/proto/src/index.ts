@@ -15,6 +15,7 @@ export {
   HealthService,
   ServingStatus,
 } from "./health.js";
+export { JsonCodec, type MethodJson } from "./json-codec.js";
 export { FORWARDED_KEY, LEADER_KEY } from "./metadata-keys.js";
 export {
   Reflection,
@@ -26,7 +27,10 @@ export {
 export {
   decodeErrorDetails,
   encodeRpcStatus,
+  errorDetailsIn,
   type RpcStatus,
   STATUS_DETAILS_KEY,
+  type StatusDetail,
+  statusDetails,
 } from "./rpc-status.js";
 export { decodeStrictly } from "./strict-decode.js";

@@ -33,6 +33,20 @@ export function encodeRpcStatus(status: RpcStatus): Uint8Array {
 
 /** Our own details of a status; undefined when another server made it. */
 export function decodeErrorDetails(status: Uint8Array): ErrorDetails | undefined {
+  const ours = statusDetails(status).find(({ type }) => type === OUR_DETAILS);
+  return ours === undefined ? undefined : ErrorDetails.decode(ours.value);
+}
+
+/** One detail of a status, whatever it is. */
+export interface StatusDetail {
+  /** `google.rpc.RetryInfo`. */
+  readonly type: string;
+  readonly value: Uint8Array;
+}
+
+/** All details of a status. @throws Error when the bytes are no status */
+export function statusDetails(status: Uint8Array): readonly StatusDetail[] {
+  const details: StatusDetail[] = [];
   const input = new BinaryReader(status);
   while (input.pos < input.len) {
     const [field, type] = input.tag();
@@ -41,9 +55,14 @@ export function decodeErrorDetails(status: Uint8Array): ErrorDetails | undefined
       continue;
     }
     const { url, value } = readAny(input.bytes());
-    if (url === TYPE + OUR_DETAILS) return ErrorDetails.decode(value);
+    details.push({ type: url.slice(url.lastIndexOf("/") + 1), value });
   }
-  return undefined;
+  return details;
+}
+
+/** Our own details, of one detail of a status; undefined when it is another one. @throws Error for bytes that are none */
+export function errorDetailsIn({ type, value }: StatusDetail): ErrorDetails | undefined {
+  return type === OUR_DETAILS ? ErrorDetails.decode(value) : undefined;
 }
 
 function any(out: BinaryWriter, name: string, value: Uint8Array): void {

@@ -17,6 +17,13 @@ const address = z.string().refine((text) => splitAddress(text) !== undefined, {
   message: "is not host:port with a port up to 65535",
 });
 
+/** As a browser writes it: no path, no wildcard. */
+const corsOrigin = z
+  .string()
+  .refine((text) => URL.canParse(text) && new URL(text).origin === text, {
+    message: "is not an origin such as https://app.example",
+  });
+
 /** A node's configuration, complete and checked. */
 export interface NodeConfig extends PeerSettings {
   /** Where the node keeps everything. Default `./data`. */
@@ -25,6 +32,10 @@ export interface NodeConfig extends PeerSettings {
   readonly listen: string;
   /** Metrics and health over HTTP, host:port. Default 127.0.0.1:7402. */
   readonly http: string;
+  /** Connect for browsers and HTTP clients, host:port. Default none. */
+  readonly connect: string | undefined;
+  /** Origins of web pages that may call it, such as `https://app.example`. Default none. */
+  readonly corsOrigins: readonly string[];
   /** Serve other machines although nobody is authenticated yet. Default false. */
   readonly insecureAnyAddress: boolean;
   /** Memory for pages of the store, in bytes: 16 MiB to 64 GiB. Default 256 MiB. */
@@ -48,6 +59,8 @@ const schema = z.strictObject({
   data: z.string().min(1).default("./data"),
   listen: address.default("127.0.0.1:7400"),
   http: address.default("127.0.0.1:7402"),
+  connect: address.optional(),
+  corsOrigins: z.array(corsOrigin).max(64).default([]),
   insecureAnyAddress: z.boolean().default(false),
   cache: byteSize
     .pipe(
@@ -118,14 +131,14 @@ function withPeers(data: z.output<typeof schema>): Omit<NodeConfig, "runtime"> {
   const peer = data.peer ?? (join === undefined ? undefined : PEER_ADDRESS_DEFAULT);
   const certificates = { peerCert, peerKey, peerCa };
   const peers = { peer, join, expect, name, advertisePeer, advertiseClient, ...certificates };
-  return { ...data, clusterOrigin, ...peers };
+  return { ...data, connect: data.connect, clusterOrigin, ...peers };
 }
 
 /** Until callers are authenticated a node serves its own machine, unless it is told otherwise. */
-function requireLoopback({ listen, http, insecureAnyAddress }: NodeConfig): void {
+function requireLoopback({ listen, http, connect, insecureAnyAddress }: NodeConfig): void {
   if (insecureAnyAddress) return;
-  for (const [field, value] of Object.entries({ listen, http })) {
-    if (isLoopback(splitAddress(value)?.host)) continue;
+  for (const [field, value] of Object.entries({ listen, http, connect })) {
+    if (value === undefined || isLoopback(splitAddress(value)?.host)) continue;
     const message = `${field} ${value} is not a loopback address, and nobody is authenticated yet: bind 127.0.0.1, or pass --insecure-any-address`;
     throw new LedgerError("USAGE", message, { details: { field } });
   }

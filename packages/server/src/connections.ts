@@ -59,7 +59,6 @@ export class Connections {
   /** By address and port of the client. */
   readonly #open = new Map<string, Connection>();
   #unreadTotal = 0;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor({ stallMs = STALL_MS, unreadTotalMax = UNREAD_TOTAL_MAX }: ConnectionsOptions = {}) {
     this.#stallMs = stallMs;
@@ -87,8 +86,8 @@ export class Connections {
       server.listen(port, host, resolve);
     });
     const checkMs = Math.min(STALL_CHECK_MS, this.#stallMs);
-    this.#timer = setInterval(() => this.#cutStalled(), checkMs).unref();
-    server.once("close", () => clearInterval(this.#timer));
+    const timer = setInterval(() => this.#cutStalled(), checkMs).unref();
+    server.once("close", () => clearInterval(timer));
     return server;
   }
 

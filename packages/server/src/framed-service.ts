@@ -21,8 +21,19 @@ export interface Service<T extends object> {
   readonly ownMethods?: readonly (keyof T)[];
 }
 
+/** A method as a protocol beside gRPC's calls it: through the same frame. */
+export type FramedMethod = {
+  /** Makes its request of bytes; what is none becomes a request that the frame refuses. */
+  readonly decode: (bytes: Buffer) => unknown;
+} & (
+  | { readonly isStream: false; readonly handle: UnaryFrame["handle"] }
+  | { readonly isStream: true; readonly handle: StreamFrame["handle"] }
+);
+
 export interface ServiceDeps extends FrameDeps {
   readonly streams: OpenStreams;
+  /** Where the methods are put by their path, for other protocols. */
+  readonly methods: Map<string, FramedMethod>;
 }
 
 interface AnyMethod {
@@ -41,25 +52,29 @@ export function addFramedService<T extends object>(
   const methods: Record<string, object> = {};
   const framed: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition) as [keyof T & string, AnyMethod][]) {
-    const requestDeserialize = orMalformed(requests[name]);
-    methods[name] = { ...method, requestDeserialize, responseSerialize: same };
+    const decode = orMalformed(requests[name]);
+    methods[name] = { ...method, requestDeserialize: decode, responseSerialize: same };
     const label = `${service}/${name}`;
     const meter = deps.meters.method(label);
     const isForwarded = forwarding !== undefined && ownMethods?.includes(name) !== true;
     const { path, requestSerialize: encodeRequest } = method;
     const info = { path, service, name, isStream: method.responseStream };
     const forwarded = isForwarded ? { forwarding, path, encodeRequest } : undefined;
-    const frame = method.responseStream
-      ? new StreamFrame(info, streams![name]!, method.responseSerialize, {
-          ...deps,
-          meter,
-          flow: deps.meters.stream(label),
-        })
-      : new UnaryFrame(info, handlers[name]!, method.responseSerialize, meter, {
-          ...deps,
-          forwarded,
-        });
-    framed[name] = frame.handle as UntypedServiceImplementation[string];
+    const encode = method.responseSerialize;
+    let found: FramedMethod;
+    if (method.responseStream) {
+      const streamDeps = { ...deps, meter, flow: deps.meters.stream(label) };
+      const { handle } = new StreamFrame(info, streams![name]!, encode, streamDeps);
+      found = { isStream: true, decode, handle };
+    } else {
+      const { handle } = new UnaryFrame(info, handlers[name]!, encode, meter, {
+        ...deps,
+        forwarded,
+      });
+      found = { isStream: false, decode, handle };
+    }
+    framed[name] = found.handle as UntypedServiceImplementation[string];
+    deps.methods.set(path, found);
   }
   server.addService(methods as never, framed);
 }

@@ -14,7 +14,7 @@ import type { FrameDeps } from "./call-frame.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { CLUSTER_REQUESTS, ClusterService } from "./cluster-service.js";
 import { Forwarding } from "./forwarding.js";
-import { addFramedService } from "./framed-service.js";
+import { addFramedService, type FramedMethod, type ServiceDeps } from "./framed-service.js";
 import { HeadService } from "./head-service.js";
 import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
@@ -44,6 +44,8 @@ export interface GrpcServer {
   readonly port: number;
   /** NOT_SERVING until it is told otherwise. */
   readonly health: Health;
+  /** By path, for other protocols. */
+  readonly methods: ReadonlyMap<string, FramedMethod>;
   /** Takes no more connections, lets running calls finish, then cuts off those that did not. */
   stop(graceMs: number): Promise<void>;
 }
@@ -59,7 +61,8 @@ export async function startGrpcServer(
   });
   const streams = new OpenStreams();
   const forwarding = new Forwarding(deps.engine);
-  addServices(server, options, { ...deps, streams, forwarding });
+  const methods = new Map<string, FramedMethod>();
+  addServices(server, options, { ...deps, streams, forwarding, methods });
   const health = new Health(addReflection(server));
   health.addTo(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -77,13 +80,13 @@ export async function startGrpcServer(
     await stopServer(server, graceMs);
     forwarding.close();
   };
-  return { port, health, stop };
+  return { port, health, methods, stop };
 }
 
 function addServices(
   server: Server,
   options: GrpcServerOptions,
-  deps: GrpcServerDeps & { readonly streams: OpenStreams; readonly forwarding: Forwarding },
+  deps: GrpcServerDeps & ServiceDeps & { readonly forwarding: Forwarding },
 ): void {
   const { engine, forwarding } = deps;
   const services = {

@@ -11,6 +11,7 @@ import { beginTogether } from "./bootstrap.js";
 import { ClusterWatch } from "./cluster-watch.js";
 import { RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
+import { type ConnectServer, startConnectServer } from "./connect/connect-server.js";
 import { Connections } from "./connections.js";
 import { DeadlineStep } from "./gate/deadline.js";
 import { type CallObserver, Gate } from "./gate/gate.js";
@@ -35,6 +36,8 @@ export interface RunningNode {
   /** host:port as bound. */
   readonly grpcAddress: string;
   readonly httpAddress: string;
+  /** Undefined without a Connect port. */
+  readonly connectAddress: string | undefined;
   /** As other nodes are told; undefined without a peer port. */
   readonly peerAddress: string | undefined;
   /** Stops taking calls, lets running ones finish, flushes and closes. */
@@ -79,14 +82,21 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       grpc: () => grpc,
     });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
-    grpc = await listenGrpc(config, engine, meters, {
-      ...{ ...deps, startedAtMs, httpAddress },
-      observers: observability.observers,
-    }).catch(async (error: unknown) => {
+    const connections = new Connections();
+    const { observers } = observability;
+    const about = { ...deps, startedAtMs, httpAddress, connections, observers };
+    grpc = await listenGrpc(config, engine, meters, about).catch(async (error: unknown) => {
       http.close();
       throw error;
     });
     const front = grpc;
+    const connect = await listenConnect(config, { ...front, connections }).catch(
+      async (error: unknown) => {
+        http.close();
+        await front.stop(0);
+        throw error;
+      },
+    );
     front.health.isServing = engine.failure === undefined && watch.problem === undefined;
     const bootstrap = beginTogether(config, { engine, peers, logger: deps.logger });
     const close = async (): Promise<void> => {
@@ -94,7 +104,8 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       await handOver(engine, deps.logger);
       watch.stop();
       delay.stop();
-      await front.stop(runtime.values.shutdownGrace);
+      const graceMs = runtime.values.shutdownGrace;
+      await Promise.all([front.stop(graceMs), connect?.stop(graceMs)]);
       http.closeAllConnections();
       await new Promise<void>((resolve) => http.close(() => resolve()));
       await engine.close();
@@ -104,6 +115,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       engine,
       grpcAddress: joinAddress({ ...split(config.listen), port: front.port }),
       httpAddress,
+      connectAddress: connect?.address,
       peerAddress: peers?.cluster.peerAddress,
       close,
     };
@@ -196,7 +208,12 @@ async function listenGrpc(
   config: NodeConfig,
   engine: Engine,
   meters: RpcMeters,
-  about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress"> & {
+  {
+    connections,
+    observers,
+    ...about
+  }: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress"> & {
+    readonly connections: Connections;
     readonly observers: readonly CallObserver[];
   },
 ): Promise<GrpcServer> {
@@ -207,8 +224,8 @@ async function listenGrpc(
     return await startGrpcServer(options, {
       engine,
       meters,
-      connections: new Connections(),
-      gate: new Gate([new DeadlineStep()], about.observers),
+      connections,
+      gate: new Gate([new DeadlineStep()], observers),
       isStopped: () => engine.failure !== undefined,
       onBug: (error) => engine.fail(LedgerError.from(error)),
     });
@@ -217,9 +234,23 @@ async function listenGrpc(
   }
 }
 
+async function listenConnect(
+  { connect, corsOrigins }: NodeConfig,
+  deps: Parameters<typeof startConnectServer>[1],
+): Promise<(ConnectServer & { readonly address: string }) | undefined> {
+  if (connect === undefined) return undefined;
+  const at = split(connect);
+  try {
+    const server = await startConnectServer({ ...at, corsOrigins }, deps);
+    return { ...server, address: joinAddress({ ...at, port: server.port }) };
+  } catch (error) {
+    throw bindError(connect, error);
+  }
+}
+
 function bindError(address: string, cause: unknown): LedgerError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `cannot listen on ${address}: ${why}; another process may have the port, choose one with --listen or --http`;
+  const message = `cannot listen on ${address}: ${why}; another process may have the port, choose one with --listen, --http or --connect`;
   return new LedgerError("USAGE", message, { details: { address }, cause });
 }
 

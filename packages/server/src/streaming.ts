@@ -11,7 +11,6 @@
  * Messages are decoded strictly and bounded, errors have details, and calls are measured as unary ones are.
  */
 import { AssertionError, GrpcStatus, LedgerError } from "@authledger/types";
-import type { handleServerStreamingCall, ServerWritableStream } from "@grpc/grpc-js";
 import {
   type CallContext,
   type FrameDeps,
@@ -26,6 +25,7 @@ import { ANONYMOUS, type Principal } from "./gate/principal.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter, StreamMeter } from "./metrics.js";
 import type { OpenStream, OpenStreams } from "./open-streams.js";
+import type { StreamWireCall } from "./wire-call.js";
 
 /** Enough for the round trip of a far client at 10 MiB/s and 25 ms. */
 export const WINDOW_BYTES: number = 256 * 1024;
@@ -71,8 +71,6 @@ export interface StreamFrameDeps extends FrameDeps {
   readonly flow: StreamMeter;
 }
 
-type Call = ServerWritableStream<unknown, Uint8Array>;
-
 export class StreamFrame {
   readonly #info: MethodInfo;
   readonly #method: AnyStreamMethod;
@@ -91,12 +89,12 @@ export class StreamFrame {
     this.#deps = deps;
   }
 
-  readonly handle: handleServerStreamingCall<unknown, Uint8Array> = (call) => {
+  readonly handle = (call: StreamWireCall): void => {
     // It ends with the call, and answers its own errors.
     void this.#run(call);
   };
 
-  async #run(call: Call): Promise<void> {
+  async #run(call: StreamWireCall): Promise<void> {
     const { meter, flow, gate, isStopped, onBug } = this.#deps;
     const gated = gate.begin(this.#info, call);
     const stream = new FramedStream(call, this.#method.isEndless, this.#deps);
@@ -123,7 +121,7 @@ export class StreamFrame {
   }
 
   /** INV-STREAM-2: the next message is asked for when there is room for it. */
-  async #pump(call: Call, gated: GatedCall, stream: FramedStream): Promise<void> {
+  async #pump(call: StreamWireCall, gated: GatedCall, stream: FramedStream): Promise<void> {
     const { connections, flow, gate, isStopped } = this.#deps;
     stream.begin();
     connections.admit(call);
@@ -157,7 +155,7 @@ class FramedStream implements OpenStream, StreamContext {
   deadlineAtMs: number | undefined;
   principal: Principal = ANONYMOUS;
   requestId = "";
-  readonly #call: Call;
+  readonly #call: StreamWireCall;
   readonly #deps: StreamFrameDeps;
   readonly #abort = new AbortController();
   /** Messages that were made and not yet given to the library, which is given one at a time. */
@@ -174,7 +172,7 @@ class FramedStream implements OpenStream, StreamContext {
   #holding: Promise<unknown> = Promise.resolve();
   #hasHandlerEnded = false;
 
-  constructor(call: Call, isEndless: boolean, deps: StreamFrameDeps) {
+  constructor(call: StreamWireCall, isEndless: boolean, deps: StreamFrameDeps) {
     this.#call = call;
     this.isEndless = isEndless;
     this.#deps = deps;

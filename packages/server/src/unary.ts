@@ -6,12 +6,7 @@
 
 import { LEADER_KEY } from "@authledger/proto";
 import { AssertionError, GrpcStatus } from "@authledger/types";
-import {
-  type handleUnaryCall,
-  Metadata,
-  type ServerUnaryCall,
-  type sendUnaryData,
-} from "@grpc/grpc-js";
+import { Metadata, type sendUnaryData } from "@grpc/grpc-js";
 import {
   type CallContext,
   type FrameDeps,
@@ -27,6 +22,7 @@ import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter } from "./metrics.js";
 import { isNotLeader } from "./not-leader.js";
 import { REQUEST_ID_KEY } from "./trace/request-id.js";
+import type { UnaryWireCall } from "./wire-call.js";
 
 /** Answers with a message, or with its bytes where it has them ready. */
 export type Handler<Req, Res> = (
@@ -45,7 +41,7 @@ export interface ForwardedMethod {
 
 /** A call and how it is answered. */
 interface Answering {
-  readonly call: ServerUnaryCall<unknown, Uint8Array>;
+  readonly call: UnaryWireCall;
   readonly callback: sendUnaryData<Uint8Array>;
   readonly gated: GatedCall;
 }
@@ -74,7 +70,7 @@ export class UnaryFrame {
     this.#deps = deps;
   }
 
-  readonly handle: handleUnaryCall<unknown, Uint8Array> = (call, callback) => {
+  readonly handle = (call: UnaryWireCall, callback: sendUnaryData<Uint8Array>): void => {
     const gated = this.#deps.gate.begin(this.#method, call);
     const answering = { call, callback, gated };
     try {

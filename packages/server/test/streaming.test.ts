@@ -72,6 +72,7 @@ async function startStreams(
       meters,
       connections,
       streams: open,
+      methods: new Map(),
       gate: new Gate([new DeadlineStep()]),
       isStopped: () => bugs.length > 0,
       onBug: (error) => bugs.push(error),

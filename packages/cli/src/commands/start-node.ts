@@ -48,8 +48,11 @@ async function serveUntilStopped(
   failed.catch(() => undefined);
   const deps = { version: cliVersion(), ...log, onFatal: fail };
   const node = await Promise.race([failed, open(config, deps)]);
-  const { grpcAddress, httpAddress } = node;
-  await run.io.out(`listening grpc=${grpcAddress} http=${httpAddress} pid=${process.pid}\n`);
+  const { grpcAddress, httpAddress, connectAddress } = node;
+  const connect = connectAddress === undefined ? "" : ` connect=${connectAddress}`;
+  await run.io.out(
+    `listening grpc=${grpcAddress} http=${httpAddress}${connect} pid=${process.pid}\n`,
+  );
   const peer = node.peerAddress;
   logger.info({ grpc: grpcAddress, http: httpAddress, peer, data: config.data }, "ready");
   await Promise.race([failed, aborted(run.io.signal)]);
@@ -63,6 +66,8 @@ function configOf(run: Run): NodeConfig {
     data: textFlag(run, "data"),
     listen: textFlag(run, "listen"),
     http: textFlag(run, "http"),
+    connect: textFlag(run, "connect"),
+    corsOrigins: listFlag(run, "corsOrigin"),
     cache: textFlag(run, "cache"),
     clusterOrigin: textFlag(run, "clusterOrigin"),
     scrubHours: textFlag(run, "scrubHours"),
@@ -80,6 +85,12 @@ function configOf(run: Run): NodeConfig {
     advertiseClient: textFlag(run, "advertiseClient"),
     ...observabilityOf(run),
   });
+}
+
+/** A flag that may be given several times. */
+function listFlag({ flags }: Run, name: string): string[] | undefined {
+  const given = flags[name];
+  return Array.isArray(given) ? given.map(String) : undefined;
 }
 
 function numberFlag(run: Run, name: string): number | undefined {
@@ -106,7 +117,7 @@ async function open(
     if (error.code !== "USAGE" || typeof address !== "string") throw thrown;
     const holder = await portHolder(splitAddress(address)?.port ?? 0);
     if (holder === undefined) throw thrown;
-    const message = `cannot listen on ${address}: ${holder} has the port; stop it, or choose another with --listen, --http or --peer`;
+    const message = `cannot listen on ${address}: ${holder} has the port; stop it, or choose another with --listen, --http, --connect or --peer`;
     throw new LedgerError("USAGE", message, { details: error.details, cause: error });
   }
 }

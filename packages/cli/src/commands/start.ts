@@ -10,6 +10,8 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
     .option("--data <directory>", "where the node keeps everything (default ./data)")
     .option("--listen <host:port>", "gRPC (default 127.0.0.1:7400; port 0 takes a free one)")
     .option("--http <host:port>", "metrics and health (default 127.0.0.1:7402)")
+    .option("--connect <host:port>", "Connect (HTTP, JSON) for browsers and curl (default: none)")
+    .option("--cors-origin <origins...>", "web pages that may call it, such as https://app.example")
     .option("--cache <size>", "memory for pages, such as 512MiB (default 256MiB)")
     .option("--scrub-hours <hours>", "between passes of the scrubber; 0 = none (default 24)")
     .option("--cluster-origin <name>", "prefix of all origins of a new cluster")

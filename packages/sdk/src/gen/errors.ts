@@ -1886,6 +1886,23 @@ export class ValueErasedError extends LedgerError {
 }
 
 /**
+ * A web page of this origin may not call this node.
+ * Send again? no: it would fail again. See docs/errors.md#origin-not-allowed
+ */
+export class OriginNotAllowedError extends LedgerError {
+  declare readonly code: "ORIGIN_NOT_ALLOWED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("ORIGIN_NOT_ALLOWED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is OriginNotAllowedError {
+    return hasCode(thrown, "ORIGIN_NOT_ALLOWED");
+  }
+}
+
+/**
  * Something went wrong inside the server.
  * Send again? no: it would fail again. See docs/errors.md#internal
  */

@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 import { Connections } from "../../src/connections.js";
 import { DeadlineStep } from "../../src/gate/deadline.js";
 import { type CallObserver, Gate, type GateStep } from "../../src/gate/gate.js";
-import { startGrpcServer } from "../../src/grpc-server.js";
+import { type GrpcServer, startGrpcServer } from "../../src/grpc-server.js";
 import { RpcMeters } from "../../src/metrics.js";
 import type { Health } from "../../src/standard-services.js";
 import { FakeEngine } from "./fake-engine.js";
@@ -41,6 +41,8 @@ export interface Harness {
   /** What would have stopped the node; the frames then answer as those of a stopped one. */
   readonly bugs: AssertionError[];
   readonly health: Health;
+  /** For other protocols. */
+  readonly methods: GrpcServer["methods"];
   readonly client: Client;
   readonly address: string;
   /** A vault that exists. */
@@ -89,8 +91,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   });
   engine.calls.length = 0;
   const tenant = { organization: organization.slug, vault: made.vault.slug };
-  const { health } = server;
-  return { engine, meters, connections, logged, bugs, health, client, address, tenant };
+  const { health, methods } = server;
+  return { engine, meters, connections, logged, bugs, health, methods, client, address, tenant };
 }
 
 /** A client that is closed when the test ends. */

@@ -486,6 +486,15 @@ export const applicationErrors = {
     "The value was erased: its digest is kept, so that proofs stay valid, and the value itself is gone for ever.",
     "Nobody can bring it back; the message says when it was erased and by whom.",
   ],
+  ORIGIN_NOT_ALLOWED: [
+    3150,
+    "PERMISSION_DENIED",
+    403,
+    "USAGE",
+    "never",
+    "A web page of this origin may not call this node.",
+    "Name the page's origin with --cors-origin when the node starts, or call from a page of an origin that is named.",
+  ],
   INTERNAL: [
     3299,
     "INTERNAL",

@@ -6,20 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleServerStreamingCall, handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 
 export const OrganizationStatus = {
   ORGANIZATION_STATUS_UNSPECIFIED: 0,
@@ -4475,10 +4463,10 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: CreateOrganizationRequest): Buffer =>
-      Buffer.from(CreateOrganizationRequest.encode(value).finish()),
+      asBuffer(CreateOrganizationRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): CreateOrganizationRequest => CreateOrganizationRequest.decode(value),
     responseSerialize: (value: CreateOrganizationResponse): Buffer =>
-      Buffer.from(CreateOrganizationResponse.encode(value).finish()),
+      asBuffer(CreateOrganizationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateOrganizationResponse => CreateOrganizationResponse.decode(value),
   },
   getOrganization: {
@@ -4486,10 +4474,10 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetOrganizationRequest): Buffer =>
-      Buffer.from(GetOrganizationRequest.encode(value).finish()),
+      asBuffer(GetOrganizationRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetOrganizationRequest => GetOrganizationRequest.decode(value),
     responseSerialize: (value: GetOrganizationResponse): Buffer =>
-      Buffer.from(GetOrganizationResponse.encode(value).finish()),
+      asBuffer(GetOrganizationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetOrganizationResponse => GetOrganizationResponse.decode(value),
   },
   /**
@@ -4501,10 +4489,10 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: DeleteOrganizationRequest): Buffer =>
-      Buffer.from(DeleteOrganizationRequest.encode(value).finish()),
+      asBuffer(DeleteOrganizationRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): DeleteOrganizationRequest => DeleteOrganizationRequest.decode(value),
     responseSerialize: (value: DeleteOrganizationResponse): Buffer =>
-      Buffer.from(DeleteOrganizationResponse.encode(value).finish()),
+      asBuffer(DeleteOrganizationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteOrganizationResponse => DeleteOrganizationResponse.decode(value),
   },
   /** Organizations that are not deleted. */
@@ -4513,28 +4501,28 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ListOrganizationsRequest): Buffer =>
-      Buffer.from(ListOrganizationsRequest.encode(value).finish()),
+      asBuffer(ListOrganizationsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListOrganizationsRequest => ListOrganizationsRequest.decode(value),
     responseSerialize: (value: ListOrganizationsResponse): Buffer =>
-      Buffer.from(ListOrganizationsResponse.encode(value).finish()),
+      asBuffer(ListOrganizationsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListOrganizationsResponse => ListOrganizationsResponse.decode(value),
   },
   createVault: {
     path: "/authledger.v1.AdminService/CreateVault" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CreateVaultRequest): Buffer => Buffer.from(CreateVaultRequest.encode(value).finish()),
+    requestSerialize: (value: CreateVaultRequest): Buffer => asBuffer(CreateVaultRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): CreateVaultRequest => CreateVaultRequest.decode(value),
-    responseSerialize: (value: CreateVaultResponse): Buffer => Buffer.from(CreateVaultResponse.encode(value).finish()),
+    responseSerialize: (value: CreateVaultResponse): Buffer => asBuffer(CreateVaultResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateVaultResponse => CreateVaultResponse.decode(value),
   },
   getVault: {
     path: "/authledger.v1.AdminService/GetVault" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetVaultRequest): Buffer => Buffer.from(GetVaultRequest.encode(value).finish()),
+    requestSerialize: (value: GetVaultRequest): Buffer => asBuffer(GetVaultRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetVaultRequest => GetVaultRequest.decode(value),
-    responseSerialize: (value: GetVaultResponse): Buffer => Buffer.from(GetVaultResponse.encode(value).finish()),
+    responseSerialize: (value: GetVaultResponse): Buffer => asBuffer(GetVaultResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetVaultResponse => GetVaultResponse.decode(value),
   },
   /**
@@ -4545,9 +4533,9 @@ export const AdminServiceService = {
     path: "/authledger.v1.AdminService/DeleteVault" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: DeleteVaultRequest): Buffer => Buffer.from(DeleteVaultRequest.encode(value).finish()),
+    requestSerialize: (value: DeleteVaultRequest): Buffer => asBuffer(DeleteVaultRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): DeleteVaultRequest => DeleteVaultRequest.decode(value),
-    responseSerialize: (value: DeleteVaultResponse): Buffer => Buffer.from(DeleteVaultResponse.encode(value).finish()),
+    responseSerialize: (value: DeleteVaultResponse): Buffer => asBuffer(DeleteVaultResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteVaultResponse => DeleteVaultResponse.decode(value),
   },
   /** Vaults that are not deleted. */
@@ -4555,9 +4543,9 @@ export const AdminServiceService = {
     path: "/authledger.v1.AdminService/ListVaults" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListVaultsRequest): Buffer => Buffer.from(ListVaultsRequest.encode(value).finish()),
+    requestSerialize: (value: ListVaultsRequest): Buffer => asBuffer(ListVaultsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListVaultsRequest => ListVaultsRequest.decode(value),
-    responseSerialize: (value: ListVaultsResponse): Buffer => Buffer.from(ListVaultsResponse.encode(value).finish()),
+    responseSerialize: (value: ListVaultsResponse): Buffer => asBuffer(ListVaultsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListVaultsResponse => ListVaultsResponse.decode(value),
   },
   /** Changes what may change in a vault; what is not set stays as it is. */
@@ -4565,9 +4553,9 @@ export const AdminServiceService = {
     path: "/authledger.v1.AdminService/UpdateVault" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: UpdateVaultRequest): Buffer => Buffer.from(UpdateVaultRequest.encode(value).finish()),
+    requestSerialize: (value: UpdateVaultRequest): Buffer => asBuffer(UpdateVaultRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): UpdateVaultRequest => UpdateVaultRequest.decode(value),
-    responseSerialize: (value: UpdateVaultResponse): Buffer => Buffer.from(UpdateVaultResponse.encode(value).finish()),
+    responseSerialize: (value: UpdateVaultResponse): Buffer => asBuffer(UpdateVaultResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpdateVaultResponse => UpdateVaultResponse.decode(value),
   },
   /**
@@ -4579,19 +4567,19 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetTrustAnchorRequest): Buffer =>
-      Buffer.from(GetTrustAnchorRequest.encode(value).finish()),
+      asBuffer(GetTrustAnchorRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetTrustAnchorRequest => GetTrustAnchorRequest.decode(value),
     responseSerialize: (value: GetTrustAnchorResponse): Buffer =>
-      Buffer.from(GetTrustAnchorResponse.encode(value).finish()),
+      asBuffer(GetTrustAnchorResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetTrustAnchorResponse => GetTrustAnchorResponse.decode(value),
   },
   getNodeInfo: {
     path: "/authledger.v1.AdminService/GetNodeInfo" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetNodeInfoRequest): Buffer => Buffer.from(GetNodeInfoRequest.encode(value).finish()),
+    requestSerialize: (value: GetNodeInfoRequest): Buffer => asBuffer(GetNodeInfoRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetNodeInfoRequest => GetNodeInfoRequest.decode(value),
-    responseSerialize: (value: GetNodeInfoResponse): Buffer => Buffer.from(GetNodeInfoResponse.encode(value).finish()),
+    responseSerialize: (value: GetNodeInfoResponse): Buffer => asBuffer(GetNodeInfoResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetNodeInfoResponse => GetNodeInfoResponse.decode(value),
   },
   /**
@@ -4602,9 +4590,9 @@ export const AdminServiceService = {
     path: "/authledger.v1.AdminService/Compact" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CompactRequest): Buffer => Buffer.from(CompactRequest.encode(value).finish()),
+    requestSerialize: (value: CompactRequest): Buffer => asBuffer(CompactRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): CompactRequest => CompactRequest.decode(value),
-    responseSerialize: (value: CompactResponse): Buffer => Buffer.from(CompactResponse.encode(value).finish()),
+    responseSerialize: (value: CompactResponse): Buffer => asBuffer(CompactResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CompactResponse => CompactResponse.decode(value),
   },
   /**
@@ -4616,10 +4604,10 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: CheckIntegrityRequest): Buffer =>
-      Buffer.from(CheckIntegrityRequest.encode(value).finish()),
+      asBuffer(CheckIntegrityRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): CheckIntegrityRequest => CheckIntegrityRequest.decode(value),
     responseSerialize: (value: CheckIntegrityResponse): Buffer =>
-      Buffer.from(CheckIntegrityResponse.encode(value).finish()),
+      asBuffer(CheckIntegrityResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckIntegrityResponse => CheckIntegrityResponse.decode(value),
   },
   /**
@@ -4631,10 +4619,10 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: true as const,
     requestSerialize: (value: ExportSnapshotRequest): Buffer =>
-      Buffer.from(ExportSnapshotRequest.encode(value).finish()),
+      asBuffer(ExportSnapshotRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ExportSnapshotRequest => ExportSnapshotRequest.decode(value),
     responseSerialize: (value: ExportSnapshotResponse): Buffer =>
-      Buffer.from(ExportSnapshotResponse.encode(value).finish()),
+      asBuffer(ExportSnapshotResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExportSnapshotResponse => ExportSnapshotResponse.decode(value),
   },
 } as const;
@@ -4682,249 +4670,6 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    */
   exportSnapshot: handleServerStreamingCall<ExportSnapshotRequest, ExportSnapshotResponse>;
 }
-
-export interface AdminServiceClient extends Client {
-  createOrganization(
-    request: CreateOrganizationRequest,
-    callback: (error: ServiceError | null, response: CreateOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  createOrganization(
-    request: CreateOrganizationRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  createOrganization(
-    request: CreateOrganizationRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  getOrganization(
-    request: GetOrganizationRequest,
-    callback: (error: ServiceError | null, response: GetOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  getOrganization(
-    request: GetOrganizationRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  getOrganization(
-    request: GetOrganizationRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Deletes an organization for ever. Refused with ORGANIZATION_NOT_EMPTY while it has vaults; deleting it again is no
-   * error. Its slug is never used again.
-   */
-  deleteOrganization(
-    request: DeleteOrganizationRequest,
-    callback: (error: ServiceError | null, response: DeleteOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  deleteOrganization(
-    request: DeleteOrganizationRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  deleteOrganization(
-    request: DeleteOrganizationRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteOrganizationResponse) => void,
-  ): ClientUnaryCall;
-  /** Organizations that are not deleted. */
-  listOrganizations(
-    request: ListOrganizationsRequest,
-    callback: (error: ServiceError | null, response: ListOrganizationsResponse) => void,
-  ): ClientUnaryCall;
-  listOrganizations(
-    request: ListOrganizationsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListOrganizationsResponse) => void,
-  ): ClientUnaryCall;
-  listOrganizations(
-    request: ListOrganizationsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListOrganizationsResponse) => void,
-  ): ClientUnaryCall;
-  createVault(
-    request: CreateVaultRequest,
-    callback: (error: ServiceError | null, response: CreateVaultResponse) => void,
-  ): ClientUnaryCall;
-  createVault(
-    request: CreateVaultRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateVaultResponse) => void,
-  ): ClientUnaryCall;
-  createVault(
-    request: CreateVaultRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateVaultResponse) => void,
-  ): ClientUnaryCall;
-  getVault(
-    request: GetVaultRequest,
-    callback: (error: ServiceError | null, response: GetVaultResponse) => void,
-  ): ClientUnaryCall;
-  getVault(
-    request: GetVaultRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetVaultResponse) => void,
-  ): ClientUnaryCall;
-  getVault(
-    request: GetVaultRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetVaultResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Deletes a vault and everything in it for ever. From the answer on every read and write of it is refused with
-   * VAULT_DELETED; its rows go in the background. Deleting it again is no error. Its slug is never used again.
-   */
-  deleteVault(
-    request: DeleteVaultRequest,
-    callback: (error: ServiceError | null, response: DeleteVaultResponse) => void,
-  ): ClientUnaryCall;
-  deleteVault(
-    request: DeleteVaultRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteVaultResponse) => void,
-  ): ClientUnaryCall;
-  deleteVault(
-    request: DeleteVaultRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteVaultResponse) => void,
-  ): ClientUnaryCall;
-  /** Vaults that are not deleted. */
-  listVaults(
-    request: ListVaultsRequest,
-    callback: (error: ServiceError | null, response: ListVaultsResponse) => void,
-  ): ClientUnaryCall;
-  listVaults(
-    request: ListVaultsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListVaultsResponse) => void,
-  ): ClientUnaryCall;
-  listVaults(
-    request: ListVaultsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListVaultsResponse) => void,
-  ): ClientUnaryCall;
-  /** Changes what may change in a vault; what is not set stays as it is. */
-  updateVault(
-    request: UpdateVaultRequest,
-    callback: (error: ServiceError | null, response: UpdateVaultResponse) => void,
-  ): ClientUnaryCall;
-  updateVault(
-    request: UpdateVaultRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: UpdateVaultResponse) => void,
-  ): ClientUnaryCall;
-  updateVault(
-    request: UpdateVaultRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: UpdateVaultResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * What a client must hold to verify answers of a vault. Take it over a channel you trust. It holds the
-   * vault's salt: who has it can test guesses against hashes that proofs show.
-   */
-  getTrustAnchor(
-    request: GetTrustAnchorRequest,
-    callback: (error: ServiceError | null, response: GetTrustAnchorResponse) => void,
-  ): ClientUnaryCall;
-  getTrustAnchor(
-    request: GetTrustAnchorRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetTrustAnchorResponse) => void,
-  ): ClientUnaryCall;
-  getTrustAnchor(
-    request: GetTrustAnchorRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetTrustAnchorResponse) => void,
-  ): ClientUnaryCall;
-  getNodeInfo(
-    request: GetNodeInfoRequest,
-    callback: (error: ServiceError | null, response: GetNodeInfoResponse) => void,
-  ): ClientUnaryCall;
-  getNodeInfo(
-    request: GetNodeInfoRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetNodeInfoResponse) => void,
-  ): ClientUnaryCall;
-  getNodeInfo(
-    request: GetNodeInfoRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetNodeInfoResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Makes the file of the store smaller, while everything else goes on. Answers when it has ended; a call whose
-   * deadline passes leaves it running, and one that comes meanwhile gets its result. GetNodeInfo tells how far it is.
-   */
-  compact(
-    request: CompactRequest,
-    callback: (error: ServiceError | null, response: CompactResponse) => void,
-  ): ClientUnaryCall;
-  compact(
-    request: CompactRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CompactResponse) => void,
-  ): ClientUnaryCall;
-  compact(
-    request: CompactRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CompactResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Recomputes everything that is stored from the records. Answers when the pass has ended, or after wait_ms with how
-   * far it is; a call that comes meanwhile is about the same pass.
-   */
-  checkIntegrity(
-    request: CheckIntegrityRequest,
-    callback: (error: ServiceError | null, response: CheckIntegrityResponse) => void,
-  ): ClientUnaryCall;
-  checkIntegrity(
-    request: CheckIntegrityRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CheckIntegrityResponse) => void,
-  ): ClientUnaryCall;
-  checkIntegrity(
-    request: CheckIntegrityRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CheckIntegrityResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Everything the node's group holds at one point, without its keys: what `import --snapshot` restores
-   * (docs/format/snapshot.md). It holds the salts and values of all vaults: keep it as you keep the data.
-   */
-  exportSnapshot(
-    request: ExportSnapshotRequest,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<ExportSnapshotResponse>;
-  exportSnapshot(
-    request: ExportSnapshotRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<ExportSnapshotResponse>;
-}
-
-export const AdminServiceClient = makeGenericClientConstructor(
-  AdminServiceService,
-  "authledger.v1.AdminService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): AdminServiceClient;
-  service: typeof AdminServiceService;
-  serviceName: string;
-};
 
 function bytesFromBase64(b64: string): Uint8Array {
   if ((globalThis as any).Buffer) {

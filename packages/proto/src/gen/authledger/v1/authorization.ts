@@ -6,18 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Consistency, ContextualTuple, Proof, Prove, Tuple, TupleCondition } from "./common.js";
 
 /** What a question may bring along. */
@@ -4242,11 +4232,11 @@ export const AuthorizationServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: AuthorizationServiceCheckRequest): Buffer =>
-      Buffer.from(AuthorizationServiceCheckRequest.encode(value).finish()),
+      asBuffer(AuthorizationServiceCheckRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): AuthorizationServiceCheckRequest =>
       AuthorizationServiceCheckRequest.decode(value),
     responseSerialize: (value: AuthorizationServiceCheckResponse): Buffer =>
-      Buffer.from(AuthorizationServiceCheckResponse.encode(value).finish()),
+      asBuffer(AuthorizationServiceCheckResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AuthorizationServiceCheckResponse =>
       AuthorizationServiceCheckResponse.decode(value),
   },
@@ -4256,11 +4246,11 @@ export const AuthorizationServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: AuthorizationServiceBatchCheckRequest): Buffer =>
-      Buffer.from(AuthorizationServiceBatchCheckRequest.encode(value).finish()),
+      asBuffer(AuthorizationServiceBatchCheckRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): AuthorizationServiceBatchCheckRequest =>
       AuthorizationServiceBatchCheckRequest.decode(value),
     responseSerialize: (value: AuthorizationServiceBatchCheckResponse): Buffer =>
-      Buffer.from(AuthorizationServiceBatchCheckResponse.encode(value).finish()),
+      asBuffer(AuthorizationServiceBatchCheckResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AuthorizationServiceBatchCheckResponse =>
       AuthorizationServiceBatchCheckResponse.decode(value),
   },
@@ -4269,9 +4259,9 @@ export const AuthorizationServiceService = {
     path: "/authledger.v1.AuthorizationService/Expand" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ExpandRequest): Buffer => Buffer.from(ExpandRequest.encode(value).finish()),
+    requestSerialize: (value: ExpandRequest): Buffer => asBuffer(ExpandRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ExpandRequest => ExpandRequest.decode(value),
-    responseSerialize: (value: ExpandResponse): Buffer => Buffer.from(ExpandResponse.encode(value).finish()),
+    responseSerialize: (value: ExpandResponse): Buffer => asBuffer(ExpandResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExpandResponse => ExpandResponse.decode(value),
   },
   /** Resources of a type to which the subject has the relation. */
@@ -4279,9 +4269,9 @@ export const AuthorizationServiceService = {
     path: "/authledger.v1.AuthorizationService/ListObjects" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListObjectsRequest): Buffer => Buffer.from(ListObjectsRequest.encode(value).finish()),
+    requestSerialize: (value: ListObjectsRequest): Buffer => asBuffer(ListObjectsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListObjectsRequest => ListObjectsRequest.decode(value),
-    responseSerialize: (value: ListObjectsResponse): Buffer => Buffer.from(ListObjectsResponse.encode(value).finish()),
+    responseSerialize: (value: ListObjectsResponse): Buffer => asBuffer(ListObjectsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListObjectsResponse => ListObjectsResponse.decode(value),
   },
   /** Subjects that have the relation to the resource. */
@@ -4289,9 +4279,9 @@ export const AuthorizationServiceService = {
     path: "/authledger.v1.AuthorizationService/ListUsers" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListUsersRequest): Buffer => Buffer.from(ListUsersRequest.encode(value).finish()),
+    requestSerialize: (value: ListUsersRequest): Buffer => asBuffer(ListUsersRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListUsersRequest => ListUsersRequest.decode(value),
-    responseSerialize: (value: ListUsersResponse): Buffer => Buffer.from(ListUsersResponse.encode(value).finish()),
+    responseSerialize: (value: ListUsersResponse): Buffer => asBuffer(ListUsersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListUsersResponse => ListUsersResponse.decode(value),
   },
   /** Relations that the subject has to the resource. */
@@ -4299,10 +4289,10 @@ export const AuthorizationServiceService = {
     path: "/authledger.v1.AuthorizationService/ListRelations" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListRelationsRequest): Buffer => Buffer.from(ListRelationsRequest.encode(value).finish()),
+    requestSerialize: (value: ListRelationsRequest): Buffer => asBuffer(ListRelationsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListRelationsRequest => ListRelationsRequest.decode(value),
     responseSerialize: (value: ListRelationsResponse): Buffer =>
-      Buffer.from(ListRelationsResponse.encode(value).finish()),
+      asBuffer(ListRelationsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListRelationsResponse => ListRelationsResponse.decode(value),
   },
   /** Check, and why: the tree of the decision as it was evaluated. */
@@ -4310,9 +4300,9 @@ export const AuthorizationServiceService = {
     path: "/authledger.v1.AuthorizationService/Explain" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ExplainRequest): Buffer => Buffer.from(ExplainRequest.encode(value).finish()),
+    requestSerialize: (value: ExplainRequest): Buffer => asBuffer(ExplainRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ExplainRequest => ExplainRequest.decode(value),
-    responseSerialize: (value: ExplainResponse): Buffer => Buffer.from(ExplainResponse.encode(value).finish()),
+    responseSerialize: (value: ExplainResponse): Buffer => asBuffer(ExplainResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainResponse => ExplainResponse.decode(value),
   },
 } as const;
@@ -4333,130 +4323,6 @@ export interface AuthorizationServiceServer extends UntypedServiceImplementation
   /** Check, and why: the tree of the decision as it was evaluated. */
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
 }
-
-export interface AuthorizationServiceClient extends Client {
-  /** Has the subject the relation to the resource? */
-  check(
-    request: AuthorizationServiceCheckRequest,
-    callback: (error: ServiceError | null, response: AuthorizationServiceCheckResponse) => void,
-  ): ClientUnaryCall;
-  check(
-    request: AuthorizationServiceCheckRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: AuthorizationServiceCheckResponse) => void,
-  ): ClientUnaryCall;
-  check(
-    request: AuthorizationServiceCheckRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: AuthorizationServiceCheckResponse) => void,
-  ): ClientUnaryCall;
-  /** Up to 1,000 checks at one height. */
-  batchCheck(
-    request: AuthorizationServiceBatchCheckRequest,
-    callback: (error: ServiceError | null, response: AuthorizationServiceBatchCheckResponse) => void,
-  ): ClientUnaryCall;
-  batchCheck(
-    request: AuthorizationServiceBatchCheckRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: AuthorizationServiceBatchCheckResponse) => void,
-  ): ClientUnaryCall;
-  batchCheck(
-    request: AuthorizationServiceBatchCheckRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: AuthorizationServiceBatchCheckResponse) => void,
-  ): ClientUnaryCall;
-  /** The userset tree of a relation of a resource, one level of tuples deep. */
-  expand(
-    request: ExpandRequest,
-    callback: (error: ServiceError | null, response: ExpandResponse) => void,
-  ): ClientUnaryCall;
-  expand(
-    request: ExpandRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ExpandResponse) => void,
-  ): ClientUnaryCall;
-  expand(
-    request: ExpandRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ExpandResponse) => void,
-  ): ClientUnaryCall;
-  /** Resources of a type to which the subject has the relation. */
-  listObjects(
-    request: ListObjectsRequest,
-    callback: (error: ServiceError | null, response: ListObjectsResponse) => void,
-  ): ClientUnaryCall;
-  listObjects(
-    request: ListObjectsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListObjectsResponse) => void,
-  ): ClientUnaryCall;
-  listObjects(
-    request: ListObjectsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListObjectsResponse) => void,
-  ): ClientUnaryCall;
-  /** Subjects that have the relation to the resource. */
-  listUsers(
-    request: ListUsersRequest,
-    callback: (error: ServiceError | null, response: ListUsersResponse) => void,
-  ): ClientUnaryCall;
-  listUsers(
-    request: ListUsersRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListUsersResponse) => void,
-  ): ClientUnaryCall;
-  listUsers(
-    request: ListUsersRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListUsersResponse) => void,
-  ): ClientUnaryCall;
-  /** Relations that the subject has to the resource. */
-  listRelations(
-    request: ListRelationsRequest,
-    callback: (error: ServiceError | null, response: ListRelationsResponse) => void,
-  ): ClientUnaryCall;
-  listRelations(
-    request: ListRelationsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListRelationsResponse) => void,
-  ): ClientUnaryCall;
-  listRelations(
-    request: ListRelationsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListRelationsResponse) => void,
-  ): ClientUnaryCall;
-  /** Check, and why: the tree of the decision as it was evaluated. */
-  explain(
-    request: ExplainRequest,
-    callback: (error: ServiceError | null, response: ExplainResponse) => void,
-  ): ClientUnaryCall;
-  explain(
-    request: ExplainRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ExplainResponse) => void,
-  ): ClientUnaryCall;
-  explain(
-    request: ExplainRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ExplainResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const AuthorizationServiceClient = makeGenericClientConstructor(
-  AuthorizationServiceService,
-  "authledger.v1.AuthorizationService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): AuthorizationServiceClient;
-  service: typeof AuthorizationServiceService;
-  serviceName: string;
-};
 
 function bytesFromBase64(b64: string): Uint8Array {
   if ((globalThis as any).Buffer) {

@@ -6,18 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 
 /** What a node is at the moment. */
 export const NodeRole = {
@@ -1798,10 +1788,10 @@ export const ClusterServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetClusterStatusRequest): Buffer =>
-      Buffer.from(GetClusterStatusRequest.encode(value).finish()),
+      asBuffer(GetClusterStatusRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetClusterStatusRequest => GetClusterStatusRequest.decode(value),
     responseSerialize: (value: GetClusterStatusResponse): Buffer =>
-      Buffer.from(GetClusterStatusResponse.encode(value).finish()),
+      asBuffer(GetClusterStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetClusterStatusResponse => GetClusterStatusResponse.decode(value),
   },
   /** To a node that waits (`authledger start --join`): it becomes a cluster of one, adds all others and promotes them. */
@@ -1809,9 +1799,9 @@ export const ClusterServiceService = {
     path: "/authledger.v1.ClusterService/InitCluster" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: InitClusterRequest): Buffer => Buffer.from(InitClusterRequest.encode(value).finish()),
+    requestSerialize: (value: InitClusterRequest): Buffer => asBuffer(InitClusterRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): InitClusterRequest => InitClusterRequest.decode(value),
-    responseSerialize: (value: InitClusterResponse): Buffer => Buffer.from(InitClusterResponse.encode(value).finish()),
+    responseSerialize: (value: InitClusterResponse): Buffer => asBuffer(InitClusterResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InitClusterResponse => InitClusterResponse.decode(value),
   },
   /** Takes a node that waits in as a learner: it gets everything and has no vote. */
@@ -1819,9 +1809,9 @@ export const ClusterServiceService = {
     path: "/authledger.v1.ClusterService/AddMember" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: AddMemberRequest): Buffer => Buffer.from(AddMemberRequest.encode(value).finish()),
+    requestSerialize: (value: AddMemberRequest): Buffer => asBuffer(AddMemberRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): AddMemberRequest => AddMemberRequest.decode(value),
-    responseSerialize: (value: AddMemberResponse): Buffer => Buffer.from(AddMemberResponse.encode(value).finish()),
+    responseSerialize: (value: AddMemberResponse): Buffer => asBuffer(AddMemberResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AddMemberResponse => AddMemberResponse.decode(value),
   },
   /** Gives a learner that has caught up a vote. NOT_CAUGHT_UP says how far it is. */
@@ -1829,10 +1819,10 @@ export const ClusterServiceService = {
     path: "/authledger.v1.ClusterService/PromoteMember" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: PromoteMemberRequest): Buffer => Buffer.from(PromoteMemberRequest.encode(value).finish()),
+    requestSerialize: (value: PromoteMemberRequest): Buffer => asBuffer(PromoteMemberRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): PromoteMemberRequest => PromoteMemberRequest.decode(value),
     responseSerialize: (value: PromoteMemberResponse): Buffer =>
-      Buffer.from(PromoteMemberResponse.encode(value).finish()),
+      asBuffer(PromoteMemberResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PromoteMemberResponse => PromoteMemberResponse.decode(value),
   },
   /** Takes a node out of the cluster for ever; with its disk it can not come back, only as a new node. */
@@ -1840,10 +1830,10 @@ export const ClusterServiceService = {
     path: "/authledger.v1.ClusterService/RemoveMember" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: RemoveMemberRequest): Buffer => Buffer.from(RemoveMemberRequest.encode(value).finish()),
+    requestSerialize: (value: RemoveMemberRequest): Buffer => asBuffer(RemoveMemberRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): RemoveMemberRequest => RemoveMemberRequest.decode(value),
     responseSerialize: (value: RemoveMemberResponse): Buffer =>
-      Buffer.from(RemoveMemberResponse.encode(value).finish()),
+      asBuffer(RemoveMemberResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RemoveMemberResponse => RemoveMemberResponse.decode(value),
   },
   /** Hands leadership over without waiting for an election. */
@@ -1852,10 +1842,10 @@ export const ClusterServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: TransferLeadershipRequest): Buffer =>
-      Buffer.from(TransferLeadershipRequest.encode(value).finish()),
+      asBuffer(TransferLeadershipRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): TransferLeadershipRequest => TransferLeadershipRequest.decode(value),
     responseSerialize: (value: TransferLeadershipResponse): Buffer =>
-      Buffer.from(TransferLeadershipResponse.encode(value).finish()),
+      asBuffer(TransferLeadershipResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TransferLeadershipResponse => TransferLeadershipResponse.decode(value),
   },
 } as const;
@@ -1874,114 +1864,6 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   /** Hands leadership over without waiting for an election. */
   transferLeadership: handleUnaryCall<TransferLeadershipRequest, TransferLeadershipResponse>;
 }
-
-export interface ClusterServiceClient extends Client {
-  /** The cluster as one node sees it: answered by every node, also by one that waits to be taken in. */
-  getClusterStatus(
-    request: GetClusterStatusRequest,
-    callback: (error: ServiceError | null, response: GetClusterStatusResponse) => void,
-  ): ClientUnaryCall;
-  getClusterStatus(
-    request: GetClusterStatusRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetClusterStatusResponse) => void,
-  ): ClientUnaryCall;
-  getClusterStatus(
-    request: GetClusterStatusRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetClusterStatusResponse) => void,
-  ): ClientUnaryCall;
-  /** To a node that waits (`authledger start --join`): it becomes a cluster of one, adds all others and promotes them. */
-  initCluster(
-    request: InitClusterRequest,
-    callback: (error: ServiceError | null, response: InitClusterResponse) => void,
-  ): ClientUnaryCall;
-  initCluster(
-    request: InitClusterRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: InitClusterResponse) => void,
-  ): ClientUnaryCall;
-  initCluster(
-    request: InitClusterRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: InitClusterResponse) => void,
-  ): ClientUnaryCall;
-  /** Takes a node that waits in as a learner: it gets everything and has no vote. */
-  addMember(
-    request: AddMemberRequest,
-    callback: (error: ServiceError | null, response: AddMemberResponse) => void,
-  ): ClientUnaryCall;
-  addMember(
-    request: AddMemberRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: AddMemberResponse) => void,
-  ): ClientUnaryCall;
-  addMember(
-    request: AddMemberRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: AddMemberResponse) => void,
-  ): ClientUnaryCall;
-  /** Gives a learner that has caught up a vote. NOT_CAUGHT_UP says how far it is. */
-  promoteMember(
-    request: PromoteMemberRequest,
-    callback: (error: ServiceError | null, response: PromoteMemberResponse) => void,
-  ): ClientUnaryCall;
-  promoteMember(
-    request: PromoteMemberRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: PromoteMemberResponse) => void,
-  ): ClientUnaryCall;
-  promoteMember(
-    request: PromoteMemberRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: PromoteMemberResponse) => void,
-  ): ClientUnaryCall;
-  /** Takes a node out of the cluster for ever; with its disk it can not come back, only as a new node. */
-  removeMember(
-    request: RemoveMemberRequest,
-    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
-  ): ClientUnaryCall;
-  removeMember(
-    request: RemoveMemberRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
-  ): ClientUnaryCall;
-  removeMember(
-    request: RemoveMemberRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
-  ): ClientUnaryCall;
-  /** Hands leadership over without waiting for an election. */
-  transferLeadership(
-    request: TransferLeadershipRequest,
-    callback: (error: ServiceError | null, response: TransferLeadershipResponse) => void,
-  ): ClientUnaryCall;
-  transferLeadership(
-    request: TransferLeadershipRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: TransferLeadershipResponse) => void,
-  ): ClientUnaryCall;
-  transferLeadership(
-    request: TransferLeadershipRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: TransferLeadershipResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const ClusterServiceClient = makeGenericClientConstructor(
-  ClusterServiceService,
-  "authledger.v1.ClusterService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ClusterServiceClient;
-  service: typeof ClusterServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -6,18 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Consistency } from "./common.js";
 
 /**
@@ -1046,9 +1036,9 @@ export const IamServiceService = {
     path: "/authledger.v1.IamService/GrantRole" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GrantRoleRequest): Buffer => Buffer.from(GrantRoleRequest.encode(value).finish()),
+    requestSerialize: (value: GrantRoleRequest): Buffer => asBuffer(GrantRoleRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GrantRoleRequest => GrantRoleRequest.decode(value),
-    responseSerialize: (value: GrantRoleResponse): Buffer => Buffer.from(GrantRoleResponse.encode(value).finish()),
+    responseSerialize: (value: GrantRoleResponse): Buffer => asBuffer(GrantRoleResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GrantRoleResponse => GrantRoleResponse.decode(value),
   },
   /** Takes a role away; one that is not there is no error. A node stops to honour it when it has applied the change. */
@@ -1056,9 +1046,9 @@ export const IamServiceService = {
     path: "/authledger.v1.IamService/RevokeRole" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: RevokeRoleRequest): Buffer => Buffer.from(RevokeRoleRequest.encode(value).finish()),
+    requestSerialize: (value: RevokeRoleRequest): Buffer => asBuffer(RevokeRoleRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): RevokeRoleRequest => RevokeRoleRequest.decode(value),
-    responseSerialize: (value: RevokeRoleResponse): Buffer => Buffer.from(RevokeRoleResponse.encode(value).finish()),
+    responseSerialize: (value: RevokeRoleResponse): Buffer => asBuffer(RevokeRoleResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RevokeRoleResponse => RevokeRoleResponse.decode(value),
   },
   /** The roles that were given, not what follows from them. */
@@ -1066,9 +1056,9 @@ export const IamServiceService = {
     path: "/authledger.v1.IamService/ListRoles" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListRolesRequest): Buffer => Buffer.from(ListRolesRequest.encode(value).finish()),
+    requestSerialize: (value: ListRolesRequest): Buffer => asBuffer(ListRolesRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListRolesRequest => ListRolesRequest.decode(value),
-    responseSerialize: (value: ListRolesResponse): Buffer => Buffer.from(ListRolesResponse.encode(value).finish()),
+    responseSerialize: (value: ListRolesResponse): Buffer => asBuffer(ListRolesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListRolesResponse => ListRolesResponse.decode(value),
   },
 } as const;
@@ -1084,69 +1074,6 @@ export interface IamServiceServer extends UntypedServiceImplementation {
   /** The roles that were given, not what follows from them. */
   listRoles: handleUnaryCall<ListRolesRequest, ListRolesResponse>;
 }
-
-export interface IamServiceClient extends Client {
-  /**
-   * Gives a principal, or all members of a group, a role. For administrators of what the role is about. A role that is there
-   * with the same expiry is left as it is; with another expiry it is replaced.
-   */
-  grantRole(
-    request: GrantRoleRequest,
-    callback: (error: ServiceError | null, response: GrantRoleResponse) => void,
-  ): ClientUnaryCall;
-  grantRole(
-    request: GrantRoleRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GrantRoleResponse) => void,
-  ): ClientUnaryCall;
-  grantRole(
-    request: GrantRoleRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GrantRoleResponse) => void,
-  ): ClientUnaryCall;
-  /** Takes a role away; one that is not there is no error. A node stops to honour it when it has applied the change. */
-  revokeRole(
-    request: RevokeRoleRequest,
-    callback: (error: ServiceError | null, response: RevokeRoleResponse) => void,
-  ): ClientUnaryCall;
-  revokeRole(
-    request: RevokeRoleRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RevokeRoleResponse) => void,
-  ): ClientUnaryCall;
-  revokeRole(
-    request: RevokeRoleRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RevokeRoleResponse) => void,
-  ): ClientUnaryCall;
-  /** The roles that were given, not what follows from them. */
-  listRoles(
-    request: ListRolesRequest,
-    callback: (error: ServiceError | null, response: ListRolesResponse) => void,
-  ): ClientUnaryCall;
-  listRoles(
-    request: ListRolesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListRolesResponse) => void,
-  ): ClientUnaryCall;
-  listRoles(
-    request: ListRolesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListRolesResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const IamServiceClient = makeGenericClientConstructor(
-  IamServiceService,
-  "authledger.v1.IamService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): IamServiceClient;
-  service: typeof IamServiceService;
-  serviceName: string;
-};
 
 function bytesFromBase64(b64: string): Uint8Array {
   if ((globalThis as any).Buffer) {

@@ -6,18 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Consistency, ContextualTuple, Tuple } from "./common.js";
 
 export const ModelLanguage = {
@@ -4015,10 +4005,10 @@ export const ModelServiceService = {
     path: "/authledger.v1.ModelService/ValidateModel" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ValidateModelRequest): Buffer => Buffer.from(ValidateModelRequest.encode(value).finish()),
+    requestSerialize: (value: ValidateModelRequest): Buffer => asBuffer(ValidateModelRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ValidateModelRequest => ValidateModelRequest.decode(value),
     responseSerialize: (value: ValidateModelResponse): Buffer =>
-      Buffer.from(ValidateModelResponse.encode(value).finish()),
+      asBuffer(ValidateModelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ValidateModelResponse => ValidateModelResponse.decode(value),
   },
   /** Stores a model as the next version; the same model again is the same version. Activates it where that is asked. */
@@ -4026,9 +4016,9 @@ export const ModelServiceService = {
     path: "/authledger.v1.ModelService/DeployModel" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: DeployModelRequest): Buffer => Buffer.from(DeployModelRequest.encode(value).finish()),
+    requestSerialize: (value: DeployModelRequest): Buffer => asBuffer(DeployModelRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): DeployModelRequest => DeployModelRequest.decode(value),
-    responseSerialize: (value: DeployModelResponse): Buffer => Buffer.from(DeployModelResponse.encode(value).finish()),
+    responseSerialize: (value: DeployModelResponse): Buffer => asBuffer(DeployModelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeployModelResponse => DeployModelResponse.decode(value),
   },
   /** Makes a version the active one, if its assertions hold. */
@@ -4036,10 +4026,10 @@ export const ModelServiceService = {
     path: "/authledger.v1.ModelService/ActivateModel" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ActivateModelRequest): Buffer => Buffer.from(ActivateModelRequest.encode(value).finish()),
+    requestSerialize: (value: ActivateModelRequest): Buffer => asBuffer(ActivateModelRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ActivateModelRequest => ActivateModelRequest.decode(value),
     responseSerialize: (value: ActivateModelResponse): Buffer =>
-      Buffer.from(ActivateModelResponse.encode(value).finish()),
+      asBuffer(ActivateModelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ActivateModelResponse => ActivateModelResponse.decode(value),
   },
   /** Makes the version active that was active before. */
@@ -4047,19 +4037,19 @@ export const ModelServiceService = {
     path: "/authledger.v1.ModelService/RollbackModel" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: RollbackModelRequest): Buffer => Buffer.from(RollbackModelRequest.encode(value).finish()),
+    requestSerialize: (value: RollbackModelRequest): Buffer => asBuffer(RollbackModelRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): RollbackModelRequest => RollbackModelRequest.decode(value),
     responseSerialize: (value: RollbackModelResponse): Buffer =>
-      Buffer.from(RollbackModelResponse.encode(value).finish()),
+      asBuffer(RollbackModelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RollbackModelResponse => RollbackModelResponse.decode(value),
   },
   getModel: {
     path: "/authledger.v1.ModelService/GetModel" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetModelRequest): Buffer => Buffer.from(GetModelRequest.encode(value).finish()),
+    requestSerialize: (value: GetModelRequest): Buffer => asBuffer(GetModelRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetModelRequest => GetModelRequest.decode(value),
-    responseSerialize: (value: GetModelResponse): Buffer => Buffer.from(GetModelResponse.encode(value).finish()),
+    responseSerialize: (value: GetModelResponse): Buffer => asBuffer(GetModelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetModelResponse => GetModelResponse.decode(value),
   },
   /** Newest first. */
@@ -4067,9 +4057,9 @@ export const ModelServiceService = {
     path: "/authledger.v1.ModelService/ListModels" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListModelsRequest): Buffer => Buffer.from(ListModelsRequest.encode(value).finish()),
+    requestSerialize: (value: ListModelsRequest): Buffer => asBuffer(ListModelsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListModelsRequest => ListModelsRequest.decode(value),
-    responseSerialize: (value: ListModelsResponse): Buffer => Buffer.from(ListModelsResponse.encode(value).finish()),
+    responseSerialize: (value: ListModelsResponse): Buffer => asBuffer(ListModelsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListModelsResponse => ListModelsResponse.decode(value),
   },
   /** NO_ACTIVE_MODEL where there is none. */
@@ -4078,10 +4068,10 @@ export const ModelServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetActiveModelRequest): Buffer =>
-      Buffer.from(GetActiveModelRequest.encode(value).finish()),
+      asBuffer(GetActiveModelRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetActiveModelRequest => GetActiveModelRequest.decode(value),
     responseSerialize: (value: GetActiveModelResponse): Buffer =>
-      Buffer.from(GetActiveModelResponse.encode(value).finish()),
+      asBuffer(GetActiveModelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetActiveModelResponse => GetActiveModelResponse.decode(value),
   },
   /** What changes from one version to another. */
@@ -4089,9 +4079,9 @@ export const ModelServiceService = {
     path: "/authledger.v1.ModelService/DiffModels" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: DiffModelsRequest): Buffer => Buffer.from(DiffModelsRequest.encode(value).finish()),
+    requestSerialize: (value: DiffModelsRequest): Buffer => asBuffer(DiffModelsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): DiffModelsRequest => DiffModelsRequest.decode(value),
-    responseSerialize: (value: DiffModelsResponse): Buffer => Buffer.from(DiffModelsResponse.encode(value).finish()),
+    responseSerialize: (value: DiffModelsResponse): Buffer => asBuffer(DiffModelsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DiffModelsResponse => DiffModelsResponse.decode(value),
   },
   /** Replaces the assertions of a version. Those of the active version must hold. */
@@ -4099,20 +4089,20 @@ export const ModelServiceService = {
     path: "/authledger.v1.ModelService/SetAssertions" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: SetAssertionsRequest): Buffer => Buffer.from(SetAssertionsRequest.encode(value).finish()),
+    requestSerialize: (value: SetAssertionsRequest): Buffer => asBuffer(SetAssertionsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): SetAssertionsRequest => SetAssertionsRequest.decode(value),
     responseSerialize: (value: SetAssertionsResponse): Buffer =>
-      Buffer.from(SetAssertionsResponse.encode(value).finish()),
+      asBuffer(SetAssertionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetAssertionsResponse => SetAssertionsResponse.decode(value),
   },
   getAssertions: {
     path: "/authledger.v1.ModelService/GetAssertions" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetAssertionsRequest): Buffer => Buffer.from(GetAssertionsRequest.encode(value).finish()),
+    requestSerialize: (value: GetAssertionsRequest): Buffer => asBuffer(GetAssertionsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetAssertionsRequest => GetAssertionsRequest.decode(value),
     responseSerialize: (value: GetAssertionsResponse): Buffer =>
-      Buffer.from(GetAssertionsResponse.encode(value).finish()),
+      asBuffer(GetAssertionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetAssertionsResponse => GetAssertionsResponse.decode(value),
   },
 } as const;
@@ -4137,176 +4127,6 @@ export interface ModelServiceServer extends UntypedServiceImplementation {
   setAssertions: handleUnaryCall<SetAssertionsRequest, SetAssertionsResponse>;
   getAssertions: handleUnaryCall<GetAssertionsRequest, GetAssertionsResponse>;
 }
-
-export interface ModelServiceClient extends Client {
-  /** Parses and checks a model; stores nothing and looks at no vault. */
-  validateModel(
-    request: ValidateModelRequest,
-    callback: (error: ServiceError | null, response: ValidateModelResponse) => void,
-  ): ClientUnaryCall;
-  validateModel(
-    request: ValidateModelRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ValidateModelResponse) => void,
-  ): ClientUnaryCall;
-  validateModel(
-    request: ValidateModelRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ValidateModelResponse) => void,
-  ): ClientUnaryCall;
-  /** Stores a model as the next version; the same model again is the same version. Activates it where that is asked. */
-  deployModel(
-    request: DeployModelRequest,
-    callback: (error: ServiceError | null, response: DeployModelResponse) => void,
-  ): ClientUnaryCall;
-  deployModel(
-    request: DeployModelRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeployModelResponse) => void,
-  ): ClientUnaryCall;
-  deployModel(
-    request: DeployModelRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeployModelResponse) => void,
-  ): ClientUnaryCall;
-  /** Makes a version the active one, if its assertions hold. */
-  activateModel(
-    request: ActivateModelRequest,
-    callback: (error: ServiceError | null, response: ActivateModelResponse) => void,
-  ): ClientUnaryCall;
-  activateModel(
-    request: ActivateModelRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ActivateModelResponse) => void,
-  ): ClientUnaryCall;
-  activateModel(
-    request: ActivateModelRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ActivateModelResponse) => void,
-  ): ClientUnaryCall;
-  /** Makes the version active that was active before. */
-  rollbackModel(
-    request: RollbackModelRequest,
-    callback: (error: ServiceError | null, response: RollbackModelResponse) => void,
-  ): ClientUnaryCall;
-  rollbackModel(
-    request: RollbackModelRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RollbackModelResponse) => void,
-  ): ClientUnaryCall;
-  rollbackModel(
-    request: RollbackModelRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RollbackModelResponse) => void,
-  ): ClientUnaryCall;
-  getModel(
-    request: GetModelRequest,
-    callback: (error: ServiceError | null, response: GetModelResponse) => void,
-  ): ClientUnaryCall;
-  getModel(
-    request: GetModelRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetModelResponse) => void,
-  ): ClientUnaryCall;
-  getModel(
-    request: GetModelRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetModelResponse) => void,
-  ): ClientUnaryCall;
-  /** Newest first. */
-  listModels(
-    request: ListModelsRequest,
-    callback: (error: ServiceError | null, response: ListModelsResponse) => void,
-  ): ClientUnaryCall;
-  listModels(
-    request: ListModelsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListModelsResponse) => void,
-  ): ClientUnaryCall;
-  listModels(
-    request: ListModelsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListModelsResponse) => void,
-  ): ClientUnaryCall;
-  /** NO_ACTIVE_MODEL where there is none. */
-  getActiveModel(
-    request: GetActiveModelRequest,
-    callback: (error: ServiceError | null, response: GetActiveModelResponse) => void,
-  ): ClientUnaryCall;
-  getActiveModel(
-    request: GetActiveModelRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetActiveModelResponse) => void,
-  ): ClientUnaryCall;
-  getActiveModel(
-    request: GetActiveModelRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetActiveModelResponse) => void,
-  ): ClientUnaryCall;
-  /** What changes from one version to another. */
-  diffModels(
-    request: DiffModelsRequest,
-    callback: (error: ServiceError | null, response: DiffModelsResponse) => void,
-  ): ClientUnaryCall;
-  diffModels(
-    request: DiffModelsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DiffModelsResponse) => void,
-  ): ClientUnaryCall;
-  diffModels(
-    request: DiffModelsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DiffModelsResponse) => void,
-  ): ClientUnaryCall;
-  /** Replaces the assertions of a version. Those of the active version must hold. */
-  setAssertions(
-    request: SetAssertionsRequest,
-    callback: (error: ServiceError | null, response: SetAssertionsResponse) => void,
-  ): ClientUnaryCall;
-  setAssertions(
-    request: SetAssertionsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: SetAssertionsResponse) => void,
-  ): ClientUnaryCall;
-  setAssertions(
-    request: SetAssertionsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: SetAssertionsResponse) => void,
-  ): ClientUnaryCall;
-  getAssertions(
-    request: GetAssertionsRequest,
-    callback: (error: ServiceError | null, response: GetAssertionsResponse) => void,
-  ): ClientUnaryCall;
-  getAssertions(
-    request: GetAssertionsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetAssertionsResponse) => void,
-  ): ClientUnaryCall;
-  getAssertions(
-    request: GetAssertionsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetAssertionsResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const ModelServiceClient = makeGenericClientConstructor(
-  ModelServiceService,
-  "authledger.v1.ModelService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ModelServiceClient;
-  service: typeof ModelServiceService;
-  serviceName: string;
-};
 
 function bytesFromBase64(b64: string): Uint8Array {
   if ((globalThis as any).Buffer) {

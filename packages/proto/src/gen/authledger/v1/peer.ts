@@ -6,20 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientDuplexStream,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleBidiStreamingCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleBidiStreamingCall, handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 
 /** Which node speaks, and whom it believes to speak to. */
 export interface PeerHello {
@@ -758,9 +746,9 @@ export const PeerServiceService = {
     path: "/authledger.v1.PeerService/Connect" as const,
     requestStream: true as const,
     responseStream: true as const,
-    requestSerialize: (value: ConnectRequest): Buffer => Buffer.from(ConnectRequest.encode(value).finish()),
+    requestSerialize: (value: ConnectRequest): Buffer => asBuffer(ConnectRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ConnectRequest => ConnectRequest.decode(value),
-    responseSerialize: (value: ConnectResponse): Buffer => Buffer.from(ConnectResponse.encode(value).finish()),
+    responseSerialize: (value: ConnectResponse): Buffer => asBuffer(ConnectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ConnectResponse => ConnectResponse.decode(value),
   },
   /** Who the node is, and of which cluster. */
@@ -768,9 +756,9 @@ export const PeerServiceService = {
     path: "/authledger.v1.PeerService/Identify" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: IdentifyRequest): Buffer => Buffer.from(IdentifyRequest.encode(value).finish()),
+    requestSerialize: (value: IdentifyRequest): Buffer => asBuffer(IdentifyRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): IdentifyRequest => IdentifyRequest.decode(value),
-    responseSerialize: (value: IdentifyResponse): Buffer => Buffer.from(IdentifyResponse.encode(value).finish()),
+    responseSerialize: (value: IdentifyResponse): Buffer => asBuffer(IdentifyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): IdentifyResponse => IdentifyResponse.decode(value),
   },
 } as const;
@@ -784,41 +772,6 @@ export interface PeerServiceServer extends UntypedServiceImplementation {
   /** Who the node is, and of which cluster. */
   identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>;
 }
-
-export interface PeerServiceClient extends Client {
-  /**
-   * One stream for each pair of nodes. The side that dialed says hello; the other answers with its own, or refuses.
-   * Then each sends batches of frames as it likes.
-   */
-  connect(): ClientDuplexStream<ConnectRequest, ConnectResponse>;
-  connect(options: Partial<CallOptions>): ClientDuplexStream<ConnectRequest, ConnectResponse>;
-  connect(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ConnectRequest, ConnectResponse>;
-  /** Who the node is, and of which cluster. */
-  identify(
-    request: IdentifyRequest,
-    callback: (error: ServiceError | null, response: IdentifyResponse) => void,
-  ): ClientUnaryCall;
-  identify(
-    request: IdentifyRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: IdentifyResponse) => void,
-  ): ClientUnaryCall;
-  identify(
-    request: IdentifyRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: IdentifyResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const PeerServiceClient = makeGenericClientConstructor(
-  PeerServiceService,
-  "authledger.v1.PeerService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): PeerServiceClient;
-  service: typeof PeerServiceService;
-  serviceName: string;
-};
 
 function bytesFromBase64(b64: string): Uint8Array {
   if ((globalThis as any).Buffer) {

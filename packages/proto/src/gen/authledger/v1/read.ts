@@ -6,20 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleServerStreamingCall, handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Consistency, Entity, Proof, Prove, Relationship, Tuple } from "./common.js";
 
 export const ChangeKind = {
@@ -7154,9 +7142,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/Read" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ReadRequest): Buffer => Buffer.from(ReadRequest.encode(value).finish()),
+    requestSerialize: (value: ReadRequest): Buffer => asBuffer(ReadRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ReadRequest => ReadRequest.decode(value),
-    responseSerialize: (value: ReadResponse): Buffer => Buffer.from(ReadResponse.encode(value).finish()),
+    responseSerialize: (value: ReadResponse): Buffer => asBuffer(ReadResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReadResponse => ReadResponse.decode(value),
   },
   /** Up to 1,000 entities at one height. */
@@ -7164,9 +7152,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/BatchRead" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: BatchReadRequest): Buffer => Buffer.from(BatchReadRequest.encode(value).finish()),
+    requestSerialize: (value: BatchReadRequest): Buffer => asBuffer(BatchReadRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): BatchReadRequest => BatchReadRequest.decode(value),
-    responseSerialize: (value: BatchReadResponse): Buffer => Buffer.from(BatchReadResponse.encode(value).finish()),
+    responseSerialize: (value: BatchReadResponse): Buffer => asBuffer(BatchReadResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BatchReadResponse => BatchReadResponse.decode(value),
   },
   /** Is this tuple stored? */
@@ -7174,9 +7162,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/Check" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CheckRequest): Buffer => Buffer.from(CheckRequest.encode(value).finish()),
+    requestSerialize: (value: CheckRequest): Buffer => asBuffer(CheckRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): CheckRequest => CheckRequest.decode(value),
-    responseSerialize: (value: CheckResponse): Buffer => Buffer.from(CheckResponse.encode(value).finish()),
+    responseSerialize: (value: CheckResponse): Buffer => asBuffer(CheckResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckResponse => CheckResponse.decode(value),
   },
   /** Up to 1,000 checks at one height. */
@@ -7184,9 +7172,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/BatchCheck" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: BatchCheckRequest): Buffer => Buffer.from(BatchCheckRequest.encode(value).finish()),
+    requestSerialize: (value: BatchCheckRequest): Buffer => asBuffer(BatchCheckRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): BatchCheckRequest => BatchCheckRequest.decode(value),
-    responseSerialize: (value: BatchCheckResponse): Buffer => Buffer.from(BatchCheckResponse.encode(value).finish()),
+    responseSerialize: (value: BatchCheckResponse): Buffer => asBuffer(BatchCheckResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BatchCheckResponse => BatchCheckResponse.decode(value),
   },
   /** Tuples by any combination of resource, relation and subject, in the order of the commitment. */
@@ -7195,10 +7183,10 @@ export const ReadServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ListRelationshipsRequest): Buffer =>
-      Buffer.from(ListRelationshipsRequest.encode(value).finish()),
+      asBuffer(ListRelationshipsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListRelationshipsRequest => ListRelationshipsRequest.decode(value),
     responseSerialize: (value: ListRelationshipsResponse): Buffer =>
-      Buffer.from(ListRelationshipsResponse.encode(value).finish()),
+      asBuffer(ListRelationshipsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListRelationshipsResponse => ListRelationshipsResponse.decode(value),
   },
   /**
@@ -7209,10 +7197,10 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/ListEntities" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListEntitiesRequest): Buffer => Buffer.from(ListEntitiesRequest.encode(value).finish()),
+    requestSerialize: (value: ListEntitiesRequest): Buffer => asBuffer(ListEntitiesRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListEntitiesRequest => ListEntitiesRequest.decode(value),
     responseSerialize: (value: ListEntitiesResponse): Buffer =>
-      Buffer.from(ListEntitiesResponse.encode(value).finish()),
+      asBuffer(ListEntitiesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListEntitiesResponse => ListEntitiesResponse.decode(value),
   },
   /**
@@ -7224,10 +7212,10 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/ListResources" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListResourcesRequest): Buffer => Buffer.from(ListResourcesRequest.encode(value).finish()),
+    requestSerialize: (value: ListResourcesRequest): Buffer => asBuffer(ListResourcesRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListResourcesRequest => ListResourcesRequest.decode(value),
     responseSerialize: (value: ListResourcesResponse): Buffer =>
-      Buffer.from(ListResourcesResponse.encode(value).finish()),
+      asBuffer(ListResourcesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListResourcesResponse => ListResourcesResponse.decode(value),
   },
   /** What a client did last in a vault, to go on after it lost its own state. */
@@ -7236,10 +7224,10 @@ export const ReadServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetClientStateRequest): Buffer =>
-      Buffer.from(GetClientStateRequest.encode(value).finish()),
+      asBuffer(GetClientStateRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetClientStateRequest => GetClientStateRequest.decode(value),
     responseSerialize: (value: GetClientStateResponse): Buffer =>
-      Buffer.from(GetClientStateResponse.encode(value).finish()),
+      asBuffer(GetClientStateResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetClientStateResponse => GetClientStateResponse.decode(value),
   },
   /** The newest block. */
@@ -7247,9 +7235,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/GetTip" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetTipRequest): Buffer => Buffer.from(GetTipRequest.encode(value).finish()),
+    requestSerialize: (value: GetTipRequest): Buffer => asBuffer(GetTipRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetTipRequest => GetTipRequest.decode(value),
-    responseSerialize: (value: GetTipResponse): Buffer => Buffer.from(GetTipResponse.encode(value).finish()),
+    responseSerialize: (value: GetTipResponse): Buffer => asBuffer(GetTipResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetTipResponse => GetTipResponse.decode(value),
   },
   /** A block by its height. */
@@ -7257,9 +7245,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/GetBlock" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetBlockRequest): Buffer => Buffer.from(GetBlockRequest.encode(value).finish()),
+    requestSerialize: (value: GetBlockRequest): Buffer => asBuffer(GetBlockRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetBlockRequest => GetBlockRequest.decode(value),
-    responseSerialize: (value: GetBlockResponse): Buffer => Buffer.from(GetBlockResponse.encode(value).finish()),
+    responseSerialize: (value: GetBlockResponse): Buffer => asBuffer(GetBlockResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetBlockResponse => GetBlockResponse.decode(value),
   },
   /** The newest signed head. */
@@ -7267,10 +7255,10 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/GetCheckpoint" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetCheckpointRequest): Buffer => Buffer.from(GetCheckpointRequest.encode(value).finish()),
+    requestSerialize: (value: GetCheckpointRequest): Buffer => asBuffer(GetCheckpointRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetCheckpointRequest => GetCheckpointRequest.decode(value),
     responseSerialize: (value: GetCheckpointResponse): Buffer =>
-      Buffer.from(GetCheckpointResponse.encode(value).finish()),
+      asBuffer(GetCheckpointResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetCheckpointResponse => GetCheckpointResponse.decode(value),
   },
   /** Shows that one history only appended to another. */
@@ -7279,10 +7267,10 @@ export const ReadServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetConsistencyProofRequest): Buffer =>
-      Buffer.from(GetConsistencyProofRequest.encode(value).finish()),
+      asBuffer(GetConsistencyProofRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetConsistencyProofRequest => GetConsistencyProofRequest.decode(value),
     responseSerialize: (value: GetConsistencyProofResponse): Buffer =>
-      Buffer.from(GetConsistencyProofResponse.encode(value).finish()),
+      asBuffer(GetConsistencyProofResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetConsistencyProofResponse => GetConsistencyProofResponse.decode(value),
   },
   /** Up to 1,000 consecutive blocks. */
@@ -7290,10 +7278,10 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/GetBlockRange" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetBlockRangeRequest): Buffer => Buffer.from(GetBlockRangeRequest.encode(value).finish()),
+    requestSerialize: (value: GetBlockRangeRequest): Buffer => asBuffer(GetBlockRangeRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetBlockRangeRequest => GetBlockRangeRequest.decode(value),
     responseSerialize: (value: GetBlockRangeResponse): Buffer =>
-      Buffer.from(GetBlockRangeResponse.encode(value).finish()),
+      asBuffer(GetBlockRangeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetBlockRangeResponse => GetBlockRangeResponse.decode(value),
   },
   /** What the blocks of a range changed. */
@@ -7301,9 +7289,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/ListChanges" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListChangesRequest): Buffer => Buffer.from(ListChangesRequest.encode(value).finish()),
+    requestSerialize: (value: ListChangesRequest): Buffer => asBuffer(ListChangesRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListChangesRequest => ListChangesRequest.decode(value),
-    responseSerialize: (value: ListChangesResponse): Buffer => Buffer.from(ListChangesResponse.encode(value).finish()),
+    responseSerialize: (value: ListChangesResponse): Buffer => asBuffer(ListChangesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListChangesResponse => ListChangesResponse.decode(value),
   },
   /** Blocks from any height on: first those that are there, then new ones as they come. Never ends by itself. */
@@ -7311,9 +7299,9 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/WatchBlocks" as const,
     requestStream: false as const,
     responseStream: true as const,
-    requestSerialize: (value: WatchBlocksRequest): Buffer => Buffer.from(WatchBlocksRequest.encode(value).finish()),
+    requestSerialize: (value: WatchBlocksRequest): Buffer => asBuffer(WatchBlocksRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): WatchBlocksRequest => WatchBlocksRequest.decode(value),
-    responseSerialize: (value: WatchBlocksResponse): Buffer => Buffer.from(WatchBlocksResponse.encode(value).finish()),
+    responseSerialize: (value: WatchBlocksResponse): Buffer => asBuffer(WatchBlocksResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchBlocksResponse => WatchBlocksResponse.decode(value),
   },
   /** What an auditor needs to run a block again without a database. */
@@ -7321,10 +7309,10 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/GetBlockProof" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetBlockProofRequest): Buffer => Buffer.from(GetBlockProofRequest.encode(value).finish()),
+    requestSerialize: (value: GetBlockProofRequest): Buffer => asBuffer(GetBlockProofRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetBlockProofRequest => GetBlockProofRequest.decode(value),
     responseSerialize: (value: GetBlockProofResponse): Buffer =>
-      Buffer.from(GetBlockProofResponse.encode(value).finish()),
+      asBuffer(GetBlockProofResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetBlockProofResponse => GetBlockProofResponse.decode(value),
   },
   /** Changes from any height on, as WatchBlocks gives blocks. */
@@ -7332,10 +7320,10 @@ export const ReadServiceService = {
     path: "/authledger.v1.ReadService/WatchChanges" as const,
     requestStream: false as const,
     responseStream: true as const,
-    requestSerialize: (value: WatchChangesRequest): Buffer => Buffer.from(WatchChangesRequest.encode(value).finish()),
+    requestSerialize: (value: WatchChangesRequest): Buffer => asBuffer(WatchChangesRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): WatchChangesRequest => WatchChangesRequest.decode(value),
     responseSerialize: (value: WatchChangesResponse): Buffer =>
-      Buffer.from(WatchChangesResponse.encode(value).finish()),
+      asBuffer(WatchChangesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchChangesResponse => WatchChangesResponse.decode(value),
   },
   /** What takes a client from one policy epoch to the next, in order; one that was away catches up with it. */
@@ -7344,10 +7332,10 @@ export const ReadServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ListPolicyBundlesRequest): Buffer =>
-      Buffer.from(ListPolicyBundlesRequest.encode(value).finish()),
+      asBuffer(ListPolicyBundlesRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListPolicyBundlesRequest => ListPolicyBundlesRequest.decode(value),
     responseSerialize: (value: ListPolicyBundlesResponse): Buffer =>
-      Buffer.from(ListPolicyBundlesResponse.encode(value).finish()),
+      asBuffer(ListPolicyBundlesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPolicyBundlesResponse => ListPolicyBundlesResponse.decode(value),
   },
   /** Shows a signed head to the node. One that is not of its history is kept as evidence and raises an alarm. */
@@ -7356,10 +7344,10 @@ export const ReadServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ReportCheckpointRequest): Buffer =>
-      Buffer.from(ReportCheckpointRequest.encode(value).finish()),
+      asBuffer(ReportCheckpointRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ReportCheckpointRequest => ReportCheckpointRequest.decode(value),
     responseSerialize: (value: ReportCheckpointResponse): Buffer =>
-      Buffer.from(ReportCheckpointResponse.encode(value).finish()),
+      asBuffer(ReportCheckpointResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReportCheckpointResponse => ReportCheckpointResponse.decode(value),
   },
 } as const;
@@ -7411,311 +7399,6 @@ export interface ReadServiceServer extends UntypedServiceImplementation {
   /** Shows a signed head to the node. One that is not of its history is kept as evidence and raises an alarm. */
   reportCheckpoint: handleUnaryCall<ReportCheckpointRequest, ReportCheckpointResponse>;
 }
-
-export interface ReadServiceClient extends Client {
-  /** One entity. */
-  read(request: ReadRequest, callback: (error: ServiceError | null, response: ReadResponse) => void): ClientUnaryCall;
-  read(
-    request: ReadRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ReadResponse) => void,
-  ): ClientUnaryCall;
-  read(
-    request: ReadRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ReadResponse) => void,
-  ): ClientUnaryCall;
-  /** Up to 1,000 entities at one height. */
-  batchRead(
-    request: BatchReadRequest,
-    callback: (error: ServiceError | null, response: BatchReadResponse) => void,
-  ): ClientUnaryCall;
-  batchRead(
-    request: BatchReadRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: BatchReadResponse) => void,
-  ): ClientUnaryCall;
-  batchRead(
-    request: BatchReadRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: BatchReadResponse) => void,
-  ): ClientUnaryCall;
-  /** Is this tuple stored? */
-  check(
-    request: CheckRequest,
-    callback: (error: ServiceError | null, response: CheckResponse) => void,
-  ): ClientUnaryCall;
-  check(
-    request: CheckRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CheckResponse) => void,
-  ): ClientUnaryCall;
-  check(
-    request: CheckRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CheckResponse) => void,
-  ): ClientUnaryCall;
-  /** Up to 1,000 checks at one height. */
-  batchCheck(
-    request: BatchCheckRequest,
-    callback: (error: ServiceError | null, response: BatchCheckResponse) => void,
-  ): ClientUnaryCall;
-  batchCheck(
-    request: BatchCheckRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: BatchCheckResponse) => void,
-  ): ClientUnaryCall;
-  batchCheck(
-    request: BatchCheckRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: BatchCheckResponse) => void,
-  ): ClientUnaryCall;
-  /** Tuples by any combination of resource, relation and subject, in the order of the commitment. */
-  listRelationships(
-    request: ListRelationshipsRequest,
-    callback: (error: ServiceError | null, response: ListRelationshipsResponse) => void,
-  ): ClientUnaryCall;
-  listRelationships(
-    request: ListRelationshipsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListRelationshipsResponse) => void,
-  ): ClientUnaryCall;
-  listRelationships(
-    request: ListRelationshipsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListRelationshipsResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Entities whose keys begin with a prefix, in the order of their keys (UTF-8 bytes). Without a proof: a prefix is
-   * no subtree of the commitment. Prove what matters with Read or BatchRead.
-   */
-  listEntities(
-    request: ListEntitiesRequest,
-    callback: (error: ServiceError | null, response: ListEntitiesResponse) => void,
-  ): ClientUnaryCall;
-  listEntities(
-    request: ListEntitiesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListEntitiesResponse) => void,
-  ): ClientUnaryCall;
-  listEntities(
-    request: ListEntitiesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListEntitiesResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Resources of a type that at least one tuple is about, in the order of the commitment. Without a proof: a type is
-   * no subtree of the commitment. Walks over all resources and subjects of the vault, a bounded part for each page, so a
-   * page may be empty and not the last one.
-   */
-  listResources(
-    request: ListResourcesRequest,
-    callback: (error: ServiceError | null, response: ListResourcesResponse) => void,
-  ): ClientUnaryCall;
-  listResources(
-    request: ListResourcesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListResourcesResponse) => void,
-  ): ClientUnaryCall;
-  listResources(
-    request: ListResourcesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListResourcesResponse) => void,
-  ): ClientUnaryCall;
-  /** What a client did last in a vault, to go on after it lost its own state. */
-  getClientState(
-    request: GetClientStateRequest,
-    callback: (error: ServiceError | null, response: GetClientStateResponse) => void,
-  ): ClientUnaryCall;
-  getClientState(
-    request: GetClientStateRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetClientStateResponse) => void,
-  ): ClientUnaryCall;
-  getClientState(
-    request: GetClientStateRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetClientStateResponse) => void,
-  ): ClientUnaryCall;
-  /** The newest block. */
-  getTip(
-    request: GetTipRequest,
-    callback: (error: ServiceError | null, response: GetTipResponse) => void,
-  ): ClientUnaryCall;
-  getTip(
-    request: GetTipRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetTipResponse) => void,
-  ): ClientUnaryCall;
-  getTip(
-    request: GetTipRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetTipResponse) => void,
-  ): ClientUnaryCall;
-  /** A block by its height. */
-  getBlock(
-    request: GetBlockRequest,
-    callback: (error: ServiceError | null, response: GetBlockResponse) => void,
-  ): ClientUnaryCall;
-  getBlock(
-    request: GetBlockRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetBlockResponse) => void,
-  ): ClientUnaryCall;
-  getBlock(
-    request: GetBlockRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetBlockResponse) => void,
-  ): ClientUnaryCall;
-  /** The newest signed head. */
-  getCheckpoint(
-    request: GetCheckpointRequest,
-    callback: (error: ServiceError | null, response: GetCheckpointResponse) => void,
-  ): ClientUnaryCall;
-  getCheckpoint(
-    request: GetCheckpointRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetCheckpointResponse) => void,
-  ): ClientUnaryCall;
-  getCheckpoint(
-    request: GetCheckpointRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetCheckpointResponse) => void,
-  ): ClientUnaryCall;
-  /** Shows that one history only appended to another. */
-  getConsistencyProof(
-    request: GetConsistencyProofRequest,
-    callback: (error: ServiceError | null, response: GetConsistencyProofResponse) => void,
-  ): ClientUnaryCall;
-  getConsistencyProof(
-    request: GetConsistencyProofRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetConsistencyProofResponse) => void,
-  ): ClientUnaryCall;
-  getConsistencyProof(
-    request: GetConsistencyProofRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetConsistencyProofResponse) => void,
-  ): ClientUnaryCall;
-  /** Up to 1,000 consecutive blocks. */
-  getBlockRange(
-    request: GetBlockRangeRequest,
-    callback: (error: ServiceError | null, response: GetBlockRangeResponse) => void,
-  ): ClientUnaryCall;
-  getBlockRange(
-    request: GetBlockRangeRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetBlockRangeResponse) => void,
-  ): ClientUnaryCall;
-  getBlockRange(
-    request: GetBlockRangeRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetBlockRangeResponse) => void,
-  ): ClientUnaryCall;
-  /** What the blocks of a range changed. */
-  listChanges(
-    request: ListChangesRequest,
-    callback: (error: ServiceError | null, response: ListChangesResponse) => void,
-  ): ClientUnaryCall;
-  listChanges(
-    request: ListChangesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListChangesResponse) => void,
-  ): ClientUnaryCall;
-  listChanges(
-    request: ListChangesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListChangesResponse) => void,
-  ): ClientUnaryCall;
-  /** Blocks from any height on: first those that are there, then new ones as they come. Never ends by itself. */
-  watchBlocks(request: WatchBlocksRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchBlocksResponse>;
-  watchBlocks(
-    request: WatchBlocksRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<WatchBlocksResponse>;
-  /** What an auditor needs to run a block again without a database. */
-  getBlockProof(
-    request: GetBlockProofRequest,
-    callback: (error: ServiceError | null, response: GetBlockProofResponse) => void,
-  ): ClientUnaryCall;
-  getBlockProof(
-    request: GetBlockProofRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetBlockProofResponse) => void,
-  ): ClientUnaryCall;
-  getBlockProof(
-    request: GetBlockProofRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetBlockProofResponse) => void,
-  ): ClientUnaryCall;
-  /** Changes from any height on, as WatchBlocks gives blocks. */
-  watchChanges(
-    request: WatchChangesRequest,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<WatchChangesResponse>;
-  watchChanges(
-    request: WatchChangesRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<WatchChangesResponse>;
-  /** What takes a client from one policy epoch to the next, in order; one that was away catches up with it. */
-  listPolicyBundles(
-    request: ListPolicyBundlesRequest,
-    callback: (error: ServiceError | null, response: ListPolicyBundlesResponse) => void,
-  ): ClientUnaryCall;
-  listPolicyBundles(
-    request: ListPolicyBundlesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListPolicyBundlesResponse) => void,
-  ): ClientUnaryCall;
-  listPolicyBundles(
-    request: ListPolicyBundlesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListPolicyBundlesResponse) => void,
-  ): ClientUnaryCall;
-  /** Shows a signed head to the node. One that is not of its history is kept as evidence and raises an alarm. */
-  reportCheckpoint(
-    request: ReportCheckpointRequest,
-    callback: (error: ServiceError | null, response: ReportCheckpointResponse) => void,
-  ): ClientUnaryCall;
-  reportCheckpoint(
-    request: ReportCheckpointRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ReportCheckpointResponse) => void,
-  ): ClientUnaryCall;
-  reportCheckpoint(
-    request: ReportCheckpointRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ReportCheckpointResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const ReadServiceClient = makeGenericClientConstructor(
-  ReadServiceService,
-  "authledger.v1.ReadService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ReadServiceClient;
-  service: typeof ReadServiceService;
-  serviceName: string;
-};
 
 function bytesFromBase64(b64: string): Uint8Array {
   if ((globalThis as any).Buffer) {

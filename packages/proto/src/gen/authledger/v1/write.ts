@@ -6,18 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { asBuffer } from "../../../as-buffer.js";
+import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Tuple, TupleCondition } from "./common.js";
 import { ErrorDetails } from "./errors.js";
 
@@ -2086,9 +2076,9 @@ export const WriteServiceService = {
     path: "/authledger.v1.WriteService/Write" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: WriteRequest): Buffer => Buffer.from(WriteRequest.encode(value).finish()),
+    requestSerialize: (value: WriteRequest): Buffer => asBuffer(WriteRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): WriteRequest => WriteRequest.decode(value),
-    responseSerialize: (value: WriteResponse): Buffer => Buffer.from(WriteResponse.encode(value).finish()),
+    responseSerialize: (value: WriteResponse): Buffer => asBuffer(WriteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WriteResponse => WriteResponse.decode(value),
   },
   /** Applies independent transactions in order, each with a result of its own. */
@@ -2096,9 +2086,9 @@ export const WriteServiceService = {
     path: "/authledger.v1.WriteService/BatchWrite" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: BatchWriteRequest): Buffer => Buffer.from(BatchWriteRequest.encode(value).finish()),
+    requestSerialize: (value: BatchWriteRequest): Buffer => asBuffer(BatchWriteRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): BatchWriteRequest => BatchWriteRequest.decode(value),
-    responseSerialize: (value: BatchWriteResponse): Buffer => Buffer.from(BatchWriteResponse.encode(value).finish()),
+    responseSerialize: (value: BatchWriteResponse): Buffer => asBuffer(BatchWriteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BatchWriteResponse => BatchWriteResponse.decode(value),
   },
 } as const;
@@ -2109,50 +2099,6 @@ export interface WriteServiceServer extends UntypedServiceImplementation {
   /** Applies independent transactions in order, each with a result of its own. */
   batchWrite: handleUnaryCall<BatchWriteRequest, BatchWriteResponse>;
 }
-
-export interface WriteServiceClient extends Client {
-  /** Applies one transaction: all of it, or nothing. */
-  write(
-    request: WriteRequest,
-    callback: (error: ServiceError | null, response: WriteResponse) => void,
-  ): ClientUnaryCall;
-  write(
-    request: WriteRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: WriteResponse) => void,
-  ): ClientUnaryCall;
-  write(
-    request: WriteRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: WriteResponse) => void,
-  ): ClientUnaryCall;
-  /** Applies independent transactions in order, each with a result of its own. */
-  batchWrite(
-    request: BatchWriteRequest,
-    callback: (error: ServiceError | null, response: BatchWriteResponse) => void,
-  ): ClientUnaryCall;
-  batchWrite(
-    request: BatchWriteRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: BatchWriteResponse) => void,
-  ): ClientUnaryCall;
-  batchWrite(
-    request: BatchWriteRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: BatchWriteResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const WriteServiceClient = makeGenericClientConstructor(
-  WriteServiceService,
-  "authledger.v1.WriteService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): WriteServiceClient;
-  service: typeof WriteServiceService;
-  serviceName: string;
-};
 
 function bytesFromBase64(b64: string): Uint8Array {
   if ((globalThis as any).Buffer) {
