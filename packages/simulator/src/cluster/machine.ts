@@ -67,6 +67,11 @@ export class Machine {
     return `n${this.index}`;
   }
 
+  /** Of the node on the disk that it has now. */
+  get nodeName(): string {
+    return `${this.name}-${this.generation}`;
+  }
+
   /** The process, once it answers calls. */
   get engine(): Engine | undefined {
     return this.#engine;
@@ -117,7 +122,7 @@ export class Machine {
       flushPolicy: flush,
       cluster: {
         peers: board.open(this.index, this.address, life),
-        name: `${this.name}-${this.generation}`,
+        name: this.nodeName,
         peerAddress: this.address,
         clientAddress: `n${this.index}.sim:7001`,
         join,

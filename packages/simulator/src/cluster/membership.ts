@@ -88,6 +88,7 @@ export class Membership {
   get isSettled(): boolean {
     const { loop } = this.#deps;
     return (
+      this.#voters.length > 0 &&
       this.#lost === undefined &&
       this.#retired.size === 0 &&
       loop.now - this.#changedAt > SETTLED_MS
@@ -187,7 +188,7 @@ export class Membership {
   #noteLost(machine: Machine): void {
     this.#lost = machine;
     this.#isInspected = false;
-    this.#lostNode = `${machine.name}-${machine.generation}`;
+    this.#lostNode = machine.nodeName;
   }
 
   #mayLose(machine: Machine): boolean {
@@ -214,12 +215,13 @@ export class Membership {
   /** A disk with damage that nobody has met yet. */
   get #suspect(): Machine | undefined {
     const isOpen = this.#lost !== undefined && !this.#isInspected && !this.#retired.has(this.#lost);
-    return isOpen && `${this.#lost!.name}-${this.#lost!.generation}` === this.#lostNode
-      ? this.#lost
-      : undefined;
+    return isOpen && this.#lost!.nodeName === this.#lostNode ? this.#lost : undefined;
   }
 
-  /** Damage that no read has met must be found by the node's own scrubber (storage.md, "Scrub"); then the disk is replaced. */
+  /**
+   * Damage that no read has met must be found by the node's own scrubber (storage.md, "Scrub"); then the disk is replaced, as
+   * soon as the cluster can do without it: its log may be what a node in doubt needs.
+   */
   async #inspect(): Promise<void> {
     const machine = this.#suspect;
     if (machine?.isRunning !== true) return;
@@ -230,9 +232,18 @@ export class Membership {
     this.#isInspected = differences.length === 0;
     if (this.#isInspected) return;
     this.#deps.trace.note(machine.name, `the scrubber found ${differences[0]!.text}`);
+    if (!(await this.#canDoWithout(machine)) || this.#suspect !== machine) return;
     this.#deps.sometimes.note("damage found by the scrubber");
     machine.reformat();
     this.#retired.add(machine);
+  }
+
+  /** Whether the other voters that run and are sure of their logs are a majority (docs/operations.md). */
+  async #canDoWithout(machine: Machine): Promise<boolean> {
+    const others = this.#voters.filter((voter) => voter !== machine);
+    const asked = others.map((voter) => this.#call(voter, "cluster_status", {}));
+    const sure = (await Promise.all(asked)).filter((status) => status?.isRecovering === false);
+    return sure.length * 2 > this.#voters.length;
   }
 
   /** The machine gets an empty disk and starts as a new node. */
@@ -276,9 +287,7 @@ export class Membership {
     const names = new Set(
       members.filter(({ role }) => role === "voter").map(({ info }) => info.name),
     );
-    const voters = this.#deps.machines.filter((machine) =>
-      names.has(`${machine.name}-${machine.generation}`),
-    );
+    const voters = this.#deps.machines.filter((machine) => names.has(machine.nodeName));
     for (const machine of voters) if (!this.#retired.has(machine)) this.#joined.add(machine);
     const isSame =
       voters.length === this.#voters.length && voters.every((one, i) => one === this.#voters[i]);
@@ -295,7 +304,7 @@ export class Membership {
     const byAddress = new Map(status.members.map((member) => [member.info.peerAddress, member]));
     for (const machine of machines) {
       const member = byAddress.get(machine.address);
-      const isOwn = member?.info.name === `${machine.name}-${machine.generation}`;
+      const isOwn = member?.info.name === machine.nodeName;
       if (member === undefined && this.#retired.has(machine)) return this.#renewLost(machine);
       const isGone = member !== undefined && (!isOwn || this.#unwanted === machine);
       if (isGone && status.members.length > 1) {

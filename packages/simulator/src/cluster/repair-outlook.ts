@@ -3,22 +3,30 @@
  * election until it has caught up, so where the others are no majority nobody is elected, and that is right (INV-SIM-9;
  * docs/operations.md, "When too many recover").
  */
-import type { ClusterStatus } from "@authledger/engine";
-import type { NodeId } from "@authledger/types";
+import type { ClusterStatus, MemberInfo } from "@authledger/engine";
 
-/** True where no voter's own view of the group has a majority of voters that run and are sure of their logs. */
-export function isBeyondRepair(statuses: readonly ClusterStatus[]): boolean {
+/**
+ * True where no voter's own view of the group has a majority of voters that run and are sure of their logs.
+ *
+ * @param present names of the nodes whose disks are in their machines; the others are gone for good
+ */
+export function isBeyondRepair(
+  statuses: readonly ClusterStatus[],
+  present: ReadonlySet<string>,
+): boolean {
   if (statuses.some(({ role }) => role === "leader")) return false;
   const sure = new Set(statuses.flatMap((one) => (one.isRecovering ? [] : [one.nodeId])));
   const doubtful = new Set(statuses.flatMap((one) => (one.isRecovering ? [one.nodeId] : [])));
   const views = statuses.map(({ members }) =>
-    members.flatMap(({ role, info }) => (role === "voter" ? [info.nodeId] : [])),
+    members.flatMap(({ role, info }) => (role === "voter" ? [info] : [])),
   );
   const groups = views.filter((voters) => voters.length > 0);
-  const isLost = (voters: readonly NodeId[]): boolean => {
-    // Who does not run is no excuse: nothing is down when the storm is over.
-    const isDown = voters.some((voter) => !sure.has(voter) && !doubtful.has(voter));
-    return !isDown && voters.filter((voter) => sure.has(voter)).length * 2 <= voters.length;
+  const isLost = (voters: readonly MemberInfo[]): boolean => {
+    // Who has its disk and does not run is no excuse: nothing is down when the storm is over.
+    const isDown = voters.some(
+      ({ nodeId, name }) => present.has(name) && !sure.has(nodeId) && !doubtful.has(nodeId),
+    );
+    return !isDown && voters.filter(({ nodeId }) => sure.has(nodeId)).length * 2 <= voters.length;
   };
   return groups.length > 0 && groups.every(isLost);
 }

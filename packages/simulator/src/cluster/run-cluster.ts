@@ -253,7 +253,8 @@ class ClusterRun {
     }
     const asked = Promise.all(this.#machines.map(statusOf));
     const statuses = (await this.#loop.finish(asked, what, 1_000)).flatMap((one) => one ?? []);
-    if (isBeyondRepair(statuses)) throw new BeyondRepair();
+    const present = new Set(this.#machines.map(({ nodeName }) => nodeName));
+    if (isBeyondRepair(statuses, present)) throw new BeyondRepair();
     const states = await this.#loop.finish(Promise.all(this.#machines.map(stateOf)), what, 1_000);
     const why = `${what}: not within ${HEAL_MS} ms of calm\n${states.join("\n")}`;
     throw new Violation("INV-SIM-25", why);

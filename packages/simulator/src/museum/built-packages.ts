@@ -27,15 +27,6 @@ export interface Patch {
 /** Packages that are copied together: each imports the others' copies. */
 export type CopiedPackage = "wal" | "store" | "raft" | "state" | "engine" | "simulator";
 
-/** What the copies take from outside: packages without mutants, and what the registry gave. */
-const LINKED: Readonly<Record<string, string>> = {
-  "@authledger/types": "types",
-  "@authledger/io": "io",
-  "@authledger/proof": "proof",
-  msgpackr: "state/node_modules/msgpackr",
-  "xxhash-wasm": "store/node_modules/xxhash-wasm",
-};
-
 const packages = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** Imports a built file of a copied package: its door, or one that the door does not show. */
@@ -80,9 +71,7 @@ export async function withCopies<T>(
   const homeOf = (name: string): string => join(modules, "@authledger", name);
   try {
     mkdirSync(join(modules, "@authledger"), { recursive: true });
-    for (const [name, path] of Object.entries(LINKED)) {
-      symlinkSync(join(packages, path), join(modules, name));
-    }
+    for (const [name, path] of linkedTo(copied)) symlinkSync(path, join(modules, name));
     for (const name of copied) copy(name, homeOf(name), patches.get(name) ?? []);
     return await use((of, file = "index.js") => {
       const path = pathToFileURL(join(homeOf(of), "dist", file)).href;
@@ -91,6 +80,20 @@ export async function withCopies<T>(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What the copies take from outside, and where it is: whatever they depend on that is not copied itself. */
+function linkedTo(copied: readonly CopiedPackage[]): Map<string, string> {
+  const own = new Set(copied.map((name) => `@authledger/${name}`));
+  const linked = new Map<string, string>();
+  for (const name of copied) {
+    const home = join(packages, name);
+    const { dependencies = {} } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
+    for (const other of Object.keys(dependencies)) {
+      if (!own.has(other)) linked.set(other, join(home, "node_modules", other));
+    }
+  }
+  return linked;
 }
 
 function copy(name: CopiedPackage, home: string, patches: readonly Patch[]): void {

@@ -2,7 +2,7 @@
 import type { ClusterStatus } from "@authledger/engine";
 import { nodeId } from "@authledger/types";
 import { describe, expect, it } from "vitest";
-import { isBeyondRepair } from "../../src/cluster/repair-outlook.js";
+import { isBeyondRepair as judge } from "../../src/cluster/repair-outlook.js";
 
 function statusOf(
   number: number,
@@ -11,11 +11,15 @@ function statusOf(
 ): ClusterStatus {
   const members = voters.map((voter) => ({
     role: "voter",
-    info: { nodeId: nodeId(BigInt(voter)) },
+    info: { nodeId: nodeId(BigInt(voter)), name: `n${voter}` },
   }));
   const status = { nodeId: nodeId(BigInt(number)), role: "follower", isRecovering: false, members };
   return { ...status, ...about } as unknown as ClusterStatus;
 }
+
+/** By default all disks are there. */
+const isBeyondRepair = (statuses: readonly ClusterStatus[], present = ["n1", "n2", "n3"]) =>
+  judge(statuses, new Set(present));
 
 const doubt = { isRecovering: true };
 
@@ -26,6 +30,17 @@ describe("INV-SIM-9: a group of whole nodes is given up", () => {
     expect(isBeyondRepair([statusOf(1, [1, 2]), statusOf(2, [1, 2], doubt), waiting])).toBe(true);
     const all = [statusOf(1, [1, 2, 3]), statusOf(2, [1, 2, 3], doubt)];
     expect(isBeyondRepair([...all, statusOf(3, [1, 2, 3], doubt)])).toBe(true);
+  });
+
+  // Seed 700000281: a write of n1 had gone astray and its disk was taken out; meanwhile n2 lost power in the middle of a batch.
+  it("where too few are sure because one is in doubt and the disk of another is gone", () => {
+    const left = [statusOf(1, [1, 2, 3]), statusOf(2, [1, 2, 3], doubt)];
+    expect(isBeyondRepair(left, ["n1", "n2"])).toBe(true);
+    // Its machine has the disk, so the node should run.
+    expect(isBeyondRepair(left)).toBe(false);
+    // A majority is left without the disk.
+    const sure = [statusOf(1, [1, 2, 3]), statusOf(2, [1, 2, 3])];
+    expect(isBeyondRepair(sure, ["n1", "n2"])).toBe(false);
   });
 
   it("neither while they are one, nor where one leads, nor where a voter does not run", () => {
