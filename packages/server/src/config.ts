@@ -44,6 +44,11 @@ export interface NodeConfig extends PeerSettings {
   readonly clusterOrigin: string | undefined;
   /** Calls of one connection at a time; more wait at the client. Default 1,024. */
   readonly streamsPerConnection: number;
+  /** Where the node keeps its own audit log; none when absent. */
+  readonly auditLog: string | undefined;
+  /** Size at which that file is put aside, 1 MiB to 10 GiB, and how many of those are kept. Defaults 100 MiB and 10. */
+  readonly auditLogBytes: number;
+  readonly auditLogFiles: number;
   /** What this node was given of what may change while it runs (config/runtime-fields.ts). */
   readonly runtime: Partial<RuntimeValues>;
 }
@@ -51,7 +56,7 @@ export interface NodeConfig extends PeerSettings {
 /** What a person gives; sizes may be text such as `256MiB`. */
 export type NodeConfigInput = RuntimeInput & {
   readonly [K in Exclude<keyof NodeConfig, "runtime">]?:
-    | (K extends "cache" | "logKeepBytes" ? number | string : NodeConfig[K])
+    | (K extends "cache" | "logKeepBytes" | "auditLogBytes" ? number | string : NodeConfig[K])
     | undefined;
 };
 
@@ -72,6 +77,16 @@ const schema = z.strictObject({
     .default(256 * MiB),
   clusterOrigin: z.string().optional(),
   streamsPerConnection: z.number().int().min(1).max(10_000).default(1_024),
+  auditLog: z.string().min(1).optional(),
+  auditLogBytes: byteSize
+    .pipe(
+      z
+        .number()
+        .min(MiB)
+        .max(10 * 1024 * MiB),
+    )
+    .default(100 * MiB),
+  auditLogFiles: z.number().int().min(0).max(1_000).default(10),
   peer: address.optional(),
   join: z.string().optional(),
   expect: z.number().int().min(1).max(31).optional(),
@@ -131,7 +146,8 @@ function withPeers(data: z.output<typeof schema>): Omit<NodeConfig, "runtime"> {
   const peer = data.peer ?? (join === undefined ? undefined : PEER_ADDRESS_DEFAULT);
   const certificates = { peerCert, peerKey, peerCa };
   const peers = { peer, join, expect, name, advertisePeer, advertiseClient, ...certificates };
-  return { ...data, connect: data.connect, clusterOrigin, ...peers };
+  const { connect, auditLog } = data;
+  return { ...data, connect, auditLog, clusterOrigin, ...peers };
 }
 
 /** Until callers are authenticated a node serves its own machine, unless it is told otherwise. */

@@ -1,5 +1,6 @@
 /** Adds services whose requests are decoded strictly and whose calls, unary or streaming, are framed. */
 import type { Server, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { AuditedCalls } from "./audit/audited-calls.js";
 import { type Decoders, type FrameDeps, orMalformed } from "./call-frame.js";
 import type { Forwarding } from "./forwarding.js";
 import type { OpenStreams } from "./open-streams.js";
@@ -31,6 +32,8 @@ export type FramedMethod = {
 );
 
 export interface ServiceDeps extends FrameDeps {
+  /** Puts calls into the audit log. */
+  readonly audit?: AuditedCalls | undefined;
   readonly streams: OpenStreams;
   /** Where the methods are put by their path, for other protocols. */
   readonly methods: Map<string, FramedMethod>;
@@ -49,6 +52,7 @@ export function addFramedService<T extends object>(
   deps: ServiceDeps,
 ): void {
   const { name: service, definition, requests, handlers, streams, forwarding, ownMethods } = about;
+  const { audit } = deps;
   const methods: Record<string, object> = {};
   const framed: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition) as [keyof T & string, AnyMethod][]) {
@@ -63,11 +67,13 @@ export function addFramedService<T extends object>(
     const encode = method.responseSerialize;
     let found: FramedMethod;
     if (method.responseStream) {
+      const streaming = audit?.stream(info, streams![name]!) ?? streams![name]!;
       const streamDeps = { ...deps, meter, flow: deps.meters.stream(label) };
-      const { handle } = new StreamFrame(info, streams![name]!, encode, streamDeps);
+      const { handle } = new StreamFrame(info, streaming, encode, streamDeps);
       found = { isStream: true, decode, handle };
     } else {
-      const { handle } = new UnaryFrame(info, handlers[name]!, encode, meter, {
+      const handler = audit?.unary(info, handlers[name]!) ?? handlers[name]!;
+      const { handle } = new UnaryFrame(info, handler, encode, meter, {
         ...deps,
         forwarded,
       });

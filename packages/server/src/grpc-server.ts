@@ -7,6 +7,7 @@ import type { EnginePort } from "@authledger/engine";
 import { admin, authorization, cluster, model, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
+import type { AuditedCalls } from "./audit/audited-calls.js";
 import { AuthorizationService } from "./authorization/authorization-service.js";
 import { MODEL_REQUESTS, ModelService } from "./authorization/model-service.js";
 import { BlockService } from "./block-service.js";
@@ -37,6 +38,8 @@ export interface GrpcServerOptions {
 }
 
 export interface GrpcServerDeps extends FrameDeps {
+  /** Puts calls into the audit log. */
+  readonly audit?: AuditedCalls | undefined;
   readonly engine: EnginePort;
 }
 

@@ -14,7 +14,7 @@ import type { NodeConfig } from "./config.js";
 import { type ConnectServer, startConnectServer } from "./connect/connect-server.js";
 import { Connections } from "./connections.js";
 import { DeadlineStep } from "./gate/deadline.js";
-import { type CallObserver, Gate } from "./gate/gate.js";
+import { Gate } from "./gate/gate.js";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
@@ -71,7 +71,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
   try {
     await watch.start();
     const meters = new RpcMeters((error) => logError(deps.logger, error));
-    const observability = new Observability(runtime, deps);
+    const observability = await Observability.open(config, runtime, engine, deps);
     const http = await listenHttp(config, {
       observability,
       engine,
@@ -83,8 +83,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
     const connections = new Connections();
-    const { observers } = observability;
-    const about = { ...deps, startedAtMs, httpAddress, connections, observers };
+    const about = { ...deps, startedAtMs, httpAddress, connections, observability };
     grpc = await listenGrpc(config, engine, meters, about).catch(async (error: unknown) => {
       http.close();
       throw error;
@@ -101,6 +100,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     const bootstrap = beginTogether(config, { engine, peers, logger: deps.logger });
     const close = async (): Promise<void> => {
       bootstrap?.stop();
+      await observability.stopping();
       await handOver(engine, deps.logger);
       watch.stop();
       delay.stop();
@@ -108,6 +108,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       await Promise.all([front.stop(graceMs), connect?.stop(graceMs)]);
       http.closeAllConnections();
       await new Promise<void>((resolve) => http.close(() => resolve()));
+      await observability.close();
       await engine.close();
       await peers?.close();
     };
@@ -210,11 +211,11 @@ async function listenGrpc(
   meters: RpcMeters,
   {
     connections,
-    observers,
+    observability,
     ...about
   }: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress"> & {
     readonly connections: Connections;
-    readonly observers: readonly CallObserver[];
+    readonly observability: Observability;
   },
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
@@ -225,7 +226,8 @@ async function listenGrpc(
       engine,
       meters,
       connections,
-      gate: new Gate([new DeadlineStep()], observers),
+      gate: new Gate([new DeadlineStep()], observability.observers),
+      audit: observability.audit,
       isStopped: () => engine.failure !== undefined,
       onBug: (error) => engine.fail(LedgerError.from(error)),
     });

@@ -1,12 +1,22 @@
-/** What a node tells of itself, put together: the log of calls, and what its metrics say of it. */
+/** What a node tells of itself, put together: the log of calls, the audit log, and what its metrics say of them. */
+import { randomBytes } from "node:crypto";
+import type { EnginePort } from "@authledger/engine";
+import { LedgerError } from "@authledger/types";
 import type { Logger } from "pino";
-import { Counter, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import { AuditFile } from "./audit/audit-file.js";
+import { AuditLog } from "./audit/audit-log.js";
+import { AuditedCalls } from "./audit/audited-calls.js";
 import { CallLog } from "./call-log/call-log.js";
 import { logRulesOf } from "./call-log/log-rules.js";
 import type { RuntimeConfig } from "./config/runtime-config.js";
+import type { NodeConfig } from "./config.js";
 import type { CallObserver } from "./gate/gate.js";
+import { addLogMetrics } from "./log-metrics.js";
+import { SystemVault } from "./system/system-vault.js";
 
 const LOG_FIELDS = ["logSlow", "logReadRate", "logWriteRate", "logVipRate", "logVip"] as const;
+const SUFFIX_BYTES = 4;
 
 export interface ObservabilityDeps {
   readonly logger: Logger;
@@ -14,47 +24,79 @@ export interface ObservabilityDeps {
   readonly linesLost?: () => number;
 }
 
-export class Observability {
+interface Parts {
   readonly callLog: CallLog;
-  readonly #linesLost: () => number;
+  readonly auditLog: AuditLog;
+  readonly file: AuditFile | undefined;
+  readonly audit: AuditedCalls;
+  readonly linesLost: () => number;
+}
 
-  constructor(runtime: RuntimeConfig, { logger, linesLost }: ObservabilityDeps) {
+export class Observability {
+  readonly #parts: Parts;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** @throws LedgerError USAGE when the file of the audit log cannot be had */
+  static async open(
+    config: NodeConfig,
+    runtime: RuntimeConfig,
+    engine: EnginePort,
+    { logger, linesLost = () => 0 }: ObservabilityDeps,
+  ): Promise<Observability> {
     const deps = { logger, random: Math.random, nowMs: () => performance.now() };
-    this.callLog = new CallLog(deps, logRulesOf(runtime.values));
+    const callLog = new CallLog(deps, logRulesOf(runtime.values));
     for (const name of LOG_FIELDS) {
       runtime.subscribe(name, () => {
-        this.callLog.rules = logRulesOf(runtime.values);
+        callLog.rules = logRulesOf(runtime.values);
       });
     }
-    this.#linesLost = linesLost ?? (() => 0);
+    const file = await openFile(config);
+    const auditLog = new AuditLog({
+      ...{ system: new SystemVault(engine), file, logger, nowMs: Date.now },
+      retentionMs: () => runtime.values.auditRetention,
+      suffix: () => randomBytes(SUFFIX_BYTES).toString("hex"),
+    });
+    const { nodeId } = await engine.call("get_node_info", {});
+    const audit = new AuditedCalls(auditLog, config.name ?? String(nodeId));
+    return new Observability({ callLog, auditLog, file, audit, linesLost });
+  }
+
+  get audit(): AuditedCalls {
+    return this.#parts.audit;
   }
 
   get observers(): readonly CallObserver[] {
-    return [this.callLog];
+    return [this.#parts.callLog, this.#parts.audit];
   }
 
   register(registry: Registry): void {
-    const { callLog } = this;
-    const linesLost = this.#linesLost;
-    new Counter({
-      name: "authledger_log_calls_total",
-      help: "Lines of calls in the log.",
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(callLog.lines);
-      },
-    });
-    new Counter({
-      name: "authledger_log_dropped_total",
-      help: "Lines that were left out: of calls, where there were too many, and of a slow reader.",
-      labelNames: ["why"],
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc({ why: "rate" }, callLog.dropped);
-        this.inc({ why: "reader" }, linesLost());
-      },
-    });
+    addLogMetrics(registry, this.#parts);
   }
+
+  /** Before the leadership is given away: what was refused so far is told of. */
+  stopping(): Promise<void> {
+    return this.#parts.auditLog.summarize();
+  }
+
+  /** After the last call. */
+  close(): Promise<void> {
+    return this.#parts.auditLog.close();
+  }
+}
+
+async function openFile(config: NodeConfig): Promise<AuditFile | undefined> {
+  const { auditLog: path, auditLogBytes: bytesMax, auditLogFiles: filesMax } = config;
+  if (path === undefined) return undefined;
+  const file = new AuditFile({ path, bytesMax, filesMax });
+  try {
+    await file.open();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `the audit log ${path} cannot be written: ${why}; choose another --audit-log`;
+    throw new LedgerError("USAGE", message, { details: { field: "auditLog" }, cause });
+  }
+  return file;
 }

@@ -155,6 +155,7 @@ class FramedStream implements OpenStream, StreamContext {
   deadlineAtMs: number | undefined;
   principal: Principal = ANONYMOUS;
   requestId = "";
+  client = "";
   readonly #call: StreamWireCall;
   readonly #deps: StreamFrameDeps;
   readonly #abort = new AbortController();
@@ -195,10 +196,11 @@ class FramedStream implements OpenStream, StreamContext {
   }
 
   /** The gate let the call pass. */
-  entered({ deadlineAtMs, principal, requestId }: CallContext): void {
+  entered({ deadlineAtMs, principal, requestId, client }: CallContext): void {
     this.deadlineAtMs = deadlineAtMs;
     this.principal = principal;
     this.requestId = requestId;
+    this.client = client;
     if (deadlineAtMs === undefined) return;
     const leftMs = deadlineAtMs - performance.now() - DEADLINE_MARGIN_MS;
     if (leftMs > TIMER_MS_MAX) return;

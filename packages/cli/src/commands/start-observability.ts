@@ -13,6 +13,13 @@ export function addObservabilityFlags(start: Command): void {
     .option(
       "--log-vip <names>",
       "principals and organizations, with commas between: their calls are looked at closely",
+    )
+    .option("--audit-log <file>", "the node's own audit log as JSON lines (default none)")
+    .option("--audit-log-bytes <size>", "size at which it is put aside (default 100MiB)")
+    .option("--audit-log-files <n>", "files put aside that are kept (default 10)")
+    .option(
+      "--audit-retention <duration>",
+      "how long audit records stay in the state; 0 = for ever (default 365d)",
     );
 }
 
@@ -24,5 +31,14 @@ export function observabilityOf(run: Run): NodeConfigInput {
     logWriteRate: textFlag(run, "logWriteRate"),
     logVipRate: textFlag(run, "logVipRate"),
     logVip: textFlag(run, "logVip"),
+    auditLog: textFlag(run, "auditLog"),
+    auditLogBytes: textFlag(run, "auditLogBytes"),
+    auditLogFiles: numberFlag(run, "auditLogFiles"),
+    auditRetention: textFlag(run, "auditRetention"),
   };
+}
+
+function numberFlag(run: Run, name: string): number | undefined {
+  const text = textFlag(run, name);
+  return text === undefined ? undefined : Number(text);
 }

@@ -82,7 +82,7 @@ function lineOf(
   durationMs: number,
   reason: LogReason,
 ): Record<string, unknown> {
-  const { method, principal, wire, status, error } = call;
+  const { method, principal, status, error } = call;
   const target = isDecoded(call) ? call.target : {};
   return {
     requestId: call.requestId,
@@ -97,7 +97,7 @@ function lineOf(
     raft: raftRoundTrips(call, kind),
     forward: call.wasPassedOn ? "to-leader" : isForwarded(call) ? "from-node" : undefined,
     sdk: textOf(call, SDK_KEY, SDK_LENGTH_MAX),
-    client: clientIp(wire.getPeer()),
+    client: call.client,
     why: reason,
   };
 }
@@ -139,11 +139,4 @@ function isForwarded({ wire }: GatedCall): boolean {
 function textOf({ wire }: GatedCall, key: string, lengthMax: number): string | undefined {
   const [value] = wire.metadata.get(key);
   return typeof value === "string" ? value.slice(0, lengthMax) : undefined;
-}
-
-/** `127.0.0.1` of `127.0.0.1:4711`, and `::1` of `[::1]:4711`. */
-function clientIp(peer: string): string {
-  const colon = peer.lastIndexOf(":");
-  const host = colon < 0 ? peer : peer.slice(0, colon);
-  return host.startsWith("[") ? host.slice(1, -1) : host;
 }

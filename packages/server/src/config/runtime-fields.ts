@@ -6,6 +6,8 @@
 import { LOG_LEVELS, type LogLevel } from "../logger.js";
 import { choiceField, durationField, type Field, numberField, textField } from "./field.js";
 
+const DAY_MS = 86_400_000;
+
 /** All values that hold at one time. */
 export interface RuntimeValues {
   readonly logLevel: LogLevel;
@@ -16,6 +18,8 @@ export interface RuntimeValues {
   readonly logVipRate: number;
   /** With commas between. */
   readonly logVip: string;
+  /** In milliseconds; 0 = for ever. */
+  readonly auditRetention: number;
   /** In milliseconds. */
   readonly shutdownGrace: number;
   readonly scrubHours: number;
@@ -37,6 +41,10 @@ export const RUNTIME_FIELDS: { readonly [K in RuntimeFieldName]: Field<RuntimeVa
   logVipRate: numberField("Share of the calls of those in logVip that have their line.", {
     ...{ default: 0.5, min: 0, max: 1 },
   }),
+  auditRetention: durationField(
+    "How long records of the audit log stay in the state; 0 = for ever. They stay in the history.",
+    { default: 365 * DAY_MS, min: 0, max: 3_650 * DAY_MS },
+  ),
   logVip: textField("Principals and organizations whose calls are looked at closely.", 65_536),
   shutdownGrace: durationField("How long calls may run on after the node was told to stop.", {
     ...{ default: 10_000, min: 0, max: 300_000 },

@@ -22,6 +22,8 @@ export interface CallContext {
   readonly principal: Principal;
   /** What names the call in logs, errors, traces and the audit log. */
   readonly requestId: string;
+  /** Address of who called this node, without the port. */
+  readonly client: string;
 }
 
 /** The organization and vault that a request names; 0 or absent where it names none. */
@@ -55,6 +57,14 @@ export class GatedCall implements CallContext {
   get requestId(): string {
     this.#requestId ??= requestIdOf(this.wire.metadata);
     return this.#requestId;
+  }
+
+  /** `127.0.0.1` of `127.0.0.1:4711`, and `::1` of `[::1]:4711`. */
+  get client(): string {
+    const peer = this.wire.getPeer();
+    const colon = peer.lastIndexOf(":");
+    const host = colon < 0 ? peer : peer.slice(0, colon);
+    return host.startsWith("[") ? host.slice(1, -1) : host;
   }
 
   get caller(): TraceParent | undefined {

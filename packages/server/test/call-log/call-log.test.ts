@@ -111,6 +111,7 @@ describe("the line of a call", () => {
       ...{ status: 8, error: new LedgerError("OVERLOADED", "full"), principal: { name: "p" } },
       ...{ target: {}, requestId: "r", traceId: undefined, wasPassedOn: false },
       wire: { metadata: new Metadata(), request: {}, getPeer: () => "[::1]:7" },
+      client: "::1",
     } as never;
     for (let i = 0; i < 1_500; i++) log.ended(ended, 1);
     expect(lines).toHaveLength(1_000);

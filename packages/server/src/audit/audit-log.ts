@@ -1,0 +1,120 @@
+/**
+ * The audit log (L-54 to L-56, L-145): every call of administration as a transaction of the system vault, so that it is
+ * replicated, hashed and provable as the data is; refused calls there in summaries, and all of it in a file of the node.
+ *
+ *   INV-AUDIT-1  A call of administration is answered after its record is committed, whether it went well or failed; where
+ *                the record could not be written, the node's log and its metrics say so.
+ *
+ * The record follows the change in a transaction of its own: what changed is in the ledger with its actor in any case, so a
+ * crash between the two loses the record of the call, and not who did it.
+ */
+import { LedgerError, type Operation } from "@authledger/types";
+import type { Logger } from "pino";
+import type { SystemVault } from "../system/system-vault.js";
+import type { AuditFile } from "./audit-file.js";
+import { type AuditRecord, auditKey, auditValue } from "./audit-record.js";
+import { Refusals } from "./refusals.js";
+
+/** A call waits no longer for its record. */
+const WRITE_MS_MAX = 5_000;
+/** Refusals are told of so often. */
+const SUMMARY_MS = 60_000;
+const SUMMARY_ACTOR = "system:audit";
+/** Operations of one transaction. */
+const RECORDS_MAX = 64;
+
+export interface AuditLogDeps {
+  readonly system: Pick<SystemVault, "write">;
+  /** Absent: the ledger alone. */
+  readonly file: AuditFile | undefined;
+  readonly logger: Logger;
+  /** For how long records stay in the state, in milliseconds; 0 = for ever. They stay in the history. */
+  readonly retentionMs: () => number;
+  readonly nowMs: () => number;
+  /** 8 hex digits. */
+  readonly suffix: () => string;
+}
+
+export class AuditLog {
+  readonly #deps: AuditLogDeps;
+  readonly #refusals = new Refusals();
+  readonly #timer: NodeJS.Timeout;
+  #summing: Promise<void> | undefined;
+  /** Records in the ledger. */
+  written = 0;
+  /** Records that the ledger has not: nobody could write them. */
+  unwritten = 0;
+  /** Calls that were refused. */
+  refused = 0;
+
+  constructor(deps: AuditLogDeps) {
+    this.#deps = deps;
+    this.#timer = setInterval(() => void this.summarize(), SUMMARY_MS).unref();
+  }
+
+  /** Resolves when the record is in the ledger, or it was told that it is not. */
+  async add(record: AuditRecord): Promise<void> {
+    this.#deps.file?.add(record);
+    await this.#write([record], record.actor).catch((error: unknown) => {
+      this.unwritten++;
+      const about = { err: error, audit: record };
+      this.#deps.logger.error(about, "a record of the audit log could not be written");
+    });
+  }
+
+  /** Told of at once in the file, and in the next summary in the ledger. */
+  refuse(record: AuditRecord): void {
+    this.refused++;
+    this.#deps.file?.add(record);
+    this.#refusals.add(record);
+  }
+
+  /** Refusals that neither the ledger nor a coming summary tells of. */
+  get lost(): number {
+    return this.#refusals.lost;
+  }
+
+  /** Writes what was refused since the last time; what nobody can write now is written with the next. */
+  summarize(): Promise<void> {
+    this.#summing ??= this.#summarize().finally(() => {
+      this.#summing = undefined;
+    });
+    return this.#summing;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#deps.file?.close();
+  }
+
+  async #summarize(): Promise<void> {
+    const records = this.#refusals.take();
+    for (let from = 0; from < records.length; from += RECORDS_MAX) {
+      try {
+        await this.#write(records.slice(from, from + RECORDS_MAX), SUMMARY_ACTOR);
+      } catch (error) {
+        this.#refusals.giveBack(records.slice(from));
+        const { code } = LedgerError.from(error);
+        this.#deps.logger.warn({ code }, "a summary of refused calls could not be written yet");
+        return;
+      }
+    }
+  }
+
+  async #write(records: readonly AuditRecord[], actor: string): Promise<void> {
+    const { system, retentionMs, nowMs, suffix } = this.#deps;
+    const keptMs = retentionMs();
+    const operations = records.map(
+      (record): Operation => ({
+        op: "set_entity",
+        key: auditKey(record.timeMs, suffix()),
+        value: auditValue(record),
+        expiresAtMs: keptMs === 0 ? 0 : nowMs() + keptMs,
+        condition: { kind: "must_not_exist" },
+      }),
+    );
+    const deadlineAtMs = performance.now() + WRITE_MS_MAX;
+    await system.write(operations, { actor, reason: "audit", deadlineAtMs });
+    this.written += records.length;
+  }
+}
