@@ -20,6 +20,7 @@ import { policyBundlesAfter } from "./cluster/policy-bundles.js";
 import { PolicyKeeper } from "./cluster/policy-keeper.js";
 import type { RaftGroup } from "./cluster/raft-group.js";
 import type { StateHolder } from "./cluster/state-holder.js";
+import { clusterKey } from "./cluster-key.js";
 import { Deleter, type DeleterStats } from "./deleter.js";
 import type { EngineDeps, EngineOptions } from "./engine-options.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
@@ -295,6 +296,12 @@ export class Engine implements EnginePort {
   /** Authenticates page tokens of the front. */
   get pageTokenKey(): Uint8Array {
     return this.#node.secrets.pageTokenKey;
+  }
+
+  /** A secret that all voters of the cluster share, by its purpose; undefined while the log seed has not reached this node. */
+  clusterKey(purpose: string): Uint8Array | undefined {
+    const { secrets } = this.#node;
+    return secrets.hasLogSeed ? clusterKey(secrets.logSeed, purpose) : undefined;
   }
 
   /** Why the node has stopped, if it has. */

@@ -5,3 +5,6 @@ export const FORWARDED_KEY = "authledger-forwarded";
 
 /** On an answer that another node gave: the client address of the leader, where the next call is better sent. */
 export const LEADER_KEY = "authledger-leader";
+
+/** On a request that was passed on: who calls, vouched for by the node that passed it on. */
+export const IDENTITY_KEY = "authledger-identity";

@@ -42,6 +42,7 @@ export {
   type ClusterMember,
   type ClusterStatus,
   type MemberRole,
+  type NewCluster,
   type NodeRole,
   type PeerLink,
   type ReplicationState,

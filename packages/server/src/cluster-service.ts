@@ -1,7 +1,14 @@
 /** ClusterService over the engine's port: what the cluster is, and who belongs to it. */
-import type { ClusterStatus, EnginePort, MemberInfo, MemberStatus } from "@authledger/engine";
+import type {
+  ClusterStatus,
+  EnginePort,
+  EngineReply,
+  MemberInfo,
+  MemberStatus,
+} from "@authledger/engine";
 import { cluster } from "@authledger/proto";
 import { LedgerError, type NodeId, nodeId, splitAddress } from "@authledger/types";
+import type { RootCredential } from "./authn/root-credential.js";
 import { type CallContext, type Decoders, strict } from "./call-frame.js";
 import { furthestVoter } from "./hand-over.js";
 import type { Handler } from "./unary.js";
@@ -36,9 +43,12 @@ interface ClusterHandlers {
 
 export class ClusterService {
   readonly #engine: EnginePort;
+  readonly #root: RootCredential | undefined;
 
-  constructor(engine: EnginePort) {
+  /** @param root made with the cluster where credentials are configured; absent: there is none */
+  constructor(engine: EnginePort, root?: RootCredential) {
     this.#engine = engine;
+    this.#root = root;
   }
 
   readonly handlers: ClusterHandlers = {
@@ -53,12 +63,11 @@ export class ClusterService {
         throw invalid("addresses", message);
       }
       for (const [i, address] of addresses.entries()) requireAddress(address, `addresses[${i}]`);
-      const { clusterId = "" } = await this.#engine.call(
-        "cluster_init",
-        { addresses },
-        deadlineAtMs,
-      );
-      return { clusterId };
+      const begin = (): Promise<EngineReply<"cluster_init">> =>
+        this.#engine.call("cluster_init", { addresses }, deadlineAtMs);
+      const [{ clusterId = "" }, root] = await (this.#root?.begin(begin) ??
+        begin().then((begun) => [begun, undefined] as const));
+      return { clusterId, rootKey: root?.text ?? "", rootKeyFile: root?.file ?? "" };
     },
     addMember: async ({ address }, { deadlineAtMs }) => {
       requireAddress(address, "address");

@@ -1,10 +1,10 @@
 /** Configuration of a node: one schema, with the default and the range of everything (L-49 sizes as text). */
 import { LedgerError, limits, splitAddress } from "@authledger/types";
 import { z } from "zod";
+import { AUTH_FIELDS, type AuthSettings, requireAuthSettings } from "./authn/auth-settings.js";
 import { byteSize } from "./config/field.js";
 import { parseRuntimeInput } from "./config/runtime-config.js";
 import { isRuntimeField, type RuntimeInput, type RuntimeValues } from "./config/runtime-fields.js";
-import { isLoopback } from "./loopback.js";
 import {
   PEER_ADDRESS_DEFAULT,
   type PeerSettings,
@@ -25,7 +25,7 @@ const corsOrigin = z
   });
 
 /** A node's configuration, complete and checked. */
-export interface NodeConfig extends PeerSettings {
+export interface NodeConfig extends PeerSettings, AuthSettings {
   /** Where the node keeps everything. Default `./data`. */
   readonly data: string;
   /** gRPC for clients, host:port. Port 0 takes a free one. Default 127.0.0.1:7400. */
@@ -36,7 +36,7 @@ export interface NodeConfig extends PeerSettings {
   readonly connect: string | undefined;
   /** Origins of web pages that may call it, such as `https://app.example`. Default none. */
   readonly corsOrigins: readonly string[];
-  /** Serve other machines although nobody is authenticated yet. Default false. */
+  /** Serve other machines although nobody is authenticated, or in the clear: for tests. Default false. */
   readonly insecureAnyAddress: boolean;
   /** Memory for pages of the store, in bytes: 16 MiB to 64 GiB. Default 256 MiB. */
   readonly cache: number;
@@ -105,6 +105,7 @@ const schema = z.strictObject({
         .max(1024 * 1024 * MiB),
     )
     .default(256 * MiB),
+  ...AUTH_FIELDS,
 });
 
 /** Largest message, either way. */
@@ -122,7 +123,7 @@ export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
     });
   }
   const config = { ...withPeers(parsed.data), runtime: parseRuntimeInput(runtime) };
-  requireLoopback(config);
+  requireAuthSettings(config);
   requirePeerSettings(config);
   return config;
 }
@@ -144,18 +145,9 @@ function withPeers(data: z.output<typeof schema>): Omit<NodeConfig, "runtime"> {
   const { clusterOrigin, join, expect, name, advertisePeer, advertiseClient } = data;
   const { peerCert, peerKey, peerCa } = data;
   const peer = data.peer ?? (join === undefined ? undefined : PEER_ADDRESS_DEFAULT);
-  const certificates = { peerCert, peerKey, peerCa };
+  const { tlsCert, tlsKey, tlsCa, clientCa } = data;
+  const certificates = { peerCert, peerKey, peerCa, tlsCert, tlsKey, tlsCa, clientCa };
   const peers = { peer, join, expect, name, advertisePeer, advertiseClient, ...certificates };
   const { connect, auditLog } = data;
   return { ...data, connect, auditLog, clusterOrigin, ...peers };
-}
-
-/** Until callers are authenticated a node serves its own machine, unless it is told otherwise. */
-function requireLoopback({ listen, http, connect, insecureAnyAddress }: NodeConfig): void {
-  if (insecureAnyAddress) return;
-  for (const [field, value] of Object.entries({ listen, http, connect })) {
-    if (value === undefined || isLoopback(splitAddress(value)?.host)) continue;
-    const message = `${field} ${value} is not a loopback address, and nobody is authenticated yet: bind 127.0.0.1, or pass --insecure-any-address`;
-    throw new LedgerError("USAGE", message, { details: { field } });
-  }
 }

@@ -13,11 +13,13 @@ import type { EnginePort } from "@authledger/engine";
 import {
   decodeErrorDetails,
   FORWARDED_KEY,
+  IDENTITY_KEY,
   LEADER_KEY,
   STATUS_DETAILS_KEY,
 } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import {
+  type ChannelCredentials,
   Client,
   type ClientUnaryCall,
   connectivityState,
@@ -26,10 +28,13 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
+import type { ForwardedIdentity } from "./authn/forwarded-identity.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { ForwardBudget } from "./forward-budget.js";
+import type { Principal } from "./gate/principal.js";
 import { ForeignError } from "./grpc-error.js";
 import { isNotLeader, isNotLeaderCode } from "./not-leader.js";
+import type { LeaderCredentials } from "./tls/leader-credentials.js";
 
 /** For a leader, at most, in milliseconds. */
 const LEADER_WAIT_MS_MAX = 3_000;
@@ -51,12 +56,21 @@ const ENCODED_PER_TURN = 4;
 export interface RefusedCall {
   readonly path: string;
   readonly metadata: Metadata;
+  readonly principal: Principal;
   readonly deadlineAtMs: number | undefined;
   readonly signal: AbortSignal;
   /** The request's bytes. */
   encode(): Buffer;
   /** Asks the engine here again, for when this node leads by now. */
   again(): Promise<Buffer>;
+}
+
+/** What the leader is dialed with and told. */
+export interface ForwardingDeps {
+  /** Vouches for who calls; absent: calls go with the credential that they came with. */
+  readonly identity?: ForwardedIdentity;
+  /** TLS to the leader's client port; absent: in the clear. */
+  readonly credentials?: LeaderCredentials | undefined;
 }
 
 export interface ForwardedAnswer {
@@ -72,14 +86,17 @@ interface Leader {
 
 export class Forwarding {
   readonly #engine: EnginePort;
+  readonly #deps: ForwardingDeps;
   readonly #channels = new Map<string, Client>();
   readonly #budget = new ForwardBudget();
   #looking: Promise<Leader | undefined> | undefined;
   #encoded = 0;
   #isClosed = false;
 
-  constructor(engine: EnginePort) {
+  constructor(engine: EnginePort, deps: ForwardingDeps = {}) {
     this.#engine = engine;
+    this.#deps = deps;
+    deps.credentials?.onChange(() => this.#closeChannels());
   }
 
   /**
@@ -111,6 +128,11 @@ export class Forwarding {
 
   close(): void {
     this.#isClosed = true;
+    this.#closeChannels();
+  }
+
+  /** Calls that run on them end well. */
+  #closeChannels(): void {
     for (const channel of this.#channels.values()) channel.close();
     this.#channels.clear();
   }
@@ -142,13 +164,24 @@ export class Forwarding {
     deadlineAtMs: number,
   ): Promise<ForwardedAnswer> {
     if (address === undefined) return { bytes: await call.again(), leader: undefined };
-    const metadata = call.metadata.clone();
-    metadata.set(FORWARDED_KEY, "1");
+    const metadata = this.#metadataOf(call, request);
     const channel = this.#channel(address);
     if (!(await isConnected(channel))) throw new NotSent();
     const deadline = Date.now() + (deadlineAtMs - performance.now());
     const about = { path: call.path, request, metadata, deadline, signal: call.signal };
     return { bytes: await send(channel, address, about), leader: address };
+  }
+
+  /** This node vouches for who calls; where it cannot, the caller's own credential goes with the call. */
+  #metadataOf({ path, principal, metadata: own }: RefusedCall, request: Buffer): Metadata {
+    const metadata = own.clone();
+    metadata.set(FORWARDED_KEY, "1");
+    metadata.remove(IDENTITY_KEY);
+    const identity = this.#deps.identity?.sign(principal, { path, request });
+    if (identity === undefined) return metadata;
+    metadata.remove("authorization");
+    metadata.set(IDENTITY_KEY, identity);
+    return metadata;
   }
 
   #channel(address: string): Client {
@@ -159,9 +192,13 @@ export class Forwarding {
       channel.close();
       this.#channels.delete(oldest);
     }
-    const channel = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+    const channel = new Client(address, this.#credentials, CHANNEL_OPTIONS);
     this.#channels.set(address, channel);
     return channel;
+  }
+
+  get #credentials(): ChannelCredentials {
+    return this.#deps.credentials?.current ?? credentials.createInsecure();
   }
 
   async #find(untilMs: number): Promise<Leader | undefined> {

@@ -4,6 +4,7 @@ import type { AuditedCalls } from "./audit/audited-calls.js";
 import { type Decoders, type FrameDeps, orMalformed } from "./call-frame.js";
 import type { Forwarding } from "./forwarding.js";
 import type { OpenStreams } from "./open-streams.js";
+import { rememberBytes } from "./request-bytes.js";
 import { type AnyStreamMethod, StreamFrame } from "./streaming.js";
 import { type AnyHandler, UnaryFrame } from "./unary.js";
 
@@ -56,11 +57,12 @@ export function addFramedService<T extends object>(
   const methods: Record<string, object> = {};
   const framed: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition) as [keyof T & string, AnyMethod][]) {
+    const isForwarded = forwarding !== undefined && ownMethods?.includes(name) !== true;
     const decode = orMalformed(requests[name]);
-    methods[name] = { ...method, requestDeserialize: decode, responseSerialize: same };
+    const requestDeserialize = isForwarded ? rememberBytes(decode) : decode;
+    methods[name] = { ...method, requestDeserialize, responseSerialize: same };
     const label = `${service}/${name}`;
     const meter = deps.meters.method(label);
-    const isForwarded = forwarding !== undefined && ownMethods?.includes(name) !== true;
     const { path, requestSerialize: encodeRequest } = method;
     const info = { path, service, name, isStream: method.responseStream };
     const forwarded = isForwarded ? { forwarding, path, encodeRequest } : undefined;

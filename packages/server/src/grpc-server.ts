@@ -3,11 +3,13 @@
  *
  * Connections are accepted here and handed to the library, since only so can they be counted and cut off.
  */
+import type { Socket } from "node:net";
 import type { EnginePort } from "@authledger/engine";
 import { admin, authorization, cluster, model, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
 import type { AuditedCalls } from "./audit/audited-calls.js";
+import type { RootCredential } from "./authn/root-credential.js";
 import { AuthorizationService } from "./authorization/authorization-service.js";
 import { MODEL_REQUESTS, ModelService } from "./authorization/model-service.js";
 import { BlockService } from "./block-service.js";
@@ -21,6 +23,7 @@ import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
 import { ReadService } from "./read-service.js";
 import { addReflection, Health } from "./standard-services.js";
+import type { TlsFront } from "./tls/tls-front.js";
 import { PageTokens } from "./tokens.js";
 import { VaultDirectory } from "./vault-directory.js";
 import { WRITE_REQUESTS, WriteService } from "./write-service.js";
@@ -41,6 +44,11 @@ export interface GrpcServerDeps extends FrameDeps {
   /** Puts calls into the audit log. */
   readonly audit?: AuditedCalls | undefined;
   readonly engine: EnginePort;
+  /** Passes on in the name of who calls; without it calls go on as they came. */
+  readonly forwarding?: Forwarding;
+  /** Absent: clients come in the clear. */
+  readonly tls?: TlsFront | undefined;
+  readonly root?: RootCredential;
 }
 
 export interface GrpcServer {
@@ -63,16 +71,16 @@ export async function startGrpcServer(
     "grpc.max_concurrent_streams": options.streamsPerConnection,
   });
   const streams = new OpenStreams();
-  const forwarding = new Forwarding(deps.engine);
+  const { forwarding = new Forwarding(deps.engine), tls } = deps;
   const methods = new Map<string, FramedMethod>();
   addServices(server, options, { ...deps, streams, forwarding, methods });
   const health = new Health(addReflection(server));
   health.addTo(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const { host } = options;
-  const listener = await deps.connections.listen(host, options.port, (socket) =>
-    injector.injectConnection(socket),
-  );
+  const inject = (socket: Socket): void => injector.injectConnection(socket);
+  const accept = tls === undefined ? inject : tls.accepting(inject);
+  const listener = await deps.connections.listen(host, options.port, accept);
   const address = listener.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
   const stop = async (graceMs: number): Promise<void> => {
@@ -129,7 +137,7 @@ function addServices(
     name: "ClusterService",
     definition: cluster.ClusterServiceService,
     requests: CLUSTER_REQUESTS,
-    handlers: new ClusterService(engine).handlers,
+    handlers: new ClusterService(engine, deps.root).handlers,
     forwarding,
     ownMethods: ["initCluster"] as const,
   };

@@ -11,3 +11,9 @@ export function isLoopback(host = ""): boolean {
 export function isLoopbackAddress(address: string): boolean {
   return isLoopback(splitAddress(address)?.host);
 }
+
+/** Of a client's address as the library of gRPC writes it: IPv6 without brackets, IPv4 perhaps mapped into it. */
+export function isLoopbackPeer(peer: string): boolean {
+  const host = peer.slice(0, Math.max(0, peer.lastIndexOf(":")));
+  return isLoopback(host.replace(/^::ffff:/, ""));
+}

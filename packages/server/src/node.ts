@@ -7,6 +7,7 @@
 import { COMPACTION_POLICY, type Engine, openNodeEngine } from "@authledger/engine";
 import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@authledger/types";
 import type { Logger } from "pino";
+import { type Authn, openAuthn } from "./authn/authn.js";
 import { beginTogether } from "./bootstrap.js";
 import { ClusterWatch } from "./cluster-watch.js";
 import { RuntimeConfig } from "./config/runtime-config.js";
@@ -68,8 +69,10 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
   const watch = watchCluster(engine, deps.logger, (isReady) => {
     if (grpc !== undefined) grpc.health.isServing = isReady && engine.failure === undefined;
   });
+  let authn: Authn | undefined;
   try {
     await watch.start();
+    authn = await openAuthn(config, engine, deps.logger);
     const meters = new RpcMeters((error) => logError(deps.logger, error));
     const observability = await Observability.open(config, runtime, engine, deps);
     const http = await listenHttp(config, {
@@ -83,8 +86,9 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
     const connections = new Connections();
-    const about = { ...deps, startedAtMs, httpAddress, connections, observability };
-    grpc = await listenGrpc(config, engine, meters, about).catch(async (error: unknown) => {
+    const about = { ...deps, startedAtMs, httpAddress };
+    const parts = { engine, meters, authn, connections, observability };
+    grpc = await listenGrpc(config, parts, about).catch(async (error: unknown) => {
       http.close();
       throw error;
     });
@@ -106,6 +110,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       delay.stop();
       const graceMs = runtime.values.shutdownGrace;
       await Promise.all([front.stop(graceMs), connect?.stop(graceMs)]);
+      authn?.close();
       http.closeAllConnections();
       await new Promise<void>((resolve) => http.close(() => resolve()));
       await observability.close();
@@ -121,6 +126,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       close,
     };
   } catch (error) {
+    authn?.close();
     watch.stop();
     delay.stop();
     await engine.close();
@@ -205,18 +211,18 @@ async function listenHttp(
   }
 }
 
+interface GrpcParts {
+  readonly engine: Engine;
+  readonly meters: RpcMeters;
+  readonly authn: Authn;
+  readonly connections: Connections;
+  readonly observability: Observability;
+}
+
 async function listenGrpc(
   config: NodeConfig,
-  engine: Engine,
-  meters: RpcMeters,
-  {
-    connections,
-    observability,
-    ...about
-  }: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress"> & {
-    readonly connections: Connections;
-    readonly observability: Observability;
-  },
+  { engine, meters, authn, connections, observability }: GrpcParts,
+  about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress">,
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
   const { pageTokenKey } = engine;
@@ -226,8 +232,9 @@ async function listenGrpc(
       engine,
       meters,
       connections,
-      gate: new Gate([new DeadlineStep()], observability.observers),
+      gate: new Gate([authn.step, new DeadlineStep()], observability.observers),
       audit: observability.audit,
+      ...{ forwarding: authn.forwarding, tls: authn.tls, root: authn.root },
       isStopped: () => engine.failure !== undefined,
       onBug: (error) => engine.fail(LedgerError.from(error)),
     });

@@ -127,7 +127,7 @@ export class UnaryFrame {
     metadata.set(REQUEST_ID_KEY, gated.requestId);
     const refused = {
       ...{ path, metadata, signal: cancelled.signal },
-      deadlineAtMs: gated.deadlineAtMs,
+      ...{ principal: gated.principal, deadlineAtMs: gated.deadlineAtMs },
       encode: () => encodeRequest(request),
       again: async () => {
         const message = await this.#handler(request, gated);

@@ -7,6 +7,7 @@ import { Metadata } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { Forwarding } from "../src/forwarding.js";
+import { ANONYMOUS } from "../src/gate/principal.js";
 import {
   type CallOptions,
   call,
@@ -119,6 +120,7 @@ describe("a write at a node that does not lead", () => {
         forwarding.pass(
           {
             ...{ path: "/x", metadata: new Metadata(), signal: new AbortController().signal },
+            principal: ANONYMOUS,
             deadlineAtMs: performance.now() + 50,
             encode: () => {
               encoded++;

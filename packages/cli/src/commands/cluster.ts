@@ -83,7 +83,12 @@ function addInit(cluster: Command, frame: CommandFrame): void {
     );
   frame.handle(withWait(init, "for all of them to vote"), async (run, ...addresses) => {
     const client = await run.client();
-    await client.cluster.init(addresses, changeCall(run));
+    const { rootKey, rootKeyFile } = await client.cluster.init(addresses, changeCall(run));
+    if (rootKey !== undefined) {
+      run.say(`the root credential, shown once and kept in ${rootKeyFile}; pass it with --token:`);
+      await run.io.out(`${rootKey}\n`);
+      return undefined;
+    }
     const found = await waitUntilReady(run, client, addresses.length + 1);
     return showCluster(run, found);
   });

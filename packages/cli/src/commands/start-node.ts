@@ -5,6 +5,7 @@ import {
   createLogger,
   isTextFormat,
   type NodeConfig,
+  type NodeConfigInput,
   type NodeDeps,
   parseNodeConfig,
   type RunningNode,
@@ -14,6 +15,7 @@ import { LedgerError, splitAddress } from "@authledger/types";
 import { type Run, textFlag } from "../run/command.js";
 import { LOG_FORMATS } from "../run/notes.js";
 import { portHolder } from "../run/port-holder.js";
+import { usage } from "../run/settings.js";
 import { aborted } from "../run/stop.js";
 import { observabilityOf } from "./start-observability.js";
 import { cliVersion } from "./version.js";
@@ -71,6 +73,7 @@ function configOf(run: Run): NodeConfig {
     cache: textFlag(run, "cache"),
     clusterOrigin: textFlag(run, "clusterOrigin"),
     scrubHours: textFlag(run, "scrubHours"),
+    ...authOf(run),
     insecureAnyAddress: run.flags["insecureAnyAddress"] === true,
     name: textFlag(run, "name"),
     peer: textFlag(run, "peer"),
@@ -91,6 +94,31 @@ function configOf(run: Run): NodeConfig {
 function listFlag({ flags }: Run, name: string): string[] | undefined {
   const given = flags[name];
   return Array.isArray(given) ? given.map(String) : undefined;
+}
+
+/** Who may call, and over what. */
+function authOf(run: Run): NodeConfigInput {
+  const clientCert = textFlag(run, "clientCert");
+  return {
+    auth: run.flags["auth"] === true,
+    tlsCert: textFlag(run, "tlsCert"),
+    tlsKey: textFlag(run, "tlsKey"),
+    tlsCa: textFlag(run, "tlsCa"),
+    clientCa: textFlag(run, "clientCa"),
+    clientCert: clientCert as NodeConfig["clientCert"] | undefined,
+    jwt: ((run.flags["jwt"] ?? []) as readonly string[]).map(issuerOf),
+    insecurePlaintext: run.flags["insecurePlaintext"] === true,
+  };
+}
+
+/** name=value,...; what is missing or unknown is found where the configuration is checked. */
+function issuerOf(text: string): NodeConfig["jwt"][number] {
+  const fields = text.split(",").map((field) => {
+    const at = field.indexOf("=");
+    if (at > 0) return [field.slice(0, at), field.slice(at + 1)] as const;
+    throw usage(`--jwt "${text}" is not issuer=NAME,audience=NAME,keys=FILE`);
+  });
+  return Object.fromEntries(fields) as unknown as NodeConfig["jwt"][number];
 }
 
 function numberFlag(run: Run, name: string): number | undefined {

@@ -15,7 +15,25 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
     .option("--cache <size>", "memory for pages, such as 512MiB (default 256MiB)")
     .option("--scrub-hours <hours>", "between passes of the scrubber; 0 = none (default 24)")
     .option("--cluster-origin <name>", "prefix of all origins of a new cluster")
-    .option("--insecure-any-address", "serve other machines although nobody is authenticated yet")
+    .option(
+      "--insecure-any-address",
+      "serve anybody anywhere, for tests: without credentials or TLS",
+    )
+    .option(
+      "--auth",
+      "every call needs a credential; a new ledger gets a root key in DATA/root.key",
+    )
+    .option("--tls-cert <file>", "certificate for clients, PEM; read again when it changes")
+    .option("--tls-key <file>", "its key")
+    .option("--tls-ca <file>", "with --peer: the CA of the nodes' --tls-cert, to pass calls on")
+    .option("--client-ca <file>", "clients show certificates of this CA; implies --auth")
+    .option("--client-cert <which>", "required or optional (default required)")
+    .option(
+      "--jwt <issuer>",
+      "tokens of an issuer: issuer=NAME,audience=NAME,keys=FILE or https address[,alias=NAME]; may be repeated; implies --auth",
+      (text: string, before: readonly string[] = []) => [...before, text],
+    )
+    .option("--insecure-plaintext", "serve other machines without TLS: something else encrypts")
     .option("--name <name>", "of the node in its cluster (default: host and peer port)")
     .option(
       "--peer <host:port>",

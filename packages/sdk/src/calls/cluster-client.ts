@@ -63,6 +63,15 @@ export interface ClusterStatus {
   readonly members: readonly ClusterMember[];
 }
 
+/** A cluster that was begun. */
+export interface NewCluster {
+  readonly clusterId: string;
+  /** The root credential, an API key that may do everything; absent where the cluster had one, or needs none. */
+  readonly rootKey?: string;
+  /** Where the node has written it too. */
+  readonly rootKeyFile?: string;
+}
+
 export class ClusterClient {
   readonly #session: Session;
 
@@ -90,12 +99,13 @@ export class ClusterClient {
 
   /**
    * Makes a node that waits a cluster, with those that wait at the given peer addresses.
-   * @returns the id of the cluster
+   * Where credentials are configured the answer holds the root credential: it is shown here and never again.
    */
-  async init(addresses: readonly string[], options?: CallOptions): Promise<string> {
+  async init(addresses: readonly string[], options?: CallOptions): Promise<NewCluster> {
     const request = { addresses: [...addresses] };
-    const { clusterId } = await this.#session.call(SERVICE.initCluster, request, options, "once");
-    return clusterId;
+    const made = await this.#session.call(SERVICE.initCluster, request, options, "once");
+    const { clusterId, rootKey, rootKeyFile } = made;
+    return { clusterId, ...(rootKey !== "" && { rootKey, rootKeyFile }) };
   }
 
   /** Takes the node that waits at a peer address in, as a learner. */

@@ -1753,6 +1753,57 @@ export class UnauthenticatedError extends LedgerError {
 }
 
 /**
+ * The credential was good and has expired.
+ * Send again? no: it would fail again. See docs/errors.md#credential-expired
+ */
+export class CredentialExpiredError extends LedgerError {
+  declare readonly code: "CREDENTIAL_EXPIRED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CREDENTIAL_EXPIRED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is CredentialExpiredError {
+    return hasCode(thrown, "CREDENTIAL_EXPIRED");
+  }
+}
+
+/**
+ * A certificate, key or CA file cannot be used.
+ * Send again? no: it would fail again. See docs/errors.md#tls-config
+ */
+export class TlsConfigError extends LedgerError {
+  declare readonly code: "TLS_CONFIG";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("TLS_CONFIG", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is TlsConfigError {
+    return hasCode(thrown, "TLS_CONFIG");
+  }
+}
+
+/**
+ * There is no API key of this id; it may have been revoked.
+ * Send again? no: it would fail again. See docs/errors.md#key-not-found
+ */
+export class KeyNotFoundError extends LedgerError {
+  declare readonly code: "KEY_NOT_FOUND";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("KEY_NOT_FOUND", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is KeyNotFoundError {
+    return hasCode(thrown, "KEY_NOT_FOUND");
+  }
+}
+
+/**
  * The caller has not the role that the call needs, or what it names does not exist.
  * Send again? no: it would fail again. See docs/errors.md#permission-denied
  */

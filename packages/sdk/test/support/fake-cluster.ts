@@ -56,7 +56,7 @@ export async function startCluster(
       },
       initCluster: (request) => {
         take("init", request);
-        return { clusterId: fake.status.clusterId };
+        return { clusterId: fake.status.clusterId, rootKey: "", rootKeyFile: "" };
       },
       addMember: (request) => {
         take("add", request);

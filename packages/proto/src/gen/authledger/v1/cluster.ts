@@ -267,6 +267,10 @@ export interface InitClusterRequest {
 
 export interface InitClusterResponse {
   clusterId: string;
+  /** The root credential, shown here and never again; empty where the cluster had one, or credentials are not configured. */
+  rootKey: string;
+  /** Where the node that was asked has written it too. */
+  rootKeyFile: string;
 }
 
 export interface AddMemberRequest {
@@ -1153,13 +1157,19 @@ export const InitClusterRequest: MessageFns<InitClusterRequest> = {
 };
 
 function createBaseInitClusterResponse(): InitClusterResponse {
-  return { clusterId: "" };
+  return { clusterId: "", rootKey: "", rootKeyFile: "" };
 }
 
 export const InitClusterResponse: MessageFns<InitClusterResponse> = {
   encode(message: InitClusterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.clusterId !== "") {
       writer.uint32(10).string(message.clusterId);
+    }
+    if (message.rootKey !== "") {
+      writer.uint32(18).string(message.rootKey);
+    }
+    if (message.rootKeyFile !== "") {
+      writer.uint32(26).string(message.rootKeyFile);
     }
     return writer;
   },
@@ -1185,6 +1195,22 @@ export const InitClusterResponse: MessageFns<InitClusterResponse> = {
             message.clusterId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.rootKey = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rootKeyFile = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1204,6 +1230,16 @@ export const InitClusterResponse: MessageFns<InitClusterResponse> = {
         : isSet(object.cluster_id)
         ? globalThis.String(object.cluster_id)
         : "",
+      rootKey: isSet(object.rootKey)
+        ? globalThis.String(object.rootKey)
+        : isSet(object.root_key)
+        ? globalThis.String(object.root_key)
+        : "",
+      rootKeyFile: isSet(object.rootKeyFile)
+        ? globalThis.String(object.rootKeyFile)
+        : isSet(object.root_key_file)
+        ? globalThis.String(object.root_key_file)
+        : "",
     };
   },
 
@@ -1211,6 +1247,12 @@ export const InitClusterResponse: MessageFns<InitClusterResponse> = {
     const obj: any = {};
     if (message.clusterId !== "") {
       obj.clusterId = message.clusterId;
+    }
+    if (message.rootKey !== "") {
+      obj.rootKey = message.rootKey;
+    }
+    if (message.rootKeyFile !== "") {
+      obj.rootKeyFile = message.rootKeyFile;
     }
     return obj;
   },
@@ -1221,6 +1263,8 @@ export const InitClusterResponse: MessageFns<InitClusterResponse> = {
   fromPartial<I extends Exact<DeepPartial<InitClusterResponse>, I>>(object: I): InitClusterResponse {
     const message = createBaseInitClusterResponse();
     message.clusterId = object.clusterId ?? "";
+    message.rootKey = object.rootKey ?? "";
+    message.rootKeyFile = object.rootKeyFile ?? "";
     return message;
   },
 };

@@ -1,0 +1,85 @@
+/**
+ * Who calls: by what another node vouches for, by the bearer credential, or by the certificate of the connection, in this order.
+ *
+ *   INV-AUTHN-8  Where credentials are required a call without one passes only when it begins a cluster that has no root
+ *                credential yet, from this machine.
+ *
+ * A credential that is there is looked at wherever it comes: one that is wrong is refused also where none is required.
+ */
+import { IDENTITY_KEY } from "@authledger/proto";
+import type { Authenticator } from "../authn/authenticator.js";
+import { unauthenticated } from "../authn/credential-source.js";
+import type { ForwardedIdentity } from "../authn/forwarded-identity.js";
+import { isLoopbackPeer } from "../loopback.js";
+import { requestBytes } from "../request-bytes.js";
+import type { GateStep } from "./gate.js";
+import type { GatedCall } from "./gated-call.js";
+import type { Principal } from "./principal.js";
+
+const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
+const ROOT: Principal = { kind: "root", name: "root" };
+/** What begins a cluster: the call, and what its callers ask before. */
+const BEGINNING: ReadonlySet<string> = new Set(["initCluster", "getClusterStatus"]);
+
+export interface AuthenticateDeps {
+  readonly authenticator: Authenticator;
+  readonly identity: ForwardedIdentity;
+  /** Whom the certificate of a client's connection stands for; absent where clients show none. */
+  readonly certificateOf?: ((peer: string) => Principal | undefined) | undefined;
+  /** By this node's configuration, or because the cluster has a root credential. */
+  readonly isRequired: () => boolean;
+  /** The cluster has a root credential already. */
+  readonly hasRoot: () => boolean;
+}
+
+export class AuthenticateStep implements GateStep {
+  readonly #deps: AuthenticateDeps;
+
+  constructor(deps: AuthenticateDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws LedgerError UNAUTHENTICATED, CREDENTIAL_EXPIRED, OVERLOADED; at once or by rejection */
+  enter(call: GatedCall): void | Promise<void> {
+    const { metadata } = call.wire;
+    const identities = metadata.get(IDENTITY_KEY);
+    if (identities.length > 0) {
+      call.principal = this.#vouchedFor(call, identities);
+      return undefined;
+    }
+    const credentials = metadata.get("authorization");
+    if (credentials.length > 0) return this.#bearer(call, credentials);
+    const certified = this.#deps.certificateOf?.(call.wire.getPeer());
+    if (certified !== undefined) call.principal = certified;
+    else if (this.#deps.isRequired()) call.principal = this.#beginner(call);
+    return undefined;
+  }
+
+  #bearer(call: GatedCall, [credential, ...others]: readonly unknown[]): void | Promise<void> {
+    const match = typeof credential === "string" ? BEARER.exec(credential) : null;
+    if (match === null || others.length > 0) throw unauthenticated();
+    const found = this.#deps.authenticator.authenticate(match[1]!);
+    if (!(found instanceof Promise)) {
+      call.principal = found;
+      return undefined;
+    }
+    return found.then((principal) => {
+      call.principal = principal;
+    });
+  }
+
+  #vouchedFor({ method, wire }: GatedCall, [text, ...others]: readonly unknown[]): Principal {
+    const request = requestBytes(wire.request);
+    if (typeof text !== "string" || others.length > 0 || request === undefined) {
+      throw unauthenticated();
+    }
+    return this.#deps.identity.verify(text, { path: method.path, request });
+  }
+
+  /** @throws LedgerError UNAUTHENTICATED unless a cluster begins */
+  #beginner({ method, wire }: GatedCall): Principal {
+    const isBeginning = method.service === "ClusterService" && BEGINNING.has(method.name);
+    if (isBeginning && !this.#deps.hasRoot() && isLoopbackPeer(wire.getPeer())) return ROOT;
+    throw unauthenticated("the call carries no credential, and this ledger serves nobody without");
+  }
+}
