@@ -1,4 +1,5 @@
 /** How fresh an answer must be, as one readable argument of every read. */
+import { fromBase64, toBase64 } from "@authledger/proof";
 import type { common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 
@@ -40,7 +41,8 @@ const TOKEN_CHARACTERS_MAX = 1_024;
 const HEIGHT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 export function tokenOf(bytes: Uint8Array): ConsistencyToken {
-  return Buffer.from(bytes).toString("base64url");
+  // As addresses take it (RFC 4648, section 5).
+  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** @throws LedgerError TOKEN_INVALID, INVALID_ARGUMENT */
@@ -75,7 +77,9 @@ export function consistencyMessage(consistency: Consistency | undefined): common
 
 function tokenBytes(token: ConsistencyToken): Uint8Array {
   if (/^[A-Za-z0-9_-]+$/.test(token) && token.length <= TOKEN_CHARACTERS_MAX) {
-    return new Uint8Array(Buffer.from(token, "base64url"));
+    const padding = "=".repeat((4 - (token.length % 4)) % 4);
+    const bytes = fromBase64(token.replaceAll("-", "+").replaceAll("_", "/") + padding);
+    if (bytes !== undefined) return bytes;
   }
   throw new LedgerError("TOKEN_INVALID", "the consistency token is not one of this ledger", {
     details: { field: "consistency" },

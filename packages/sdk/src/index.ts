@@ -7,6 +7,7 @@ export {
   type SetCondition,
   type Tuple,
 } from "@authledger/types";
+export { IndexedDbRoots } from "./browser/indexeddb-roots.js";
 export {
   AdminClient,
   type CompactionReport,

@@ -1,4 +1,5 @@
 /** Lists of organizations and vaults. */
+import { equalBytes } from "@authledger/types";
 import { type CallOptions, pageSizeOf } from "../options.js";
 import { malformed } from "./convert.js";
 import { RowList } from "./row-list.js";
@@ -36,7 +37,7 @@ export class AdminList<Row> extends RowList<Row, readonly Row[]> {
     let pageToken: Uint8Array = new Uint8Array(0);
     do {
       const { rows, next } = await this.#ask({ pageSize, pageToken });
-      if (next.length > 0 && Buffer.compare(next, pageToken) === 0) {
+      if (next.length > 0 && equalBytes(next, pageToken)) {
         throw malformed("the same page token again");
       }
       yield rows;

@@ -1,6 +1,7 @@
 /** What blocks changed: values, filters, and lists between two heights. */
 import { read } from "@authledger/proto";
 import type { Tuple } from "@authledger/types";
+import { equalBytes } from "@authledger/types";
 import { type CallOptions, pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
 import { malformed, plain } from "./convert.js";
@@ -101,7 +102,7 @@ export class ChangeList extends RowList<Change, ChangePage> {
       const request = { ...question, pageToken };
       const page = await this.#session.call(LIST_CHANGES, request, this.#options);
       const next = plain(page.nextPageToken);
-      if (next.length > 0 && Buffer.compare(next, pageToken) === 0) {
+      if (next.length > 0 && equalBytes(next, pageToken)) {
         throw malformed("the same page token again");
       }
       const { nextHeight, tipHeight } = page;

@@ -1,6 +1,7 @@
 /** Lists that decisions make: an async iterable that fetches page after page, all of the height of the first one. */
 import type { DecisionQuestion, ObjectsAnswer, UsersAnswer } from "@authledger/authz";
 import { authorization } from "@authledger/proto";
+import { equalBytes } from "@authledger/types";
 import { atLeast } from "../consistency.js";
 import { pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
@@ -98,7 +99,7 @@ export class DecisionList extends RowList<string, DecisionPage> {
     let options = this.#options;
     do {
       const { page, next } = await this.#page(pageToken, options, pages);
-      if (next.length > 0 && Buffer.from(next).equals(pageToken)) {
+      if (next.length > 0 && equalBytes(next, pageToken)) {
         throw malformed("the same page token again");
       }
       if (page.complete) this.#complete = true;

@@ -3,7 +3,7 @@
  *
  *   INV-SDK-8  A client that verifies gives out nothing unproven unless it is told to.
  */
-import { LedgerError } from "@authledger/types";
+import { equalBytes, LedgerError } from "@authledger/types";
 import { atLeast, type Consistency, consistencyMessage, tokenOf } from "../consistency.js";
 import { type CallOptions, pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
@@ -76,7 +76,7 @@ export class PagedList<T> extends RowList<T, ListPage<T>> {
         consistency: consistencyMessage(consistency),
       });
       const next = new Uint8Array(nextPageToken);
-      if (next.length > 0 && Buffer.from(next).equals(pageToken)) {
+      if (next.length > 0 && equalBytes(next, pageToken)) {
         throw malformed("the same page token again");
       }
       yield { rows, height, token: tokenOf(token) };

@@ -5,7 +5,7 @@
  *              of one state, judged by one time: those of its first page.
  */
 import { read } from "@authledger/proto";
-import { LedgerError } from "@authledger/types";
+import { equalBytes, LedgerError } from "@authledger/types";
 import { atLeast } from "../consistency.js";
 import { pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
@@ -41,7 +41,7 @@ export class RelationshipList extends RowList<Relationship, RelationshipPage> {
     let options: ListOptions = this.#options;
     do {
       const { page, next } = await this.#page(pageToken, options, chain);
-      if (next.length > 0 && Buffer.from(next).equals(pageToken)) {
+      if (next.length > 0 && equalBytes(next, pageToken)) {
         throw malformed("the same page token again");
       }
       yield page;

@@ -4,9 +4,9 @@
  *   INV-SDK-9  A resumed watch begins behind the last thing that it gave out, so that it has neither gap nor
  *              duplicate.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { LedgerError } from "@authledger/types";
 import { backoffMs } from "../transport/backoff.js";
+import { MACHINE, pause } from "../transport/ports.js";
 
 /** Before the next attempt. */
 const PAUSE = { firstMs: 100, maxMs: 5_000 } as const;
@@ -42,7 +42,7 @@ export async function* resuming<M>(
       failures++;
       if (!isCurable(error) || (!wasAnswered && failures >= FIRST_ATTEMPTS_MAX)) throw error;
       onInterrupted?.(error);
-      await pause(failures, error, signal);
+      await rest(failures, error, signal);
     }
   }
 }
@@ -52,15 +52,13 @@ function isCurable({ code, row }: LedgerError): boolean {
   return row.grpc === "UNAVAILABLE" || code === "OVERLOADED" || code === "CANCELLED";
 }
 
-async function pause(
+async function rest(
   failures: number,
   { retryAfterMs = 0 }: LedgerError,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const waitMs = backoffMs(failures, PAUSE, retryAfterMs);
-  await sleep(waitMs, undefined, signal && { signal }).catch(() => {
-    throw givenUp(signal!);
-  });
+  if (!(await pause(MACHINE, waitMs, signal))) throw givenUp(signal!);
 }
 
 function givenUp(signal: AbortSignal): LedgerError {

@@ -53,7 +53,8 @@ export class Coalescer<Item, Result> {
     clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
     this.#timer = setTimeout(() => this.#sweep(), Math.max(1, atMs - Date.now()));
-    this.#timer.unref();
+    // In a browser a timer is a number, and keeps nothing alive.
+    (this.#timer as Partial<NodeJS.Timeout>).unref?.();
   }
 
   #sweep(): void {

@@ -10,6 +10,7 @@
  */
 import { LedgerError } from "@authledger/types";
 import type { CallOptions } from "../options.js";
+import { afterMicrotasks } from "./after-microtasks.js";
 
 /** Batches on their way: while the node works on one, the client makes the next and reads the one before. */
 const IN_FLIGHT_MAX = 3;
@@ -105,13 +106,10 @@ export class Lane<Item, Result> {
   #flushLater(): void {
     if (this.#isFlushing || this.#flying.size >= IN_FLIGHT_MAX) return;
     this.#isFlushing = true;
-    // A tick that is asked for by a microtask comes when no microtask is left.
-    queueMicrotask(() =>
-      process.nextTick(() => {
-        this.#isFlushing = false;
-        this.#flush();
-      }),
-    );
+    afterMicrotasks(() => {
+      this.#isFlushing = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {

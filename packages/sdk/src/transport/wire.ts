@@ -64,8 +64,8 @@ export class WireError extends Error {
   }
 }
 
-/** Generated code reads from a Buffer; the bytes are shared, not copied. */
+/** Generated code reads from a Buffer, where there is one; the bytes are shared, not copied. */
 export function asBuffer(bytes: Uint8Array): Buffer {
-  if (Buffer.isBuffer(bytes)) return bytes;
+  if (typeof Buffer === "undefined" || Buffer.isBuffer(bytes)) return bytes as Buffer;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

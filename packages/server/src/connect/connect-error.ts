@@ -1,7 +1,7 @@
 /** Errors as Connect writes them: JSON with a code, a text, and the details that gRPC clients get, too. */
 import {
   errorDetailsIn,
-  errors,
+  type errors,
   STATUS_DETAILS_KEY,
   type StatusDetail,
   statusDetails,
@@ -82,6 +82,6 @@ function errorDetailsOf(detail: StatusDetail): errors.ErrorDetails | undefined {
 function connectDetail(detail: StatusDetail): ConnectDetail {
   const value = Buffer.from(detail.value).toString("base64").replace(/=+$/, "");
   const ours = errorDetailsOf(detail);
-  const debug = ours === undefined ? {} : { debug: errors.ErrorDetails.toJSON(ours) };
-  return { type: detail.type, value, ...debug };
+  if (ours === undefined) return { type: detail.type, value };
+  return { type: detail.type, value, debug: { ...ours, retryAfterMs: `${ours.retryAfterMs}` } };
 }

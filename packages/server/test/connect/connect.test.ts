@@ -261,7 +261,7 @@ describe("a web page", () => {
 describe("a stream over Connect", () => {
   test("gives messages in envelopes, and ends with the error or without one", async () => {
     const config = { listen: "127.0.0.1:0", http: "127.0.0.1:0", connect: "127.0.0.1:0" };
-    const about = { ...config, cache: "16MiB", data: temporaryDirectory(), shutdownMs: 2_000 };
+    const about = { ...config, cache: "16MiB", data: temporaryDirectory(), shutdownGrace: 2_000 };
     const node = await startNode(parseNodeConfig(about), {
       version: "0.0.0-test",
       logger: pino({ level: "silent" }),

@@ -31,53 +31,6 @@ export namespace OrganizationStatus {
   export type UNRECOGNIZED = typeof OrganizationStatus.UNRECOGNIZED;
 }
 
-export function organizationStatusFromJSON(object: any): OrganizationStatus {
-  switch (object) {
-    case 0:
-    case "ORGANIZATION_STATUS_UNSPECIFIED":
-      return OrganizationStatus.ORGANIZATION_STATUS_UNSPECIFIED;
-    case 1:
-    case "ORGANIZATION_STATUS_ACTIVE":
-      return OrganizationStatus.ORGANIZATION_STATUS_ACTIVE;
-    case 2:
-    case "ORGANIZATION_STATUS_MIGRATING":
-      return OrganizationStatus.ORGANIZATION_STATUS_MIGRATING;
-    case 3:
-    case "ORGANIZATION_STATUS_SUSPENDED":
-      return OrganizationStatus.ORGANIZATION_STATUS_SUSPENDED;
-    case 4:
-    case "ORGANIZATION_STATUS_DELETING":
-      return OrganizationStatus.ORGANIZATION_STATUS_DELETING;
-    case 5:
-    case "ORGANIZATION_STATUS_DELETED":
-      return OrganizationStatus.ORGANIZATION_STATUS_DELETED;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return OrganizationStatus.UNRECOGNIZED;
-  }
-}
-
-export function organizationStatusToJSON(object: OrganizationStatus): string {
-  switch (object) {
-    case OrganizationStatus.ORGANIZATION_STATUS_UNSPECIFIED:
-      return "ORGANIZATION_STATUS_UNSPECIFIED";
-    case OrganizationStatus.ORGANIZATION_STATUS_ACTIVE:
-      return "ORGANIZATION_STATUS_ACTIVE";
-    case OrganizationStatus.ORGANIZATION_STATUS_MIGRATING:
-      return "ORGANIZATION_STATUS_MIGRATING";
-    case OrganizationStatus.ORGANIZATION_STATUS_SUSPENDED:
-      return "ORGANIZATION_STATUS_SUSPENDED";
-    case OrganizationStatus.ORGANIZATION_STATUS_DELETING:
-      return "ORGANIZATION_STATUS_DELETING";
-    case OrganizationStatus.ORGANIZATION_STATUS_DELETED:
-      return "ORGANIZATION_STATUS_DELETED";
-    case OrganizationStatus.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export const VaultStatus = {
   VAULT_STATUS_UNSPECIFIED: 0,
   VAULT_STATUS_ACTIVE: 1,
@@ -99,48 +52,6 @@ export namespace VaultStatus {
   export type UNRECOGNIZED = typeof VaultStatus.UNRECOGNIZED;
 }
 
-export function vaultStatusFromJSON(object: any): VaultStatus {
-  switch (object) {
-    case 0:
-    case "VAULT_STATUS_UNSPECIFIED":
-      return VaultStatus.VAULT_STATUS_UNSPECIFIED;
-    case 1:
-    case "VAULT_STATUS_ACTIVE":
-      return VaultStatus.VAULT_STATUS_ACTIVE;
-    case 2:
-    case "VAULT_STATUS_READ_ONLY":
-      return VaultStatus.VAULT_STATUS_READ_ONLY;
-    case 3:
-    case "VAULT_STATUS_DELETED":
-      return VaultStatus.VAULT_STATUS_DELETED;
-    case 4:
-    case "VAULT_STATUS_DELETING":
-      return VaultStatus.VAULT_STATUS_DELETING;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return VaultStatus.UNRECOGNIZED;
-  }
-}
-
-export function vaultStatusToJSON(object: VaultStatus): string {
-  switch (object) {
-    case VaultStatus.VAULT_STATUS_UNSPECIFIED:
-      return "VAULT_STATUS_UNSPECIFIED";
-    case VaultStatus.VAULT_STATUS_ACTIVE:
-      return "VAULT_STATUS_ACTIVE";
-    case VaultStatus.VAULT_STATUS_READ_ONLY:
-      return "VAULT_STATUS_READ_ONLY";
-    case VaultStatus.VAULT_STATUS_DELETED:
-      return "VAULT_STATUS_DELETED";
-    case VaultStatus.VAULT_STATUS_DELETING:
-      return "VAULT_STATUS_DELETING";
-    case VaultStatus.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 /** Whether what is stored is what is committed. */
 export const VaultHealth = {
   VAULT_HEALTH_UNSPECIFIED: 0,
@@ -157,38 +68,6 @@ export namespace VaultHealth {
   export type VAULT_HEALTH_HEALTHY = typeof VaultHealth.VAULT_HEALTH_HEALTHY;
   export type VAULT_HEALTH_DIVERGED = typeof VaultHealth.VAULT_HEALTH_DIVERGED;
   export type UNRECOGNIZED = typeof VaultHealth.UNRECOGNIZED;
-}
-
-export function vaultHealthFromJSON(object: any): VaultHealth {
-  switch (object) {
-    case 0:
-    case "VAULT_HEALTH_UNSPECIFIED":
-      return VaultHealth.VAULT_HEALTH_UNSPECIFIED;
-    case 1:
-    case "VAULT_HEALTH_HEALTHY":
-      return VaultHealth.VAULT_HEALTH_HEALTHY;
-    case 2:
-    case "VAULT_HEALTH_DIVERGED":
-      return VaultHealth.VAULT_HEALTH_DIVERGED;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return VaultHealth.UNRECOGNIZED;
-  }
-}
-
-export function vaultHealthToJSON(object: VaultHealth): string {
-  switch (object) {
-    case VaultHealth.VAULT_HEALTH_UNSPECIFIED:
-      return "VAULT_HEALTH_UNSPECIFIED";
-    case VaultHealth.VAULT_HEALTH_HEALTHY:
-      return "VAULT_HEALTH_HEALTHY";
-    case VaultHealth.VAULT_HEALTH_DIVERGED:
-      return "VAULT_HEALTH_DIVERGED";
-    case VaultHealth.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
 }
 
 export interface Organization {
@@ -533,36 +412,6 @@ export const Organization: MessageFns<Organization> = {
     }
   },
 
-  fromJSON(object: any): Organization {
-    return {
-      slug: isSet(object.slug) ? BigInt(object.slug) : 0n,
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      status: isSet(object.status) ? organizationStatusFromJSON(object.status) : 0,
-      createdAtMs: isSet(object.createdAtMs)
-        ? BigInt(object.createdAtMs)
-        : isSet(object.created_at_ms)
-        ? BigInt(object.created_at_ms)
-        : 0n,
-    };
-  },
-
-  toJSON(message: Organization): unknown {
-    const obj: any = {};
-    if (message.slug !== 0n) {
-      obj.slug = message.slug.toString();
-    }
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.status !== 0) {
-      obj.status = organizationStatusToJSON(message.status);
-    }
-    if (message.createdAtMs !== 0n) {
-      obj.createdAtMs = message.createdAtMs.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Organization>, I>>(base?: I): Organization {
     return Organization.fromPartial(base ?? ({} as any));
   },
@@ -739,64 +588,6 @@ export const Vault: MessageFns<Vault> = {
     }
   },
 
-  fromJSON(object: any): Vault {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      slug: isSet(object.slug) ? BigInt(object.slug) : 0n,
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      status: isSet(object.status) ? vaultStatusFromJSON(object.status) : 0,
-      createdAtMs: isSet(object.createdAtMs)
-        ? BigInt(object.createdAtMs)
-        : isSet(object.created_at_ms)
-        ? BigInt(object.created_at_ms)
-        : 0n,
-      origin: isSet(object.origin) ? globalThis.String(object.origin) : "",
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      retentionBlocks: isSet(object.retentionBlocks)
-        ? BigInt(object.retentionBlocks)
-        : isSet(object.retention_blocks)
-        ? BigInt(object.retention_blocks)
-        : 0n,
-      oldestHeight: isSet(object.oldestHeight)
-        ? BigInt(object.oldestHeight)
-        : isSet(object.oldest_height)
-        ? BigInt(object.oldest_height)
-        : 0n,
-    };
-  },
-
-  toJSON(message: Vault): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.slug !== 0n) {
-      obj.slug = message.slug.toString();
-    }
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.status !== 0) {
-      obj.status = vaultStatusToJSON(message.status);
-    }
-    if (message.createdAtMs !== 0n) {
-      obj.createdAtMs = message.createdAtMs.toString();
-    }
-    if (message.origin !== "") {
-      obj.origin = message.origin;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.retentionBlocks !== 0n) {
-      obj.retentionBlocks = message.retentionBlocks.toString();
-    }
-    if (message.oldestHeight !== 0n) {
-      obj.oldestHeight = message.oldestHeight.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Vault>, I>>(base?: I): Vault {
     return Vault.fromPartial(base ?? ({} as any));
   },
@@ -868,18 +659,6 @@ export const CreateOrganizationRequest: MessageFns<CreateOrganizationRequest> = 
     }
   },
 
-  fromJSON(object: any): CreateOrganizationRequest {
-    return { name: isSet(object.name) ? globalThis.String(object.name) : "" };
-  },
-
-  toJSON(message: CreateOrganizationRequest): unknown {
-    const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CreateOrganizationRequest>, I>>(base?: I): CreateOrganizationRequest {
     return CreateOrganizationRequest.fromPartial(base ?? ({} as any));
   },
@@ -933,18 +712,6 @@ export const CreateOrganizationResponse: MessageFns<CreateOrganizationResponse> 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): CreateOrganizationResponse {
-    return { organization: isSet(object.organization) ? Organization.fromJSON(object.organization) : undefined };
-  },
-
-  toJSON(message: CreateOrganizationResponse): unknown {
-    const obj: any = {};
-    if (message.organization !== undefined) {
-      obj.organization = Organization.toJSON(message.organization);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<CreateOrganizationResponse>, I>>(base?: I): CreateOrganizationResponse {
@@ -1007,18 +774,6 @@ export const GetOrganizationRequest: MessageFns<GetOrganizationRequest> = {
     }
   },
 
-  fromJSON(object: any): GetOrganizationRequest {
-    return { organization: isSet(object.organization) ? BigInt(object.organization) : 0n };
-  },
-
-  toJSON(message: GetOrganizationRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetOrganizationRequest>, I>>(base?: I): GetOrganizationRequest {
     return GetOrganizationRequest.fromPartial(base ?? ({} as any));
   },
@@ -1074,18 +829,6 @@ export const GetOrganizationResponse: MessageFns<GetOrganizationResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetOrganizationResponse {
-    return { organization: isSet(object.organization) ? Organization.fromJSON(object.organization) : undefined };
-  },
-
-  toJSON(message: GetOrganizationResponse): unknown {
-    const obj: any = {};
-    if (message.organization !== undefined) {
-      obj.organization = Organization.toJSON(message.organization);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetOrganizationResponse>, I>>(base?: I): GetOrganizationResponse {
@@ -1156,32 +899,6 @@ export const ListOrganizationsRequest: MessageFns<ListOrganizationsRequest> = {
     }
   },
 
-  fromJSON(object: any): ListOrganizationsRequest {
-    return {
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListOrganizationsRequest): unknown {
-    const obj: any = {};
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListOrganizationsRequest>, I>>(base?: I): ListOrganizationsRequest {
     return ListOrganizationsRequest.fromPartial(base ?? ({} as any));
   },
@@ -1247,30 +964,6 @@ export const ListOrganizationsResponse: MessageFns<ListOrganizationsResponse> = 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ListOrganizationsResponse {
-    return {
-      organizations: globalThis.Array.isArray(object?.organizations)
-        ? object.organizations.map((e: any) => Organization.fromJSON(e))
-        : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListOrganizationsResponse): unknown {
-    const obj: any = {};
-    if (message.organizations?.length) {
-      obj.organizations = message.organizations.map((e) => Organization.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ListOrganizationsResponse>, I>>(base?: I): ListOrganizationsResponse {
@@ -1343,24 +1036,6 @@ export const CreateVaultRequest: MessageFns<CreateVaultRequest> = {
     }
   },
 
-  fromJSON(object: any): CreateVaultRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-    };
-  },
-
-  toJSON(message: CreateVaultRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CreateVaultRequest>, I>>(base?: I): CreateVaultRequest {
     return CreateVaultRequest.fromPartial(base ?? ({} as any));
   },
@@ -1428,28 +1103,6 @@ export const CreateVaultResponse: MessageFns<CreateVaultResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): CreateVaultResponse {
-    return {
-      vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined,
-      genesisHeader: isSet(object.genesisHeader)
-        ? bytesFromBase64(object.genesisHeader)
-        : isSet(object.genesis_header)
-        ? bytesFromBase64(object.genesis_header)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: CreateVaultResponse): unknown {
-    const obj: any = {};
-    if (message.vault !== undefined) {
-      obj.vault = Vault.toJSON(message.vault);
-    }
-    if (message.genesisHeader.length !== 0) {
-      obj.genesisHeader = base64FromBytes(message.genesisHeader);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<CreateVaultResponse>, I>>(base?: I): CreateVaultResponse {
@@ -1525,24 +1178,6 @@ export const GetVaultRequest: MessageFns<GetVaultRequest> = {
     }
   },
 
-  fromJSON(object: any): GetVaultRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-    };
-  },
-
-  toJSON(message: GetVaultRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetVaultRequest>, I>>(base?: I): GetVaultRequest {
     return GetVaultRequest.fromPartial(base ?? ({} as any));
   },
@@ -1610,24 +1245,6 @@ export const GetVaultResponse: MessageFns<GetVaultResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetVaultResponse {
-    return {
-      vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined,
-      health: isSet(object.health) ? vaultHealthFromJSON(object.health) : 0,
-    };
-  },
-
-  toJSON(message: GetVaultResponse): unknown {
-    const obj: any = {};
-    if (message.vault !== undefined) {
-      obj.vault = Vault.toJSON(message.vault);
-    }
-    if (message.health !== 0) {
-      obj.health = vaultHealthToJSON(message.health);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetVaultResponse>, I>>(base?: I): GetVaultResponse {
@@ -1728,36 +1345,6 @@ export const UpdateVaultRequest: MessageFns<UpdateVaultRequest> = {
     }
   },
 
-  fromJSON(object: any): UpdateVaultRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      name: isSet(object.name) ? globalThis.String(object.name) : undefined,
-      retentionBlocks: isSet(object.retentionBlocks)
-        ? BigInt(object.retentionBlocks)
-        : isSet(object.retention_blocks)
-        ? BigInt(object.retention_blocks)
-        : undefined,
-    };
-  },
-
-  toJSON(message: UpdateVaultRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.name !== undefined) {
-      obj.name = message.name;
-    }
-    if (message.retentionBlocks !== undefined) {
-      obj.retentionBlocks = message.retentionBlocks.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<UpdateVaultRequest>, I>>(base?: I): UpdateVaultRequest {
     return UpdateVaultRequest.fromPartial(base ?? ({} as any));
   },
@@ -1818,18 +1405,6 @@ export const UpdateVaultResponse: MessageFns<UpdateVaultResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): UpdateVaultResponse {
-    return { vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined };
-  },
-
-  toJSON(message: UpdateVaultResponse): unknown {
-    const obj: any = {};
-    if (message.vault !== undefined) {
-      obj.vault = Vault.toJSON(message.vault);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<UpdateVaultResponse>, I>>(base?: I): UpdateVaultResponse {
@@ -1912,36 +1487,6 @@ export const ListVaultsRequest: MessageFns<ListVaultsRequest> = {
     }
   },
 
-  fromJSON(object: any): ListVaultsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListVaultsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListVaultsRequest>, I>>(base?: I): ListVaultsRequest {
     return ListVaultsRequest.fromPartial(base ?? ({} as any));
   },
@@ -2010,28 +1555,6 @@ export const ListVaultsResponse: MessageFns<ListVaultsResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ListVaultsResponse {
-    return {
-      vaults: globalThis.Array.isArray(object?.vaults) ? object.vaults.map((e: any) => Vault.fromJSON(e)) : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListVaultsResponse): unknown {
-    const obj: any = {};
-    if (message.vaults?.length) {
-      obj.vaults = message.vaults.map((e) => Vault.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ListVaultsResponse>, I>>(base?: I): ListVaultsResponse {
@@ -2107,24 +1630,6 @@ export const GetTrustAnchorRequest: MessageFns<GetTrustAnchorRequest> = {
     }
   },
 
-  fromJSON(object: any): GetTrustAnchorRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-    };
-  },
-
-  toJSON(message: GetTrustAnchorRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetTrustAnchorRequest>, I>>(base?: I): GetTrustAnchorRequest {
     return GetTrustAnchorRequest.fromPartial(base ?? ({} as any));
   },
@@ -2183,18 +1688,6 @@ export const GetTrustAnchorResponse: MessageFns<GetTrustAnchorResponse> = {
     }
   },
 
-  fromJSON(object: any): GetTrustAnchorResponse {
-    return { anchor: isSet(object.anchor) ? globalThis.String(object.anchor) : "" };
-  },
-
-  toJSON(message: GetTrustAnchorResponse): unknown {
-    const obj: any = {};
-    if (message.anchor !== "") {
-      obj.anchor = message.anchor;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetTrustAnchorResponse>, I>>(base?: I): GetTrustAnchorResponse {
     return GetTrustAnchorResponse.fromPartial(base ?? ({} as any));
   },
@@ -2237,15 +1730,6 @@ export const GetNodeInfoRequest: MessageFns<GetNodeInfoRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(_: any): GetNodeInfoRequest {
-    return {};
-  },
-
-  toJSON(_: GetNodeInfoRequest): unknown {
-    const obj: any = {};
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetNodeInfoRequest>, I>>(base?: I): GetNodeInfoRequest {
@@ -2508,114 +1992,6 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     }
   },
 
-  fromJSON(object: any): GetNodeInfoResponse {
-    return {
-      nodeId: isSet(object.nodeId) ? BigInt(object.nodeId) : isSet(object.node_id) ? BigInt(object.node_id) : 0n,
-      clusterId: isSet(object.clusterId)
-        ? globalThis.String(object.clusterId)
-        : isSet(object.cluster_id)
-        ? globalThis.String(object.cluster_id)
-        : "",
-      clusterOrigin: isSet(object.clusterOrigin)
-        ? globalThis.String(object.clusterOrigin)
-        : isSet(object.cluster_origin)
-        ? globalThis.String(object.cluster_origin)
-        : "",
-      version: isSet(object.version) ? globalThis.String(object.version) : "",
-      formatVersion: isSet(object.formatVersion)
-        ? globalThis.Number(object.formatVersion)
-        : isSet(object.format_version)
-        ? globalThis.Number(object.format_version)
-        : 0,
-      startedAtMs: isSet(object.startedAtMs)
-        ? BigInt(object.startedAtMs)
-        : isSet(object.started_at_ms)
-        ? BigInt(object.started_at_ms)
-        : 0n,
-      role: isSet(object.role) ? globalThis.String(object.role) : "",
-      term: isSet(object.term) ? BigInt(object.term) : 0n,
-      lastIndex: isSet(object.lastIndex)
-        ? BigInt(object.lastIndex)
-        : isSet(object.last_index)
-        ? BigInt(object.last_index)
-        : 0n,
-      appliedIndex: isSet(object.appliedIndex)
-        ? BigInt(object.appliedIndex)
-        : isSet(object.applied_index)
-        ? BigInt(object.applied_index)
-        : 0n,
-      flushedIndex: isSet(object.flushedIndex)
-        ? BigInt(object.flushedIndex)
-        : isSet(object.flushed_index)
-        ? BigInt(object.flushed_index)
-        : 0n,
-      organizations: isSet(object.organizations) ? BigInt(object.organizations) : 0n,
-      vaults: isSet(object.vaults) ? BigInt(object.vaults) : 0n,
-      httpAddress: isSet(object.httpAddress)
-        ? globalThis.String(object.httpAddress)
-        : isSet(object.http_address)
-        ? globalThis.String(object.http_address)
-        : "",
-      maintenance: isSet(object.maintenance) ? Maintenance.fromJSON(object.maintenance) : undefined,
-      evidence: globalThis.Array.isArray(object?.evidence)
-        ? object.evidence.map((e: any) => globalThis.String(e))
-        : [],
-    };
-  },
-
-  toJSON(message: GetNodeInfoResponse): unknown {
-    const obj: any = {};
-    if (message.nodeId !== 0n) {
-      obj.nodeId = message.nodeId.toString();
-    }
-    if (message.clusterId !== "") {
-      obj.clusterId = message.clusterId;
-    }
-    if (message.clusterOrigin !== "") {
-      obj.clusterOrigin = message.clusterOrigin;
-    }
-    if (message.version !== "") {
-      obj.version = message.version;
-    }
-    if (message.formatVersion !== 0) {
-      obj.formatVersion = Math.round(message.formatVersion);
-    }
-    if (message.startedAtMs !== 0n) {
-      obj.startedAtMs = message.startedAtMs.toString();
-    }
-    if (message.role !== "") {
-      obj.role = message.role;
-    }
-    if (message.term !== 0n) {
-      obj.term = message.term.toString();
-    }
-    if (message.lastIndex !== 0n) {
-      obj.lastIndex = message.lastIndex.toString();
-    }
-    if (message.appliedIndex !== 0n) {
-      obj.appliedIndex = message.appliedIndex.toString();
-    }
-    if (message.flushedIndex !== 0n) {
-      obj.flushedIndex = message.flushedIndex.toString();
-    }
-    if (message.organizations !== 0n) {
-      obj.organizations = message.organizations.toString();
-    }
-    if (message.vaults !== 0n) {
-      obj.vaults = message.vaults.toString();
-    }
-    if (message.httpAddress !== "") {
-      obj.httpAddress = message.httpAddress;
-    }
-    if (message.maintenance !== undefined) {
-      obj.maintenance = Maintenance.toJSON(message.maintenance);
-    }
-    if (message.evidence?.length) {
-      obj.evidence = message.evidence;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetNodeInfoResponse>, I>>(base?: I): GetNodeInfoResponse {
     return GetNodeInfoResponse.fromPartial(base ?? ({} as any));
   },
@@ -2857,106 +2233,6 @@ export const Maintenance: MessageFns<Maintenance> = {
     }
   },
 
-  fromJSON(object: any): Maintenance {
-    return {
-      fileBytes: isSet(object.fileBytes)
-        ? BigInt(object.fileBytes)
-        : isSet(object.file_bytes)
-        ? BigInt(object.file_bytes)
-        : 0n,
-      filePages: isSet(object.filePages)
-        ? BigInt(object.filePages)
-        : isSet(object.file_pages)
-        ? BigInt(object.file_pages)
-        : 0n,
-      freePages: isSet(object.freePages)
-        ? BigInt(object.freePages)
-        : isSet(object.free_pages)
-        ? BigInt(object.free_pages)
-        : 0n,
-      isCompacting: isSet(object.isCompacting)
-        ? globalThis.Boolean(object.isCompacting)
-        : isSet(object.is_compacting)
-        ? globalThis.Boolean(object.is_compacting)
-        : false,
-      compactions: isSet(object.compactions) ? BigInt(object.compactions) : 0n,
-      pagesMoved: isSet(object.pagesMoved)
-        ? BigInt(object.pagesMoved)
-        : isSet(object.pages_moved)
-        ? BigInt(object.pages_moved)
-        : 0n,
-      leavesJoined: isSet(object.leavesJoined)
-        ? BigInt(object.leavesJoined)
-        : isSet(object.leaves_joined)
-        ? BigInt(object.leaves_joined)
-        : 0n,
-      isScrubbing: isSet(object.isScrubbing)
-        ? globalThis.Boolean(object.isScrubbing)
-        : isSet(object.is_scrubbing)
-        ? globalThis.Boolean(object.is_scrubbing)
-        : false,
-      scrubPasses: isSet(object.scrubPasses)
-        ? BigInt(object.scrubPasses)
-        : isSet(object.scrub_passes)
-        ? BigInt(object.scrub_passes)
-        : 0n,
-      lastScrubEndedAtMs: isSet(object.lastScrubEndedAtMs)
-        ? BigInt(object.lastScrubEndedAtMs)
-        : isSet(object.last_scrub_ended_at_ms)
-        ? BigInt(object.last_scrub_ended_at_ms)
-        : 0n,
-      divergedVaults: isSet(object.divergedVaults)
-        ? BigInt(object.divergedVaults)
-        : isSet(object.diverged_vaults)
-        ? BigInt(object.diverged_vaults)
-        : 0n,
-      alarms: globalThis.Array.isArray(object?.alarms)
-        ? object.alarms.map((e: any) => globalThis.String(e))
-        : [],
-    };
-  },
-
-  toJSON(message: Maintenance): unknown {
-    const obj: any = {};
-    if (message.fileBytes !== 0n) {
-      obj.fileBytes = message.fileBytes.toString();
-    }
-    if (message.filePages !== 0n) {
-      obj.filePages = message.filePages.toString();
-    }
-    if (message.freePages !== 0n) {
-      obj.freePages = message.freePages.toString();
-    }
-    if (message.isCompacting !== false) {
-      obj.isCompacting = message.isCompacting;
-    }
-    if (message.compactions !== 0n) {
-      obj.compactions = message.compactions.toString();
-    }
-    if (message.pagesMoved !== 0n) {
-      obj.pagesMoved = message.pagesMoved.toString();
-    }
-    if (message.leavesJoined !== 0n) {
-      obj.leavesJoined = message.leavesJoined.toString();
-    }
-    if (message.isScrubbing !== false) {
-      obj.isScrubbing = message.isScrubbing;
-    }
-    if (message.scrubPasses !== 0n) {
-      obj.scrubPasses = message.scrubPasses.toString();
-    }
-    if (message.lastScrubEndedAtMs !== 0n) {
-      obj.lastScrubEndedAtMs = message.lastScrubEndedAtMs.toString();
-    }
-    if (message.divergedVaults !== 0n) {
-      obj.divergedVaults = message.divergedVaults.toString();
-    }
-    if (message.alarms?.length) {
-      obj.alarms = message.alarms;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Maintenance>, I>>(base?: I): Maintenance {
     return Maintenance.fromPartial(base ?? ({} as any));
   },
@@ -3033,24 +2309,6 @@ export const CompactRequest: MessageFns<CompactRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): CompactRequest {
-    return {
-      fillPercent: isSet(object.fillPercent)
-        ? globalThis.Number(object.fillPercent)
-        : isSet(object.fill_percent)
-        ? globalThis.Number(object.fill_percent)
-        : 0,
-    };
-  },
-
-  toJSON(message: CompactRequest): unknown {
-    const obj: any = {};
-    if (message.fillPercent !== 0) {
-      obj.fillPercent = Math.round(message.fillPercent);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<CompactRequest>, I>>(base?: I): CompactRequest {
@@ -3137,32 +2395,6 @@ export const FileSize: MessageFns<FileSize> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): FileSize {
-    return {
-      pages: isSet(object.pages) ? BigInt(object.pages) : 0n,
-      freePages: isSet(object.freePages)
-        ? BigInt(object.freePages)
-        : isSet(object.free_pages)
-        ? BigInt(object.free_pages)
-        : 0n,
-      bytes: isSet(object.bytes) ? BigInt(object.bytes) : 0n,
-    };
-  },
-
-  toJSON(message: FileSize): unknown {
-    const obj: any = {};
-    if (message.pages !== 0n) {
-      obj.pages = message.pages.toString();
-    }
-    if (message.freePages !== 0n) {
-      obj.freePages = message.freePages.toString();
-    }
-    if (message.bytes !== 0n) {
-      obj.bytes = message.bytes.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<FileSize>, I>>(base?: I): FileSize {
@@ -3311,60 +2543,6 @@ export const CompactResponse: MessageFns<CompactResponse> = {
     }
   },
 
-  fromJSON(object: any): CompactResponse {
-    return {
-      before: isSet(object.before) ? FileSize.fromJSON(object.before) : undefined,
-      after: isSet(object.after) ? FileSize.fromJSON(object.after) : undefined,
-      leavesVisited: isSet(object.leavesVisited)
-        ? BigInt(object.leavesVisited)
-        : isSet(object.leaves_visited)
-        ? BigInt(object.leaves_visited)
-        : 0n,
-      leavesJoined: isSet(object.leavesJoined)
-        ? BigInt(object.leavesJoined)
-        : isSet(object.leaves_joined)
-        ? BigInt(object.leaves_joined)
-        : 0n,
-      pagesMoved: isSet(object.pagesMoved)
-        ? BigInt(object.pagesMoved)
-        : isSet(object.pages_moved)
-        ? BigInt(object.pages_moved)
-        : 0n,
-      valuesMoved: isSet(object.valuesMoved)
-        ? BigInt(object.valuesMoved)
-        : isSet(object.values_moved)
-        ? BigInt(object.values_moved)
-        : 0n,
-      passes: isSet(object.passes) ? BigInt(object.passes) : 0n,
-    };
-  },
-
-  toJSON(message: CompactResponse): unknown {
-    const obj: any = {};
-    if (message.before !== undefined) {
-      obj.before = FileSize.toJSON(message.before);
-    }
-    if (message.after !== undefined) {
-      obj.after = FileSize.toJSON(message.after);
-    }
-    if (message.leavesVisited !== 0n) {
-      obj.leavesVisited = message.leavesVisited.toString();
-    }
-    if (message.leavesJoined !== 0n) {
-      obj.leavesJoined = message.leavesJoined.toString();
-    }
-    if (message.pagesMoved !== 0n) {
-      obj.pagesMoved = message.pagesMoved.toString();
-    }
-    if (message.valuesMoved !== 0n) {
-      obj.valuesMoved = message.valuesMoved.toString();
-    }
-    if (message.passes !== 0n) {
-      obj.passes = message.passes.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CompactResponse>, I>>(base?: I): CompactResponse {
     return CompactResponse.fromPartial(base ?? ({} as any));
   },
@@ -3447,28 +2625,6 @@ export const CheckIntegrityRequest: MessageFns<CheckIntegrityRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): CheckIntegrityRequest {
-    return {
-      waitMs: isSet(object.waitMs)
-        ? globalThis.Number(object.waitMs)
-        : isSet(object.wait_ms)
-        ? globalThis.Number(object.wait_ms)
-        : 0,
-      follow: isSet(object.follow) ? globalThis.Boolean(object.follow) : false,
-    };
-  },
-
-  toJSON(message: CheckIntegrityRequest): unknown {
-    const obj: any = {};
-    if (message.waitMs !== 0) {
-      obj.waitMs = Math.round(message.waitMs);
-    }
-    if (message.follow !== false) {
-      obj.follow = message.follow;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<CheckIntegrityRequest>, I>>(base?: I): CheckIntegrityRequest {
@@ -3620,48 +2776,6 @@ export const IntegrityDifference: MessageFns<IntegrityDifference> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): IntegrityDifference {
-    return {
-      area: isSet(object.area) ? globalThis.String(object.area) : "",
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      bucket: isSet(object.bucket) ? globalThis.Number(object.bucket) : undefined,
-      path: isSet(object.path) ? globalThis.String(object.path) : undefined,
-      height: isSet(object.height) ? BigInt(object.height) : undefined,
-      what: isSet(object.what) ? globalThis.String(object.what) : "",
-      text: isSet(object.text) ? globalThis.String(object.text) : "",
-    };
-  },
-
-  toJSON(message: IntegrityDifference): unknown {
-    const obj: any = {};
-    if (message.area !== "") {
-      obj.area = message.area;
-    }
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.bucket !== undefined) {
-      obj.bucket = Math.round(message.bucket);
-    }
-    if (message.path !== undefined) {
-      obj.path = message.path;
-    }
-    if (message.height !== undefined) {
-      obj.height = message.height.toString();
-    }
-    if (message.what !== "") {
-      obj.what = message.what;
-    }
-    if (message.text !== "") {
-      obj.text = message.text;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<IntegrityDifference>, I>>(base?: I): IntegrityDifference {
@@ -3922,90 +3036,6 @@ export const CheckIntegrityResponse: MessageFns<CheckIntegrityResponse> = {
     }
   },
 
-  fromJSON(object: any): CheckIntegrityResponse {
-    return {
-      running: isSet(object.running) ? globalThis.Boolean(object.running) : false,
-      passes: isSet(object.passes) ? BigInt(object.passes) : 0n,
-      startedAtMs: isSet(object.startedAtMs)
-        ? BigInt(object.startedAtMs)
-        : isSet(object.started_at_ms)
-        ? BigInt(object.started_at_ms)
-        : 0n,
-      endedAtMs: isSet(object.endedAtMs)
-        ? BigInt(object.endedAtMs)
-        : isSet(object.ended_at_ms)
-        ? BigInt(object.ended_at_ms)
-        : 0n,
-      pages: isSet(object.pages) ? BigInt(object.pages) : 0n,
-      vaults: isSet(object.vaults) ? BigInt(object.vaults) : 0n,
-      leaves: isSet(object.leaves) ? BigInt(object.leaves) : 0n,
-      branches: isSet(object.branches) ? BigInt(object.branches) : 0n,
-      blocks: isSet(object.blocks) ? BigInt(object.blocks) : 0n,
-      transactions: isSet(object.transactions) ? BigInt(object.transactions) : 0n,
-      indexRows: isSet(object.indexRows)
-        ? BigInt(object.indexRows)
-        : isSet(object.index_rows)
-        ? BigInt(object.index_rows)
-        : 0n,
-      skipped: isSet(object.skipped) ? BigInt(object.skipped) : 0n,
-      divergedVaults: isSet(object.divergedVaults)
-        ? BigInt(object.divergedVaults)
-        : isSet(object.diverged_vaults)
-        ? BigInt(object.diverged_vaults)
-        : 0n,
-      differences: globalThis.Array.isArray(object?.differences)
-        ? object.differences.map((e: any) => IntegrityDifference.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: CheckIntegrityResponse): unknown {
-    const obj: any = {};
-    if (message.running !== false) {
-      obj.running = message.running;
-    }
-    if (message.passes !== 0n) {
-      obj.passes = message.passes.toString();
-    }
-    if (message.startedAtMs !== 0n) {
-      obj.startedAtMs = message.startedAtMs.toString();
-    }
-    if (message.endedAtMs !== 0n) {
-      obj.endedAtMs = message.endedAtMs.toString();
-    }
-    if (message.pages !== 0n) {
-      obj.pages = message.pages.toString();
-    }
-    if (message.vaults !== 0n) {
-      obj.vaults = message.vaults.toString();
-    }
-    if (message.leaves !== 0n) {
-      obj.leaves = message.leaves.toString();
-    }
-    if (message.branches !== 0n) {
-      obj.branches = message.branches.toString();
-    }
-    if (message.blocks !== 0n) {
-      obj.blocks = message.blocks.toString();
-    }
-    if (message.transactions !== 0n) {
-      obj.transactions = message.transactions.toString();
-    }
-    if (message.indexRows !== 0n) {
-      obj.indexRows = message.indexRows.toString();
-    }
-    if (message.skipped !== 0n) {
-      obj.skipped = message.skipped.toString();
-    }
-    if (message.divergedVaults !== 0n) {
-      obj.divergedVaults = message.divergedVaults.toString();
-    }
-    if (message.differences?.length) {
-      obj.differences = message.differences.map((e) => IntegrityDifference.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CheckIntegrityResponse>, I>>(base?: I): CheckIntegrityResponse {
     return CheckIntegrityResponse.fromPartial(base ?? ({} as any));
   },
@@ -4069,15 +3099,6 @@ export const ExportSnapshotRequest: MessageFns<ExportSnapshotRequest> = {
     }
   },
 
-  fromJSON(_: any): ExportSnapshotRequest {
-    return {};
-  },
-
-  toJSON(_: ExportSnapshotRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ExportSnapshotRequest>, I>>(base?: I): ExportSnapshotRequest {
     return ExportSnapshotRequest.fromPartial(base ?? ({} as any));
   },
@@ -4130,18 +3151,6 @@ export const ExportSnapshotResponse: MessageFns<ExportSnapshotResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ExportSnapshotResponse {
-    return { chunk: isSet(object.chunk) ? bytesFromBase64(object.chunk) : new Uint8Array(0) };
-  },
-
-  toJSON(message: ExportSnapshotResponse): unknown {
-    const obj: any = {};
-    if (message.chunk.length !== 0) {
-      obj.chunk = base64FromBytes(message.chunk);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ExportSnapshotResponse>, I>>(base?: I): ExportSnapshotResponse {
@@ -4216,24 +3225,6 @@ export const DeleteVaultRequest: MessageFns<DeleteVaultRequest> = {
     }
   },
 
-  fromJSON(object: any): DeleteVaultRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-    };
-  },
-
-  toJSON(message: DeleteVaultRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<DeleteVaultRequest>, I>>(base?: I): DeleteVaultRequest {
     return DeleteVaultRequest.fromPartial(base ?? ({} as any));
   },
@@ -4290,18 +3281,6 @@ export const DeleteVaultResponse: MessageFns<DeleteVaultResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): DeleteVaultResponse {
-    return { vault: isSet(object.vault) ? Vault.fromJSON(object.vault) : undefined };
-  },
-
-  toJSON(message: DeleteVaultResponse): unknown {
-    const obj: any = {};
-    if (message.vault !== undefined) {
-      obj.vault = Vault.toJSON(message.vault);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<DeleteVaultResponse>, I>>(base?: I): DeleteVaultResponse {
@@ -4362,18 +3341,6 @@ export const DeleteOrganizationRequest: MessageFns<DeleteOrganizationRequest> = 
     }
   },
 
-  fromJSON(object: any): DeleteOrganizationRequest {
-    return { organization: isSet(object.organization) ? BigInt(object.organization) : 0n };
-  },
-
-  toJSON(message: DeleteOrganizationRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<DeleteOrganizationRequest>, I>>(base?: I): DeleteOrganizationRequest {
     return DeleteOrganizationRequest.fromPartial(base ?? ({} as any));
   },
@@ -4429,18 +3396,6 @@ export const DeleteOrganizationResponse: MessageFns<DeleteOrganizationResponse> 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): DeleteOrganizationResponse {
-    return { organization: isSet(object.organization) ? Organization.fromJSON(object.organization) : undefined };
-  },
-
-  toJSON(message: DeleteOrganizationResponse): unknown {
-    const obj: any = {};
-    if (message.organization !== undefined) {
-      obj.organization = Organization.toJSON(message.organization);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<DeleteOrganizationResponse>, I>>(base?: I): DeleteOrganizationResponse {
@@ -4671,31 +3626,6 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
   exportSnapshot: handleServerStreamingCall<ExportSnapshotRequest, ExportSnapshotResponse>;
 }
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -4709,15 +3639,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

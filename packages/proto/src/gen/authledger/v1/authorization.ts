@@ -337,32 +337,6 @@ export const EvaluationContext: MessageFns<EvaluationContext> = {
     }
   },
 
-  fromJSON(object: any): EvaluationContext {
-    return {
-      contextJson: isSet(object.contextJson)
-        ? globalThis.String(object.contextJson)
-        : isSet(object.context_json)
-        ? globalThis.String(object.context_json)
-        : "",
-      contextualTuples: globalThis.Array.isArray(object?.contextualTuples)
-        ? object.contextualTuples.map((e: any) => ContextualTuple.fromJSON(e))
-        : globalThis.Array.isArray(object?.contextual_tuples)
-        ? object.contextual_tuples.map((e: any) => ContextualTuple.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: EvaluationContext): unknown {
-    const obj: any = {};
-    if (message.contextJson !== "") {
-      obj.contextJson = message.contextJson;
-    }
-    if (message.contextualTuples?.length) {
-      obj.contextualTuples = message.contextualTuples.map((e) => ContextualTuple.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<EvaluationContext>, I>>(base?: I): EvaluationContext {
     return EvaluationContext.fromPartial(base ?? ({} as any));
   },
@@ -452,44 +426,6 @@ export const DecisionProof: MessageFns<DecisionProof> = {
     }
   },
 
-  fromJSON(object: any): DecisionProof {
-    return {
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-      activeModel: isSet(object.activeModel)
-        ? bytesFromBase64(object.activeModel)
-        : isSet(object.active_model)
-        ? bytesFromBase64(object.active_model)
-        : new Uint8Array(0),
-      modelBody: isSet(object.modelBody)
-        ? bytesFromBase64(object.modelBody)
-        : isSet(object.model_body)
-        ? bytesFromBase64(object.model_body)
-        : new Uint8Array(0),
-      tupleValues: globalThis.Array.isArray(object?.tupleValues)
-        ? object.tupleValues.map((e: any) => bytesFromBase64(e))
-        : globalThis.Array.isArray(object?.tuple_values)
-        ? object.tuple_values.map((e: any) => bytesFromBase64(e))
-        : [],
-    };
-  },
-
-  toJSON(message: DecisionProof): unknown {
-    const obj: any = {};
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    if (message.activeModel.length !== 0) {
-      obj.activeModel = base64FromBytes(message.activeModel);
-    }
-    if (message.modelBody.length !== 0) {
-      obj.modelBody = base64FromBytes(message.modelBody);
-    }
-    if (message.tupleValues?.length) {
-      obj.tupleValues = message.tupleValues.map((e) => base64FromBytes(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<DecisionProof>, I>>(base?: I): DecisionProof {
     return DecisionProof.fromPartial(base ?? ({} as any));
   },
@@ -557,28 +493,6 @@ export const ProveDecision: MessageFns<ProveDecision> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ProveDecision {
-    return {
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-      knownModel: isSet(object.knownModel)
-        ? bytesFromBase64(object.knownModel)
-        : isSet(object.known_model)
-        ? bytesFromBase64(object.known_model)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ProveDecision): unknown {
-    const obj: any = {};
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    if (message.knownModel.length !== 0) {
-      obj.knownModel = base64FromBytes(message.knownModel);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ProveDecision>, I>>(base?: I): ProveDecision {
@@ -703,40 +617,6 @@ export const AuthorizationServiceCheckRequest: MessageFns<AuthorizationServiceCh
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): AuthorizationServiceCheckRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      context: isSet(object.context) ? EvaluationContext.fromJSON(object.context) : undefined,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? ProveDecision.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: AuthorizationServiceCheckRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.context !== undefined) {
-      obj.context = EvaluationContext.toJSON(message.context);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = ProveDecision.toJSON(message.prove);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<AuthorizationServiceCheckRequest>, I>>(
@@ -875,44 +755,6 @@ export const AuthorizationServiceCheckResponse: MessageFns<AuthorizationServiceC
     }
   },
 
-  fromJSON(object: any): AuthorizationServiceCheckResponse {
-    return {
-      allowed: isSet(object.allowed) ? globalThis.Boolean(object.allowed) : false,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? DecisionProof.fromJSON(object.proof) : undefined,
-      modelVersion: isSet(object.modelVersion)
-        ? BigInt(object.modelVersion)
-        : isSet(object.model_version)
-        ? BigInt(object.model_version)
-        : 0n,
-      cost: isSet(object.cost) ? BigInt(object.cost) : 0n,
-    };
-  },
-
-  toJSON(message: AuthorizationServiceCheckResponse): unknown {
-    const obj: any = {};
-    if (message.allowed !== false) {
-      obj.allowed = message.allowed;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = DecisionProof.toJSON(message.proof);
-    }
-    if (message.modelVersion !== 0n) {
-      obj.modelVersion = message.modelVersion.toString();
-    }
-    if (message.cost !== 0n) {
-      obj.cost = message.cost.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<AuthorizationServiceCheckResponse>, I>>(
     base?: I,
   ): AuthorizationServiceCheckResponse {
@@ -1040,40 +882,6 @@ export const AuthorizationServiceBatchCheckRequest: MessageFns<AuthorizationServ
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): AuthorizationServiceBatchCheckRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      tuples: globalThis.Array.isArray(object?.tuples) ? object.tuples.map((e: any) => Tuple.fromJSON(e)) : [],
-      context: isSet(object.context) ? EvaluationContext.fromJSON(object.context) : undefined,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? ProveDecision.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: AuthorizationServiceBatchCheckRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.tuples?.length) {
-      obj.tuples = message.tuples.map((e) => Tuple.toJSON(e));
-    }
-    if (message.context !== undefined) {
-      obj.context = EvaluationContext.toJSON(message.context);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = ProveDecision.toJSON(message.prove);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<AuthorizationServiceBatchCheckRequest>, I>>(
@@ -1226,44 +1034,6 @@ export const AuthorizationServiceBatchCheckResponse: MessageFns<AuthorizationSer
     }
   },
 
-  fromJSON(object: any): AuthorizationServiceBatchCheckResponse {
-    return {
-      allowed: globalThis.Array.isArray(object?.allowed) ? object.allowed.map((e: any) => globalThis.Boolean(e)) : [],
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? DecisionProof.fromJSON(object.proof) : undefined,
-      modelVersion: isSet(object.modelVersion)
-        ? BigInt(object.modelVersion)
-        : isSet(object.model_version)
-        ? BigInt(object.model_version)
-        : 0n,
-      cost: isSet(object.cost) ? BigInt(object.cost) : 0n,
-    };
-  },
-
-  toJSON(message: AuthorizationServiceBatchCheckResponse): unknown {
-    const obj: any = {};
-    if (message.allowed?.length) {
-      obj.allowed = message.allowed;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = DecisionProof.toJSON(message.proof);
-    }
-    if (message.modelVersion !== 0n) {
-      obj.modelVersion = message.modelVersion.toString();
-    }
-    if (message.cost !== 0n) {
-      obj.cost = message.cost.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<AuthorizationServiceBatchCheckResponse>, I>>(
     base?: I,
   ): AuthorizationServiceBatchCheckResponse {
@@ -1391,44 +1161,6 @@ export const ExpandRequest: MessageFns<ExpandRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ExpandRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
-      relation: isSet(object.relation) ? globalThis.String(object.relation) : "",
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      contextualTuples: globalThis.Array.isArray(object?.contextualTuples)
-        ? object.contextualTuples.map((e: any) => ContextualTuple.fromJSON(e))
-        : globalThis.Array.isArray(object?.contextual_tuples)
-        ? object.contextual_tuples.map((e: any) => ContextualTuple.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: ExpandRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.resource !== "") {
-      obj.resource = message.resource;
-    }
-    if (message.relation !== "") {
-      obj.relation = message.relation;
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.contextualTuples?.length) {
-      obj.contextualTuples = message.contextualTuples.map((e) => ContextualTuple.toJSON(e));
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ExpandRequest>, I>>(base?: I): ExpandRequest {
@@ -1577,52 +1309,6 @@ export const UsersetTree: MessageFns<UsersetTree> = {
     }
   },
 
-  fromJSON(object: any): UsersetTree {
-    return {
-      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
-      relation: isSet(object.relation) ? globalThis.String(object.relation) : "",
-      node: isSet(object.leaf)
-        ? { $case: "leaf", value: UsersetTree_Leaf.fromJSON(object.leaf) }
-        : isSet(object.computed)
-        ? { $case: "computed", value: UsersetTree_Computed.fromJSON(object.computed) }
-        : isSet(object.tupleToUserset)
-        ? { $case: "tupleToUserset", value: UsersetTree_TupleToUserset.fromJSON(object.tupleToUserset) }
-        : isSet(object.tuple_to_userset)
-        ? { $case: "tupleToUserset", value: UsersetTree_TupleToUserset.fromJSON(object.tuple_to_userset) }
-        : isSet(object.union)
-        ? { $case: "union", value: UsersetTree_Branch.fromJSON(object.union) }
-        : isSet(object.intersection)
-        ? { $case: "intersection", value: UsersetTree_Branch.fromJSON(object.intersection) }
-        : isSet(object.exclusion)
-        ? { $case: "exclusion", value: UsersetTree_Exclusion.fromJSON(object.exclusion) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: UsersetTree): unknown {
-    const obj: any = {};
-    if (message.resource !== "") {
-      obj.resource = message.resource;
-    }
-    if (message.relation !== "") {
-      obj.relation = message.relation;
-    }
-    if (message.node?.$case === "leaf") {
-      obj.leaf = UsersetTree_Leaf.toJSON(message.node.value);
-    } else if (message.node?.$case === "computed") {
-      obj.computed = UsersetTree_Computed.toJSON(message.node.value);
-    } else if (message.node?.$case === "tupleToUserset") {
-      obj.tupleToUserset = UsersetTree_TupleToUserset.toJSON(message.node.value);
-    } else if (message.node?.$case === "union") {
-      obj.union = UsersetTree_Branch.toJSON(message.node.value);
-    } else if (message.node?.$case === "intersection") {
-      obj.intersection = UsersetTree_Branch.toJSON(message.node.value);
-    } else if (message.node?.$case === "exclusion") {
-      obj.exclusion = UsersetTree_Exclusion.toJSON(message.node.value);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<UsersetTree>, I>>(base?: I): UsersetTree {
     return UsersetTree.fromPartial(base ?? ({} as any));
   },
@@ -1731,43 +1417,6 @@ export const UsersetTree_Leaf: MessageFns<UsersetTree_Leaf> = {
     }
   },
 
-  fromJSON(object: any): UsersetTree_Leaf {
-    return {
-      subjects: globalThis.Array.isArray(object?.subjects) ? object.subjects.map((e: any) => globalThis.String(e)) : [],
-      conditions: isObject(object.conditions)
-        ? (globalThis.Object.entries(object.conditions) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: UsersetTree_Leaf): unknown {
-    const obj: any = {};
-    if (message.subjects?.length) {
-      obj.subjects = message.subjects;
-    }
-    if (message.conditions) {
-      const entries = globalThis.Object.entries(message.conditions) as [string, string][];
-      if (entries.length > 0) {
-        obj.conditions = {};
-        entries.forEach(([k, v]) => {
-          obj.conditions[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<UsersetTree_Leaf>, I>>(base?: I): UsersetTree_Leaf {
     return UsersetTree_Leaf.fromPartial(base ?? ({} as any));
   },
@@ -1843,24 +1492,6 @@ export const UsersetTree_Leaf_ConditionsEntry: MessageFns<UsersetTree_Leaf_Condi
     }
   },
 
-  fromJSON(object: any): UsersetTree_Leaf_ConditionsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: UsersetTree_Leaf_ConditionsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<UsersetTree_Leaf_ConditionsEntry>, I>>(
     base?: I,
   ): UsersetTree_Leaf_ConditionsEntry {
@@ -1919,18 +1550,6 @@ export const UsersetTree_Computed: MessageFns<UsersetTree_Computed> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): UsersetTree_Computed {
-    return { userset: isSet(object.userset) ? globalThis.String(object.userset) : "" };
-  },
-
-  toJSON(message: UsersetTree_Computed): unknown {
-    const obj: any = {};
-    if (message.userset !== "") {
-      obj.userset = message.userset;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<UsersetTree_Computed>, I>>(base?: I): UsersetTree_Computed {
@@ -1999,24 +1618,6 @@ export const UsersetTree_TupleToUserset: MessageFns<UsersetTree_TupleToUserset> 
     }
   },
 
-  fromJSON(object: any): UsersetTree_TupleToUserset {
-    return {
-      tupleset: isSet(object.tupleset) ? globalThis.String(object.tupleset) : "",
-      usersets: globalThis.Array.isArray(object?.usersets) ? object.usersets.map((e: any) => globalThis.String(e)) : [],
-    };
-  },
-
-  toJSON(message: UsersetTree_TupleToUserset): unknown {
-    const obj: any = {};
-    if (message.tupleset !== "") {
-      obj.tupleset = message.tupleset;
-    }
-    if (message.usersets?.length) {
-      obj.usersets = message.usersets;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<UsersetTree_TupleToUserset>, I>>(base?: I): UsersetTree_TupleToUserset {
     return UsersetTree_TupleToUserset.fromPartial(base ?? ({} as any));
   },
@@ -2071,22 +1672,6 @@ export const UsersetTree_Branch: MessageFns<UsersetTree_Branch> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): UsersetTree_Branch {
-    return {
-      children: globalThis.Array.isArray(object?.children)
-        ? object.children.map((e: any) => UsersetTree.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: UsersetTree_Branch): unknown {
-    const obj: any = {};
-    if (message.children?.length) {
-      obj.children = message.children.map((e) => UsersetTree.toJSON(e));
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<UsersetTree_Branch>, I>>(base?: I): UsersetTree_Branch {
@@ -2153,24 +1738,6 @@ export const UsersetTree_Exclusion: MessageFns<UsersetTree_Exclusion> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): UsersetTree_Exclusion {
-    return {
-      base: isSet(object.base) ? UsersetTree.fromJSON(object.base) : undefined,
-      subtract: isSet(object.subtract) ? UsersetTree.fromJSON(object.subtract) : undefined,
-    };
-  },
-
-  toJSON(message: UsersetTree_Exclusion): unknown {
-    const obj: any = {};
-    if (message.base !== undefined) {
-      obj.base = UsersetTree.toJSON(message.base);
-    }
-    if (message.subtract !== undefined) {
-      obj.subtract = UsersetTree.toJSON(message.subtract);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<UsersetTree_Exclusion>, I>>(base?: I): UsersetTree_Exclusion {
@@ -2270,36 +1837,6 @@ export const ExpandResponse: MessageFns<ExpandResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ExpandResponse {
-    return {
-      tree: isSet(object.tree) ? UsersetTree.fromJSON(object.tree) : undefined,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      modelVersion: isSet(object.modelVersion)
-        ? BigInt(object.modelVersion)
-        : isSet(object.model_version)
-        ? BigInt(object.model_version)
-        : 0n,
-    };
-  },
-
-  toJSON(message: ExpandResponse): unknown {
-    const obj: any = {};
-    if (message.tree !== undefined) {
-      obj.tree = UsersetTree.toJSON(message.tree);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.modelVersion !== 0n) {
-      obj.modelVersion = message.modelVersion.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ExpandResponse>, I>>(base?: I): ExpandResponse {
@@ -2480,64 +2017,6 @@ export const ListObjectsRequest: MessageFns<ListObjectsRequest> = {
     }
   },
 
-  fromJSON(object: any): ListObjectsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      type: isSet(object.type) ? globalThis.String(object.type) : "",
-      relation: isSet(object.relation) ? globalThis.String(object.relation) : "",
-      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
-      context: isSet(object.context) ? EvaluationContext.fromJSON(object.context) : undefined,
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? ProveDecision.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: ListObjectsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.type !== "") {
-      obj.type = message.type;
-    }
-    if (message.relation !== "") {
-      obj.relation = message.relation;
-    }
-    if (message.subject !== "") {
-      obj.subject = message.subject;
-    }
-    if (message.context !== undefined) {
-      obj.context = EvaluationContext.toJSON(message.context);
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = ProveDecision.toJSON(message.prove);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListObjectsRequest>, I>>(base?: I): ListObjectsRequest {
     return ListObjectsRequest.fromPartial(base ?? ({} as any));
   },
@@ -2703,58 +2182,6 @@ export const ListObjectsResponse: MessageFns<ListObjectsResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ListObjectsResponse {
-    return {
-      resources: globalThis.Array.isArray(object?.resources)
-        ? object.resources.map((e: any) => globalThis.String(e))
-        : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      complete: isSet(object.complete) ? globalThis.Boolean(object.complete) : false,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? DecisionProof.fromJSON(object.proof) : undefined,
-      modelVersion: isSet(object.modelVersion)
-        ? BigInt(object.modelVersion)
-        : isSet(object.model_version)
-        ? BigInt(object.model_version)
-        : 0n,
-      cost: isSet(object.cost) ? BigInt(object.cost) : 0n,
-    };
-  },
-
-  toJSON(message: ListObjectsResponse): unknown {
-    const obj: any = {};
-    if (message.resources?.length) {
-      obj.resources = message.resources;
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.complete !== false) {
-      obj.complete = message.complete;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = DecisionProof.toJSON(message.proof);
-    }
-    if (message.modelVersion !== 0n) {
-      obj.modelVersion = message.modelVersion.toString();
-    }
-    if (message.cost !== 0n) {
-      obj.cost = message.cost.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ListObjectsResponse>, I>>(base?: I): ListObjectsResponse {
@@ -2939,64 +2366,6 @@ export const ListUsersRequest: MessageFns<ListUsersRequest> = {
     }
   },
 
-  fromJSON(object: any): ListUsersRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
-      relation: isSet(object.relation) ? globalThis.String(object.relation) : "",
-      filters: globalThis.Array.isArray(object?.filters) ? object.filters.map((e: any) => globalThis.String(e)) : [],
-      context: isSet(object.context) ? EvaluationContext.fromJSON(object.context) : undefined,
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? ProveDecision.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: ListUsersRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.resource !== "") {
-      obj.resource = message.resource;
-    }
-    if (message.relation !== "") {
-      obj.relation = message.relation;
-    }
-    if (message.filters?.length) {
-      obj.filters = message.filters;
-    }
-    if (message.context !== undefined) {
-      obj.context = EvaluationContext.toJSON(message.context);
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = ProveDecision.toJSON(message.prove);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListUsersRequest>, I>>(base?: I): ListUsersRequest {
     return ListUsersRequest.fromPartial(base ?? ({} as any));
   },
@@ -3164,56 +2533,6 @@ export const ListUsersResponse: MessageFns<ListUsersResponse> = {
     }
   },
 
-  fromJSON(object: any): ListUsersResponse {
-    return {
-      subjects: globalThis.Array.isArray(object?.subjects) ? object.subjects.map((e: any) => globalThis.String(e)) : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      complete: isSet(object.complete) ? globalThis.Boolean(object.complete) : false,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? DecisionProof.fromJSON(object.proof) : undefined,
-      modelVersion: isSet(object.modelVersion)
-        ? BigInt(object.modelVersion)
-        : isSet(object.model_version)
-        ? BigInt(object.model_version)
-        : 0n,
-      cost: isSet(object.cost) ? BigInt(object.cost) : 0n,
-    };
-  },
-
-  toJSON(message: ListUsersResponse): unknown {
-    const obj: any = {};
-    if (message.subjects?.length) {
-      obj.subjects = message.subjects;
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.complete !== false) {
-      obj.complete = message.complete;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = DecisionProof.toJSON(message.proof);
-    }
-    if (message.modelVersion !== 0n) {
-      obj.modelVersion = message.modelVersion.toString();
-    }
-    if (message.cost !== 0n) {
-      obj.cost = message.cost.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListUsersResponse>, I>>(base?: I): ListUsersResponse {
     return ListUsersResponse.fromPartial(base ?? ({} as any));
   },
@@ -3360,46 +2679,6 @@ export const ListRelationsRequest: MessageFns<ListRelationsRequest> = {
     }
   },
 
-  fromJSON(object: any): ListRelationsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
-      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
-      relations: globalThis.Array.isArray(object?.relations)
-        ? object.relations.map((e: any) => globalThis.String(e))
-        : [],
-      context: isSet(object.context) ? EvaluationContext.fromJSON(object.context) : undefined,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: ListRelationsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.resource !== "") {
-      obj.resource = message.resource;
-    }
-    if (message.subject !== "") {
-      obj.subject = message.subject;
-    }
-    if (message.relations?.length) {
-      obj.relations = message.relations;
-    }
-    if (message.context !== undefined) {
-      obj.context = EvaluationContext.toJSON(message.context);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListRelationsRequest>, I>>(base?: I): ListRelationsRequest {
     return ListRelationsRequest.fromPartial(base ?? ({} as any));
   },
@@ -3520,42 +2799,6 @@ export const ListRelationsResponse: MessageFns<ListRelationsResponse> = {
     }
   },
 
-  fromJSON(object: any): ListRelationsResponse {
-    return {
-      relations: globalThis.Array.isArray(object?.relations)
-        ? object.relations.map((e: any) => globalThis.String(e))
-        : [],
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      modelVersion: isSet(object.modelVersion)
-        ? BigInt(object.modelVersion)
-        : isSet(object.model_version)
-        ? BigInt(object.model_version)
-        : 0n,
-      cost: isSet(object.cost) ? BigInt(object.cost) : 0n,
-    };
-  },
-
-  toJSON(message: ListRelationsResponse): unknown {
-    const obj: any = {};
-    if (message.relations?.length) {
-      obj.relations = message.relations;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.modelVersion !== 0n) {
-      obj.modelVersion = message.modelVersion.toString();
-    }
-    if (message.cost !== 0n) {
-      obj.cost = message.cost.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListRelationsResponse>, I>>(base?: I): ListRelationsResponse {
     return ListRelationsResponse.fromPartial(base ?? ({} as any));
   },
@@ -3665,36 +2908,6 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ExplainRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      context: isSet(object.context) ? EvaluationContext.fromJSON(object.context) : undefined,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: ExplainRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.context !== undefined) {
-      obj.context = EvaluationContext.toJSON(message.context);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ExplainRequest>, I>>(base?: I): ExplainRequest {
@@ -3842,52 +3055,6 @@ export const Explanation: MessageFns<Explanation> = {
     }
   },
 
-  fromJSON(object: any): Explanation {
-    return {
-      allowed: isSet(object.allowed) ? globalThis.Boolean(object.allowed) : false,
-      question: isSet(object.question) ? globalThis.String(object.question) : "",
-      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
-      tuples: globalThis.Array.isArray(object?.tuples)
-        ? object.tuples.map((e: any) => Explanation_DecidingTuple.fromJSON(e))
-        : [],
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-      children: globalThis.Array.isArray(object?.children)
-        ? object.children.map((e: any) => Explanation.fromJSON(e))
-        : [],
-      cost: isSet(object.cost) ? BigInt(object.cost) : 0n,
-      outcome: isSet(object.outcome) ? globalThis.String(object.outcome) : "",
-    };
-  },
-
-  toJSON(message: Explanation): unknown {
-    const obj: any = {};
-    if (message.allowed !== false) {
-      obj.allowed = message.allowed;
-    }
-    if (message.question !== "") {
-      obj.question = message.question;
-    }
-    if (message.kind !== "") {
-      obj.kind = message.kind;
-    }
-    if (message.tuples?.length) {
-      obj.tuples = message.tuples.map((e) => Explanation_DecidingTuple.toJSON(e));
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    if (message.children?.length) {
-      obj.children = message.children.map((e) => Explanation.toJSON(e));
-    }
-    if (message.cost !== 0n) {
-      obj.cost = message.cost.toString();
-    }
-    if (message.outcome !== "") {
-      obj.outcome = message.outcome;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Explanation>, I>>(base?: I): Explanation {
     return Explanation.fromPartial(base ?? ({} as any));
   },
@@ -3984,32 +3151,6 @@ export const Explanation_DecidingTuple: MessageFns<Explanation_DecidingTuple> = 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): Explanation_DecidingTuple {
-    return {
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      outcome: isSet(object.outcome) ? globalThis.String(object.outcome) : "",
-    };
-  },
-
-  toJSON(message: Explanation_DecidingTuple): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.condition !== undefined) {
-      obj.condition = TupleCondition.toJSON(message.condition);
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.outcome !== "") {
-      obj.outcome = message.outcome;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Explanation_DecidingTuple>, I>>(base?: I): Explanation_DecidingTuple {
@@ -4155,48 +3296,6 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
   },
 
-  fromJSON(object: any): ExplainResponse {
-    return {
-      explanation: isSet(object.explanation) ? Explanation.fromJSON(object.explanation) : undefined,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      modelVersion: isSet(object.modelVersion)
-        ? BigInt(object.modelVersion)
-        : isSet(object.model_version)
-        ? BigInt(object.model_version)
-        : 0n,
-      timeMs: isSet(object.timeMs) ? BigInt(object.timeMs) : isSet(object.time_ms) ? BigInt(object.time_ms) : 0n,
-      truncated: isSet(object.truncated) ? globalThis.Boolean(object.truncated) : false,
-      allowed: isSet(object.allowed) ? globalThis.Boolean(object.allowed) : false,
-    };
-  },
-
-  toJSON(message: ExplainResponse): unknown {
-    const obj: any = {};
-    if (message.explanation !== undefined) {
-      obj.explanation = Explanation.toJSON(message.explanation);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.modelVersion !== 0n) {
-      obj.modelVersion = message.modelVersion.toString();
-    }
-    if (message.timeMs !== 0n) {
-      obj.timeMs = message.timeMs.toString();
-    }
-    if (message.truncated !== false) {
-      obj.truncated = message.truncated;
-    }
-    if (message.allowed !== false) {
-      obj.allowed = message.allowed;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ExplainResponse>, I>>(base?: I): ExplainResponse {
     return ExplainResponse.fromPartial(base ?? ({} as any));
   },
@@ -4324,31 +3423,6 @@ export interface AuthorizationServiceServer extends UntypedServiceImplementation
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
 }
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -4362,19 +3436,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isObject(value: any): boolean {
-  return typeof value === "object" && value !== null;
-}
-
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

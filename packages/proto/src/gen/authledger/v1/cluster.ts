@@ -36,58 +36,6 @@ export namespace NodeRole {
   export type UNRECOGNIZED = typeof NodeRole.UNRECOGNIZED;
 }
 
-export function nodeRoleFromJSON(object: any): NodeRole {
-  switch (object) {
-    case 0:
-    case "NODE_ROLE_UNSPECIFIED":
-      return NodeRole.NODE_ROLE_UNSPECIFIED;
-    case 1:
-    case "NODE_ROLE_LEADER":
-      return NodeRole.NODE_ROLE_LEADER;
-    case 2:
-    case "NODE_ROLE_FOLLOWER":
-      return NodeRole.NODE_ROLE_FOLLOWER;
-    case 3:
-    case "NODE_ROLE_CANDIDATE":
-      return NodeRole.NODE_ROLE_CANDIDATE;
-    case 4:
-    case "NODE_ROLE_LEARNER":
-      return NodeRole.NODE_ROLE_LEARNER;
-    case 5:
-    case "NODE_ROLE_WAITING":
-      return NodeRole.NODE_ROLE_WAITING;
-    case 6:
-    case "NODE_ROLE_REMOVED":
-      return NodeRole.NODE_ROLE_REMOVED;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return NodeRole.UNRECOGNIZED;
-  }
-}
-
-export function nodeRoleToJSON(object: NodeRole): string {
-  switch (object) {
-    case NodeRole.NODE_ROLE_UNSPECIFIED:
-      return "NODE_ROLE_UNSPECIFIED";
-    case NodeRole.NODE_ROLE_LEADER:
-      return "NODE_ROLE_LEADER";
-    case NodeRole.NODE_ROLE_FOLLOWER:
-      return "NODE_ROLE_FOLLOWER";
-    case NodeRole.NODE_ROLE_CANDIDATE:
-      return "NODE_ROLE_CANDIDATE";
-    case NodeRole.NODE_ROLE_LEARNER:
-      return "NODE_ROLE_LEARNER";
-    case NodeRole.NODE_ROLE_WAITING:
-      return "NODE_ROLE_WAITING";
-    case NodeRole.NODE_ROLE_REMOVED:
-      return "NODE_ROLE_REMOVED";
-    case NodeRole.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 /** What a node is in the configuration of the cluster. */
 export const MemberRole = {
   MEMBER_ROLE_UNSPECIFIED: 0,
@@ -106,43 +54,6 @@ export namespace MemberRole {
   export type MEMBER_ROLE_LEARNER = typeof MemberRole.MEMBER_ROLE_LEARNER;
   export type MEMBER_ROLE_OUTGOING = typeof MemberRole.MEMBER_ROLE_OUTGOING;
   export type UNRECOGNIZED = typeof MemberRole.UNRECOGNIZED;
-}
-
-export function memberRoleFromJSON(object: any): MemberRole {
-  switch (object) {
-    case 0:
-    case "MEMBER_ROLE_UNSPECIFIED":
-      return MemberRole.MEMBER_ROLE_UNSPECIFIED;
-    case 1:
-    case "MEMBER_ROLE_VOTER":
-      return MemberRole.MEMBER_ROLE_VOTER;
-    case 2:
-    case "MEMBER_ROLE_LEARNER":
-      return MemberRole.MEMBER_ROLE_LEARNER;
-    case 3:
-    case "MEMBER_ROLE_OUTGOING":
-      return MemberRole.MEMBER_ROLE_OUTGOING;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return MemberRole.UNRECOGNIZED;
-  }
-}
-
-export function memberRoleToJSON(object: MemberRole): string {
-  switch (object) {
-    case MemberRole.MEMBER_ROLE_UNSPECIFIED:
-      return "MEMBER_ROLE_UNSPECIFIED";
-    case MemberRole.MEMBER_ROLE_VOTER:
-      return "MEMBER_ROLE_VOTER";
-    case MemberRole.MEMBER_ROLE_LEARNER:
-      return "MEMBER_ROLE_LEARNER";
-    case MemberRole.MEMBER_ROLE_OUTGOING:
-      return "MEMBER_ROLE_OUTGOING";
-    case MemberRole.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
 }
 
 /** How the leader brings a member up to date. */
@@ -164,43 +75,6 @@ export namespace ReplicationState {
   export type REPLICATION_STATE_REPLICATE = typeof ReplicationState.REPLICATION_STATE_REPLICATE;
   export type REPLICATION_STATE_SNAPSHOT = typeof ReplicationState.REPLICATION_STATE_SNAPSHOT;
   export type UNRECOGNIZED = typeof ReplicationState.UNRECOGNIZED;
-}
-
-export function replicationStateFromJSON(object: any): ReplicationState {
-  switch (object) {
-    case 0:
-    case "REPLICATION_STATE_UNSPECIFIED":
-      return ReplicationState.REPLICATION_STATE_UNSPECIFIED;
-    case 1:
-    case "REPLICATION_STATE_PROBE":
-      return ReplicationState.REPLICATION_STATE_PROBE;
-    case 2:
-    case "REPLICATION_STATE_REPLICATE":
-      return ReplicationState.REPLICATION_STATE_REPLICATE;
-    case 3:
-    case "REPLICATION_STATE_SNAPSHOT":
-      return ReplicationState.REPLICATION_STATE_SNAPSHOT;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return ReplicationState.UNRECOGNIZED;
-  }
-}
-
-export function replicationStateToJSON(object: ReplicationState): string {
-  switch (object) {
-    case ReplicationState.REPLICATION_STATE_UNSPECIFIED:
-      return "REPLICATION_STATE_UNSPECIFIED";
-    case ReplicationState.REPLICATION_STATE_PROBE:
-      return "REPLICATION_STATE_PROBE";
-    case ReplicationState.REPLICATION_STATE_REPLICATE:
-      return "REPLICATION_STATE_REPLICATE";
-    case ReplicationState.REPLICATION_STATE_SNAPSHOT:
-      return "REPLICATION_STATE_SNAPSHOT";
-    case ReplicationState.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
 }
 
 export interface GetClusterStatusRequest {
@@ -349,24 +223,6 @@ export const GetClusterStatusRequest: MessageFns<GetClusterStatusRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetClusterStatusRequest {
-    return {
-      atLeader: isSet(object.atLeader)
-        ? globalThis.Boolean(object.atLeader)
-        : isSet(object.at_leader)
-        ? globalThis.Boolean(object.at_leader)
-        : false,
-    };
-  },
-
-  toJSON(message: GetClusterStatusRequest): unknown {
-    const obj: any = {};
-    if (message.atLeader !== false) {
-      obj.atLeader = message.atLeader;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetClusterStatusRequest>, I>>(base?: I): GetClusterStatusRequest {
@@ -576,94 +432,6 @@ export const GetClusterStatusResponse: MessageFns<GetClusterStatusResponse> = {
     }
   },
 
-  fromJSON(object: any): GetClusterStatusResponse {
-    return {
-      nodeId: isSet(object.nodeId) ? BigInt(object.nodeId) : isSet(object.node_id) ? BigInt(object.node_id) : 0n,
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      clusterId: isSet(object.clusterId)
-        ? globalThis.String(object.clusterId)
-        : isSet(object.cluster_id)
-        ? globalThis.String(object.cluster_id)
-        : "",
-      role: isSet(object.role) ? nodeRoleFromJSON(object.role) : 0,
-      term: isSet(object.term) ? BigInt(object.term) : 0n,
-      leaderId: isSet(object.leaderId)
-        ? BigInt(object.leaderId)
-        : isSet(object.leader_id)
-        ? BigInt(object.leader_id)
-        : 0n,
-      commitIndex: isSet(object.commitIndex)
-        ? BigInt(object.commitIndex)
-        : isSet(object.commit_index)
-        ? BigInt(object.commit_index)
-        : 0n,
-      appliedIndex: isSet(object.appliedIndex)
-        ? BigInt(object.appliedIndex)
-        : isSet(object.applied_index)
-        ? BigInt(object.applied_index)
-        : 0n,
-      lastIndex: isSet(object.lastIndex)
-        ? BigInt(object.lastIndex)
-        : isSet(object.last_index)
-        ? BigInt(object.last_index)
-        : 0n,
-      isJoint: isSet(object.isJoint)
-        ? globalThis.Boolean(object.isJoint)
-        : isSet(object.is_joint)
-        ? globalThis.Boolean(object.is_joint)
-        : false,
-      isRecovering: isSet(object.isRecovering)
-        ? globalThis.Boolean(object.isRecovering)
-        : isSet(object.is_recovering)
-        ? globalThis.Boolean(object.is_recovering)
-        : false,
-      members: globalThis.Array.isArray(object?.members)
-        ? object.members.map((e: any) => ClusterMember.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: GetClusterStatusResponse): unknown {
-    const obj: any = {};
-    if (message.nodeId !== 0n) {
-      obj.nodeId = message.nodeId.toString();
-    }
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.clusterId !== "") {
-      obj.clusterId = message.clusterId;
-    }
-    if (message.role !== 0) {
-      obj.role = nodeRoleToJSON(message.role);
-    }
-    if (message.term !== 0n) {
-      obj.term = message.term.toString();
-    }
-    if (message.leaderId !== 0n) {
-      obj.leaderId = message.leaderId.toString();
-    }
-    if (message.commitIndex !== 0n) {
-      obj.commitIndex = message.commitIndex.toString();
-    }
-    if (message.appliedIndex !== 0n) {
-      obj.appliedIndex = message.appliedIndex.toString();
-    }
-    if (message.lastIndex !== 0n) {
-      obj.lastIndex = message.lastIndex.toString();
-    }
-    if (message.isJoint !== false) {
-      obj.isJoint = message.isJoint;
-    }
-    if (message.isRecovering !== false) {
-      obj.isRecovering = message.isRecovering;
-    }
-    if (message.members?.length) {
-      obj.members = message.members.map((e) => ClusterMember.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetClusterStatusResponse>, I>>(base?: I): GetClusterStatusResponse {
     return GetClusterStatusResponse.fromPartial(base ?? ({} as any));
   },
@@ -853,76 +621,6 @@ export const ClusterMember: MessageFns<ClusterMember> = {
     }
   },
 
-  fromJSON(object: any): ClusterMember {
-    return {
-      nodeId: isSet(object.nodeId) ? BigInt(object.nodeId) : isSet(object.node_id) ? BigInt(object.node_id) : 0n,
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      peerAddress: isSet(object.peerAddress)
-        ? globalThis.String(object.peerAddress)
-        : isSet(object.peer_address)
-        ? globalThis.String(object.peer_address)
-        : "",
-      clientAddress: isSet(object.clientAddress)
-        ? globalThis.String(object.clientAddress)
-        : isSet(object.client_address)
-        ? globalThis.String(object.client_address)
-        : "",
-      role: isSet(object.role) ? memberRoleFromJSON(object.role) : 0,
-      matchIndex: isSet(object.matchIndex)
-        ? BigInt(object.matchIndex)
-        : isSet(object.match_index)
-        ? BigInt(object.match_index)
-        : undefined,
-      nextIndex: isSet(object.nextIndex)
-        ? BigInt(object.nextIndex)
-        : isSet(object.next_index)
-        ? BigInt(object.next_index)
-        : undefined,
-      replication: isSet(object.replication) ? replicationStateFromJSON(object.replication) : 0,
-      isActive: isSet(object.isActive)
-        ? globalThis.Boolean(object.isActive)
-        : isSet(object.is_active)
-        ? globalThis.Boolean(object.is_active)
-        : undefined,
-      link: isSet(object.link) ? PeerLink.fromJSON(object.link) : undefined,
-    };
-  },
-
-  toJSON(message: ClusterMember): unknown {
-    const obj: any = {};
-    if (message.nodeId !== 0n) {
-      obj.nodeId = message.nodeId.toString();
-    }
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.peerAddress !== "") {
-      obj.peerAddress = message.peerAddress;
-    }
-    if (message.clientAddress !== "") {
-      obj.clientAddress = message.clientAddress;
-    }
-    if (message.role !== 0) {
-      obj.role = memberRoleToJSON(message.role);
-    }
-    if (message.matchIndex !== undefined) {
-      obj.matchIndex = message.matchIndex.toString();
-    }
-    if (message.nextIndex !== undefined) {
-      obj.nextIndex = message.nextIndex.toString();
-    }
-    if (message.replication !== 0) {
-      obj.replication = replicationStateToJSON(message.replication);
-    }
-    if (message.isActive !== undefined) {
-      obj.isActive = message.isActive;
-    }
-    if (message.link !== undefined) {
-      obj.link = PeerLink.toJSON(message.link);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ClusterMember>, I>>(base?: I): ClusterMember {
     return ClusterMember.fromPartial(base ?? ({} as any));
   },
@@ -1030,44 +728,6 @@ export const PeerLink: MessageFns<PeerLink> = {
     }
   },
 
-  fromJSON(object: any): PeerLink {
-    return {
-      isConnected: isSet(object.isConnected)
-        ? globalThis.Boolean(object.isConnected)
-        : isSet(object.is_connected)
-        ? globalThis.Boolean(object.is_connected)
-        : false,
-      lastHeardMs: isSet(object.lastHeardMs)
-        ? BigInt(object.lastHeardMs)
-        : isSet(object.last_heard_ms)
-        ? BigInt(object.last_heard_ms)
-        : undefined,
-      queuedBytes: isSet(object.queuedBytes)
-        ? BigInt(object.queuedBytes)
-        : isSet(object.queued_bytes)
-        ? BigInt(object.queued_bytes)
-        : 0n,
-      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
-    };
-  },
-
-  toJSON(message: PeerLink): unknown {
-    const obj: any = {};
-    if (message.isConnected !== false) {
-      obj.isConnected = message.isConnected;
-    }
-    if (message.lastHeardMs !== undefined) {
-      obj.lastHeardMs = message.lastHeardMs.toString();
-    }
-    if (message.queuedBytes !== 0n) {
-      obj.queuedBytes = message.queuedBytes.toString();
-    }
-    if (message.problem !== "") {
-      obj.problem = message.problem;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<PeerLink>, I>>(base?: I): PeerLink {
     return PeerLink.fromPartial(base ?? ({} as any));
   },
@@ -1128,22 +788,6 @@ export const InitClusterRequest: MessageFns<InitClusterRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): InitClusterRequest {
-    return {
-      addresses: globalThis.Array.isArray(object?.addresses)
-        ? object.addresses.map((e: any) => globalThis.String(e))
-        : [],
-    };
-  },
-
-  toJSON(message: InitClusterRequest): unknown {
-    const obj: any = {};
-    if (message.addresses?.length) {
-      obj.addresses = message.addresses;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<InitClusterRequest>, I>>(base?: I): InitClusterRequest {
@@ -1223,40 +867,6 @@ export const InitClusterResponse: MessageFns<InitClusterResponse> = {
     }
   },
 
-  fromJSON(object: any): InitClusterResponse {
-    return {
-      clusterId: isSet(object.clusterId)
-        ? globalThis.String(object.clusterId)
-        : isSet(object.cluster_id)
-        ? globalThis.String(object.cluster_id)
-        : "",
-      rootKey: isSet(object.rootKey)
-        ? globalThis.String(object.rootKey)
-        : isSet(object.root_key)
-        ? globalThis.String(object.root_key)
-        : "",
-      rootKeyFile: isSet(object.rootKeyFile)
-        ? globalThis.String(object.rootKeyFile)
-        : isSet(object.root_key_file)
-        ? globalThis.String(object.root_key_file)
-        : "",
-    };
-  },
-
-  toJSON(message: InitClusterResponse): unknown {
-    const obj: any = {};
-    if (message.clusterId !== "") {
-      obj.clusterId = message.clusterId;
-    }
-    if (message.rootKey !== "") {
-      obj.rootKey = message.rootKey;
-    }
-    if (message.rootKeyFile !== "") {
-      obj.rootKeyFile = message.rootKeyFile;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<InitClusterResponse>, I>>(base?: I): InitClusterResponse {
     return InitClusterResponse.fromPartial(base ?? ({} as any));
   },
@@ -1314,18 +924,6 @@ export const AddMemberRequest: MessageFns<AddMemberRequest> = {
     }
   },
 
-  fromJSON(object: any): AddMemberRequest {
-    return { address: isSet(object.address) ? globalThis.String(object.address) : "" };
-  },
-
-  toJSON(message: AddMemberRequest): unknown {
-    const obj: any = {};
-    if (message.address !== "") {
-      obj.address = message.address;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<AddMemberRequest>, I>>(base?: I): AddMemberRequest {
     return AddMemberRequest.fromPartial(base ?? ({} as any));
   },
@@ -1379,18 +977,6 @@ export const AddMemberResponse: MessageFns<AddMemberResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): AddMemberResponse {
-    return { member: isSet(object.member) ? ClusterMember.fromJSON(object.member) : undefined };
-  },
-
-  toJSON(message: AddMemberResponse): unknown {
-    const obj: any = {};
-    if (message.member !== undefined) {
-      obj.member = ClusterMember.toJSON(message.member);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<AddMemberResponse>, I>>(base?: I): AddMemberResponse {
@@ -1453,20 +1039,6 @@ export const PromoteMemberRequest: MessageFns<PromoteMemberRequest> = {
     }
   },
 
-  fromJSON(object: any): PromoteMemberRequest {
-    return {
-      nodeId: isSet(object.nodeId) ? BigInt(object.nodeId) : isSet(object.node_id) ? BigInt(object.node_id) : 0n,
-    };
-  },
-
-  toJSON(message: PromoteMemberRequest): unknown {
-    const obj: any = {};
-    if (message.nodeId !== 0n) {
-      obj.nodeId = message.nodeId.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<PromoteMemberRequest>, I>>(base?: I): PromoteMemberRequest {
     return PromoteMemberRequest.fromPartial(base ?? ({} as any));
   },
@@ -1509,15 +1081,6 @@ export const PromoteMemberResponse: MessageFns<PromoteMemberResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(_: any): PromoteMemberResponse {
-    return {};
-  },
-
-  toJSON(_: PromoteMemberResponse): unknown {
-    const obj: any = {};
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<PromoteMemberResponse>, I>>(base?: I): PromoteMemberResponse {
@@ -1577,20 +1140,6 @@ export const RemoveMemberRequest: MessageFns<RemoveMemberRequest> = {
     }
   },
 
-  fromJSON(object: any): RemoveMemberRequest {
-    return {
-      nodeId: isSet(object.nodeId) ? BigInt(object.nodeId) : isSet(object.node_id) ? BigInt(object.node_id) : 0n,
-    };
-  },
-
-  toJSON(message: RemoveMemberRequest): unknown {
-    const obj: any = {};
-    if (message.nodeId !== 0n) {
-      obj.nodeId = message.nodeId.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<RemoveMemberRequest>, I>>(base?: I): RemoveMemberRequest {
     return RemoveMemberRequest.fromPartial(base ?? ({} as any));
   },
@@ -1633,15 +1182,6 @@ export const RemoveMemberResponse: MessageFns<RemoveMemberResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(_: any): RemoveMemberResponse {
-    return {};
-  },
-
-  toJSON(_: RemoveMemberResponse): unknown {
-    const obj: any = {};
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<RemoveMemberResponse>, I>>(base?: I): RemoveMemberResponse {
@@ -1699,20 +1239,6 @@ export const TransferLeadershipRequest: MessageFns<TransferLeadershipRequest> = 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): TransferLeadershipRequest {
-    return {
-      nodeId: isSet(object.nodeId) ? BigInt(object.nodeId) : isSet(object.node_id) ? BigInt(object.node_id) : 0n,
-    };
-  },
-
-  toJSON(message: TransferLeadershipRequest): unknown {
-    const obj: any = {};
-    if (message.nodeId !== 0n) {
-      obj.nodeId = message.nodeId.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<TransferLeadershipRequest>, I>>(base?: I): TransferLeadershipRequest {
@@ -1785,28 +1311,6 @@ export const TransferLeadershipResponse: MessageFns<TransferLeadershipResponse> 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): TransferLeadershipResponse {
-    return {
-      leaderId: isSet(object.leaderId)
-        ? BigInt(object.leaderId)
-        : isSet(object.leader_id)
-        ? BigInt(object.leader_id)
-        : 0n,
-      term: isSet(object.term) ? BigInt(object.term) : 0n,
-    };
-  },
-
-  toJSON(message: TransferLeadershipResponse): unknown {
-    const obj: any = {};
-    if (message.leaderId !== 0n) {
-      obj.leaderId = message.leaderId.toString();
-    }
-    if (message.term !== 0n) {
-      obj.term = message.term.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<TransferLeadershipResponse>, I>>(base?: I): TransferLeadershipResponse {
@@ -1922,15 +1426,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

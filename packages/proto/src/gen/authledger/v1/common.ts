@@ -196,28 +196,6 @@ export const Tuple: MessageFns<Tuple> = {
     }
   },
 
-  fromJSON(object: any): Tuple {
-    return {
-      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
-      relation: isSet(object.relation) ? globalThis.String(object.relation) : "",
-      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
-    };
-  },
-
-  toJSON(message: Tuple): unknown {
-    const obj: any = {};
-    if (message.resource !== "") {
-      obj.resource = message.resource;
-    }
-    if (message.relation !== "") {
-      obj.relation = message.relation;
-    }
-    if (message.subject !== "") {
-      obj.subject = message.subject;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Tuple>, I>>(base?: I): Tuple {
     return Tuple.fromPartial(base ?? ({} as any));
   },
@@ -325,44 +303,6 @@ export const Relationship: MessageFns<Relationship> = {
     }
   },
 
-  fromJSON(object: any): Relationship {
-    return {
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
-      conditionNonce: isSet(object.conditionNonce)
-        ? bytesFromBase64(object.conditionNonce)
-        : isSet(object.condition_nonce)
-        ? bytesFromBase64(object.condition_nonce)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: Relationship): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.condition !== undefined) {
-      obj.condition = TupleCondition.toJSON(message.condition);
-    }
-    if (message.conditionNonce.length !== 0) {
-      obj.conditionNonce = base64FromBytes(message.conditionNonce);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Relationship>, I>>(base?: I): Relationship {
     return Relationship.fromPartial(base ?? ({} as any));
   },
@@ -437,28 +377,6 @@ export const TupleCondition: MessageFns<TupleCondition> = {
     }
   },
 
-  fromJSON(object: any): TupleCondition {
-    return {
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      contextJson: isSet(object.contextJson)
-        ? globalThis.String(object.contextJson)
-        : isSet(object.context_json)
-        ? globalThis.String(object.context_json)
-        : "",
-    };
-  },
-
-  toJSON(message: TupleCondition): unknown {
-    const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.contextJson !== "") {
-      obj.contextJson = message.contextJson;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<TupleCondition>, I>>(base?: I): TupleCondition {
     return TupleCondition.fromPartial(base ?? ({} as any));
   },
@@ -524,24 +442,6 @@ export const ContextualTuple: MessageFns<ContextualTuple> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ContextualTuple {
-    return {
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
-    };
-  },
-
-  toJSON(message: ContextualTuple): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.condition !== undefined) {
-      obj.condition = TupleCondition.toJSON(message.condition);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ContextualTuple>, I>>(base?: I): ContextualTuple {
@@ -652,40 +552,6 @@ export const Entity: MessageFns<Entity> = {
     }
   },
 
-  fromJSON(object: any): Entity {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? bytesFromBase64(object.value) : new Uint8Array(0),
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      nonce: isSet(object.nonce) ? bytesFromBase64(object.nonce) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: Entity): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value.length !== 0) {
-      obj.value = base64FromBytes(message.value);
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.nonce.length !== 0) {
-      obj.nonce = base64FromBytes(message.nonce);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Entity>, I>>(base?: I): Entity {
     return Entity.fromPartial(base ?? ({} as any));
   },
@@ -788,38 +654,6 @@ export const Consistency: MessageFns<Consistency> = {
     }
   },
 
-  fromJSON(object: any): Consistency {
-    return {
-      requirement: isSet(object.linearizable)
-        ? { $case: "linearizable", value: Consistency_Linearizable.fromJSON(object.linearizable) }
-        : isSet(object.atLeast)
-        ? { $case: "atLeast", value: bytesFromBase64(object.atLeast) }
-        : isSet(object.at_least)
-        ? { $case: "atLeast", value: bytesFromBase64(object.at_least) }
-        : isSet(object.any)
-        ? { $case: "any", value: Consistency_Any.fromJSON(object.any) }
-        : isSet(object.atHeight)
-        ? { $case: "atHeight", value: BigInt(object.atHeight) }
-        : isSet(object.at_height)
-        ? { $case: "atHeight", value: BigInt(object.at_height) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: Consistency): unknown {
-    const obj: any = {};
-    if (message.requirement?.$case === "linearizable") {
-      obj.linearizable = Consistency_Linearizable.toJSON(message.requirement.value);
-    } else if (message.requirement?.$case === "atLeast") {
-      obj.atLeast = base64FromBytes(message.requirement.value);
-    } else if (message.requirement?.$case === "any") {
-      obj.any = Consistency_Any.toJSON(message.requirement.value);
-    } else if (message.requirement?.$case === "atHeight") {
-      obj.atHeight = message.requirement.value.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Consistency>, I>>(base?: I): Consistency {
     return Consistency.fromPartial(base ?? ({} as any));
   },
@@ -892,15 +726,6 @@ export const Consistency_Linearizable: MessageFns<Consistency_Linearizable> = {
     }
   },
 
-  fromJSON(_: any): Consistency_Linearizable {
-    return {};
-  },
-
-  toJSON(_: Consistency_Linearizable): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Consistency_Linearizable>, I>>(base?: I): Consistency_Linearizable {
     return Consistency_Linearizable.fromPartial(base ?? ({} as any));
   },
@@ -956,24 +781,6 @@ export const Consistency_Any: MessageFns<Consistency_Any> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): Consistency_Any {
-    return {
-      maxStalenessMs: isSet(object.maxStalenessMs)
-        ? BigInt(object.maxStalenessMs)
-        : isSet(object.max_staleness_ms)
-        ? BigInt(object.max_staleness_ms)
-        : 0n,
-    };
-  },
-
-  toJSON(message: Consistency_Any): unknown {
-    const obj: any = {};
-    if (message.maxStalenessMs !== 0n) {
-      obj.maxStalenessMs = message.maxStalenessMs.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Consistency_Any>, I>>(base?: I): Consistency_Any {
@@ -1056,36 +863,6 @@ export const Prove: MessageFns<Prove> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): Prove {
-    return {
-      trustedSize: isSet(object.trustedSize)
-        ? BigInt(object.trustedSize)
-        : isSet(object.trusted_size)
-        ? BigInt(object.trusted_size)
-        : 0n,
-      configHash: isSet(object.configHash)
-        ? bytesFromBase64(object.configHash)
-        : isSet(object.config_hash)
-        ? bytesFromBase64(object.config_hash)
-        : new Uint8Array(0),
-      cosignatures: isSet(object.cosignatures) ? globalThis.Number(object.cosignatures) : undefined,
-    };
-  },
-
-  toJSON(message: Prove): unknown {
-    const obj: any = {};
-    if (message.trustedSize !== 0n) {
-      obj.trustedSize = message.trustedSize.toString();
-    }
-    if (message.configHash.length !== 0) {
-      obj.configHash = base64FromBytes(message.configHash);
-    }
-    if (message.cosignatures !== undefined) {
-      obj.cosignatures = Math.round(message.cosignatures);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Prove>, I>>(base?: I): Prove {
@@ -1221,64 +998,6 @@ export const Proof: MessageFns<Proof> = {
     }
   },
 
-  fromJSON(object: any): Proof {
-    return {
-      stateProof: isSet(object.stateProof)
-        ? bytesFromBase64(object.stateProof)
-        : isSet(object.state_proof)
-        ? bytesFromBase64(object.state_proof)
-        : new Uint8Array(0),
-      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
-      historyProof: globalThis.Array.isArray(object?.historyProof)
-        ? object.historyProof.map((e: any) => bytesFromBase64(e))
-        : globalThis.Array.isArray(object?.history_proof)
-        ? object.history_proof.map((e: any) => bytesFromBase64(e))
-        : [],
-      checkpoint: isSet(object.checkpoint) ? globalThis.String(object.checkpoint) : "",
-      consistencyProof: globalThis.Array.isArray(object?.consistencyProof)
-        ? object.consistencyProof.map((e: any) => bytesFromBase64(e))
-        : globalThis.Array.isArray(object?.consistency_proof)
-        ? object.consistency_proof.map((e: any) => bytesFromBase64(e))
-        : [],
-      pageFrom: isSet(object.pageFrom)
-        ? bytesFromBase64(object.pageFrom)
-        : isSet(object.page_from)
-        ? bytesFromBase64(object.page_from)
-        : new Uint8Array(0),
-      pageTo: isSet(object.pageTo)
-        ? bytesFromBase64(object.pageTo)
-        : isSet(object.page_to)
-        ? bytesFromBase64(object.page_to)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: Proof): unknown {
-    const obj: any = {};
-    if (message.stateProof.length !== 0) {
-      obj.stateProof = base64FromBytes(message.stateProof);
-    }
-    if (message.header.length !== 0) {
-      obj.header = base64FromBytes(message.header);
-    }
-    if (message.historyProof?.length) {
-      obj.historyProof = message.historyProof.map((e) => base64FromBytes(e));
-    }
-    if (message.checkpoint !== "") {
-      obj.checkpoint = message.checkpoint;
-    }
-    if (message.consistencyProof?.length) {
-      obj.consistencyProof = message.consistencyProof.map((e) => base64FromBytes(e));
-    }
-    if (message.pageFrom.length !== 0) {
-      obj.pageFrom = base64FromBytes(message.pageFrom);
-    }
-    if (message.pageTo.length !== 0) {
-      obj.pageTo = base64FromBytes(message.pageTo);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Proof>, I>>(base?: I): Proof {
     return Proof.fromPartial(base ?? ({} as any));
   },
@@ -1295,31 +1014,6 @@ export const Proof: MessageFns<Proof> = {
   },
 };
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -1333,15 +1027,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -150,67 +150,6 @@ export const ErrorDetails: MessageFns<ErrorDetails> = {
     }
   },
 
-  fromJSON(object: any): ErrorDetails {
-    return {
-      code: isSet(object.code) ? globalThis.String(object.code) : "",
-      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
-      message: isSet(object.message) ? globalThis.String(object.message) : "",
-      action: isSet(object.action) ? globalThis.String(object.action) : "",
-      retryable: isSet(object.retryable) ? globalThis.Boolean(object.retryable) : false,
-      retryAfterMs: isSet(object.retryAfterMs)
-        ? BigInt(object.retryAfterMs)
-        : isSet(object.retry_after_ms)
-        ? BigInt(object.retry_after_ms)
-        : 0n,
-      context: isObject(object.context)
-        ? (globalThis.Object.entries(object.context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: ErrorDetails): unknown {
-    const obj: any = {};
-    if (message.code !== "") {
-      obj.code = message.code;
-    }
-    if (message.number !== 0) {
-      obj.number = Math.round(message.number);
-    }
-    if (message.message !== "") {
-      obj.message = message.message;
-    }
-    if (message.action !== "") {
-      obj.action = message.action;
-    }
-    if (message.retryable !== false) {
-      obj.retryable = message.retryable;
-    }
-    if (message.retryAfterMs !== 0n) {
-      obj.retryAfterMs = message.retryAfterMs.toString();
-    }
-    if (message.context) {
-      const entries = globalThis.Object.entries(message.context) as [string, string][];
-      if (entries.length > 0) {
-        obj.context = {};
-        entries.forEach(([k, v]) => {
-          obj.context[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ErrorDetails>, I>>(base?: I): ErrorDetails {
     return ErrorDetails.fromPartial(base ?? ({} as any));
   },
@@ -293,24 +232,6 @@ export const ErrorDetails_ContextEntry: MessageFns<ErrorDetails_ContextEntry> = 
     }
   },
 
-  fromJSON(object: any): ErrorDetails_ContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ErrorDetails_ContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ErrorDetails_ContextEntry>, I>>(base?: I): ErrorDetails_ContextEntry {
     return ErrorDetails_ContextEntry.fromPartial(base ?? ({} as any));
   },
@@ -335,19 +256,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isObject(value: any): boolean {
-  return typeof value === "object" && value !== null;
-}
-
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -42,58 +42,6 @@ export namespace Role {
   export type UNRECOGNIZED = typeof Role.UNRECOGNIZED;
 }
 
-export function roleFromJSON(object: any): Role {
-  switch (object) {
-    case 0:
-    case "ROLE_UNSPECIFIED":
-      return Role.ROLE_UNSPECIFIED;
-    case 1:
-    case "ROLE_READER":
-      return Role.ROLE_READER;
-    case 2:
-    case "ROLE_WRITER":
-      return Role.ROLE_WRITER;
-    case 3:
-    case "ROLE_MANAGER":
-      return Role.ROLE_MANAGER;
-    case 4:
-    case "ROLE_ADMINISTRATOR":
-      return Role.ROLE_ADMINISTRATOR;
-    case 5:
-    case "ROLE_OPERATOR":
-      return Role.ROLE_OPERATOR;
-    case 6:
-    case "ROLE_MEMBER":
-      return Role.ROLE_MEMBER;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return Role.UNRECOGNIZED;
-  }
-}
-
-export function roleToJSON(object: Role): string {
-  switch (object) {
-    case Role.ROLE_UNSPECIFIED:
-      return "ROLE_UNSPECIFIED";
-    case Role.ROLE_READER:
-      return "ROLE_READER";
-    case Role.ROLE_WRITER:
-      return "ROLE_WRITER";
-    case Role.ROLE_MANAGER:
-      return "ROLE_MANAGER";
-    case Role.ROLE_ADMINISTRATOR:
-      return "ROLE_ADMINISTRATOR";
-    case Role.ROLE_OPERATOR:
-      return "ROLE_OPERATOR";
-    case Role.ROLE_MEMBER:
-      return "ROLE_MEMBER";
-    case Role.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 /** A role that was given. */
 export interface RoleBinding {
   /** Who: a name such as key:<id>, user:<subject> or cert:<name>; group:<name> for all members of a group. */
@@ -355,48 +303,6 @@ export const RoleBinding: MessageFns<RoleBinding> = {
     }
   },
 
-  fromJSON(object: any): RoleBinding {
-    return {
-      principal: isSet(object.principal) ? globalThis.String(object.principal) : "",
-      role: isSet(object.role) ? roleFromJSON(object.role) : 0,
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      group: isSet(object.group) ? globalThis.String(object.group) : "",
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-    };
-  },
-
-  toJSON(message: RoleBinding): unknown {
-    const obj: any = {};
-    if (message.principal !== "") {
-      obj.principal = message.principal;
-    }
-    if (message.role !== 0) {
-      obj.role = roleToJSON(message.role);
-    }
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.group !== "") {
-      obj.group = message.group;
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<RoleBinding>, I>>(base?: I): RoleBinding {
     return RoleBinding.fromPartial(base ?? ({} as any));
   },
@@ -471,24 +377,6 @@ export const GrantRoleRequest: MessageFns<GrantRoleRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GrantRoleRequest {
-    return {
-      binding: isSet(object.binding) ? RoleBinding.fromJSON(object.binding) : undefined,
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: GrantRoleRequest): unknown {
-    const obj: any = {};
-    if (message.binding !== undefined) {
-      obj.binding = RoleBinding.toJSON(message.binding);
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GrantRoleRequest>, I>>(base?: I): GrantRoleRequest {
@@ -574,28 +462,6 @@ export const GrantRoleResponse: MessageFns<GrantRoleResponse> = {
     }
   },
 
-  fromJSON(object: any): GrantRoleResponse {
-    return {
-      binding: isSet(object.binding) ? RoleBinding.fromJSON(object.binding) : undefined,
-      existed: isSet(object.existed) ? globalThis.Boolean(object.existed) : false,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-    };
-  },
-
-  toJSON(message: GrantRoleResponse): unknown {
-    const obj: any = {};
-    if (message.binding !== undefined) {
-      obj.binding = RoleBinding.toJSON(message.binding);
-    }
-    if (message.existed !== false) {
-      obj.existed = message.existed;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GrantRoleResponse>, I>>(base?: I): GrantRoleResponse {
     return GrantRoleResponse.fromPartial(base ?? ({} as any));
   },
@@ -664,24 +530,6 @@ export const RevokeRoleRequest: MessageFns<RevokeRoleRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): RevokeRoleRequest {
-    return {
-      binding: isSet(object.binding) ? RoleBinding.fromJSON(object.binding) : undefined,
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: RevokeRoleRequest): unknown {
-    const obj: any = {};
-    if (message.binding !== undefined) {
-      obj.binding = RoleBinding.toJSON(message.binding);
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<RevokeRoleRequest>, I>>(base?: I): RevokeRoleRequest {
@@ -754,24 +602,6 @@ export const RevokeRoleResponse: MessageFns<RevokeRoleResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): RevokeRoleResponse {
-    return {
-      existed: isSet(object.existed) ? globalThis.Boolean(object.existed) : false,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-    };
-  },
-
-  toJSON(message: RevokeRoleResponse): unknown {
-    const obj: any = {};
-    if (message.existed !== false) {
-      obj.existed = message.existed;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<RevokeRoleResponse>, I>>(base?: I): RevokeRoleResponse {
@@ -910,52 +740,6 @@ export const ListRolesRequest: MessageFns<ListRolesRequest> = {
     }
   },
 
-  fromJSON(object: any): ListRolesRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      group: isSet(object.group) ? globalThis.String(object.group) : "",
-      principal: isSet(object.principal) ? globalThis.String(object.principal) : "",
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: ListRolesRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.group !== "") {
-      obj.group = message.group;
-    }
-    if (message.principal !== "") {
-      obj.principal = message.principal;
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListRolesRequest>, I>>(base?: I): ListRolesRequest {
     return ListRolesRequest.fromPartial(base ?? ({} as any));
   },
@@ -1044,34 +828,6 @@ export const ListRolesResponse: MessageFns<ListRolesResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ListRolesResponse {
-    return {
-      bindings: globalThis.Array.isArray(object?.bindings)
-        ? object.bindings.map((e: any) => RoleBinding.fromJSON(e))
-        : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-    };
-  },
-
-  toJSON(message: ListRolesResponse): unknown {
-    const obj: any = {};
-    if (message.bindings?.length) {
-      obj.bindings = message.bindings.map((e) => RoleBinding.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ListRolesResponse>, I>>(base?: I): ListRolesResponse {
@@ -1192,48 +948,6 @@ export const ApiKey: MessageFns<ApiKey> = {
     }
   },
 
-  fromJSON(object: any): ApiKey {
-    return {
-      id: isSet(object.id) ? globalThis.String(object.id) : "",
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      principal: isSet(object.principal) ? globalThis.String(object.principal) : "",
-      creator: isSet(object.creator) ? globalThis.String(object.creator) : "",
-      createdAtMs: isSet(object.createdAtMs)
-        ? BigInt(object.createdAtMs)
-        : isSet(object.created_at_ms)
-        ? BigInt(object.created_at_ms)
-        : 0n,
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-    };
-  },
-
-  toJSON(message: ApiKey): unknown {
-    const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
-    }
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.principal !== "") {
-      obj.principal = message.principal;
-    }
-    if (message.creator !== "") {
-      obj.creator = message.creator;
-    }
-    if (message.createdAtMs !== 0n) {
-      obj.createdAtMs = message.createdAtMs.toString();
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ApiKey>, I>>(base?: I): ApiKey {
     return ApiKey.fromPartial(base ?? ({} as any));
   },
@@ -1323,32 +1037,6 @@ export const CreateApiKeyRequest: MessageFns<CreateApiKeyRequest> = {
     }
   },
 
-  fromJSON(object: any): CreateApiKeyRequest {
-    return {
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: CreateApiKeyRequest): unknown {
-    const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CreateApiKeyRequest>, I>>(base?: I): CreateApiKeyRequest {
     return CreateApiKeyRequest.fromPartial(base ?? ({} as any));
   },
@@ -1419,24 +1107,6 @@ export const CreateApiKeyResponse: MessageFns<CreateApiKeyResponse> = {
     }
   },
 
-  fromJSON(object: any): CreateApiKeyResponse {
-    return {
-      key: isSet(object.key) ? ApiKey.fromJSON(object.key) : undefined,
-      text: isSet(object.text) ? globalThis.String(object.text) : "",
-    };
-  },
-
-  toJSON(message: CreateApiKeyResponse): unknown {
-    const obj: any = {};
-    if (message.key !== undefined) {
-      obj.key = ApiKey.toJSON(message.key);
-    }
-    if (message.text !== "") {
-      obj.text = message.text;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CreateApiKeyResponse>, I>>(base?: I): CreateApiKeyResponse {
     return CreateApiKeyResponse.fromPartial(base ?? ({} as any));
   },
@@ -1502,32 +1172,6 @@ export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ListApiKeysRequest {
-    return {
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListApiKeysRequest): unknown {
-    const obj: any = {};
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ListApiKeysRequest>, I>>(base?: I): ListApiKeysRequest {
@@ -1597,28 +1241,6 @@ export const ListApiKeysResponse: MessageFns<ListApiKeysResponse> = {
     }
   },
 
-  fromJSON(object: any): ListApiKeysResponse {
-    return {
-      keys: globalThis.Array.isArray(object?.keys) ? object.keys.map((e: any) => ApiKey.fromJSON(e)) : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListApiKeysResponse): unknown {
-    const obj: any = {};
-    if (message.keys?.length) {
-      obj.keys = message.keys.map((e) => ApiKey.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListApiKeysResponse>, I>>(base?: I): ListApiKeysResponse {
     return ListApiKeysResponse.fromPartial(base ?? ({} as any));
   },
@@ -1686,24 +1308,6 @@ export const RevokeApiKeyRequest: MessageFns<RevokeApiKeyRequest> = {
     }
   },
 
-  fromJSON(object: any): RevokeApiKeyRequest {
-    return {
-      id: isSet(object.id) ? globalThis.String(object.id) : "",
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: RevokeApiKeyRequest): unknown {
-    const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<RevokeApiKeyRequest>, I>>(base?: I): RevokeApiKeyRequest {
     return RevokeApiKeyRequest.fromPartial(base ?? ({} as any));
   },
@@ -1749,15 +1353,6 @@ export const RevokeApiKeyResponse: MessageFns<RevokeApiKeyResponse> = {
     }
   },
 
-  fromJSON(_: any): RevokeApiKeyResponse {
-    return {};
-  },
-
-  toJSON(_: RevokeApiKeyResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<RevokeApiKeyResponse>, I>>(base?: I): RevokeApiKeyResponse {
     return RevokeApiKeyResponse.fromPartial(base ?? ({} as any));
   },
@@ -1799,15 +1394,6 @@ export const WhoAmIRequest: MessageFns<WhoAmIRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(_: any): WhoAmIRequest {
-    return {};
-  },
-
-  toJSON(_: WhoAmIRequest): unknown {
-    const obj: any = {};
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<WhoAmIRequest>, I>>(base?: I): WhoAmIRequest {
@@ -1873,24 +1459,6 @@ export const WhoAmIResponse: MessageFns<WhoAmIResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): WhoAmIResponse {
-    return {
-      principal: isSet(object.principal) ? globalThis.String(object.principal) : "",
-      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
-    };
-  },
-
-  toJSON(message: WhoAmIResponse): unknown {
-    const obj: any = {};
-    if (message.principal !== "") {
-      obj.principal = message.principal;
-    }
-    if (message.kind !== "") {
-      obj.kind = message.kind;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<WhoAmIResponse>, I>>(base?: I): WhoAmIResponse {
@@ -2007,31 +1575,6 @@ export interface IamServiceServer extends UntypedServiceImplementation {
   whoAmI: handleUnaryCall<WhoAmIRequest, WhoAmIResponse>;
 }
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -2045,15 +1588,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -32,43 +32,6 @@ export namespace ModelLanguage {
   export type UNRECOGNIZED = typeof ModelLanguage.UNRECOGNIZED;
 }
 
-export function modelLanguageFromJSON(object: any): ModelLanguage {
-  switch (object) {
-    case 0:
-    case "MODEL_LANGUAGE_UNSPECIFIED":
-      return ModelLanguage.MODEL_LANGUAGE_UNSPECIFIED;
-    case 1:
-    case "MODEL_LANGUAGE_OPENFGA":
-      return ModelLanguage.MODEL_LANGUAGE_OPENFGA;
-    case 2:
-    case "MODEL_LANGUAGE_OPENFGA_JSON":
-      return ModelLanguage.MODEL_LANGUAGE_OPENFGA_JSON;
-    case 3:
-    case "MODEL_LANGUAGE_SPICEDB":
-      return ModelLanguage.MODEL_LANGUAGE_SPICEDB;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return ModelLanguage.UNRECOGNIZED;
-  }
-}
-
-export function modelLanguageToJSON(object: ModelLanguage): string {
-  switch (object) {
-    case ModelLanguage.MODEL_LANGUAGE_UNSPECIFIED:
-      return "MODEL_LANGUAGE_UNSPECIFIED";
-    case ModelLanguage.MODEL_LANGUAGE_OPENFGA:
-      return "MODEL_LANGUAGE_OPENFGA";
-    case ModelLanguage.MODEL_LANGUAGE_OPENFGA_JSON:
-      return "MODEL_LANGUAGE_OPENFGA_JSON";
-    case ModelLanguage.MODEL_LANGUAGE_SPICEDB:
-      return "MODEL_LANGUAGE_SPICEDB";
-    case ModelLanguage.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export interface ModelFile {
   /** Of modules: the path as fga.mod names it. May be empty where the model is one file. */
   name: string;
@@ -384,24 +347,6 @@ export const ModelFile: MessageFns<ModelFile> = {
     }
   },
 
-  fromJSON(object: any): ModelFile {
-    return {
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      text: isSet(object.text) ? globalThis.String(object.text) : "",
-    };
-  },
-
-  toJSON(message: ModelFile): unknown {
-    const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.text !== "") {
-      obj.text = message.text;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ModelFile>, I>>(base?: I): ModelFile {
     return ModelFile.fromPartial(base ?? ({} as any));
   },
@@ -467,24 +412,6 @@ export const ModelSource: MessageFns<ModelSource> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ModelSource {
-    return {
-      language: isSet(object.language) ? modelLanguageFromJSON(object.language) : 0,
-      files: globalThis.Array.isArray(object?.files) ? object.files.map((e: any) => ModelFile.fromJSON(e)) : [],
-    };
-  },
-
-  toJSON(message: ModelSource): unknown {
-    const obj: any = {};
-    if (message.language !== 0) {
-      obj.language = modelLanguageToJSON(message.language);
-    }
-    if (message.files?.length) {
-      obj.files = message.files.map((e) => ModelFile.toJSON(e));
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ModelSource>, I>>(base?: I): ModelSource {
@@ -574,32 +501,6 @@ export const ModelProblem: MessageFns<ModelProblem> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ModelProblem {
-    return {
-      file: isSet(object.file) ? globalThis.String(object.file) : "",
-      line: isSet(object.line) ? globalThis.Number(object.line) : 0,
-      column: isSet(object.column) ? globalThis.Number(object.column) : 0,
-      message: isSet(object.message) ? globalThis.String(object.message) : "",
-    };
-  },
-
-  toJSON(message: ModelProblem): unknown {
-    const obj: any = {};
-    if (message.file !== "") {
-      obj.file = message.file;
-    }
-    if (message.line !== 0) {
-      obj.line = Math.round(message.line);
-    }
-    if (message.column !== 0) {
-      obj.column = Math.round(message.column);
-    }
-    if (message.message !== "") {
-      obj.message = message.message;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ModelProblem>, I>>(base?: I): ModelProblem {
@@ -803,76 +704,6 @@ export const ModelInfo: MessageFns<ModelInfo> = {
     }
   },
 
-  fromJSON(object: any): ModelInfo {
-    return {
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      hash: isSet(object.hash) ? bytesFromBase64(object.hash) : new Uint8Array(0),
-      language: isSet(object.language) ? modelLanguageFromJSON(object.language) : 0,
-      schema: isSet(object.schema) ? globalThis.String(object.schema) : "",
-      types: isSet(object.types) ? globalThis.Number(object.types) : 0,
-      relations: isSet(object.relations) ? globalThis.Number(object.relations) : 0,
-      conditions: isSet(object.conditions) ? globalThis.Number(object.conditions) : 0,
-      deployedAtMs: isSet(object.deployedAtMs)
-        ? BigInt(object.deployedAtMs)
-        : isSet(object.deployed_at_ms)
-        ? BigInt(object.deployed_at_ms)
-        : 0n,
-      deployedBy: isSet(object.deployedBy)
-        ? globalThis.String(object.deployedBy)
-        : isSet(object.deployed_by)
-        ? globalThis.String(object.deployed_by)
-        : "",
-      active: isSet(object.active) ? globalThis.Boolean(object.active) : false,
-      activatedAtMs: isSet(object.activatedAtMs)
-        ? BigInt(object.activatedAtMs)
-        : isSet(object.activated_at_ms)
-        ? BigInt(object.activated_at_ms)
-        : 0n,
-      assertions: isSet(object.assertions) ? globalThis.Number(object.assertions) : 0,
-    };
-  },
-
-  toJSON(message: ModelInfo): unknown {
-    const obj: any = {};
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.hash.length !== 0) {
-      obj.hash = base64FromBytes(message.hash);
-    }
-    if (message.language !== 0) {
-      obj.language = modelLanguageToJSON(message.language);
-    }
-    if (message.schema !== "") {
-      obj.schema = message.schema;
-    }
-    if (message.types !== 0) {
-      obj.types = Math.round(message.types);
-    }
-    if (message.relations !== 0) {
-      obj.relations = Math.round(message.relations);
-    }
-    if (message.conditions !== 0) {
-      obj.conditions = Math.round(message.conditions);
-    }
-    if (message.deployedAtMs !== 0n) {
-      obj.deployedAtMs = message.deployedAtMs.toString();
-    }
-    if (message.deployedBy !== "") {
-      obj.deployedBy = message.deployedBy;
-    }
-    if (message.active !== false) {
-      obj.active = message.active;
-    }
-    if (message.activatedAtMs !== 0n) {
-      obj.activatedAtMs = message.activatedAtMs.toString();
-    }
-    if (message.assertions !== 0) {
-      obj.assertions = Math.round(message.assertions);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ModelInfo>, I>>(base?: I): ModelInfo {
     return ModelInfo.fromPartial(base ?? ({} as any));
   },
@@ -976,40 +807,6 @@ export const Assertion: MessageFns<Assertion> = {
     }
   },
 
-  fromJSON(object: any): Assertion {
-    return {
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      expected: isSet(object.expected) ? globalThis.Boolean(object.expected) : false,
-      contextJson: isSet(object.contextJson)
-        ? globalThis.String(object.contextJson)
-        : isSet(object.context_json)
-        ? globalThis.String(object.context_json)
-        : "",
-      contextualTuples: globalThis.Array.isArray(object?.contextualTuples)
-        ? object.contextualTuples.map((e: any) => ContextualTuple.fromJSON(e))
-        : globalThis.Array.isArray(object?.contextual_tuples)
-        ? object.contextual_tuples.map((e: any) => ContextualTuple.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: Assertion): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.expected !== false) {
-      obj.expected = message.expected;
-    }
-    if (message.contextJson !== "") {
-      obj.contextJson = message.contextJson;
-    }
-    if (message.contextualTuples?.length) {
-      obj.contextualTuples = message.contextualTuples.map((e) => ContextualTuple.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Assertion>, I>>(base?: I): Assertion {
     return Assertion.fromPartial(base ?? ({} as any));
   },
@@ -1099,32 +896,6 @@ export const ModelChange: MessageFns<ModelChange> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ModelChange {
-    return {
-      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
-      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
-      breaking: isSet(object.breaking) ? globalThis.Boolean(object.breaking) : false,
-      message: isSet(object.message) ? globalThis.String(object.message) : "",
-    };
-  },
-
-  toJSON(message: ModelChange): unknown {
-    const obj: any = {};
-    if (message.kind !== "") {
-      obj.kind = message.kind;
-    }
-    if (message.subject !== "") {
-      obj.subject = message.subject;
-    }
-    if (message.breaking !== false) {
-      obj.breaking = message.breaking;
-    }
-    if (message.message !== "") {
-      obj.message = message.message;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ModelChange>, I>>(base?: I): ModelChange {
@@ -1229,36 +1000,6 @@ export const ChangedAnswer: MessageFns<ChangedAnswer> = {
     }
   },
 
-  fromJSON(object: any): ChangedAnswer {
-    return {
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      before: isSet(object.before) ? globalThis.Boolean(object.before) : undefined,
-      after: isSet(object.after) ? globalThis.Boolean(object.after) : undefined,
-      asserted: isSet(object.asserted) ? globalThis.Boolean(object.asserted) : false,
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: ChangedAnswer): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.before !== undefined) {
-      obj.before = message.before;
-    }
-    if (message.after !== undefined) {
-      obj.after = message.after;
-    }
-    if (message.asserted !== false) {
-      obj.asserted = message.asserted;
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ChangedAnswer>, I>>(base?: I): ChangedAnswer {
     return ChangedAnswer.fromPartial(base ?? ({} as any));
   },
@@ -1329,24 +1070,6 @@ export const ModelDiff: MessageFns<ModelDiff> = {
     }
   },
 
-  fromJSON(object: any): ModelDiff {
-    return {
-      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => ModelChange.fromJSON(e)) : [],
-      truncated: isSet(object.truncated) ? globalThis.Boolean(object.truncated) : false,
-    };
-  },
-
-  toJSON(message: ModelDiff): unknown {
-    const obj: any = {};
-    if (message.changes?.length) {
-      obj.changes = message.changes.map((e) => ModelChange.toJSON(e));
-    }
-    if (message.truncated !== false) {
-      obj.truncated = message.truncated;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ModelDiff>, I>>(base?: I): ModelDiff {
     return ModelDiff.fromPartial(base ?? ({} as any));
   },
@@ -1401,18 +1124,6 @@ export const ValidateModelRequest: MessageFns<ValidateModelRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ValidateModelRequest {
-    return { source: isSet(object.source) ? ModelSource.fromJSON(object.source) : undefined };
-  },
-
-  toJSON(message: ValidateModelRequest): unknown {
-    const obj: any = {};
-    if (message.source !== undefined) {
-      obj.source = ModelSource.toJSON(message.source);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ValidateModelRequest>, I>>(base?: I): ValidateModelRequest {
@@ -1481,26 +1192,6 @@ export const ValidateModelResponse: MessageFns<ValidateModelResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ValidateModelResponse {
-    return {
-      problems: globalThis.Array.isArray(object?.problems)
-        ? object.problems.map((e: any) => ModelProblem.fromJSON(e))
-        : [],
-      info: isSet(object.info) ? ModelInfo.fromJSON(object.info) : undefined,
-    };
-  },
-
-  toJSON(message: ValidateModelResponse): unknown {
-    const obj: any = {};
-    if (message.problems?.length) {
-      obj.problems = message.problems.map((e) => ModelProblem.toJSON(e));
-    }
-    if (message.info !== undefined) {
-      obj.info = ModelInfo.toJSON(message.info);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ValidateModelResponse>, I>>(base?: I): ValidateModelResponse {
@@ -1629,50 +1320,6 @@ export const DeployModelRequest: MessageFns<DeployModelRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): DeployModelRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      source: isSet(object.source) ? ModelSource.fromJSON(object.source) : undefined,
-      dryRun: isSet(object.dryRun)
-        ? globalThis.Boolean(object.dryRun)
-        : isSet(object.dry_run)
-        ? globalThis.Boolean(object.dry_run)
-        : false,
-      activate: isSet(object.activate) ? globalThis.Boolean(object.activate) : false,
-      assertions: globalThis.Array.isArray(object?.assertions)
-        ? object.assertions.map((e: any) => Assertion.fromJSON(e))
-        : [],
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: DeployModelRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.source !== undefined) {
-      obj.source = ModelSource.toJSON(message.source);
-    }
-    if (message.dryRun !== false) {
-      obj.dryRun = message.dryRun;
-    }
-    if (message.activate !== false) {
-      obj.activate = message.activate;
-    }
-    if (message.assertions?.length) {
-      obj.assertions = message.assertions.map((e) => Assertion.toJSON(e));
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<DeployModelRequest>, I>>(base?: I): DeployModelRequest {
@@ -1829,60 +1476,6 @@ export const DeployModelResponse: MessageFns<DeployModelResponse> = {
     }
   },
 
-  fromJSON(object: any): DeployModelResponse {
-    return {
-      model: isSet(object.model) ? ModelInfo.fromJSON(object.model) : undefined,
-      existed: isSet(object.existed) ? globalThis.Boolean(object.existed) : false,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      diff: isSet(object.diff) ? ModelDiff.fromJSON(object.diff) : undefined,
-      changedAnswers: globalThis.Array.isArray(object?.changedAnswers)
-        ? object.changedAnswers.map((e: any) => ChangedAnswer.fromJSON(e))
-        : globalThis.Array.isArray(object?.changed_answers)
-        ? object.changed_answers.map((e: any) => ChangedAnswer.fromJSON(e))
-        : [],
-      answersCompared: isSet(object.answersCompared)
-        ? globalThis.Number(object.answersCompared)
-        : isSet(object.answers_compared)
-        ? globalThis.Number(object.answers_compared)
-        : 0,
-      unallowedTuples: globalThis.Array.isArray(object?.unallowedTuples)
-        ? object.unallowedTuples.map((e: any) => Tuple.fromJSON(e))
-        : globalThis.Array.isArray(object?.unallowed_tuples)
-        ? object.unallowed_tuples.map((e: any) => Tuple.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: DeployModelResponse): unknown {
-    const obj: any = {};
-    if (message.model !== undefined) {
-      obj.model = ModelInfo.toJSON(message.model);
-    }
-    if (message.existed !== false) {
-      obj.existed = message.existed;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.diff !== undefined) {
-      obj.diff = ModelDiff.toJSON(message.diff);
-    }
-    if (message.changedAnswers?.length) {
-      obj.changedAnswers = message.changedAnswers.map((e) => ChangedAnswer.toJSON(e));
-    }
-    if (message.answersCompared !== 0) {
-      obj.answersCompared = Math.round(message.answersCompared);
-    }
-    if (message.unallowedTuples?.length) {
-      obj.unallowedTuples = message.unallowedTuples.map((e) => Tuple.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<DeployModelResponse>, I>>(base?: I): DeployModelResponse {
     return DeployModelResponse.fromPartial(base ?? ({} as any));
   },
@@ -1989,32 +1582,6 @@ export const ActivateModelRequest: MessageFns<ActivateModelRequest> = {
     }
   },
 
-  fromJSON(object: any): ActivateModelRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: ActivateModelRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ActivateModelRequest>, I>>(base?: I): ActivateModelRequest {
     return ActivateModelRequest.fromPartial(base ?? ({} as any));
   },
@@ -2114,36 +1681,6 @@ export const ActivateModelResponse: MessageFns<ActivateModelResponse> = {
     }
   },
 
-  fromJSON(object: any): ActivateModelResponse {
-    return {
-      model: isSet(object.model) ? ModelInfo.fromJSON(object.model) : undefined,
-      previousVersion: isSet(object.previousVersion)
-        ? BigInt(object.previousVersion)
-        : isSet(object.previous_version)
-        ? BigInt(object.previous_version)
-        : 0n,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ActivateModelResponse): unknown {
-    const obj: any = {};
-    if (message.model !== undefined) {
-      obj.model = ModelInfo.toJSON(message.model);
-    }
-    if (message.previousVersion !== 0n) {
-      obj.previousVersion = message.previousVersion.toString();
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ActivateModelResponse>, I>>(base?: I): ActivateModelResponse {
     return ActivateModelResponse.fromPartial(base ?? ({} as any));
   },
@@ -2232,28 +1769,6 @@ export const RollbackModelRequest: MessageFns<RollbackModelRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): RollbackModelRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: RollbackModelRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<RollbackModelRequest>, I>>(base?: I): RollbackModelRequest {
@@ -2352,36 +1867,6 @@ export const RollbackModelResponse: MessageFns<RollbackModelResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): RollbackModelResponse {
-    return {
-      model: isSet(object.model) ? ModelInfo.fromJSON(object.model) : undefined,
-      previousVersion: isSet(object.previousVersion)
-        ? BigInt(object.previousVersion)
-        : isSet(object.previous_version)
-        ? BigInt(object.previous_version)
-        : 0n,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: RollbackModelResponse): unknown {
-    const obj: any = {};
-    if (message.model !== undefined) {
-      obj.model = ModelInfo.toJSON(message.model);
-    }
-    if (message.previousVersion !== 0n) {
-      obj.previousVersion = message.previousVersion.toString();
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<RollbackModelResponse>, I>>(base?: I): RollbackModelResponse {
@@ -2486,32 +1971,6 @@ export const GetModelRequest: MessageFns<GetModelRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetModelRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: GetModelRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetModelRequest>, I>>(base?: I): GetModelRequest {
@@ -2621,40 +2080,6 @@ export const GetModelResponse: MessageFns<GetModelResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetModelResponse {
-    return {
-      model: isSet(object.model) ? ModelInfo.fromJSON(object.model) : undefined,
-      source: isSet(object.source) ? ModelSource.fromJSON(object.source) : undefined,
-      modelJson: isSet(object.modelJson)
-        ? globalThis.String(object.modelJson)
-        : isSet(object.model_json)
-        ? globalThis.String(object.model_json)
-        : "",
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: GetModelResponse): unknown {
-    const obj: any = {};
-    if (message.model !== undefined) {
-      obj.model = ModelInfo.toJSON(message.model);
-    }
-    if (message.source !== undefined) {
-      obj.source = ModelSource.toJSON(message.source);
-    }
-    if (message.modelJson !== "") {
-      obj.modelJson = message.modelJson;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetModelResponse>, I>>(base?: I): GetModelResponse {
@@ -2770,44 +2195,6 @@ export const ListModelsRequest: MessageFns<ListModelsRequest> = {
     }
   },
 
-  fromJSON(object: any): ListModelsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: ListModelsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListModelsRequest>, I>>(base?: I): ListModelsRequest {
     return ListModelsRequest.fromPartial(base ?? ({} as any));
   },
@@ -2907,36 +2294,6 @@ export const ListModelsResponse: MessageFns<ListModelsResponse> = {
     }
   },
 
-  fromJSON(object: any): ListModelsResponse {
-    return {
-      models: globalThis.Array.isArray(object?.models) ? object.models.map((e: any) => ModelInfo.fromJSON(e)) : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListModelsResponse): unknown {
-    const obj: any = {};
-    if (message.models?.length) {
-      obj.models = message.models.map((e) => ModelInfo.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListModelsResponse>, I>>(base?: I): ListModelsResponse {
     return ListModelsResponse.fromPartial(base ?? ({} as any));
   },
@@ -3021,28 +2378,6 @@ export const GetActiveModelRequest: MessageFns<GetActiveModelRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetActiveModelRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: GetActiveModelRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetActiveModelRequest>, I>>(base?: I): GetActiveModelRequest {
@@ -3151,40 +2486,6 @@ export const GetActiveModelResponse: MessageFns<GetActiveModelResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetActiveModelResponse {
-    return {
-      model: isSet(object.model) ? ModelInfo.fromJSON(object.model) : undefined,
-      source: isSet(object.source) ? ModelSource.fromJSON(object.source) : undefined,
-      modelJson: isSet(object.modelJson)
-        ? globalThis.String(object.modelJson)
-        : isSet(object.model_json)
-        ? globalThis.String(object.model_json)
-        : "",
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: GetActiveModelResponse): unknown {
-    const obj: any = {};
-    if (message.model !== undefined) {
-      obj.model = ModelInfo.toJSON(message.model);
-    }
-    if (message.source !== undefined) {
-      obj.source = ModelSource.toJSON(message.source);
-    }
-    if (message.modelJson !== "") {
-      obj.modelJson = message.modelJson;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetActiveModelResponse>, I>>(base?: I): GetActiveModelResponse {
@@ -3319,48 +2620,6 @@ export const DiffModelsRequest: MessageFns<DiffModelsRequest> = {
     }
   },
 
-  fromJSON(object: any): DiffModelsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      fromVersion: isSet(object.fromVersion)
-        ? BigInt(object.fromVersion)
-        : isSet(object.from_version)
-        ? BigInt(object.from_version)
-        : 0n,
-      to: isSet(object.toVersion)
-        ? { $case: "toVersion", value: BigInt(object.toVersion) }
-        : isSet(object.to_version)
-        ? { $case: "toVersion", value: BigInt(object.to_version) }
-        : isSet(object.source)
-        ? { $case: "source", value: ModelSource.fromJSON(object.source) }
-        : undefined,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: DiffModelsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.fromVersion !== 0n) {
-      obj.fromVersion = message.fromVersion.toString();
-    }
-    if (message.to?.$case === "toVersion") {
-      obj.toVersion = message.to.value.toString();
-    } else if (message.to?.$case === "source") {
-      obj.source = ModelSource.toJSON(message.to.value);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<DiffModelsRequest>, I>>(base?: I): DiffModelsRequest {
     return DiffModelsRequest.fromPartial(base ?? ({} as any));
   },
@@ -3478,36 +2737,6 @@ export const DiffModelsResponse: MessageFns<DiffModelsResponse> = {
     }
   },
 
-  fromJSON(object: any): DiffModelsResponse {
-    return {
-      diff: isSet(object.diff) ? ModelDiff.fromJSON(object.diff) : undefined,
-      fromVersion: isSet(object.fromVersion)
-        ? BigInt(object.fromVersion)
-        : isSet(object.from_version)
-        ? BigInt(object.from_version)
-        : 0n,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: DiffModelsResponse): unknown {
-    const obj: any = {};
-    if (message.diff !== undefined) {
-      obj.diff = ModelDiff.toJSON(message.diff);
-    }
-    if (message.fromVersion !== 0n) {
-      obj.fromVersion = message.fromVersion.toString();
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<DiffModelsResponse>, I>>(base?: I): DiffModelsResponse {
     return DiffModelsResponse.fromPartial(base ?? ({} as any));
   },
@@ -3621,38 +2850,6 @@ export const SetAssertionsRequest: MessageFns<SetAssertionsRequest> = {
     }
   },
 
-  fromJSON(object: any): SetAssertionsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      assertions: globalThis.Array.isArray(object?.assertions)
-        ? object.assertions.map((e: any) => Assertion.fromJSON(e))
-        : [],
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: SetAssertionsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.assertions?.length) {
-      obj.assertions = message.assertions.map((e) => Assertion.toJSON(e));
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<SetAssertionsRequest>, I>>(base?: I): SetAssertionsRequest {
     return SetAssertionsRequest.fromPartial(base ?? ({} as any));
   },
@@ -3726,24 +2923,6 @@ export const SetAssertionsResponse: MessageFns<SetAssertionsResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): SetAssertionsResponse {
-    return {
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: SetAssertionsResponse): unknown {
-    const obj: any = {};
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<SetAssertionsResponse>, I>>(base?: I): SetAssertionsResponse {
@@ -3844,32 +3023,6 @@ export const GetAssertionsRequest: MessageFns<GetAssertionsRequest> = {
     }
   },
 
-  fromJSON(object: any): GetAssertionsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      version: isSet(object.version) ? BigInt(object.version) : 0n,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: GetAssertionsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.version !== 0n) {
-      obj.version = message.version.toString();
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetAssertionsRequest>, I>>(base?: I): GetAssertionsRequest {
     return GetAssertionsRequest.fromPartial(base ?? ({} as any));
   },
@@ -3955,30 +3108,6 @@ export const GetAssertionsResponse: MessageFns<GetAssertionsResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetAssertionsResponse {
-    return {
-      assertions: globalThis.Array.isArray(object?.assertions)
-        ? object.assertions.map((e: any) => Assertion.fromJSON(e))
-        : [],
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: GetAssertionsResponse): unknown {
-    const obj: any = {};
-    if (message.assertions?.length) {
-      obj.assertions = message.assertions.map((e) => Assertion.toJSON(e));
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetAssertionsResponse>, I>>(base?: I): GetAssertionsResponse {
@@ -4128,31 +3257,6 @@ export interface ModelServiceServer extends UntypedServiceImplementation {
   getAssertions: handleUnaryCall<GetAssertionsRequest, GetAssertionsResponse>;
 }
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -4166,15 +3270,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

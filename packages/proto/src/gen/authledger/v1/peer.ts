@@ -182,68 +182,6 @@ export const PeerHello: MessageFns<PeerHello> = {
     }
   },
 
-  fromJSON(object: any): PeerHello {
-    return {
-      protocolVersion: isSet(object.protocolVersion)
-        ? globalThis.Number(object.protocolVersion)
-        : isSet(object.protocol_version)
-        ? globalThis.Number(object.protocol_version)
-        : 0,
-      protocolVersionOldest: isSet(object.protocolVersionOldest)
-        ? globalThis.Number(object.protocolVersionOldest)
-        : isSet(object.protocol_version_oldest)
-        ? globalThis.Number(object.protocol_version_oldest)
-        : 0,
-      formatVersion: isSet(object.formatVersion)
-        ? globalThis.Number(object.formatVersion)
-        : isSet(object.format_version)
-        ? globalThis.Number(object.format_version)
-        : 0,
-      clusterId: isSet(object.clusterId)
-        ? globalThis.String(object.clusterId)
-        : isSet(object.cluster_id)
-        ? globalThis.String(object.cluster_id)
-        : "",
-      member: isSet(object.member) ? bytesFromBase64(object.member) : new Uint8Array(0),
-      expectedNodeId: isSet(object.expectedNodeId)
-        ? BigInt(object.expectedNodeId)
-        : isSet(object.expected_node_id)
-        ? BigInt(object.expected_node_id)
-        : 0n,
-      expectedIncarnation: isSet(object.expectedIncarnation)
-        ? bytesFromBase64(object.expectedIncarnation)
-        : isSet(object.expected_incarnation)
-        ? bytesFromBase64(object.expected_incarnation)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: PeerHello): unknown {
-    const obj: any = {};
-    if (message.protocolVersion !== 0) {
-      obj.protocolVersion = Math.round(message.protocolVersion);
-    }
-    if (message.protocolVersionOldest !== 0) {
-      obj.protocolVersionOldest = Math.round(message.protocolVersionOldest);
-    }
-    if (message.formatVersion !== 0) {
-      obj.formatVersion = Math.round(message.formatVersion);
-    }
-    if (message.clusterId !== "") {
-      obj.clusterId = message.clusterId;
-    }
-    if (message.member.length !== 0) {
-      obj.member = base64FromBytes(message.member);
-    }
-    if (message.expectedNodeId !== 0n) {
-      obj.expectedNodeId = message.expectedNodeId.toString();
-    }
-    if (message.expectedIncarnation.length !== 0) {
-      obj.expectedIncarnation = base64FromBytes(message.expectedIncarnation);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<PeerHello>, I>>(base?: I): PeerHello {
     return PeerHello.fromPartial(base ?? ({} as any));
   },
@@ -316,24 +254,6 @@ export const PeerRefusal: MessageFns<PeerRefusal> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): PeerRefusal {
-    return {
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-      message: isSet(object.message) ? globalThis.String(object.message) : "",
-    };
-  },
-
-  toJSON(message: PeerRefusal): unknown {
-    const obj: any = {};
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    if (message.message !== "") {
-      obj.message = message.message;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<PeerRefusal>, I>>(base?: I): PeerRefusal {
@@ -414,30 +334,6 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ConnectRequest {
-    return {
-      content: isSet(object.hello)
-        ? { $case: "hello", value: PeerHello.fromJSON(object.hello) }
-        : isSet(object.frames)
-        ? { $case: "frames", value: bytesFromBase64(object.frames) }
-        : isSet(object.refusal)
-        ? { $case: "refusal", value: PeerRefusal.fromJSON(object.refusal) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: ConnectRequest): unknown {
-    const obj: any = {};
-    if (message.content?.$case === "hello") {
-      obj.hello = PeerHello.toJSON(message.content.value);
-    } else if (message.content?.$case === "frames") {
-      obj.frames = base64FromBytes(message.content.value);
-    } else if (message.content?.$case === "refusal") {
-      obj.refusal = PeerRefusal.toJSON(message.content.value);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ConnectRequest>, I>>(base?: I): ConnectRequest {
@@ -538,30 +434,6 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
     }
   },
 
-  fromJSON(object: any): ConnectResponse {
-    return {
-      content: isSet(object.hello)
-        ? { $case: "hello", value: PeerHello.fromJSON(object.hello) }
-        : isSet(object.frames)
-        ? { $case: "frames", value: bytesFromBase64(object.frames) }
-        : isSet(object.refusal)
-        ? { $case: "refusal", value: PeerRefusal.fromJSON(object.refusal) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: ConnectResponse): unknown {
-    const obj: any = {};
-    if (message.content?.$case === "hello") {
-      obj.hello = PeerHello.toJSON(message.content.value);
-    } else if (message.content?.$case === "frames") {
-      obj.frames = base64FromBytes(message.content.value);
-    } else if (message.content?.$case === "refusal") {
-      obj.refusal = PeerRefusal.toJSON(message.content.value);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ConnectResponse>, I>>(base?: I): ConnectResponse {
     return ConnectResponse.fromPartial(base ?? ({} as any));
   },
@@ -623,15 +495,6 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(_: any): IdentifyRequest {
-    return {};
-  },
-
-  toJSON(_: IdentifyRequest): unknown {
-    const obj: any = {};
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<IdentifyRequest>, I>>(base?: I): IdentifyRequest {
@@ -699,28 +562,6 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     }
   },
 
-  fromJSON(object: any): IdentifyResponse {
-    return {
-      member: isSet(object.member) ? bytesFromBase64(object.member) : new Uint8Array(0),
-      clusterId: isSet(object.clusterId)
-        ? globalThis.String(object.clusterId)
-        : isSet(object.cluster_id)
-        ? globalThis.String(object.cluster_id)
-        : "",
-    };
-  },
-
-  toJSON(message: IdentifyResponse): unknown {
-    const obj: any = {};
-    if (message.member.length !== 0) {
-      obj.member = base64FromBytes(message.member);
-    }
-    if (message.clusterId !== "") {
-      obj.clusterId = message.clusterId;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<IdentifyResponse>, I>>(base?: I): IdentifyResponse {
     return IdentifyResponse.fromPartial(base ?? ({} as any));
   },
@@ -773,31 +614,6 @@ export interface PeerServiceServer extends UntypedServiceImplementation {
   identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>;
 }
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -811,15 +627,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

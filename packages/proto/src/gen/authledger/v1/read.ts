@@ -32,48 +32,6 @@ export namespace ChangeKind {
   export type UNRECOGNIZED = typeof ChangeKind.UNRECOGNIZED;
 }
 
-export function changeKindFromJSON(object: any): ChangeKind {
-  switch (object) {
-    case 0:
-    case "CHANGE_KIND_UNSPECIFIED":
-      return ChangeKind.CHANGE_KIND_UNSPECIFIED;
-    case 1:
-    case "CHANGE_KIND_CREATED":
-      return ChangeKind.CHANGE_KIND_CREATED;
-    case 2:
-    case "CHANGE_KIND_REPLACED":
-      return ChangeKind.CHANGE_KIND_REPLACED;
-    case 3:
-    case "CHANGE_KIND_DELETED":
-      return ChangeKind.CHANGE_KIND_DELETED;
-    case 4:
-    case "CHANGE_KIND_EXPIRED":
-      return ChangeKind.CHANGE_KIND_EXPIRED;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return ChangeKind.UNRECOGNIZED;
-  }
-}
-
-export function changeKindToJSON(object: ChangeKind): string {
-  switch (object) {
-    case ChangeKind.CHANGE_KIND_UNSPECIFIED:
-      return "CHANGE_KIND_UNSPECIFIED";
-    case ChangeKind.CHANGE_KIND_CREATED:
-      return "CHANGE_KIND_CREATED";
-    case ChangeKind.CHANGE_KIND_REPLACED:
-      return "CHANGE_KIND_REPLACED";
-    case ChangeKind.CHANGE_KIND_DELETED:
-      return "CHANGE_KIND_DELETED";
-    case ChangeKind.CHANGE_KIND_EXPIRED:
-      return "CHANGE_KIND_EXPIRED";
-    case ChangeKind.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export const WatchState = {
   WATCH_STATE_UNSPECIFIED: 0,
   /** WATCH_STATE_HISTORY - Gives what was there before the watch began. */
@@ -95,43 +53,6 @@ export namespace WatchState {
   export type UNRECOGNIZED = typeof WatchState.UNRECOGNIZED;
 }
 
-export function watchStateFromJSON(object: any): WatchState {
-  switch (object) {
-    case 0:
-    case "WATCH_STATE_UNSPECIFIED":
-      return WatchState.WATCH_STATE_UNSPECIFIED;
-    case 1:
-    case "WATCH_STATE_HISTORY":
-      return WatchState.WATCH_STATE_HISTORY;
-    case 2:
-    case "WATCH_STATE_LIVE":
-      return WatchState.WATCH_STATE_LIVE;
-    case 3:
-    case "WATCH_STATE_LAGGING":
-      return WatchState.WATCH_STATE_LAGGING;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return WatchState.UNRECOGNIZED;
-  }
-}
-
-export function watchStateToJSON(object: WatchState): string {
-  switch (object) {
-    case WatchState.WATCH_STATE_UNSPECIFIED:
-      return "WATCH_STATE_UNSPECIFIED";
-    case WatchState.WATCH_STATE_HISTORY:
-      return "WATCH_STATE_HISTORY";
-    case WatchState.WATCH_STATE_LIVE:
-      return "WATCH_STATE_LIVE";
-    case WatchState.WATCH_STATE_LAGGING:
-      return "WATCH_STATE_LAGGING";
-    case WatchState.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export const CheckpointJudgement = {
   CHECKPOINT_JUDGEMENT_UNSPECIFIED: 0,
   /** CHECKPOINT_JUDGEMENT_CONSISTENT - The node's own history has this root at this size. */
@@ -151,43 +72,6 @@ export namespace CheckpointJudgement {
   export type CHECKPOINT_JUDGEMENT_LARGER = typeof CheckpointJudgement.CHECKPOINT_JUDGEMENT_LARGER;
   export type CHECKPOINT_JUDGEMENT_CONTRADICTION = typeof CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION;
   export type UNRECOGNIZED = typeof CheckpointJudgement.UNRECOGNIZED;
-}
-
-export function checkpointJudgementFromJSON(object: any): CheckpointJudgement {
-  switch (object) {
-    case 0:
-    case "CHECKPOINT_JUDGEMENT_UNSPECIFIED":
-      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_UNSPECIFIED;
-    case 1:
-    case "CHECKPOINT_JUDGEMENT_CONSISTENT":
-      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONSISTENT;
-    case 2:
-    case "CHECKPOINT_JUDGEMENT_LARGER":
-      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_LARGER;
-    case 3:
-    case "CHECKPOINT_JUDGEMENT_CONTRADICTION":
-      return CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return CheckpointJudgement.UNRECOGNIZED;
-  }
-}
-
-export function checkpointJudgementToJSON(object: CheckpointJudgement): string {
-  switch (object) {
-    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_UNSPECIFIED:
-      return "CHECKPOINT_JUDGEMENT_UNSPECIFIED";
-    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONSISTENT:
-      return "CHECKPOINT_JUDGEMENT_CONSISTENT";
-    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_LARGER:
-      return "CHECKPOINT_JUDGEMENT_LARGER";
-    case CheckpointJudgement.CHECKPOINT_JUDGEMENT_CONTRADICTION:
-      return "CHECKPOINT_JUDGEMENT_CONTRADICTION";
-    case CheckpointJudgement.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
 }
 
 export interface ReadRequest {
@@ -741,36 +625,6 @@ export const ReadRequest: MessageFns<ReadRequest> = {
     }
   },
 
-  fromJSON(object: any): ReadRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: ReadRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ReadRequest>, I>>(base?: I): ReadRequest {
     return ReadRequest.fromPartial(base ?? ({} as any));
   },
@@ -868,32 +722,6 @@ export const ReadResponse: MessageFns<ReadResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ReadResponse {
-    return {
-      entity: isSet(object.entity) ? Entity.fromJSON(object.entity) : undefined,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: ReadResponse): unknown {
-    const obj: any = {};
-    if (message.entity !== undefined) {
-      obj.entity = Entity.toJSON(message.entity);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ReadResponse>, I>>(base?: I): ReadResponse {
@@ -1006,36 +834,6 @@ export const BatchReadRequest: MessageFns<BatchReadRequest> = {
     }
   },
 
-  fromJSON(object: any): BatchReadRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      keys: globalThis.Array.isArray(object?.keys) ? object.keys.map((e: any) => globalThis.String(e)) : [],
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: BatchReadRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.keys?.length) {
-      obj.keys = message.keys;
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<BatchReadRequest>, I>>(base?: I): BatchReadRequest {
     return BatchReadRequest.fromPartial(base ?? ({} as any));
   },
@@ -1135,34 +933,6 @@ export const BatchReadResponse: MessageFns<BatchReadResponse> = {
     }
   },
 
-  fromJSON(object: any): BatchReadResponse {
-    return {
-      results: globalThis.Array.isArray(object?.results)
-        ? object.results.map((e: any) => BatchReadResponse_Result.fromJSON(e))
-        : [],
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: BatchReadResponse): unknown {
-    const obj: any = {};
-    if (message.results?.length) {
-      obj.results = message.results.map((e) => BatchReadResponse_Result.toJSON(e));
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<BatchReadResponse>, I>>(base?: I): BatchReadResponse {
     return BatchReadResponse.fromPartial(base ?? ({} as any));
   },
@@ -1219,18 +989,6 @@ export const BatchReadResponse_Result: MessageFns<BatchReadResponse_Result> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): BatchReadResponse_Result {
-    return { entity: isSet(object.entity) ? Entity.fromJSON(object.entity) : undefined };
-  },
-
-  toJSON(message: BatchReadResponse_Result): unknown {
-    const obj: any = {};
-    if (message.entity !== undefined) {
-      obj.entity = Entity.toJSON(message.entity);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<BatchReadResponse_Result>, I>>(base?: I): BatchReadResponse_Result {
@@ -1340,36 +1098,6 @@ export const CheckRequest: MessageFns<CheckRequest> = {
     }
   },
 
-  fromJSON(object: any): CheckRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: CheckRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CheckRequest>, I>>(base?: I): CheckRequest {
     return CheckRequest.fromPartial(base ?? ({} as any));
   },
@@ -1467,32 +1195,6 @@ export const CheckResponse: MessageFns<CheckResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): CheckResponse {
-    return {
-      allowed: isSet(object.allowed) ? globalThis.Boolean(object.allowed) : false,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: CheckResponse): unknown {
-    const obj: any = {};
-    if (message.allowed !== false) {
-      obj.allowed = message.allowed;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<CheckResponse>, I>>(base?: I): CheckResponse {
@@ -1601,36 +1303,6 @@ export const BatchCheckRequest: MessageFns<BatchCheckRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): BatchCheckRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      tuples: globalThis.Array.isArray(object?.tuples) ? object.tuples.map((e: any) => Tuple.fromJSON(e)) : [],
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: BatchCheckRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.tuples?.length) {
-      obj.tuples = message.tuples.map((e) => Tuple.toJSON(e));
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<BatchCheckRequest>, I>>(base?: I): BatchCheckRequest {
@@ -1744,32 +1416,6 @@ export const BatchCheckResponse: MessageFns<BatchCheckResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): BatchCheckResponse {
-    return {
-      allowed: globalThis.Array.isArray(object?.allowed) ? object.allowed.map((e: any) => globalThis.Boolean(e)) : [],
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: BatchCheckResponse): unknown {
-    const obj: any = {};
-    if (message.allowed?.length) {
-      obj.allowed = message.allowed;
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<BatchCheckResponse>, I>>(base?: I): BatchCheckResponse {
@@ -1934,60 +1580,6 @@ export const ListRelationshipsRequest: MessageFns<ListRelationshipsRequest> = {
     }
   },
 
-  fromJSON(object: any): ListRelationshipsRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      resource: isSet(object.resource) ? globalThis.String(object.resource) : undefined,
-      relation: isSet(object.relation) ? globalThis.String(object.relation) : undefined,
-      subject: isSet(object.subject) ? globalThis.String(object.subject) : undefined,
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: ListRelationshipsRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.resource !== undefined) {
-      obj.resource = message.resource;
-    }
-    if (message.relation !== undefined) {
-      obj.relation = message.relation;
-    }
-    if (message.subject !== undefined) {
-      obj.subject = message.subject;
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListRelationshipsRequest>, I>>(base?: I): ListRelationshipsRequest {
     return ListRelationshipsRequest.fromPartial(base ?? ({} as any));
   },
@@ -2108,42 +1700,6 @@ export const ListRelationshipsResponse: MessageFns<ListRelationshipsResponse> = 
     }
   },
 
-  fromJSON(object: any): ListRelationshipsResponse {
-    return {
-      relationships: globalThis.Array.isArray(object?.relationships)
-        ? object.relationships.map((e: any) => Relationship.fromJSON(e))
-        : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: ListRelationshipsResponse): unknown {
-    const obj: any = {};
-    if (message.relationships?.length) {
-      obj.relationships = message.relationships.map((e) => Relationship.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListRelationshipsResponse>, I>>(base?: I): ListRelationshipsResponse {
     return ListRelationshipsResponse.fromPartial(base ?? ({} as any));
   },
@@ -2229,28 +1785,6 @@ export const GetTipRequest: MessageFns<GetTipRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetTipRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: GetTipRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetTipRequest>, I>>(base?: I): GetTipRequest {
@@ -2348,36 +1882,6 @@ export const GetTipResponse: MessageFns<GetTipResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetTipResponse {
-    return {
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
-      blockHash: isSet(object.blockHash)
-        ? bytesFromBase64(object.blockHash)
-        : isSet(object.block_hash)
-        ? bytesFromBase64(object.block_hash)
-        : new Uint8Array(0),
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: GetTipResponse): unknown {
-    const obj: any = {};
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.header.length !== 0) {
-      obj.header = base64FromBytes(message.header);
-    }
-    if (message.blockHash.length !== 0) {
-      obj.blockHash = base64FromBytes(message.blockHash);
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetTipResponse>, I>>(base?: I): GetTipResponse {
@@ -2502,40 +2006,6 @@ export const GetBlockRequest: MessageFns<GetBlockRequest> = {
     }
   },
 
-  fromJSON(object: any): GetBlockRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      transactions: isSet(object.transactions) ? globalThis.Boolean(object.transactions) : false,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: GetBlockRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.transactions !== false) {
-      obj.transactions = message.transactions;
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetBlockRequest>, I>>(base?: I): GetBlockRequest {
     return GetBlockRequest.fromPartial(base ?? ({} as any));
   },
@@ -2650,42 +2120,6 @@ export const GetBlockResponse: MessageFns<GetBlockResponse> = {
     }
   },
 
-  fromJSON(object: any): GetBlockResponse {
-    return {
-      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
-      blockHash: isSet(object.blockHash)
-        ? bytesFromBase64(object.blockHash)
-        : isSet(object.block_hash)
-        ? bytesFromBase64(object.block_hash)
-        : new Uint8Array(0),
-      transactions: globalThis.Array.isArray(object?.transactions)
-        ? object.transactions.map((e: any) => bytesFromBase64(e))
-        : [],
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: GetBlockResponse): unknown {
-    const obj: any = {};
-    if (message.header.length !== 0) {
-      obj.header = base64FromBytes(message.header);
-    }
-    if (message.blockHash.length !== 0) {
-      obj.blockHash = base64FromBytes(message.blockHash);
-    }
-    if (message.transactions?.length) {
-      obj.transactions = message.transactions.map((e) => base64FromBytes(e));
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetBlockResponse>, I>>(base?: I): GetBlockResponse {
     return GetBlockResponse.fromPartial(base ?? ({} as any));
   },
@@ -2798,40 +2232,6 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
     }
   },
 
-  fromJSON(object: any): GetCheckpointRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-      trustedSize: isSet(object.trustedSize)
-        ? BigInt(object.trustedSize)
-        : isSet(object.trusted_size)
-        ? BigInt(object.trusted_size)
-        : 0n,
-      cosignatures: isSet(object.cosignatures) ? globalThis.Number(object.cosignatures) : undefined,
-    };
-  },
-
-  toJSON(message: GetCheckpointRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    if (message.trustedSize !== 0n) {
-      obj.trustedSize = message.trustedSize.toString();
-    }
-    if (message.cosignatures !== undefined) {
-      obj.cosignatures = Math.round(message.cosignatures);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetCheckpointRequest>, I>>(base?: I): GetCheckpointRequest {
     return GetCheckpointRequest.fromPartial(base ?? ({} as any));
   },
@@ -2917,32 +2317,6 @@ export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetCheckpointResponse {
-    return {
-      checkpoint: isSet(object.checkpoint) ? globalThis.String(object.checkpoint) : "",
-      consistencyProof: globalThis.Array.isArray(object?.consistencyProof)
-        ? object.consistencyProof.map((e: any) => bytesFromBase64(e))
-        : globalThis.Array.isArray(object?.consistency_proof)
-        ? object.consistency_proof.map((e: any) => bytesFromBase64(e))
-        : [],
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: GetCheckpointResponse): unknown {
-    const obj: any = {};
-    if (message.checkpoint !== "") {
-      obj.checkpoint = message.checkpoint;
-    }
-    if (message.consistencyProof?.length) {
-      obj.consistencyProof = message.consistencyProof.map((e) => base64FromBytes(e));
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetCheckpointResponse>, I>>(base?: I): GetCheckpointResponse {
@@ -3047,36 +2421,6 @@ export const GetConsistencyProofRequest: MessageFns<GetConsistencyProofRequest> 
     }
   },
 
-  fromJSON(object: any): GetConsistencyProofRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      fromSize: isSet(object.fromSize)
-        ? BigInt(object.fromSize)
-        : isSet(object.from_size)
-        ? BigInt(object.from_size)
-        : 0n,
-      toSize: isSet(object.toSize) ? BigInt(object.toSize) : isSet(object.to_size) ? BigInt(object.to_size) : 0n,
-    };
-  },
-
-  toJSON(message: GetConsistencyProofRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.fromSize !== 0n) {
-      obj.fromSize = message.fromSize.toString();
-    }
-    if (message.toSize !== 0n) {
-      obj.toSize = message.toSize.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetConsistencyProofRequest>, I>>(base?: I): GetConsistencyProofRequest {
     return GetConsistencyProofRequest.fromPartial(base ?? ({} as any));
   },
@@ -3135,18 +2479,6 @@ export const GetConsistencyProofResponse: MessageFns<GetConsistencyProofResponse
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetConsistencyProofResponse {
-    return { proof: globalThis.Array.isArray(object?.proof) ? object.proof.map((e: any) => bytesFromBase64(e)) : [] };
-  },
-
-  toJSON(message: GetConsistencyProofResponse): unknown {
-    const obj: any = {};
-    if (message.proof?.length) {
-      obj.proof = message.proof.map((e) => base64FromBytes(e));
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetConsistencyProofResponse>, I>>(base?: I): GetConsistencyProofResponse {
@@ -3224,34 +2556,6 @@ export const Block: MessageFns<Block> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): Block {
-    return {
-      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
-      blockHash: isSet(object.blockHash)
-        ? bytesFromBase64(object.blockHash)
-        : isSet(object.block_hash)
-        ? bytesFromBase64(object.block_hash)
-        : new Uint8Array(0),
-      transactions: globalThis.Array.isArray(object?.transactions)
-        ? object.transactions.map((e: any) => bytesFromBase64(e))
-        : [],
-    };
-  },
-
-  toJSON(message: Block): unknown {
-    const obj: any = {};
-    if (message.header.length !== 0) {
-      obj.header = base64FromBytes(message.header);
-    }
-    if (message.blockHash.length !== 0) {
-      obj.blockHash = base64FromBytes(message.blockHash);
-    }
-    if (message.transactions?.length) {
-      obj.transactions = message.transactions.map((e) => base64FromBytes(e));
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Block>, I>>(base?: I): Block {
@@ -3375,48 +2679,6 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
     }
   },
 
-  fromJSON(object: any): GetBlockRangeRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      fromHeight: isSet(object.fromHeight)
-        ? BigInt(object.fromHeight)
-        : isSet(object.from_height)
-        ? BigInt(object.from_height)
-        : 0n,
-      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
-      transactions: isSet(object.transactions) ? globalThis.Boolean(object.transactions) : false,
-      compactRange: isSet(object.compactRange)
-        ? globalThis.Boolean(object.compactRange)
-        : isSet(object.compact_range)
-        ? globalThis.Boolean(object.compact_range)
-        : false,
-    };
-  },
-
-  toJSON(message: GetBlockRangeRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.fromHeight !== 0n) {
-      obj.fromHeight = message.fromHeight.toString();
-    }
-    if (message.limit !== 0) {
-      obj.limit = Math.round(message.limit);
-    }
-    if (message.transactions !== false) {
-      obj.transactions = message.transactions;
-    }
-    if (message.compactRange !== false) {
-      obj.compactRange = message.compactRange;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetBlockRangeRequest>, I>>(base?: I): GetBlockRangeRequest {
     return GetBlockRangeRequest.fromPartial(base ?? ({} as any));
   },
@@ -3531,48 +2793,6 @@ export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
     }
   },
 
-  fromJSON(object: any): GetBlockRangeResponse {
-    return {
-      blocks: globalThis.Array.isArray(object?.blocks) ? object.blocks.map((e: any) => Block.fromJSON(e)) : [],
-      nextHeight: isSet(object.nextHeight)
-        ? BigInt(object.nextHeight)
-        : isSet(object.next_height)
-        ? BigInt(object.next_height)
-        : 0n,
-      tipHeight: isSet(object.tipHeight)
-        ? BigInt(object.tipHeight)
-        : isSet(object.tip_height)
-        ? BigInt(object.tip_height)
-        : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      compactRange: globalThis.Array.isArray(object?.compactRange)
-        ? object.compactRange.map((e: any) => bytesFromBase64(e))
-        : globalThis.Array.isArray(object?.compact_range)
-        ? object.compact_range.map((e: any) => bytesFromBase64(e))
-        : [],
-    };
-  },
-
-  toJSON(message: GetBlockRangeResponse): unknown {
-    const obj: any = {};
-    if (message.blocks?.length) {
-      obj.blocks = message.blocks.map((e) => Block.toJSON(e));
-    }
-    if (message.nextHeight !== 0n) {
-      obj.nextHeight = message.nextHeight.toString();
-    }
-    if (message.tipHeight !== 0n) {
-      obj.tipHeight = message.tipHeight.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.compactRange?.length) {
-      obj.compactRange = message.compactRange.map((e) => base64FromBytes(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetBlockRangeResponse>, I>>(base?: I): GetBlockRangeResponse {
     return GetBlockRangeResponse.fromPartial(base ?? ({} as any));
   },
@@ -3674,32 +2894,6 @@ export const GetBlockProofRequest: MessageFns<GetBlockProofRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetBlockProofRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      prove: isSet(object.prove) ? Prove.fromJSON(object.prove) : undefined,
-    };
-  },
-
-  toJSON(message: GetBlockProofRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.prove !== undefined) {
-      obj.prove = Prove.toJSON(message.prove);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetBlockProofRequest>, I>>(base?: I): GetBlockProofRequest {
@@ -3836,54 +3030,6 @@ export const GetBlockProofResponse: MessageFns<GetBlockProofResponse> = {
     }
   },
 
-  fromJSON(object: any): GetBlockProofResponse {
-    return {
-      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
-      previousHeader: isSet(object.previousHeader)
-        ? bytesFromBase64(object.previousHeader)
-        : isSet(object.previous_header)
-        ? bytesFromBase64(object.previous_header)
-        : new Uint8Array(0),
-      transactions: globalThis.Array.isArray(object?.transactions)
-        ? object.transactions.map((e: any) => bytesFromBase64(e))
-        : [],
-      witness: isSet(object.witness) ? bytesFromBase64(object.witness) : new Uint8Array(0),
-      compactRange: globalThis.Array.isArray(object?.compactRange)
-        ? object.compactRange.map((e: any) => bytesFromBase64(e))
-        : globalThis.Array.isArray(object?.compact_range)
-        ? object.compact_range.map((e: any) => bytesFromBase64(e))
-        : [],
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: GetBlockProofResponse): unknown {
-    const obj: any = {};
-    if (message.header.length !== 0) {
-      obj.header = base64FromBytes(message.header);
-    }
-    if (message.previousHeader.length !== 0) {
-      obj.previousHeader = base64FromBytes(message.previousHeader);
-    }
-    if (message.transactions?.length) {
-      obj.transactions = message.transactions.map((e) => base64FromBytes(e));
-    }
-    if (message.witness.length !== 0) {
-      obj.witness = base64FromBytes(message.witness);
-    }
-    if (message.compactRange?.length) {
-      obj.compactRange = message.compactRange.map((e) => base64FromBytes(e));
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetBlockProofResponse>, I>>(base?: I): GetBlockProofResponse {
     return GetBlockProofResponse.fromPartial(base ?? ({} as any));
   },
@@ -4005,52 +3151,6 @@ export const ChangeFilter: MessageFns<ChangeFilter> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ChangeFilter {
-    return {
-      resourceType: isSet(object.resourceType)
-        ? globalThis.String(object.resourceType)
-        : isSet(object.resource_type)
-        ? globalThis.String(object.resource_type)
-        : undefined,
-      resource: isSet(object.resource) ? globalThis.String(object.resource) : undefined,
-      relation: isSet(object.relation) ? globalThis.String(object.relation) : undefined,
-      subject: isSet(object.subject) ? globalThis.String(object.subject) : undefined,
-      subjectType: isSet(object.subjectType)
-        ? globalThis.String(object.subjectType)
-        : isSet(object.subject_type)
-        ? globalThis.String(object.subject_type)
-        : undefined,
-      entityKeyPrefix: isSet(object.entityKeyPrefix)
-        ? globalThis.String(object.entityKeyPrefix)
-        : isSet(object.entity_key_prefix)
-        ? globalThis.String(object.entity_key_prefix)
-        : undefined,
-    };
-  },
-
-  toJSON(message: ChangeFilter): unknown {
-    const obj: any = {};
-    if (message.resourceType !== undefined) {
-      obj.resourceType = message.resourceType;
-    }
-    if (message.resource !== undefined) {
-      obj.resource = message.resource;
-    }
-    if (message.relation !== undefined) {
-      obj.relation = message.relation;
-    }
-    if (message.subject !== undefined) {
-      obj.subject = message.subject;
-    }
-    if (message.subjectType !== undefined) {
-      obj.subjectType = message.subjectType;
-    }
-    if (message.entityKeyPrefix !== undefined) {
-      obj.entityKeyPrefix = message.entityKeyPrefix;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ChangeFilter>, I>>(base?: I): ChangeFilter {
@@ -4241,74 +3341,6 @@ export const Change: MessageFns<Change> = {
     }
   },
 
-  fromJSON(object: any): Change {
-    return {
-      kind: isSet(object.kind) ? changeKindFromJSON(object.kind) : 0,
-      target: isSet(object.tuple)
-        ? { $case: "tuple", value: Change_TupleChange.fromJSON(object.tuple) }
-        : isSet(object.entity)
-        ? { $case: "entity", value: Change_EntityChange.fromJSON(object.entity) }
-        : isSet(object.record)
-        ? { $case: "record", value: Change_RecordChange.fromJSON(object.record) }
-        : undefined,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      transactionIndex: isSet(object.transactionIndex)
-        ? globalThis.Number(object.transactionIndex)
-        : isSet(object.transaction_index)
-        ? globalThis.Number(object.transaction_index)
-        : 0,
-      operationIndex: isSet(object.operationIndex)
-        ? globalThis.Number(object.operationIndex)
-        : isSet(object.operation_index)
-        ? globalThis.Number(object.operation_index)
-        : 0,
-      timeMs: isSet(object.timeMs) ? BigInt(object.timeMs) : isSet(object.time_ms) ? BigInt(object.time_ms) : 0n,
-      transactionId: isSet(object.transactionId)
-        ? bytesFromBase64(object.transactionId)
-        : isSet(object.transaction_id)
-        ? bytesFromBase64(object.transaction_id)
-        : new Uint8Array(0),
-      actor: isSet(object.actor) ? globalThis.String(object.actor) : "",
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: Change): unknown {
-    const obj: any = {};
-    if (message.kind !== 0) {
-      obj.kind = changeKindToJSON(message.kind);
-    }
-    if (message.target?.$case === "tuple") {
-      obj.tuple = Change_TupleChange.toJSON(message.target.value);
-    } else if (message.target?.$case === "entity") {
-      obj.entity = Change_EntityChange.toJSON(message.target.value);
-    } else if (message.target?.$case === "record") {
-      obj.record = Change_RecordChange.toJSON(message.target.value);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.transactionIndex !== 0) {
-      obj.transactionIndex = Math.round(message.transactionIndex);
-    }
-    if (message.operationIndex !== 0) {
-      obj.operationIndex = Math.round(message.operationIndex);
-    }
-    if (message.timeMs !== 0n) {
-      obj.timeMs = message.timeMs.toString();
-    }
-    if (message.transactionId.length !== 0) {
-      obj.transactionId = base64FromBytes(message.transactionId);
-    }
-    if (message.actor !== "") {
-      obj.actor = message.actor;
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Change>, I>>(base?: I): Change {
     return Change.fromPartial(base ?? ({} as any));
   },
@@ -4405,28 +3437,6 @@ export const Change_TupleChange: MessageFns<Change_TupleChange> = {
     }
   },
 
-  fromJSON(object: any): Change_TupleChange {
-    return {
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-    };
-  },
-
-  toJSON(message: Change_TupleChange): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Change_TupleChange>, I>>(base?: I): Change_TupleChange {
     return Change_TupleChange.fromPartial(base ?? ({} as any));
   },
@@ -4521,44 +3531,6 @@ export const Change_EntityChange: MessageFns<Change_EntityChange> = {
     }
   },
 
-  fromJSON(object: any): Change_EntityChange {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      valueLength: isSet(object.valueLength)
-        ? globalThis.Number(object.valueLength)
-        : isSet(object.value_length)
-        ? globalThis.Number(object.value_length)
-        : 0,
-      valueDigest: isSet(object.valueDigest)
-        ? bytesFromBase64(object.valueDigest)
-        : isSet(object.value_digest)
-        ? bytesFromBase64(object.value_digest)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: Change_EntityChange): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.valueLength !== 0) {
-      obj.valueLength = Math.round(message.valueLength);
-    }
-    if (message.valueDigest.length !== 0) {
-      obj.valueDigest = base64FromBytes(message.valueDigest);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Change_EntityChange>, I>>(base?: I): Change_EntityChange {
     return Change_EntityChange.fromPartial(base ?? ({} as any));
   },
@@ -4639,28 +3611,6 @@ export const Change_RecordChange: MessageFns<Change_RecordChange> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): Change_RecordChange {
-    return {
-      partition: isSet(object.partition) ? globalThis.String(object.partition) : "",
-      group: isSet(object.group) ? globalThis.String(object.group) : "",
-      item: isSet(object.item) ? globalThis.String(object.item) : "",
-    };
-  },
-
-  toJSON(message: Change_RecordChange): unknown {
-    const obj: any = {};
-    if (message.partition !== "") {
-      obj.partition = message.partition;
-    }
-    if (message.group !== "") {
-      obj.group = message.group;
-    }
-    if (message.item !== "") {
-      obj.item = message.item;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Change_RecordChange>, I>>(base?: I): Change_RecordChange {
@@ -4806,60 +3756,6 @@ export const ListChangesRequest: MessageFns<ListChangesRequest> = {
     }
   },
 
-  fromJSON(object: any): ListChangesRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      filter: isSet(object.filter) ? ChangeFilter.fromJSON(object.filter) : undefined,
-      fromHeight: isSet(object.fromHeight)
-        ? BigInt(object.fromHeight)
-        : isSet(object.from_height)
-        ? BigInt(object.from_height)
-        : 0n,
-      toHeight: isSet(object.toHeight)
-        ? BigInt(object.toHeight)
-        : isSet(object.to_height)
-        ? BigInt(object.to_height)
-        : undefined,
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListChangesRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.filter !== undefined) {
-      obj.filter = ChangeFilter.toJSON(message.filter);
-    }
-    if (message.fromHeight !== 0n) {
-      obj.fromHeight = message.fromHeight.toString();
-    }
-    if (message.toHeight !== undefined) {
-      obj.toHeight = message.toHeight.toString();
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListChangesRequest>, I>>(base?: I): ListChangesRequest {
     return ListChangesRequest.fromPartial(base ?? ({} as any));
   },
@@ -4979,48 +3875,6 @@ export const ListChangesResponse: MessageFns<ListChangesResponse> = {
     }
   },
 
-  fromJSON(object: any): ListChangesResponse {
-    return {
-      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => Change.fromJSON(e)) : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      nextHeight: isSet(object.nextHeight)
-        ? BigInt(object.nextHeight)
-        : isSet(object.next_height)
-        ? BigInt(object.next_height)
-        : 0n,
-      tipHeight: isSet(object.tipHeight)
-        ? BigInt(object.tipHeight)
-        : isSet(object.tip_height)
-        ? BigInt(object.tip_height)
-        : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListChangesResponse): unknown {
-    const obj: any = {};
-    if (message.changes?.length) {
-      obj.changes = message.changes.map((e) => Change.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.nextHeight !== 0n) {
-      obj.nextHeight = message.nextHeight.toString();
-    }
-    if (message.tipHeight !== 0n) {
-      obj.tipHeight = message.tipHeight.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListChangesResponse>, I>>(base?: I): ListChangesResponse {
     return ListChangesResponse.fromPartial(base ?? ({} as any));
   },
@@ -5122,40 +3976,6 @@ export const WatchProgress: MessageFns<WatchProgress> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): WatchProgress {
-    return {
-      state: isSet(object.state) ? watchStateFromJSON(object.state) : 0,
-      nextHeight: isSet(object.nextHeight)
-        ? BigInt(object.nextHeight)
-        : isSet(object.next_height)
-        ? BigInt(object.next_height)
-        : 0n,
-      tipHeight: isSet(object.tipHeight)
-        ? BigInt(object.tipHeight)
-        : isSet(object.tip_height)
-        ? BigInt(object.tip_height)
-        : 0n,
-      timeMs: isSet(object.timeMs) ? BigInt(object.timeMs) : isSet(object.time_ms) ? BigInt(object.time_ms) : 0n,
-    };
-  },
-
-  toJSON(message: WatchProgress): unknown {
-    const obj: any = {};
-    if (message.state !== 0) {
-      obj.state = watchStateToJSON(message.state);
-    }
-    if (message.nextHeight !== 0n) {
-      obj.nextHeight = message.nextHeight.toString();
-    }
-    if (message.tipHeight !== 0n) {
-      obj.tipHeight = message.tipHeight.toString();
-    }
-    if (message.timeMs !== 0n) {
-      obj.timeMs = message.timeMs.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<WatchProgress>, I>>(base?: I): WatchProgress {
@@ -5271,44 +4091,6 @@ export const WatchBlocksRequest: MessageFns<WatchBlocksRequest> = {
     }
   },
 
-  fromJSON(object: any): WatchBlocksRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      fromHeight: isSet(object.fromHeight)
-        ? BigInt(object.fromHeight)
-        : isSet(object.from_height)
-        ? BigInt(object.from_height)
-        : undefined,
-      transactions: isSet(object.transactions) ? globalThis.Boolean(object.transactions) : false,
-      heartbeatMs: isSet(object.heartbeatMs)
-        ? globalThis.Number(object.heartbeatMs)
-        : isSet(object.heartbeat_ms)
-        ? globalThis.Number(object.heartbeat_ms)
-        : 0,
-    };
-  },
-
-  toJSON(message: WatchBlocksRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.fromHeight !== undefined) {
-      obj.fromHeight = message.fromHeight.toString();
-    }
-    if (message.transactions !== false) {
-      obj.transactions = message.transactions;
-    }
-    if (message.heartbeatMs !== 0) {
-      obj.heartbeatMs = Math.round(message.heartbeatMs);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<WatchBlocksRequest>, I>>(base?: I): WatchBlocksRequest {
     return WatchBlocksRequest.fromPartial(base ?? ({} as any));
   },
@@ -5381,24 +4163,6 @@ export const WatchBlocksResponse: MessageFns<WatchBlocksResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): WatchBlocksResponse {
-    return {
-      blocks: globalThis.Array.isArray(object?.blocks) ? object.blocks.map((e: any) => Block.fromJSON(e)) : [],
-      progress: isSet(object.progress) ? WatchProgress.fromJSON(object.progress) : undefined,
-    };
-  },
-
-  toJSON(message: WatchBlocksResponse): unknown {
-    const obj: any = {};
-    if (message.blocks?.length) {
-      obj.blocks = message.blocks.map((e) => Block.toJSON(e));
-    }
-    if (message.progress !== undefined) {
-      obj.progress = WatchProgress.toJSON(message.progress);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<WatchBlocksResponse>, I>>(base?: I): WatchBlocksResponse {
@@ -5525,50 +4289,6 @@ export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
     }
   },
 
-  fromJSON(object: any): WatchChangesRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      filter: isSet(object.filter) ? ChangeFilter.fromJSON(object.filter) : undefined,
-      start: isSet(object.fromHeight)
-        ? { $case: "fromHeight", value: BigInt(object.fromHeight) }
-        : isSet(object.from_height)
-        ? { $case: "fromHeight", value: BigInt(object.from_height) }
-        : isSet(object.resumeToken)
-        ? { $case: "resumeToken", value: bytesFromBase64(object.resumeToken) }
-        : isSet(object.resume_token)
-        ? { $case: "resumeToken", value: bytesFromBase64(object.resume_token) }
-        : undefined,
-      heartbeatMs: isSet(object.heartbeatMs)
-        ? globalThis.Number(object.heartbeatMs)
-        : isSet(object.heartbeat_ms)
-        ? globalThis.Number(object.heartbeat_ms)
-        : 0,
-    };
-  },
-
-  toJSON(message: WatchChangesRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.filter !== undefined) {
-      obj.filter = ChangeFilter.toJSON(message.filter);
-    }
-    if (message.start?.$case === "fromHeight") {
-      obj.fromHeight = message.start.value.toString();
-    } else if (message.start?.$case === "resumeToken") {
-      obj.resumeToken = base64FromBytes(message.start.value);
-    }
-    if (message.heartbeatMs !== 0) {
-      obj.heartbeatMs = Math.round(message.heartbeatMs);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<WatchChangesRequest>, I>>(base?: I): WatchChangesRequest {
     return WatchChangesRequest.fromPartial(base ?? ({} as any));
   },
@@ -5665,32 +4385,6 @@ export const WatchChangesResponse: MessageFns<WatchChangesResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): WatchChangesResponse {
-    return {
-      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => Change.fromJSON(e)) : [],
-      progress: isSet(object.progress) ? WatchProgress.fromJSON(object.progress) : undefined,
-      resumeToken: isSet(object.resumeToken)
-        ? bytesFromBase64(object.resumeToken)
-        : isSet(object.resume_token)
-        ? bytesFromBase64(object.resume_token)
-        : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: WatchChangesResponse): unknown {
-    const obj: any = {};
-    if (message.changes?.length) {
-      obj.changes = message.changes.map((e) => Change.toJSON(e));
-    }
-    if (message.progress !== undefined) {
-      obj.progress = WatchProgress.toJSON(message.progress);
-    }
-    if (message.resumeToken.length !== 0) {
-      obj.resumeToken = base64FromBytes(message.resumeToken);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<WatchChangesResponse>, I>>(base?: I): WatchChangesResponse {
@@ -5832,56 +4526,6 @@ export const ListEntitiesRequest: MessageFns<ListEntitiesRequest> = {
     }
   },
 
-  fromJSON(object: any): ListEntitiesRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
-      includeExpired: isSet(object.includeExpired)
-        ? globalThis.Boolean(object.includeExpired)
-        : isSet(object.include_expired)
-        ? globalThis.Boolean(object.include_expired)
-        : false,
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: ListEntitiesRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.prefix !== "") {
-      obj.prefix = message.prefix;
-    }
-    if (message.includeExpired !== false) {
-      obj.includeExpired = message.includeExpired;
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListEntitiesRequest>, I>>(base?: I): ListEntitiesRequest {
     return ListEntitiesRequest.fromPartial(base ?? ({} as any));
   },
@@ -5981,36 +4625,6 @@ export const ListEntitiesResponse: MessageFns<ListEntitiesResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ListEntitiesResponse {
-    return {
-      entities: globalThis.Array.isArray(object?.entities) ? object.entities.map((e: any) => Entity.fromJSON(e)) : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListEntitiesResponse): unknown {
-    const obj: any = {};
-    if (message.entities?.length) {
-      obj.entities = message.entities.map((e) => Entity.toJSON(e));
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ListEntitiesResponse>, I>>(base?: I): ListEntitiesResponse {
@@ -6132,48 +4746,6 @@ export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
     }
   },
 
-  fromJSON(object: any): ListResourcesRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      type: isSet(object.type) ? globalThis.String(object.type) : "",
-      pageSize: isSet(object.pageSize)
-        ? globalThis.Number(object.pageSize)
-        : isSet(object.page_size)
-        ? globalThis.Number(object.page_size)
-        : 0,
-      pageToken: isSet(object.pageToken)
-        ? bytesFromBase64(object.pageToken)
-        : isSet(object.page_token)
-        ? bytesFromBase64(object.page_token)
-        : new Uint8Array(0),
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: ListResourcesRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.type !== "") {
-      obj.type = message.type;
-    }
-    if (message.pageSize !== 0) {
-      obj.pageSize = Math.round(message.pageSize);
-    }
-    if (message.pageToken.length !== 0) {
-      obj.pageToken = base64FromBytes(message.pageToken);
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListResourcesRequest>, I>>(base?: I): ListResourcesRequest {
     return ListResourcesRequest.fromPartial(base ?? ({} as any));
   },
@@ -6274,38 +4846,6 @@ export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
     }
   },
 
-  fromJSON(object: any): ListResourcesResponse {
-    return {
-      resources: globalThis.Array.isArray(object?.resources)
-        ? object.resources.map((e: any) => globalThis.String(e))
-        : [],
-      nextPageToken: isSet(object.nextPageToken)
-        ? bytesFromBase64(object.nextPageToken)
-        : isSet(object.next_page_token)
-        ? bytesFromBase64(object.next_page_token)
-        : new Uint8Array(0),
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: ListResourcesResponse): unknown {
-    const obj: any = {};
-    if (message.resources?.length) {
-      obj.resources = message.resources;
-    }
-    if (message.nextPageToken.length !== 0) {
-      obj.nextPageToken = base64FromBytes(message.nextPageToken);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListResourcesResponse>, I>>(base?: I): ListResourcesResponse {
     return ListResourcesResponse.fromPartial(base ?? ({} as any));
   },
@@ -6401,36 +4941,6 @@ export const GetClientStateRequest: MessageFns<GetClientStateRequest> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): GetClientStateRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      clientId: isSet(object.clientId)
-        ? globalThis.String(object.clientId)
-        : isSet(object.client_id)
-        ? globalThis.String(object.client_id)
-        : "",
-      consistency: isSet(object.consistency) ? Consistency.fromJSON(object.consistency) : undefined,
-    };
-  },
-
-  toJSON(message: GetClientStateRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.clientId !== "") {
-      obj.clientId = message.clientId;
-    }
-    if (message.consistency !== undefined) {
-      obj.consistency = Consistency.toJSON(message.consistency);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<GetClientStateRequest>, I>>(base?: I): GetClientStateRequest {
@@ -6554,48 +5064,6 @@ export const GetClientStateResponse: MessageFns<GetClientStateResponse> = {
     }
   },
 
-  fromJSON(object: any): GetClientStateResponse {
-    return {
-      lastSequence: isSet(object.lastSequence)
-        ? BigInt(object.lastSequence)
-        : isSet(object.last_sequence)
-        ? BigInt(object.last_sequence)
-        : 0n,
-      lastHeight: isSet(object.lastHeight)
-        ? BigInt(object.lastHeight)
-        : isSet(object.last_height)
-        ? BigInt(object.last_height)
-        : 0n,
-      lastTransactionId: isSet(object.lastTransactionId)
-        ? bytesFromBase64(object.lastTransactionId)
-        : isSet(object.last_transaction_id)
-        ? bytesFromBase64(object.last_transaction_id)
-        : new Uint8Array(0),
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: GetClientStateResponse): unknown {
-    const obj: any = {};
-    if (message.lastSequence !== 0n) {
-      obj.lastSequence = message.lastSequence.toString();
-    }
-    if (message.lastHeight !== 0n) {
-      obj.lastHeight = message.lastHeight.toString();
-    }
-    if (message.lastTransactionId.length !== 0) {
-      obj.lastTransactionId = base64FromBytes(message.lastTransactionId);
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<GetClientStateResponse>, I>>(base?: I): GetClientStateResponse {
     return GetClientStateResponse.fromPartial(base ?? ({} as any));
   },
@@ -6704,36 +5172,6 @@ export const ListPolicyBundlesRequest: MessageFns<ListPolicyBundlesRequest> = {
     }
   },
 
-  fromJSON(object: any): ListPolicyBundlesRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
-      trustedSize: isSet(object.trustedSize)
-        ? BigInt(object.trustedSize)
-        : isSet(object.trusted_size)
-        ? BigInt(object.trusted_size)
-        : 0n,
-    };
-  },
-
-  toJSON(message: ListPolicyBundlesRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.epoch !== 0n) {
-      obj.epoch = message.epoch.toString();
-    }
-    if (message.trustedSize !== 0n) {
-      obj.trustedSize = message.trustedSize.toString();
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ListPolicyBundlesRequest>, I>>(base?: I): ListPolicyBundlesRequest {
     return ListPolicyBundlesRequest.fromPartial(base ?? ({} as any));
   },
@@ -6808,30 +5246,6 @@ export const ListPolicyBundlesResponse: MessageFns<ListPolicyBundlesResponse> = 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ListPolicyBundlesResponse {
-    return {
-      bundles: globalThis.Array.isArray(object?.bundles)
-        ? object.bundles.map((e: any) => PolicyBundle.fromJSON(e))
-        : [],
-      newestEpoch: isSet(object.newestEpoch)
-        ? BigInt(object.newestEpoch)
-        : isSet(object.newest_epoch)
-        ? BigInt(object.newest_epoch)
-        : 0n,
-    };
-  },
-
-  toJSON(message: ListPolicyBundlesResponse): unknown {
-    const obj: any = {};
-    if (message.bundles?.length) {
-      obj.bundles = message.bundles.map((e) => PolicyBundle.toJSON(e));
-    }
-    if (message.newestEpoch !== 0n) {
-      obj.newestEpoch = message.newestEpoch.toString();
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ListPolicyBundlesResponse>, I>>(base?: I): ListPolicyBundlesResponse {
@@ -6915,32 +5329,6 @@ export const PolicyBundle: MessageFns<PolicyBundle> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): PolicyBundle {
-    return {
-      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
-      policyValue: isSet(object.policyValue)
-        ? bytesFromBase64(object.policyValue)
-        : isSet(object.policy_value)
-        ? bytesFromBase64(object.policy_value)
-        : new Uint8Array(0),
-      proof: isSet(object.proof) ? Proof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: PolicyBundle): unknown {
-    const obj: any = {};
-    if (message.epoch !== 0n) {
-      obj.epoch = message.epoch.toString();
-    }
-    if (message.policyValue.length !== 0) {
-      obj.policyValue = base64FromBytes(message.policyValue);
-    }
-    if (message.proof !== undefined) {
-      obj.proof = Proof.toJSON(message.proof);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<PolicyBundle>, I>>(base?: I): PolicyBundle {
@@ -7028,28 +5416,6 @@ export const ReportCheckpointRequest: MessageFns<ReportCheckpointRequest> = {
     }
   },
 
-  fromJSON(object: any): ReportCheckpointRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      checkpoint: isSet(object.checkpoint) ? globalThis.String(object.checkpoint) : "",
-    };
-  },
-
-  toJSON(message: ReportCheckpointRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.checkpoint !== "") {
-      obj.checkpoint = message.checkpoint;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ReportCheckpointRequest>, I>>(base?: I): ReportCheckpointRequest {
     return ReportCheckpointRequest.fromPartial(base ?? ({} as any));
   },
@@ -7107,18 +5473,6 @@ export const ReportCheckpointResponse: MessageFns<ReportCheckpointResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): ReportCheckpointResponse {
-    return { judgement: isSet(object.judgement) ? checkpointJudgementFromJSON(object.judgement) : 0 };
-  },
-
-  toJSON(message: ReportCheckpointResponse): unknown {
-    const obj: any = {};
-    if (message.judgement !== 0) {
-      obj.judgement = checkpointJudgementToJSON(message.judgement);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<ReportCheckpointResponse>, I>>(base?: I): ReportCheckpointResponse {
@@ -7400,31 +5754,6 @@ export interface ReadServiceServer extends UntypedServiceImplementation {
   reportCheckpoint: handleUnaryCall<ReportCheckpointRequest, ReportCheckpointResponse>;
 }
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -7438,15 +5767,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -38,63 +38,6 @@ export namespace OperationStatus {
   export type UNRECOGNIZED = typeof OperationStatus.UNRECOGNIZED;
 }
 
-export function operationStatusFromJSON(object: any): OperationStatus {
-  switch (object) {
-    case 0:
-    case "OPERATION_STATUS_UNSPECIFIED":
-      return OperationStatus.OPERATION_STATUS_UNSPECIFIED;
-    case 1:
-    case "OPERATION_STATUS_CREATED":
-      return OperationStatus.OPERATION_STATUS_CREATED;
-    case 2:
-    case "OPERATION_STATUS_ALREADY_EXISTS":
-      return OperationStatus.OPERATION_STATUS_ALREADY_EXISTS;
-    case 3:
-    case "OPERATION_STATUS_UPDATED":
-      return OperationStatus.OPERATION_STATUS_UPDATED;
-    case 4:
-    case "OPERATION_STATUS_DELETED":
-      return OperationStatus.OPERATION_STATUS_DELETED;
-    case 5:
-    case "OPERATION_STATUS_NOT_FOUND":
-      return OperationStatus.OPERATION_STATUS_NOT_FOUND;
-    case 6:
-    case "OPERATION_STATUS_EXPIRED":
-      return OperationStatus.OPERATION_STATUS_EXPIRED;
-    case 7:
-    case "OPERATION_STATUS_SATISFIED":
-      return OperationStatus.OPERATION_STATUS_SATISFIED;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return OperationStatus.UNRECOGNIZED;
-  }
-}
-
-export function operationStatusToJSON(object: OperationStatus): string {
-  switch (object) {
-    case OperationStatus.OPERATION_STATUS_UNSPECIFIED:
-      return "OPERATION_STATUS_UNSPECIFIED";
-    case OperationStatus.OPERATION_STATUS_CREATED:
-      return "OPERATION_STATUS_CREATED";
-    case OperationStatus.OPERATION_STATUS_ALREADY_EXISTS:
-      return "OPERATION_STATUS_ALREADY_EXISTS";
-    case OperationStatus.OPERATION_STATUS_UPDATED:
-      return "OPERATION_STATUS_UPDATED";
-    case OperationStatus.OPERATION_STATUS_DELETED:
-      return "OPERATION_STATUS_DELETED";
-    case OperationStatus.OPERATION_STATUS_NOT_FOUND:
-      return "OPERATION_STATUS_NOT_FOUND";
-    case OperationStatus.OPERATION_STATUS_EXPIRED:
-      return "OPERATION_STATUS_EXPIRED";
-    case OperationStatus.OPERATION_STATUS_SATISFIED:
-      return "OPERATION_STATUS_SATISFIED";
-    case OperationStatus.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 /**
  * Stores a tuple. With equal expiry and condition an existing one is left as it is; with others it is replaced. In a vault
  * with an active model it must be one that the model allows.
@@ -308,32 +251,6 @@ export const CreateRelationship: MessageFns<CreateRelationship> = {
     }
   },
 
-  fromJSON(object: any): CreateRelationship {
-    return {
-      tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined,
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      condition: isSet(object.condition) ? TupleCondition.fromJSON(object.condition) : undefined,
-    };
-  },
-
-  toJSON(message: CreateRelationship): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.condition !== undefined) {
-      obj.condition = TupleCondition.toJSON(message.condition);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<CreateRelationship>, I>>(base?: I): CreateRelationship {
     return CreateRelationship.fromPartial(base ?? ({} as any));
   },
@@ -393,18 +310,6 @@ export const DeleteRelationship: MessageFns<DeleteRelationship> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): DeleteRelationship {
-    return { tuple: isSet(object.tuple) ? Tuple.fromJSON(object.tuple) : undefined };
-  },
-
-  toJSON(message: DeleteRelationship): unknown {
-    const obj: any = {};
-    if (message.tuple !== undefined) {
-      obj.tuple = Tuple.toJSON(message.tuple);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<DeleteRelationship>, I>>(base?: I): DeleteRelationship {
@@ -506,42 +411,6 @@ export const EntityCondition: MessageFns<EntityCondition> = {
     }
   },
 
-  fromJSON(object: any): EntityCondition {
-    return {
-      condition: isSet(object.mustNotExist)
-        ? { $case: "mustNotExist", value: EntityCondition_MustNotExist.fromJSON(object.mustNotExist) }
-        : isSet(object.must_not_exist)
-        ? { $case: "mustNotExist", value: EntityCondition_MustNotExist.fromJSON(object.must_not_exist) }
-        : isSet(object.mustExist)
-        ? { $case: "mustExist", value: EntityCondition_MustExist.fromJSON(object.mustExist) }
-        : isSet(object.must_exist)
-        ? { $case: "mustExist", value: EntityCondition_MustExist.fromJSON(object.must_exist) }
-        : isSet(object.versionEquals)
-        ? { $case: "versionEquals", value: BigInt(object.versionEquals) }
-        : isSet(object.version_equals)
-        ? { $case: "versionEquals", value: BigInt(object.version_equals) }
-        : isSet(object.valueEquals)
-        ? { $case: "valueEquals", value: bytesFromBase64(object.valueEquals) }
-        : isSet(object.value_equals)
-        ? { $case: "valueEquals", value: bytesFromBase64(object.value_equals) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: EntityCondition): unknown {
-    const obj: any = {};
-    if (message.condition?.$case === "mustNotExist") {
-      obj.mustNotExist = EntityCondition_MustNotExist.toJSON(message.condition.value);
-    } else if (message.condition?.$case === "mustExist") {
-      obj.mustExist = EntityCondition_MustExist.toJSON(message.condition.value);
-    } else if (message.condition?.$case === "versionEquals") {
-      obj.versionEquals = message.condition.value.toString();
-    } else if (message.condition?.$case === "valueEquals") {
-      obj.valueEquals = base64FromBytes(message.condition.value);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<EntityCondition>, I>>(base?: I): EntityCondition {
     return EntityCondition.fromPartial(base ?? ({} as any));
   },
@@ -617,15 +486,6 @@ export const EntityCondition_MustNotExist: MessageFns<EntityCondition_MustNotExi
     }
   },
 
-  fromJSON(_: any): EntityCondition_MustNotExist {
-    return {};
-  },
-
-  toJSON(_: EntityCondition_MustNotExist): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<EntityCondition_MustNotExist>, I>>(base?: I): EntityCondition_MustNotExist {
     return EntityCondition_MustNotExist.fromPartial(base ?? ({} as any));
   },
@@ -667,15 +527,6 @@ export const EntityCondition_MustExist: MessageFns<EntityCondition_MustExist> = 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(_: any): EntityCondition_MustExist {
-    return {};
-  },
-
-  toJSON(_: EntityCondition_MustExist): unknown {
-    const obj: any = {};
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<EntityCondition_MustExist>, I>>(base?: I): EntityCondition_MustExist {
@@ -768,36 +619,6 @@ export const SetEntity: MessageFns<SetEntity> = {
     }
   },
 
-  fromJSON(object: any): SetEntity {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? bytesFromBase64(object.value) : new Uint8Array(0),
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      condition: isSet(object.condition) ? EntityCondition.fromJSON(object.condition) : undefined,
-    };
-  },
-
-  toJSON(message: SetEntity): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value.length !== 0) {
-      obj.value = base64FromBytes(message.value);
-    }
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.condition !== undefined) {
-      obj.condition = EntityCondition.toJSON(message.condition);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<SetEntity>, I>>(base?: I): SetEntity {
     return SetEntity.fromPartial(base ?? ({} as any));
   },
@@ -869,24 +690,6 @@ export const DeleteEntity: MessageFns<DeleteEntity> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): DeleteEntity {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      condition: isSet(object.condition) ? EntityCondition.fromJSON(object.condition) : undefined,
-    };
-  },
-
-  toJSON(message: DeleteEntity): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.condition !== undefined) {
-      obj.condition = EntityCondition.toJSON(message.condition);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<DeleteEntity>, I>>(base?: I): DeleteEntity {
@@ -1008,54 +811,6 @@ export const Operation: MessageFns<Operation> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): Operation {
-    return {
-      operation: isSet(object.createRelationship)
-        ? { $case: "createRelationship", value: CreateRelationship.fromJSON(object.createRelationship) }
-        : isSet(object.create_relationship)
-        ? { $case: "createRelationship", value: CreateRelationship.fromJSON(object.create_relationship) }
-        : isSet(object.deleteRelationship)
-        ? { $case: "deleteRelationship", value: DeleteRelationship.fromJSON(object.deleteRelationship) }
-        : isSet(object.delete_relationship)
-        ? { $case: "deleteRelationship", value: DeleteRelationship.fromJSON(object.delete_relationship) }
-        : isSet(object.setEntity)
-        ? { $case: "setEntity", value: SetEntity.fromJSON(object.setEntity) }
-        : isSet(object.set_entity)
-        ? { $case: "setEntity", value: SetEntity.fromJSON(object.set_entity) }
-        : isSet(object.deleteEntity)
-        ? { $case: "deleteEntity", value: DeleteEntity.fromJSON(object.deleteEntity) }
-        : isSet(object.delete_entity)
-        ? { $case: "deleteEntity", value: DeleteEntity.fromJSON(object.delete_entity) }
-        : isSet(object.tupleMustExist)
-        ? { $case: "tupleMustExist", value: Tuple.fromJSON(object.tupleMustExist) }
-        : isSet(object.tuple_must_exist)
-        ? { $case: "tupleMustExist", value: Tuple.fromJSON(object.tuple_must_exist) }
-        : isSet(object.tupleMustNotExist)
-        ? { $case: "tupleMustNotExist", value: Tuple.fromJSON(object.tupleMustNotExist) }
-        : isSet(object.tuple_must_not_exist)
-        ? { $case: "tupleMustNotExist", value: Tuple.fromJSON(object.tuple_must_not_exist) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: Operation): unknown {
-    const obj: any = {};
-    if (message.operation?.$case === "createRelationship") {
-      obj.createRelationship = CreateRelationship.toJSON(message.operation.value);
-    } else if (message.operation?.$case === "deleteRelationship") {
-      obj.deleteRelationship = DeleteRelationship.toJSON(message.operation.value);
-    } else if (message.operation?.$case === "setEntity") {
-      obj.setEntity = SetEntity.toJSON(message.operation.value);
-    } else if (message.operation?.$case === "deleteEntity") {
-      obj.deleteEntity = DeleteEntity.toJSON(message.operation.value);
-    } else if (message.operation?.$case === "tupleMustExist") {
-      obj.tupleMustExist = Tuple.toJSON(message.operation.value);
-    } else if (message.operation?.$case === "tupleMustNotExist") {
-      obj.tupleMustNotExist = Tuple.toJSON(message.operation.value);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Operation>, I>>(base?: I): Operation {
@@ -1195,32 +950,6 @@ export const WriteRequest: MessageFns<WriteRequest> = {
     }
   },
 
-  fromJSON(object: any): WriteRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      transaction: isSet(object.transaction) ? Transaction.fromJSON(object.transaction) : undefined,
-      prove: isSet(object.prove) ? globalThis.Boolean(object.prove) : false,
-    };
-  },
-
-  toJSON(message: WriteRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.transaction !== undefined) {
-      obj.transaction = Transaction.toJSON(message.transaction);
-    }
-    if (message.prove !== false) {
-      obj.prove = message.prove;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<WriteRequest>, I>>(base?: I): WriteRequest {
     return WriteRequest.fromPartial(base ?? ({} as any));
   },
@@ -1314,42 +1043,6 @@ export const Transaction: MessageFns<Transaction> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): Transaction {
-    return {
-      operations: globalThis.Array.isArray(object?.operations)
-        ? object.operations.map((e: any) => Operation.fromJSON(e))
-        : [],
-      clientId: isSet(object.clientId)
-        ? globalThis.String(object.clientId)
-        : isSet(object.client_id)
-        ? globalThis.String(object.client_id)
-        : "",
-      idempotencyKey: isSet(object.idempotencyKey)
-        ? globalThis.String(object.idempotencyKey)
-        : isSet(object.idempotency_key)
-        ? globalThis.String(object.idempotency_key)
-        : "",
-      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
-    };
-  },
-
-  toJSON(message: Transaction): unknown {
-    const obj: any = {};
-    if (message.operations?.length) {
-      obj.operations = message.operations.map((e) => Operation.toJSON(e));
-    }
-    if (message.clientId !== "") {
-      obj.clientId = message.clientId;
-    }
-    if (message.idempotencyKey !== "") {
-      obj.idempotencyKey = message.idempotencyKey;
-    }
-    if (message.reason !== "") {
-      obj.reason = message.reason;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Transaction>, I>>(base?: I): Transaction {
@@ -1492,46 +1185,6 @@ export const TransactionResult: MessageFns<TransactionResult> = {
     }
   },
 
-  fromJSON(object: any): TransactionResult {
-    return {
-      transactionId: isSet(object.transactionId)
-        ? bytesFromBase64(object.transactionId)
-        : isSet(object.transaction_id)
-        ? bytesFromBase64(object.transaction_id)
-        : new Uint8Array(0),
-      sequence: isSet(object.sequence) ? BigInt(object.sequence) : 0n,
-      height: isSet(object.height) ? BigInt(object.height) : 0n,
-      statuses: globalThis.Array.isArray(object?.statuses)
-        ? object.statuses.map((e: any) => operationStatusFromJSON(e))
-        : [],
-      replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
-      proof: isSet(object.proof) ? TransactionProof.fromJSON(object.proof) : undefined,
-    };
-  },
-
-  toJSON(message: TransactionResult): unknown {
-    const obj: any = {};
-    if (message.transactionId.length !== 0) {
-      obj.transactionId = base64FromBytes(message.transactionId);
-    }
-    if (message.sequence !== 0n) {
-      obj.sequence = message.sequence.toString();
-    }
-    if (message.height !== 0n) {
-      obj.height = message.height.toString();
-    }
-    if (message.statuses?.length) {
-      obj.statuses = message.statuses.map((e) => operationStatusToJSON(e));
-    }
-    if (message.replayed !== false) {
-      obj.replayed = message.replayed;
-    }
-    if (message.proof !== undefined) {
-      obj.proof = TransactionProof.toJSON(message.proof);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<TransactionResult>, I>>(base?: I): TransactionResult {
     return TransactionResult.fromPartial(base ?? ({} as any));
   },
@@ -1627,32 +1280,6 @@ export const TransactionProof: MessageFns<TransactionProof> = {
     }
   },
 
-  fromJSON(object: any): TransactionProof {
-    return {
-      header: isSet(object.header) ? bytesFromBase64(object.header) : new Uint8Array(0),
-      transaction: isSet(object.transaction) ? bytesFromBase64(object.transaction) : new Uint8Array(0),
-      index: isSet(object.index) ? globalThis.Number(object.index) : 0,
-      path: globalThis.Array.isArray(object?.path) ? object.path.map((e: any) => bytesFromBase64(e)) : [],
-    };
-  },
-
-  toJSON(message: TransactionProof): unknown {
-    const obj: any = {};
-    if (message.header.length !== 0) {
-      obj.header = base64FromBytes(message.header);
-    }
-    if (message.transaction.length !== 0) {
-      obj.transaction = base64FromBytes(message.transaction);
-    }
-    if (message.index !== 0) {
-      obj.index = Math.round(message.index);
-    }
-    if (message.path?.length) {
-      obj.path = message.path.map((e) => base64FromBytes(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<TransactionProof>, I>>(base?: I): TransactionProof {
     return TransactionProof.fromPartial(base ?? ({} as any));
   },
@@ -1720,24 +1347,6 @@ export const WriteResponse: MessageFns<WriteResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  fromJSON(object: any): WriteResponse {
-    return {
-      result: isSet(object.result) ? TransactionResult.fromJSON(object.result) : undefined,
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: WriteResponse): unknown {
-    const obj: any = {};
-    if (message.result !== undefined) {
-      obj.result = TransactionResult.toJSON(message.result);
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<WriteResponse>, I>>(base?: I): WriteResponse {
@@ -1837,34 +1446,6 @@ export const BatchWriteRequest: MessageFns<BatchWriteRequest> = {
     }
   },
 
-  fromJSON(object: any): BatchWriteRequest {
-    return {
-      organization: isSet(object.organization) ? BigInt(object.organization) : 0n,
-      vault: isSet(object.vault) ? BigInt(object.vault) : 0n,
-      transactions: globalThis.Array.isArray(object?.transactions)
-        ? object.transactions.map((e: any) => Transaction.fromJSON(e))
-        : [],
-      prove: isSet(object.prove) ? globalThis.Boolean(object.prove) : false,
-    };
-  },
-
-  toJSON(message: BatchWriteRequest): unknown {
-    const obj: any = {};
-    if (message.organization !== 0n) {
-      obj.organization = message.organization.toString();
-    }
-    if (message.vault !== 0n) {
-      obj.vault = message.vault.toString();
-    }
-    if (message.transactions?.length) {
-      obj.transactions = message.transactions.map((e) => Transaction.toJSON(e));
-    }
-    if (message.prove !== false) {
-      obj.prove = message.prove;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<BatchWriteRequest>, I>>(base?: I): BatchWriteRequest {
     return BatchWriteRequest.fromPartial(base ?? ({} as any));
   },
@@ -1936,26 +1517,6 @@ export const BatchWriteResponse: MessageFns<BatchWriteResponse> = {
     }
   },
 
-  fromJSON(object: any): BatchWriteResponse {
-    return {
-      results: globalThis.Array.isArray(object?.results)
-        ? object.results.map((e: any) => BatchWriteResponse_Result.fromJSON(e))
-        : [],
-      token: isSet(object.token) ? bytesFromBase64(object.token) : new Uint8Array(0),
-    };
-  },
-
-  toJSON(message: BatchWriteResponse): unknown {
-    const obj: any = {};
-    if (message.results?.length) {
-      obj.results = message.results.map((e) => BatchWriteResponse_Result.toJSON(e));
-    }
-    if (message.token.length !== 0) {
-      obj.token = base64FromBytes(message.token);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<BatchWriteResponse>, I>>(base?: I): BatchWriteResponse {
     return BatchWriteResponse.fromPartial(base ?? ({} as any));
   },
@@ -2025,26 +1586,6 @@ export const BatchWriteResponse_Result: MessageFns<BatchWriteResponse_Result> = 
     }
   },
 
-  fromJSON(object: any): BatchWriteResponse_Result {
-    return {
-      outcome: isSet(object.applied)
-        ? { $case: "applied", value: TransactionResult.fromJSON(object.applied) }
-        : isSet(object.refused)
-        ? { $case: "refused", value: ErrorDetails.fromJSON(object.refused) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: BatchWriteResponse_Result): unknown {
-    const obj: any = {};
-    if (message.outcome?.$case === "applied") {
-      obj.applied = TransactionResult.toJSON(message.outcome.value);
-    } else if (message.outcome?.$case === "refused") {
-      obj.refused = ErrorDetails.toJSON(message.outcome.value);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<BatchWriteResponse_Result>, I>>(base?: I): BatchWriteResponse_Result {
     return BatchWriteResponse_Result.fromPartial(base ?? ({} as any));
   },
@@ -2100,31 +1641,6 @@ export interface WriteServiceServer extends UntypedServiceImplementation {
   batchWrite: handleUnaryCall<BatchWriteRequest, BatchWriteResponse>;
 }
 
-function bytesFromBase64(b64: string): Uint8Array {
-  if ((globalThis as any).Buffer) {
-    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
-  } else {
-    const bin = globalThis.atob(b64);
-    const arr = new Uint8Array(bin.length);
-    for (let i = 0; i < bin.length; ++i) {
-      arr[i] = bin.charCodeAt(i);
-    }
-    return arr;
-  }
-}
-
-function base64FromBytes(arr: Uint8Array): string {
-  if ((globalThis as any).Buffer) {
-    return (globalThis as any).Buffer.from(arr).toString("base64");
-  } else {
-    const bin: string[] = [];
-    arr.forEach((byte) => {
-      bin.push(globalThis.String.fromCharCode(byte));
-    });
-    return globalThis.btoa(bin.join(""));
-  }
-}
-
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -2138,15 +1654,9 @@ type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }
