@@ -86,7 +86,7 @@ import { writeBatch } from "./calls/writes.js";
 import { CoalescedCalls } from "./coalescing/coalesced-calls.js";
 import type { CallOptions, ClientOptions } from "./options.js";
 import { Session } from "./session.js";
-import type { Surroundings } from "./transport/connection.js";
+import type { EndpointInfo, Surroundings } from "./transport/connection.js";
 
 /** Made by `createClient`. Every call rejects with a LedgerError, and with nothing else. */
 export class LedgerClient implements AsyncDisposable {
@@ -288,7 +288,12 @@ export class LedgerClient implements AsyncDisposable {
     return this.#run(() => getConsistencyProof(this.#session, sizes, options));
   }
 
-  /** Ends the connections; calls that run are given up. May be called twice. */
+  /** The nodes as this client sees them: circuits, latencies, what was met last. */
+  endpoints(): readonly EndpointInfo[] {
+    return this.#session.endpoints();
+  }
+
+  /** Ends the connections; calls that run, and later ones, fail with CLIENT_CLOSED. May be called twice. */
   close(): void {
     this.#session.close();
   }

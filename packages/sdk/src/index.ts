@@ -136,6 +136,9 @@ export {
 } from "./consistency.js";
 export { createClient } from "./create-client.js";
 export * from "./gen/errors.js";
+export type { Interceptor, OutgoingCall, StreamNext, UnaryNext } from "./hooks/interceptors.js";
+export type { CircuitState, ClientMetrics } from "./hooks/metrics.js";
+export type { ClientTracing, TracedCall } from "./hooks/tracing.js";
 export {
   createTuple,
   deleteEntity,
@@ -154,6 +157,9 @@ export type {
   Token,
   VerifyOptions,
 } from "./options.js";
+export type { EndpointSource } from "./sources/endpoint-source.js";
+export { type Attempt, attemptsOf } from "./transport/attempts.js";
+export type { EndpointInfo } from "./transport/connection.js";
 export {
   type EndpointFailure,
   type TransportCause,

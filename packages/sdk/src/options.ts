@@ -3,6 +3,10 @@
  * made (`createClient` never throws); the first call checks and reports what is wrong.
  */
 import { LedgerError, limits, parseSlug, splitAddress } from "@authledger/types";
+import type { Interceptor } from "./hooks/interceptors.js";
+import type { ClientMetrics } from "./hooks/metrics.js";
+import type { ClientTracing } from "./hooks/tracing.js";
+import type { EndpointSource } from "./sources/endpoint-source.js";
 import type { PinnedRoots } from "./verify/pinned-roots.js";
 
 /** An organization's or vault's public number; text is read as an unsigned decimal number. */
@@ -55,13 +59,21 @@ export interface TlsOptions {
 export type Token = string | { readonly token: string; readonly expiresAtMs?: number | undefined };
 
 export interface ClientOptions {
-  /** host:port of one or more nodes of a cluster, 1 to 32. Writes go to the one that leads, once it is known. */
-  readonly endpoints: string | readonly string[];
+  /**
+   * host:port of one or more nodes of a cluster, 1 to 32, or where they are found: see `@authledger/sdk/sources`.
+   * Writes go to the one that leads, once it is known.
+   */
+  readonly endpoints: string | readonly string[] | EndpointSource;
   /**
    * Learn the other nodes of the cluster from those that were given, and use them too? A node that was not given is used
-   * once it has shown that it is of the same cluster. Default true.
+   * once it has shown that it is of the same cluster. Default true: every 30 s, and when somebody else leads.
    */
-  readonly discover?: boolean | undefined;
+  readonly discover?: boolean | { readonly refreshMs?: number | undefined } | undefined;
+  /**
+   * Which node reads go to that any replica may answer: `one` and the same as long as it is well, or of two by chance the
+   * one that is likely to be faster. Default `one`.
+   */
+  readonly replicas?: "one" | "fastest" | undefined;
   /** Needed by every call but those of `admin`. */
   readonly tenant?: Tenant | undefined;
   /** TLS; `true` for the certificates that Node believes. Default: none, which is for loopback. */
@@ -86,6 +98,28 @@ export interface ClientOptions {
   readonly coalesce?: boolean | undefined;
   /** Names this client in sequence numbers and idempotency keys. Default: empty, no name. */
   readonly clientId?: string | undefined;
+  /**
+   * When an endpoint that fails is left alone: after so many failures in a row, for so many milliseconds, twice as long each
+   * time. Calls that find all of them left alone fail with CIRCUIT_OPEN at once. Default 5 and 500; `false`: never.
+   */
+  readonly breaker?:
+    | { readonly failures?: number | undefined; readonly openMs?: number | undefined }
+    | false
+    | undefined;
+  /**
+   * Ask a second node when a read takes long (longer than 95 % of those before, or `afterMs`), for at most this share of
+   * all reads? Default false; `true`: 0.05.
+   */
+  readonly hedge?:
+    | { readonly afterMs?: number | undefined; readonly shareMax?: number | undefined }
+    | boolean
+    | undefined;
+  /** Code of the program around every call; the first is the outermost. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** Is told of calls, attempts and circuits: `prometheusMetrics()` of `@authledger/sdk/prometheus`. */
+  readonly metrics?: ClientMetrics | undefined;
+  /** Makes calls part of traces: `otelTracing()` of `@authledger/sdk/otel`. */
+  readonly tracing?: ClientTracing | undefined;
   /** Absent: answers are taken as the server gives them. */
   readonly verify?: VerifyOptions | undefined;
 }
@@ -161,12 +195,6 @@ export function attemptsOf({ attemptsMax }: ClientOptions): number {
 export function coalesceOf({ coalesce = true }: ClientOptions): boolean {
   if (typeof coalesce === "boolean") return coalesce;
   throw invalid("coalesce", "true or false");
-}
-
-/** @throws LedgerError INVALID_ARGUMENT */
-export function discoverOf({ discover = true }: ClientOptions): boolean {
-  if (typeof discover === "boolean") return discover;
-  throw invalid("discover", "true or false");
 }
 
 /** @throws LedgerError INVALID_ARGUMENT: what is no header of HTTP/2 would fail in the depth of the transport */

@@ -2,6 +2,8 @@
 import { admin, read } from "@authledger/proto";
 import type { LedgerError } from "@authledger/types";
 import { policyBundleOf } from "./calls/convert.js";
+import type { StreamNext, UnaryNext } from "./hooks/interceptors.js";
+import { observed, observedStream, outgoing } from "./hooks/observed.js";
 import {
   type CallOptions,
   type ClientOptions,
@@ -9,7 +11,13 @@ import {
   type VaultName,
   vaultNameOf,
 } from "./options.js";
-import type { Connection, Repeat, Surroundings, UnaryMethod } from "./transport/connection.js";
+import type {
+  Connection,
+  EndpointInfo,
+  Repeat,
+  Surroundings,
+  UnaryMethod,
+} from "./transport/connection.js";
 import type { StreamMethod, StreamOptions } from "./transport/stream.js";
 import { DecisionJudge } from "./verify/proven-decisions.js";
 import { VaultVerifier } from "./verify/verify.js";
@@ -20,10 +28,13 @@ export class Session {
   #connection: Connection | undefined;
   #verifier: VaultVerifier | undefined;
   #isClosed = false;
+  readonly #isObserved: boolean;
   /** Decides again what is decided about the vault. */
   readonly decisions: DecisionJudge = new DecisionJudge();
 
   constructor(options: ClientOptions, surroundings: Surroundings) {
+    const { interceptors = [], metrics, tracing } = options;
+    this.#isObserved = interceptors.length > 0 || metrics !== undefined || tracing !== undefined;
     this.options = options;
     this.#surroundings = surroundings;
   }
@@ -35,7 +46,12 @@ export class Session {
     options: CallOptions | undefined,
     repeat: Repeat = "repeatable",
   ): Promise<Res> {
-    return this.#open().call(method, request, repeat, options);
+    const connection = this.#open();
+    if (!this.#isObserved) return connection.call(method, request, repeat, options);
+    const last: UnaryNext = ({ request: message, ...more }) =>
+      connection.call(method, message as Req, repeat, more);
+    const call = outgoing(method.path, request, options);
+    return (await observed(this.options, call, last)) as Res;
   }
 
   /** One attempt at a stream. @throws LedgerError (by rejection), of wrong options too */
@@ -44,7 +60,20 @@ export class Session {
     request: Req,
     options: StreamOptions,
   ): AsyncGenerator<Res> {
-    yield* this.#open().stream(method, request, options);
+    const connection = this.#open();
+    const { interceptors = [], tracing } = this.options;
+    if (interceptors.length === 0 && tracing === undefined) {
+      return yield* connection.stream(method, request, options);
+    }
+    const { silenceMs } = options;
+    const last: StreamNext = ({ request: message, ...more }) =>
+      connection.stream(method, message as Req, { ...more, silenceMs });
+    const call = outgoing(method.path, request, options);
+    yield* observedStream(this.options, call, last) as AsyncIterable<Res>;
+  }
+
+  endpoints(): readonly EndpointInfo[] {
+    return this.#open().endpoints();
   }
 
   /** The error of a call whose time is up while the request that it travels in goes on. */

@@ -87,7 +87,7 @@ describe("a client", () => {
     }
     const tuple = { resource: "document:budget", relation: "viewer", subject: "user:alice" };
     expect(seen).toEqual([7n, 9n, tuple, ["r-1"], true]);
-    expect((await rejectedBy(closed.check(TUPLE))).code).toBe("CANCELLED");
+    expect((await rejectedBy(closed.check(TUPLE))).code).toBe("CLIENT_CLOSED");
     closed.close();
   });
 });

@@ -87,12 +87,13 @@ const upTo = (count: number): bigint[] => Array.from({ length: count }, (_, i) =
 describe("a watch of blocks", () => {
   it("goes on behind the last block when the node was away, without gap or duplicate", async () => {
     const scene = await start();
-    for (let i = 0; i < 5; i++) await write(scene.client, i);
+    const client = scene.clientOf({ attemptsMax: 1_000, breaker: false });
+    for (let i = 0; i < 5; i++) await write(client, i);
     const lost: string[] = [];
     const heights: bigint[] = [];
     const watching = (async () => {
       const onInterrupted = ({ code }: LedgerError): void => void lost.push(code);
-      for await (const event of scene.client.watchBlocks({ from: 0n, onInterrupted })) {
+      for await (const event of client.watchBlocks({ from: 0n, onInterrupted })) {
         if (event.kind === "block") heights.push(event.height);
         if (heights.length === 12) return;
       }
@@ -100,7 +101,7 @@ describe("a watch of blocks", () => {
     while (heights.length < 6) await new Promise((resolve) => setTimeout(resolve, 5));
     await scene.node.close();
     await open(scene.data, scene.node.grpcAddress);
-    for (let i = 5; i < 11; i++) await write(scene.client, i);
+    for (let i = 5; i < 11; i++) await write(client, i);
     await watching;
     expect(heights).toEqual(upTo(12));
     expect(lost[0]).toBe("SHUTTING_DOWN");

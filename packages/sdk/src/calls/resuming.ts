@@ -57,7 +57,7 @@ async function rest(
   { retryAfterMs = 0 }: LedgerError,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const waitMs = backoffMs(failures, PAUSE, retryAfterMs);
+  const waitMs = backoffMs(failures, PAUSE, MACHINE.random(), retryAfterMs);
   if (!(await pause(MACHINE, waitMs, signal))) throw givenUp(signal!);
 }
 

@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { admin, read, write } from "@authledger/proto";
 import { LedgerError, limits } from "@authledger/types";
 import { type CallOptions, type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
-import type { Connection, Repeat, UnaryMethod } from "../transport/connection.js";
+import type { Connection, EndpointInfo, Repeat, UnaryMethod } from "../transport/connection.js";
 import type { StreamMethod, StreamOptions } from "../transport/stream.js";
 import { asBuffer } from "../transport/wire.js";
 import { factsOf } from "../transport/wire-failure.js";
@@ -138,6 +138,10 @@ export class FakeConnection implements Connection {
     this.#checkOpen(name, requestId, signal);
   }
 
+  endpoints(): readonly EndpointInfo[] {
+    return [];
+  }
+
   /** The fake answers at once; only a program that does not let it ends up here. */
   overdue(call: string, deadlineMs: number): LedgerError {
     const message = `the fake ledger did not answer "${call}" within ${deadlineMs} ms`;
@@ -170,7 +174,7 @@ export class FakeConnection implements Connection {
       throw new LedgerError("CANCELLED", message, { details, cause: signal.reason });
     }
     if (this.#closed.signal.aborted)
-      throw new LedgerError("CANCELLED", "the client is closed", { details });
+      throw new LedgerError("CLIENT_CLOSED", "the client is closed", { details });
   }
 }
 

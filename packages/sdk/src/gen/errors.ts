@@ -1954,6 +1954,40 @@ export class OriginNotAllowedError extends LedgerError {
 }
 
 /**
+ * The client sent nothing: every endpoint failed several times in a row and is left alone for a moment.
+ * Send again? yes: nothing happened. See docs/errors.md#circuit-open
+ */
+export class CircuitOpenError extends LedgerError {
+  declare readonly code: "CIRCUIT_OPEN";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CIRCUIT_OPEN", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is CircuitOpenError {
+    return hasCode(thrown, "CIRCUIT_OPEN");
+  }
+}
+
+/**
+ * The client was closed before the call ended; a write may have happened.
+ * Send again? no: it would fail again. See docs/errors.md#client-closed
+ */
+export class ClientClosedError extends LedgerError {
+  declare readonly code: "CLIENT_CLOSED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("CLIENT_CLOSED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ClientClosedError {
+    return hasCode(thrown, "CLIENT_CLOSED");
+  }
+}
+
+/**
  * Something went wrong inside the server.
  * Send again? no: it would fail again. See docs/errors.md#internal
  */

@@ -1,8 +1,11 @@
 /** What a client needs of the way to its ledger: gRPC, or the memory of a fake. */
 import type { LightClientDeps } from "@authledger/proof";
 import type { LedgerError } from "@authledger/types";
+import type { CircuitState } from "../hooks/metrics.js";
 import type { CallOptions, ClientOptions } from "../options.js";
 import type { StreamMethod, StreamOptions } from "./stream.js";
+import type { WireMetadata } from "./wire.js";
+import type { EndpointFailure } from "./wire-failure.js";
 
 /** A method of a generated service definition. */
 export interface UnaryMethod<Req, Res> {
@@ -14,13 +17,34 @@ export interface UnaryMethod<Req, Res> {
 /** May the request be sent a second time when it may have happened? Reads and keyed writes may. */
 export type Repeat = "repeatable" | "once";
 
+/** What a connection is told beyond what callers may say. */
+export interface ConnectionCallOptions extends CallOptions {
+  readonly metadata?: WireMetadata | undefined;
+}
+
+/** One node as a client sees it. */
+export interface EndpointInfo {
+  readonly address: string;
+  /** By the program; the others were learned from the cluster. */
+  readonly isGiven: boolean;
+  readonly circuit: CircuitState;
+  /** Calls that wait for its answer. */
+  readonly inFlight: number;
+  /** Of its answers lately, in milliseconds. */
+  readonly latencyMs?: number;
+  /** What was met there last, where that was a failure. */
+  readonly last?: EndpointFailure;
+}
+
 export interface Connection {
+  endpoints(): readonly EndpointInfo[];
+
   /** @throws LedgerError (by rejection) */
   call<Req, Res>(
     method: UnaryMethod<Req, Res>,
     request: Req,
     repeat: Repeat,
-    options?: CallOptions,
+    options?: ConnectionCallOptions,
   ): Promise<Res>;
 
   /** One attempt at a stream. @throws LedgerError (by rejection) */

@@ -10,7 +10,6 @@ import { asBuffer, WireError, type WireMetadata } from "./wire.js";
 
 /** After the first call, so that commands that make a few and end do not ask. */
 const FIRST_MS = 500;
-const REFRESH_MS = 10_000;
 /** A group of one gets a second node rarely. */
 const REFRESH_ALONE_MS = 60_000;
 /** However often leadership moves. */
@@ -23,6 +22,7 @@ const { MEMBER_ROLE_OUTGOING: OUTGOING } = cluster.MemberRole;
 export class Discovery {
   readonly #pool: EndpointPool;
   readonly #nowMs: () => number;
+  readonly #refreshMs: number;
   readonly #metadata: () => Promise<WireMetadata>;
   #dueAtMs: number | undefined;
   #askedAtMs = 0;
@@ -32,13 +32,14 @@ export class Discovery {
   /** @param metadata of its own calls */
   constructor(
     pool: EndpointPool,
-    isOn: boolean,
+    rules: { readonly isOn: boolean; readonly refreshMs: number },
     ports: { readonly nowMs: () => number; readonly metadata: () => Promise<WireMetadata> },
   ) {
     this.#pool = pool;
     this.#nowMs = ports.nowMs;
     this.#metadata = ports.metadata;
-    this.#isOff = !isOn;
+    this.#isOff = !rules.isOn;
+    this.#refreshMs = rules.refreshMs;
   }
 
   /** After a call: asks `endpoint` when it is time. */
@@ -49,7 +50,7 @@ export class Discovery {
     if (nowMs < this.#dueAtMs || nowMs < this.#askedAtMs + REFRESH_MS_MIN) return;
     this.#isAsking = true;
     this.#askedAtMs = nowMs;
-    this.#dueAtMs = nowMs + REFRESH_ALONE_MS;
+    this.#dueAtMs = nowMs + Math.max(REFRESH_ALONE_MS, this.#refreshMs);
     void this.#ask(endpoint).finally(() => {
       this.#isAsking = false;
     });
@@ -63,7 +64,8 @@ export class Discovery {
   async #ask(endpoint: Endpoint): Promise<void> {
     try {
       const { clusterId, leaderId, members } = await this.#statusOf(endpoint);
-      if (members.length > 1) this.#dueAtMs = Math.min(this.#dueAtMs!, this.#nowMs() + REFRESH_MS);
+      if (members.length > 1)
+        this.#dueAtMs = Math.min(this.#dueAtMs!, this.#nowMs() + this.#refreshMs);
       const nodes = members.filter(
         ({ role, clientAddress }) => role !== OUTGOING && clientAddress !== "",
       );
@@ -72,7 +74,7 @@ export class Discovery {
     } catch (thrown) {
       if (thrown instanceof WireError && thrown.code === GrpcStatus.UNIMPLEMENTED)
         this.#isOff = true;
-      this.#dueAtMs = Math.min(this.#dueAtMs!, this.#nowMs() + REFRESH_MS);
+      this.#dueAtMs = Math.min(this.#dueAtMs!, this.#nowMs() + this.#refreshMs);
     }
   }
 

@@ -5,11 +5,13 @@
  *              until it has rested, and it is connected to again behind their backs.
  *   INV-SDK-11  A node that the client was not given is asked only after it has shown that it is of the same cluster.
  */
-import type { ClientOptions } from "../options.js";
-import { endpointsOf } from "../options.js";
+import { tell } from "../hooks/metrics.js";
+import { type ClientOptions, endpointsOf } from "../options.js";
+import { Breaker, type BreakerRules } from "./breaker.js";
 import { Endpoint } from "./endpoint.js";
 import type { Ports } from "./ports.js";
 import type { Route } from "./route.js";
+import { breakerOf, isBalanced, sourceOf } from "./rules.js";
 import { checkMayShowToken, maySend } from "./security.js";
 
 /** What a client remembers of a cluster, whatever it is told. */
@@ -25,12 +27,14 @@ export interface NamedNode {
 export type Proof = (endpoint: Endpoint, node: NamedNode) => Promise<boolean>;
 
 export class EndpointPool {
-  readonly #given: readonly Endpoint[];
+  #given: readonly Endpoint[] = [];
   readonly #learned = new Map<string, Endpoint>();
   /** Learned ones that have shown who they are. */
   readonly #proven = new Set<Endpoint>();
   readonly #options: ClientOptions;
   readonly #ports: Ports;
+  readonly #breaker: BreakerRules | undefined;
+  readonly #isBalanced: boolean;
   /** Of the given ones, the one in use. */
   #current = 0;
   #leaderAddress: string | undefined;
@@ -41,11 +45,11 @@ export class EndpointPool {
   constructor(options: ClientOptions, ports: Ports) {
     this.#options = options;
     this.#ports = ports;
-    const addresses = endpointsOf(options.endpoints);
-    checkMayShowToken(options, addresses);
-    this.#given = addresses.map((address) => new Endpoint(address, true, options, ports));
-    // Options that cannot be used are found before the first call.
-    this.current.channel.wake();
+    this.#breaker = breakerOf(options);
+    this.#isBalanced = isBalanced(options);
+    checkMayShowToken(options, []);
+    if (sourceOf(options) !== undefined) return;
+    this.give(endpointsOf(options.endpoints as string | readonly string[]));
   }
 
   /** How many the client was given. */
@@ -53,26 +57,78 @@ export class EndpointPool {
     return this.#given.length;
   }
 
+  /** Given, and learned from the cluster. */
+  get all(): readonly Endpoint[] {
+    return [...this.#given, ...this.#proven];
+  }
+
+  /** Is there one without a connection, which is being made? */
+  get isConnecting(): boolean {
+    return this.all.some(({ isReady }) => !isReady);
+  }
+
+  /** When the first circuit may be tried again, in milliseconds from now. */
+  get circuitMs(): number {
+    return Math.min(...this.all.map(({ breaker }) => breaker.waitMs));
+  }
+
+  /**
+   * The nodes that the client is given; those that it had before keep what is known of them.
+   * @throws LedgerError INVALID_ARGUMENT
+   */
+  give(addresses: readonly string[]): void {
+    if (this.#isClosed) return;
+    checkMayShowToken(this.#options, addresses);
+    const before = new Map(this.#given.map((one) => [one.address, one]));
+    const current = this.#given[this.#current];
+    this.#given = addresses.map((address) => before.get(address) ?? this.#meetable(address, true));
+    this.#current = Math.max(0, current === undefined ? 0 : this.#given.indexOf(current));
+    for (const [address, endpoint] of before) {
+      if (this.#given.includes(endpoint)) continue;
+      if (this.#replica === endpoint) this.#replica = undefined;
+      if (this.#leaderAddress === address) this.#leaderAddress = undefined;
+      endpoint.close();
+    }
+    // Options that cannot be used are found before the first call.
+    this.current.channel.wake();
+  }
+
   /** The one in use among those that were given. */
   get current(): Endpoint {
     return this.#given[this.#current]!;
   }
 
-  /** Who is asked next: one that has not been `tried`, as long as there is one. */
-  pick(route: Route, tried: ReadonlySet<Endpoint>): Endpoint {
-    if (this.#given.length === 1 && this.#proven.size === 0) return this.#given[0]!;
-    const favourite = this.#favourite(route);
+  /**
+   * Who is asked next: one that has not been `tried`, as long as there is one. Undefined: none may be asked now, their
+   * circuits are open.
+   */
+  pick(route: Route, tried: ReadonlySet<Endpoint>): Endpoint | undefined {
+    if (this.#given.length === 1 && this.#proven.size === 0) {
+      const [only] = this.#given;
+      if (only!.isAllowed) return only;
+      only!.channel.wake();
+      return undefined;
+    }
+    const chosen = this.#favourite(route);
+    const favourite = chosen?.isAllowed === true ? chosen : undefined;
     if (favourite !== undefined) {
       if (!tried.has(favourite) && isWell(favourite)) return favourite;
       if (!favourite.isResting) favourite.channel.wake();
     }
-    const ring = favourite === undefined ? this.#ring(route) : [favourite, ...this.#ring(route)];
+    const others = this.#ring(route).filter(({ isAllowed }) => isAllowed);
+    const ring = favourite === undefined ? others : [favourite, ...others];
     const found =
+      (route === "replica" ? this.#betterOfTwo(ring, tried) : undefined) ??
       ring.find((one) => !tried.has(one) && isWell(one)) ??
       ring.find((one) => !tried.has(one) && one.isGiven && !one.isResting) ??
       ring.find((one) => !tried.has(one) && one.isGiven) ??
       ring.find(isWell) ??
-      this.current;
+      ring.find((one) => one === this.current) ??
+      ring[0];
+    if (found === undefined) {
+      for (const one of this.#ring(route)) one.channel.wake();
+      return undefined;
+    }
     if (route === "replica") this.#replica = found;
     this.#wakeOthers(found);
     return found;
@@ -83,6 +139,14 @@ export class EndpointPool {
     if (route === "node") return false;
     return this.#ring(route).some(
       (one) => one !== endpoint && (isWell(one) || (one.isGiven && !one.isResting)),
+    );
+  }
+
+  /** A second one for a call that `endpoint` has: ready, and not asked yet. */
+  other(endpoint: Endpoint, route: Route, tried: ReadonlySet<Endpoint>): Endpoint | undefined {
+    if (route === "node") return undefined;
+    return this.#ring(route).find(
+      (one) => one !== endpoint && !tried.has(one) && one.isAllowed && isWell(one),
     );
   }
 
@@ -119,9 +183,28 @@ export class EndpointPool {
 
   /** Undefined: nothing speaks for one. */
   #favourite(route: Route): Endpoint | undefined {
-    if (route === "replica") return this.#replica;
+    if (route === "replica") return this.#isBalanced ? undefined : this.#replica;
     const leader = route === "leader" ? this.#leaderAddress : undefined;
     return (leader === undefined ? undefined : this.#known(leader)) ?? this.current;
+  }
+
+  /** The power of two choices: of two by chance the one that is likely to answer first. */
+  #betterOfTwo(ring: readonly Endpoint[], tried: ReadonlySet<Endpoint>): Endpoint | undefined {
+    if (!this.#isBalanced) return undefined;
+    const well = ring.filter((one) => !tried.has(one) && isWell(one));
+    if (well.length < 2) return well[0];
+    const i = Math.floor(this.#ports.random() * well.length);
+    const j = (i + 1 + Math.floor(this.#ports.random() * (well.length - 1))) % well.length;
+    return well[i]!.load <= well[j]!.load ? well[i] : well[j];
+  }
+
+  #meetable(address: string, isGiven: boolean): Endpoint {
+    const { metrics } = this.#options;
+    const breaker = new Breaker(this.#breaker, this.#ports, (state) =>
+      tell(() => metrics?.circuitChanged?.({ endpoint: address, state })),
+    );
+    const around = { options: this.#options, ports: this.#ports, breaker };
+    return new Endpoint(address, isGiven, around);
   }
 
   /** Calls about a node go to the one that the caller named; others from a place on that clients do not share. */
@@ -158,7 +241,7 @@ export class EndpointPool {
     } catch {
       return;
     }
-    const endpoint = new Endpoint(address, false, this.#options, this.#ports);
+    const endpoint = this.#meetable(address, false);
     this.#learned.set(address, endpoint);
     const isOurs = await prove(endpoint, node).catch(() => false);
     if (this.#learned.get(address) !== endpoint) return;

@@ -20,6 +20,11 @@ const NODE_PATHS: ReadonlySet<string> = new Set(
     (name) => `/authledger.v1.AdminService/${name[0]!.toUpperCase()}${name.slice(1)}`,
   ),
 );
+/** Of services that change nothing. */
+const READS: readonly string[] = [
+  "/authledger.v1.ReadService/",
+  "/authledger.v1.AuthorizationService/",
+];
 const STATUS_PATH = cluster.ClusterServiceService.getClusterStatus.path;
 
 export function routeOf(path: string, request: unknown): Route {
@@ -30,4 +35,9 @@ export function routeOf(path: string, request: unknown): Route {
   const { consistency } = request as { readonly consistency?: { readonly requirement?: unknown } };
   const { $case: wanted } = (consistency?.requirement ?? {}) as { readonly $case?: string };
   return wanted === undefined || wanted === "linearizable" ? "leader" : "replica";
+}
+
+/** Does the call only read? Nothing of it is passed on to the leader, and it may be asked of two nodes. */
+export function isRead(path: string): boolean {
+  return READS.some((service) => path.startsWith(service));
 }

@@ -4,7 +4,7 @@
  */
 import { LedgerError } from "@authledger/types";
 import type { Ports } from "./ports.js";
-import type { WireCall, WireChannel } from "./wire.js";
+import type { WireCall, WireChannel, WireMetadata } from "./wire.js";
 
 /** A streaming method of a generated service definition. */
 export interface StreamMethod<Req, Res> {
@@ -16,6 +16,8 @@ export interface StreamMethod<Req, Res> {
 export interface StreamOptions {
   readonly signal?: AbortSignal | undefined;
   readonly requestId?: string | undefined;
+  /** What the program sends along. */
+  readonly metadata?: WireMetadata | undefined;
   /** Without a message for so long the stream is lost. Time in which nobody asks for one does not count. */
   readonly silenceMs: number;
 }

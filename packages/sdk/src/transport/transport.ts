@@ -1,5 +1,5 @@
 /**
- * Calls over gRPC: connections made when first needed, deadlines, retries with jitter, another endpoint when
+ * Calls over a wire: connections made when first needed, deadlines, retries with jitter, another endpoint when
  * one cannot be used. Calls that need the leader of a cluster go to it (route.ts, discovery.ts).
  *
  *   INV-SDK-1  A request is sent again only where that cannot do anything twice: it never left, or nothing
@@ -7,92 +7,111 @@
  *   INV-SDK-2  A call ends at its deadline, whatever the network does, and its error says what each endpoint met.
  */
 import { LEADER_KEY } from "@authledger/proto";
-import { type ErrorCode, GrpcStatus, LedgerError } from "@authledger/types";
-import {
-  attemptsOf,
-  type CallOptions,
-  type ClientOptions,
-  deadlineOf,
-  discoverOf,
-  requestIdOf,
-} from "../options.js";
+import { LedgerError } from "@authledger/types";
+import { tell } from "../hooks/metrics.js";
+import { type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
+import { apiHeaders } from "./api-headers.js";
+import { keepAttempts, noteAttempt } from "./attempts.js";
 import { type Backoff, backoffMs } from "./backoff.js";
 import { Bearer } from "./bearer.js";
-import type { Connection, Repeat, UnaryMethod } from "./connection.js";
+import type {
+  Connection,
+  ConnectionCallOptions,
+  EndpointInfo,
+  Repeat,
+  UnaryMethod,
+} from "./connection.js";
 import { Discovery } from "./discovery.js";
 import type { Endpoint } from "./endpoint.js";
 import { EndpointPool } from "./endpoint-pool.js";
+import { GivenEndpoints } from "./given-endpoints.js";
+import { Hedging, hedged, type Leg } from "./hedging.js";
+import {
+  before,
+  circuitOpen,
+  cutShort,
+  isTimeUp,
+  judge,
+  noAnswer,
+  notConnected,
+} from "./judging.js";
 import { type Ports, pause } from "./ports.js";
-import { type Route, routeOf } from "./route.js";
+import { RetryBudget } from "./retry-budget.js";
+import { isRead, routeOf } from "./route.js";
+import { attemptsMaxOf, discoveryOf, hedgeOf, sourceOf } from "./rules.js";
+import {
+  cancelled,
+  codeOf,
+  isElection,
+  isRepeatable,
+  nameOf,
+  type Running,
+  textOf,
+} from "./running.js";
 import { readStream, type StreamMethod, type StreamOptions } from "./stream.js";
-import { asBuffer, WireError, type WireMetadata } from "./wire.js";
-import { type EndpointFailure, type Failure, failureOf, UnreachableError } from "./wire-failure.js";
+import { asBuffer, type WireMetadata } from "./wire.js";
+import { type Failure, UnreachableError } from "./wire-failure.js";
 
-const READS = "/authledger.v1.ReadService/";
 const REQUEST_ID_KEY = "x-request-id";
 /** Wait for a connection while other endpoints are left to try, in milliseconds. */
 const CONNECT_MS_MAX = 500;
+/** How often a node that is away is looked at, by calls that nobody can answer meanwhile. */
+const RECONNECT_POLL_MS = 25;
 /** The least time that a node has to answer before another one is asked. */
 const ATTEMPT_MS_MIN = 500;
-/** An election is waited for until the deadline: these are no failed attempts. Nothing has happened. */
-const ELECTION_CODES: ReadonlySet<ErrorCode> = new Set(["NOT_LEADER", "NO_LEADER"]);
 /** Between attempts. */
 const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
 /** Of calls that wait for an election, which takes less than a second. */
 const ELECTION_BACKOFF = { firstMs: 50, maxMs: 150 } as const;
 
-/** One call, over all its attempts. */
-interface Running<Req, Res> {
-  readonly method: UnaryMethod<Req, Res>;
-  /** Encoded. */
-  readonly message: Uint8Array;
-  readonly repeat: Repeat;
-  readonly route: Route;
-  readonly signal: AbortSignal | undefined;
-  readonly deadlineMs: number;
-  readonly deadlineAtMs: number;
-  readonly requestId: string;
-  readonly tried: Set<Endpoint>;
-  /** That failed, elections left out. */
-  attempts: number;
-  failures: number;
-  /** Another token was asked for after one was refused. */
-  isRenewed: boolean;
-  authorization: string | undefined;
-}
+type Outcome<Res> = { kind: "done"; response: Res } | { kind: "failed"; failure: Failure };
 
 export class Transport implements Connection {
   readonly #pool: EndpointPool;
+  readonly #given: GivenEndpoints | undefined;
   readonly #discovery: Discovery;
   readonly #options: ClientOptions;
   readonly #ports: Ports;
   readonly #bearer: Bearer;
+  readonly #hedging: Hedging | undefined;
+  readonly #budget: RetryBudget = new RetryBudget();
   readonly #attemptsMax: number;
-  #isClosed = false;
+  readonly #closed: AbortController = new AbortController();
 
   /** @throws LedgerError INVALID_ARGUMENT */
   constructor(options: ClientOptions, ports: Ports) {
     this.#options = options;
     this.#ports = ports;
+    this.#attemptsMax = attemptsMaxOf(options);
+    const hedge = hedgeOf(options);
+    this.#hedging = hedge && new Hedging(hedge);
     this.#pool = new EndpointPool(options, ports);
+    const source = sourceOf(options);
+    this.#given = source && new GivenEndpoints(source, this.#pool, ports.nowMs);
     this.#bearer = new Bearer(options, ports.nowMs);
-    this.#discovery = new Discovery(this.#pool, discoverOf(options), {
+    this.#discovery = new Discovery(this.#pool, discoveryOf(options), {
       nowMs: ports.nowMs,
-      metadata: async () => withToken({}, await this.#bearer.header()),
+      metadata: async () => withToken(apiHeaders, await this.#bearer.header()),
     });
-    this.#attemptsMax = Math.max(attemptsOf(options), this.#pool.givenCount);
   }
 
-  /** @throws LedgerError (by rejection): the server's, UnreachableError, DEADLINE_EXCEEDED, CANCELLED */
+  /** @throws LedgerError (by rejection): the server's, UnreachableError, DEADLINE_EXCEEDED, CANCELLED, CIRCUIT_OPEN */
   async call<Req, Res>(
     method: UnaryMethod<Req, Res>,
     request: Req,
     repeat: Repeat,
-    options: CallOptions = {},
+    options: ConnectionCallOptions = {},
   ): Promise<Res> {
     const running = this.#begin(method, request, repeat, options);
+    this.#checkOpen(running);
+    await this.#given?.ready();
+    this.#budget.earn();
     for (;;) {
       const endpoint = this.#pool.pick(running.route, running.tried);
+      if (endpoint === undefined) {
+        await this.#waitForCircuit(running);
+        continue;
+      }
       const outcome = await this.#attempt(endpoint, running);
       this.#discovery.tick(this.#pool.current);
       if (outcome.kind === "done") return outcome.response;
@@ -100,11 +119,79 @@ export class Transport implements Connection {
     }
   }
 
+  overdue(call: string, deadlineMs: number): LedgerError {
+    const endpoint = this.#pool.pick("leader", new Set()) ?? this.#pool.current;
+    if (endpoint.isReady) return noAnswer(endpoint, { name: call, deadlineMs });
+    const { address: found, last } = endpoint;
+    const message = `no connection within ${deadlineMs} ms${before(last)}`;
+    const failure = { endpoint: found, cause: last?.cause ?? "timeout", message } as const;
+    return new UnreachableError(call, [failure], { details: {}, cause: undefined });
+  }
+
+  /**
+   * One attempt at a stream at the endpoint that is in use; the next attempt finds another one where this one failed.
+   * @throws LedgerError the server's, UnreachableError, UNAVAILABLE for silence, CANCELLED, CIRCUIT_OPEN
+   */
+  async *stream<Req, Res>(
+    method: StreamMethod<Req, Res>,
+    request: Req,
+    options: StreamOptions,
+  ): AsyncGenerator<Res> {
+    const { signal, requestId, metadata } = options;
+    const running = this.#begin(method, request, "repeatable", { signal, requestId, metadata });
+    this.#checkOpen(running);
+    await this.#given?.ready();
+    const endpoint = this.#pool.pick(running.route, running.tried);
+    if (endpoint === undefined) throw this.#circuitOpen(running);
+    running.tried.add(endpoint);
+    endpoint.begin();
+    try {
+      const isUsable =
+        endpoint.isReady || (await endpoint.channel.connect(running.deadlineAtMs, signal));
+      if (!isUsable)
+        throw this.#lost(endpoint, notConnected(endpoint, running.deadlineMs), running);
+      const call = {
+        path: method.path,
+        message: running.message,
+        metadata: await this.#metadata(running),
+        deadlineAtMs: undefined,
+        signal,
+      };
+      const rules = { silenceMs: options.silenceMs, after: this.#ports.after };
+      for await (const answer of readStream(endpoint.channel, call, rules)) {
+        endpoint.succeeded();
+        yield decoded(method, answer);
+      }
+    } catch (thrown) {
+      if (thrown instanceof UnreachableError) throw thrown;
+      const failure = this.#judge(thrown, endpoint, running);
+      this.#isTokenRenewed(failure, running);
+      throw this.#lost(endpoint, failure, running);
+    } finally {
+      endpoint.breaker.released();
+      endpoint.left();
+    }
+  }
+
+  /** The nodes as this client sees them. */
+  endpoints(): readonly EndpointInfo[] {
+    return this.#pool.all.map(({ address, isGiven, breaker, latencyMs, inFlight, last }) => ({
+      ...{ address, isGiven, circuit: breaker.state, inFlight },
+      ...(latencyMs !== undefined && { latencyMs }),
+      ...(last !== undefined && { last }),
+    }));
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#pool.close();
+  }
+
   #begin<Req, Res>(
     method: UnaryMethod<Req, Res>,
     request: Req,
     repeat: Repeat,
-    options: CallOptions,
+    options: ConnectionCallOptions,
   ): Running<Req, Res> {
     const deadlineMs = deadlineOf(options, this.#options);
     return {
@@ -116,7 +203,9 @@ export class Transport implements Connection {
       deadlineMs,
       deadlineAtMs: this.#ports.nowMs() + deadlineMs,
       requestId: requestIdOf(options.requestId ?? crypto.randomUUID()),
+      metadata: options.metadata,
       tried: new Set(),
+      log: [],
       attempts: 0,
       failures: 0,
       isRenewed: false,
@@ -124,90 +213,133 @@ export class Transport implements Connection {
     };
   }
 
-  overdue(call: string, deadlineMs: number): LedgerError {
-    const endpoint = this.#pool.pick("leader", new Set());
-    if (endpoint.isReady)
-      return noAnswer(endpoint, { name: call, deadlineMs, requestId: undefined });
-    const { address: found, last } = endpoint;
-    const message = `no connection within ${deadlineMs} ms${before(last)}`;
-    const failure = { endpoint: found, cause: last?.cause ?? "timeout", message } as const;
-    return new UnreachableError(call, [failure], { details: {}, cause: undefined });
-  }
-
-  /**
-   * One attempt at a stream at the endpoint that is in use; the next attempt finds another one where this one failed.
-   * @throws LedgerError the server's, UnreachableError, UNAVAILABLE for silence, CANCELLED
-   */
-  async *stream<Req, Res>(
-    method: StreamMethod<Req, Res>,
-    request: Req,
-    options: StreamOptions,
-  ): AsyncGenerator<Res> {
-    const { signal, requestId } = options;
-    const running = this.#begin<Req, Res>(method, request, "repeatable", { signal, requestId });
+  async #attempt<Req, Res>(endpoint: Endpoint, running: Running<Req, Res>): Promise<Outcome<Res>> {
     this.#checkOpen(running);
-    const endpoint = this.#pool.pick(running.route, running.tried);
     running.tried.add(endpoint);
-    const isUsable =
-      endpoint.isReady || (await endpoint.channel.connect(running.deadlineAtMs, options.signal));
-    if (!isUsable) throw this.#lost(endpoint, notConnected(endpoint, running.deadlineMs), running);
-    try {
-      const call = {
-        path: method.path,
-        message: running.message,
-        metadata: await this.#metadata(running),
-        deadlineAtMs: undefined,
-        signal: options.signal,
-      };
-      const { after } = this.#ports;
-      const limits = { silenceMs: options.silenceMs, after };
-      for await (const answer of readStream(endpoint.channel, call, limits)) {
-        yield decoded(method, answer);
-      }
-    } catch (thrown) {
-      const failure = judge(thrown, endpoint, running);
-      this.#isTokenRenewed(failure, running);
-      throw this.#lost(endpoint, failure, running);
-    }
+    const delayMs = isRead(running.method.path) ? this.#hedging?.delayMs() : undefined;
+    if (delayMs === undefined) return this.#leg(endpoint, running, running.signal, false);
+    const second = (): Leg<Outcome<Res>> | undefined => {
+      const other = this.#pool.other(endpoint, running.route, running.tried);
+      if (other === undefined || this.#hedging?.spend() !== true) return undefined;
+      running.tried.add(other);
+      return (signal) => this.#answered(this.#leg(other, running, signal, true));
+    };
+    const first = (signal: AbortSignal): Promise<Outcome<Res>> =>
+      this.#answered(this.#leg(endpoint, running, signal, false));
+    const timing = { after: this.#ports.after, delayMs, signal: running.signal };
+    return hedged(first, second, timing).catch((thrown: unknown) => {
+      if (thrown instanceof LegFailed) return { kind: "failed", failure: thrown.failure };
+      throw thrown;
+    });
   }
 
-  #lost<Req, Res>(endpoint: Endpoint, failure: Failure, running: Running<Req, Res>): LedgerError {
-    this.#turnFrom(endpoint, failure);
-    return this.#errorOf(failure, running);
+  /** A leg that failed must not win against one that is still under way. */
+  async #answered<Res>(leg: Promise<Outcome<Res>>): Promise<Outcome<Res>> {
+    const outcome = await leg;
+    if (outcome.kind === "failed") throw new LegFailed(outcome.failure);
+    return outcome;
   }
 
-  close(): void {
-    this.#isClosed = true;
-    this.#pool.close();
-  }
-
-  async #attempt<Req, Res>(
+  /** One request to one endpoint. */
+  async #leg<Req, Res>(
     endpoint: Endpoint,
     running: Running<Req, Res>,
-  ): Promise<{ kind: "done"; response: Res } | { kind: "failed"; failure: Failure }> {
-    this.#checkOpen(running);
-    running.tried.add(endpoint);
+    signal: AbortSignal | undefined,
+    isHedge: boolean,
+  ): Promise<Outcome<Res>> {
+    const startMs = this.#ports.nowMs();
+    endpoint.begin();
+    const outcome = await this.#send(endpoint, running, signal)
+      .catch((thrown: unknown) => {
+        endpoint.breaker.released();
+        throw thrown;
+      })
+      .finally(() => endpoint.left());
+    const ms = this.#ports.nowMs() - startMs;
+    const code = outcome.kind === "done" ? ("OK" as const) : codeOf(outcome.failure);
+    const { metrics } = this.#options;
+    if (metrics?.attemptEnded !== undefined) {
+      const about = { name: nameOf(running.method), endpoint: endpoint.address, code, ms, isHedge };
+      tell(() => metrics.attemptEnded?.(about));
+    }
+    if (outcome.kind === "done") {
+      endpoint.succeeded(ms);
+      if (isRead(running.method.path)) this.#hedging?.note(ms);
+      return outcome;
+    }
+    const { address } = endpoint;
+    const isLost = signal?.aborted === true && running.signal?.aborted !== true;
+    if (isLost) endpoint.breaker.released();
+    else {
+      noteFailure(endpoint, outcome.failure);
+      const message = textOf(outcome.failure);
+      noteAttempt(running.log, { endpoint: address, code: codeOf(outcome.failure), message, ms });
+    }
+    return outcome;
+  }
+
+  async #send<Req, Res>(
+    endpoint: Endpoint,
+    running: Running<Req, Res>,
+    signal: AbortSignal | undefined,
+  ): Promise<Outcome<Res>> {
+    const { nowMs } = this.#ports;
     const isLast = running.tried.size >= this.#pool.givenCount;
     const connectAtMs = isLast
       ? running.deadlineAtMs
-      : Math.min(running.deadlineAtMs, this.#ports.nowMs() + CONNECT_MS_MAX);
-    const waited = connectAtMs - this.#ports.nowMs();
-    const isUsable =
-      endpoint.isReady || (await endpoint.channel.connect(connectAtMs, running.signal));
-    if (running.signal?.aborted === true) throw cancelled(running);
+      : Math.min(running.deadlineAtMs, nowMs() + CONNECT_MS_MAX);
+    const waited = connectAtMs - nowMs();
+    const isUsable = endpoint.isReady || (await endpoint.channel.connect(connectAtMs, signal));
+    this.#checkOpen(running);
     if (!isUsable) return { kind: "failed", failure: notConnected(endpoint, waited) };
     const untilMs = this.#attemptEnd(endpoint, running);
     try {
-      const response = await this.#unary(endpoint, running, untilMs);
-      endpoint.succeeded();
-      return { kind: "done", response };
+      return { kind: "done", response: await this.#unary(endpoint, running, { untilMs, signal }) };
     } catch (thrown) {
-      const isTimeUp = thrown instanceof WireError && thrown.code === GrpcStatus.DEADLINE_EXCEEDED;
-      if (isTimeUp && untilMs < running.deadlineAtMs) {
+      if (isTimeUp(thrown) && untilMs < running.deadlineAtMs) {
         return { kind: "failed", failure: cutShort(endpoint, thrown) };
       }
-      return { kind: "failed", failure: judge(thrown, endpoint, running) };
+      return { kind: "failed", failure: this.#judge(thrown, endpoint, running) };
     }
+  }
+
+  /** One attempt on the wire. @throws WireError (by rejection); LedgerError of the token */
+  async #unary<Req, Res>(
+    endpoint: Endpoint,
+    running: Running<Req, Res>,
+    { untilMs, signal }: { untilMs: number; signal: AbortSignal | undefined },
+  ): Promise<Res> {
+    const { method, message } = running;
+    const header = this.#bearer.header();
+    running.authorization = typeof header === "object" ? await header : header;
+    const answer = await endpoint.channel.unary({
+      path: method.path,
+      message,
+      metadata: metadataOf(running),
+      deadlineAtMs: untilMs,
+      signal,
+      // Reads are never passed on, and a plain check has nothing to spare.
+      onTrailer: isRead(method.path)
+        ? undefined
+        : (get) => {
+            const leader = get(LEADER_KEY);
+            if (leader !== undefined) this.#led(endpoint, leader);
+          },
+    });
+    return decoded(method, answer);
+  }
+
+  async #metadata<Req, Res>(running: Running<Req, Res>): Promise<WireMetadata> {
+    running.authorization = await this.#bearer.header();
+    return metadataOf(running);
+  }
+
+  /** A token that was refused may be an old one: true when the call is to be tried once more, with another. */
+  #isTokenRenewed<Req, Res>(failure: Failure, running: Running<Req, Res>): boolean {
+    const isRefused = failure.kind === "answered" && failure.error.row.grpc === "UNAUTHENTICATED";
+    if (!isRefused || running.isRenewed) return false;
+    running.isRenewed = true;
+    return this.#bearer.refuse(running.authorization);
   }
 
   /** A node that hangs must not take the time that another one needs to answer. */
@@ -226,70 +358,65 @@ export class Transport implements Connection {
     running: Running<Req, Res>,
   ): Promise<void> {
     if (this.#isTokenRenewed(failure, running)) return;
-    const isElection = failure.kind === "answered" && ELECTION_CODES.has(failure.error.code);
+    const isWaiting = isElection(failure);
     running.failures++;
-    if (!isElection) running.attempts++;
+    if (!isWaiting) running.attempts++;
     const mayRepeat = isRepeatable(failure, running.repeat) && running.attempts < this.#attemptsMax;
     const isElsewhere = this.#turnFrom(endpoint, failure);
-    const isNew = isElsewhere && !running.tried.has(this.#pool.pick(running.route, running.tried));
-    const backoff = isElection ? ELECTION_BACKOFF : BACKOFF;
-    const { random } = this.#ports;
-    const pauseMs = isNew ? 0 : pauseBefore(running.failures, failure, backoff, random());
+    const next = isElsewhere ? this.#pool.pick(running.route, running.tried) : endpoint;
+    const isNew = next !== undefined && !running.tried.has(next);
+    const backoff = isWaiting ? ELECTION_BACKOFF : BACKOFF;
+    const pauseMs = isNew
+      ? 0
+      : pauseBefore(running.failures, failure, backoff, this.#ports.random());
     if (!mayRepeat || this.#ports.nowMs() + pauseMs >= running.deadlineAtMs) {
       throw this.#errorOf(failure, running);
     }
-    if (pauseMs === 0) return;
-    if (!(await pause(this.#ports, pauseMs, running.signal))) throw cancelled(running);
+    const wasThere = failure.kind === "answered" || failure.sent;
+    if (!isNew && !isWaiting && wasThere && !this.#budget.spend()) {
+      const { metrics } = this.#options;
+      tell(() => metrics?.retryRefused?.({ name: nameOf(running.method) }));
+      throw this.#errorOf(failure, running);
+    }
+    if (pauseMs > 0) await this.#pause(pauseMs, running);
   }
 
-  /** One attempt on the wire. @throws WireError (by rejection) */
-  async #unary<Req, Res>(
-    endpoint: Endpoint,
-    running: Running<Req, Res>,
-    deadlineAtMs: number,
-  ): Promise<Res> {
-    const { method, message, signal } = running;
-    const answer = await endpoint.channel.unary({
-      path: method.path,
-      message,
-      metadata: await this.#metadata(running),
-      deadlineAtMs,
-      signal,
-      // Reads are never passed on, and a plain check has nothing to spare.
-      onTrailer: method.path.startsWith(READS)
-        ? undefined
-        : (get) => {
-            const leader = get(LEADER_KEY);
-            if (leader !== undefined) this.#led(endpoint, leader);
-          },
-    });
-    return decoded(method, answer);
+  /**
+   * Every circuit is open. A call that has met a failure waits for its turn. One that has just begun fails at once, unless
+   * a node is being connected to: it may have restarted, and be back in a moment.
+   */
+  async #waitForCircuit<Req, Res>(running: Running<Req, Res>): Promise<void> {
+    const isNew = running.failures === 0;
+    const waitedMs = this.#ports.nowMs() - (running.deadlineAtMs - running.deadlineMs);
+    const isFutile = isNew && (!this.#pool.isConnecting || waitedMs >= CONNECT_MS_MAX);
+    const waitMs = isNew ? RECONNECT_POLL_MS : this.#pool.circuitMs;
+    if (isFutile || this.#ports.nowMs() + waitMs >= running.deadlineAtMs) {
+      throw keepAttempts(this.#circuitOpen(running), running.log);
+    }
+    await this.#pause(waitMs, running);
   }
 
-  async #metadata<Req, Res>(running: Running<Req, Res>): Promise<WireMetadata> {
-    const header = this.#bearer.header();
-    running.authorization = typeof header === "object" ? await header : header;
-    return withToken({ [REQUEST_ID_KEY]: running.requestId }, running.authorization);
+  #circuitOpen<Req, Res>({ method, requestId }: Running<Req, Res>): LedgerError {
+    const about = { name: nameOf(method), requestId };
+    return circuitOpen(about, this.#pool.all, this.#pool.circuitMs);
   }
 
-  /** A token that was refused may be an old one: true when the call is to be tried once more, with another. */
-  #isTokenRenewed<Req, Res>(failure: Failure, running: Running<Req, Res>): boolean {
-    const isRefused = failure.kind === "answered" && failure.error.row.grpc === "UNAUTHENTICATED";
-    if (!isRefused || running.isRenewed) return false;
-    running.isRenewed = true;
-    return this.#bearer.refuse(running.authorization);
+  /** @throws LedgerError CANCELLED, CLIENT_CLOSED */
+  async #pause<Req, Res>(ms: number, running: Running<Req, Res>): Promise<void> {
+    const { signal } = running;
+    const closed = this.#closed.signal;
+    await pause(this.#ports, ms, signal === undefined ? closed : AbortSignal.any([closed, signal]));
+    this.#checkOpen(running);
   }
 
   /** Moves on to the next endpoint where another one may do better. */
   #turnFrom(endpoint: Endpoint, failure: Failure): boolean {
-    if (failure.kind === "transport") {
-      endpoint.failed({ cause: failure.cause, message: failure.message });
-    } else if (ELECTION_CODES.has(failure.error.code)) {
+    if (isElection(failure) && failure.kind === "answered") {
       const { clientAddress } = failure.error.details;
       this.#led(endpoint, typeof clientAddress === "string" ? clientAddress : undefined);
       return true;
-    } else if (failure.error.row.grpc === "UNAVAILABLE") endpoint.failed();
-    else return false;
+    }
+    if (!isAboutEndpoint(failure)) return false;
     this.#pool.turnFrom(endpoint);
     this.#discovery.hurry();
     return true;
@@ -301,115 +428,86 @@ export class Transport implements Connection {
     this.#discovery.hurry();
   }
 
+  #lost<Req, Res>(endpoint: Endpoint, failure: Failure, running: Running<Req, Res>): LedgerError {
+    noteFailure(endpoint, failure);
+    this.#turnFrom(endpoint, failure);
+    return this.#errorOf(failure, running);
+  }
+
   #errorOf<Req, Res>(failure: Failure, running: Running<Req, Res>): LedgerError {
-    if (failure.kind === "answered") return failure.error;
+    if (failure.kind === "answered") return keepAttempts(failure.error, running.log);
     const endpoints = [...running.tried].flatMap(({ last }) => (last ? [last] : []));
     const details = { requestId: running.requestId };
     const options = { details, cause: failure.error };
-    return new UnreachableError(nameOf(running.method), endpoints, options);
+    const error = new UnreachableError(nameOf(running.method), endpoints, options);
+    return keepAttempts(error, running.log);
   }
 
+  /** What a closed client ends is not the node's doing. */
+  #judge<Req, Res>(thrown: unknown, endpoint: Endpoint, running: Running<Req, Res>): Failure {
+    if (this.#closed.signal.aborted) return { kind: "answered", error: closedError(running) };
+    return judge(thrown, endpoint, running);
+  }
+
+  /** @throws LedgerError CANCELLED, CLIENT_CLOSED */
   #checkOpen<Req, Res>(running: Running<Req, Res>): void {
     if (running.signal?.aborted === true) throw cancelled(running);
-    if (!this.#isClosed) return;
-    throw new LedgerError("CANCELLED", "the client is closed", {
-      details: { requestId: running.requestId },
-    });
+    if (this.#closed.signal.aborted) throw closedError(running);
   }
 }
 
-/** `Check` of `/authledger.v1.ReadService/Check`. */
-function nameOf({ path }: { readonly path: string }): string {
-  return path.slice(path.lastIndexOf("/") + 1);
+/** Carries a failure past a leg that may still succeed. */
+class LegFailed extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(textOf(failure));
+    this.failure = failure;
+  }
+}
+
+function closedError<Req, Res>({ requestId }: Running<Req, Res>): LedgerError {
+  return new LedgerError("CLIENT_CLOSED", "the client is closed", { details: { requestId } });
+}
+
+function noteFailure(endpoint: Endpoint, failure: Failure): void {
+  if (!isAboutEndpoint(failure)) endpoint.breaker.released();
+  else if (failure.kind === "answered") endpoint.failed();
+  else endpoint.failed({ cause: failure.cause, message: failure.message });
+}
+
+/** Does it say something of the node, and not of the request? */
+function isAboutEndpoint(failure: Failure): boolean {
+  if (failure.kind === "transport") return true;
+  const { row, code } = failure.error;
+  return row.grpc === "UNAVAILABLE" && code !== "CLIENT_CLOSED" && !isElection(failure);
 }
 
 /** @throws LedgerError INTERNAL for bytes that are no answer */
 function decoded<Res>(
-  { path, responseDeserialize }: { path: string; responseDeserialize: (bytes: Buffer) => Res },
+  {
+    path,
+    responseDeserialize,
+  }: { readonly path: string; readonly responseDeserialize: (bytes: Buffer) => Res },
   answer: Uint8Array,
 ): Res {
   try {
     return responseDeserialize(asBuffer(answer));
   } catch (cause) {
-    const message = `the answer to "${nameOf({ path })}" cannot be read`;
-    throw new LedgerError("INTERNAL", message, { cause });
+    throw new LedgerError("INTERNAL", `the answer to "${nameOf({ path })}" cannot be read`, {
+      cause,
+    });
   }
+}
+
+function metadataOf<Req, Res>(running: Running<Req, Res>): WireMetadata {
+  const { metadata, requestId, authorization } = running;
+  const named = { ...metadata, ...apiHeaders, [REQUEST_ID_KEY]: requestId };
+  return withToken(named, authorization);
 }
 
 function withToken(metadata: WireMetadata, authorization: string | undefined): WireMetadata {
   return authorization === undefined ? metadata : { ...metadata, authorization };
-}
-
-/** What an attempt comes to that had to end before the deadline, so that another node has time to answer. */
-function cutShort({ address }: Endpoint, error: unknown): Failure {
-  const message = `${address} did not answer in time`;
-  return { kind: "transport", cause: "timeout", message, sent: true, error };
-}
-
-function judge<Req, Res>(thrown: unknown, endpoint: Endpoint, running: Running<Req, Res>): Failure {
-  if (running.signal?.aborted === true) return { kind: "answered", error: cancelled(running) };
-  if (thrown instanceof LedgerError) return { kind: "answered", error: thrown };
-  if (!(thrown instanceof WireError)) throw thrown;
-  const error = thrown;
-  if (error.code === GrpcStatus.DEADLINE_EXCEEDED && !endpoint.isReady) {
-    return notConnected(endpoint, running.deadlineMs, error);
-  }
-  const { requestId } = running;
-  const failure = failureOf(error, { requestId, endpoint: endpoint.address });
-  const isOurs =
-    failure.kind === "answered" && failure.error.code === "DEADLINE_EXCEEDED" && isBare(error);
-  if (!isOurs) return failure;
-  const about = { name: nameOf(running.method), deadlineMs: running.deadlineMs, requestId };
-  return { kind: "answered", error: noAnswer(endpoint, about, error) };
-}
-
-/** The client's own report that the time is up, which says nothing of why. */
-function isBare({ details }: WireError): boolean {
-  return /^Deadline exceeded/.test(details);
-}
-
-function noAnswer(
-  { address, last }: Endpoint,
-  call: {
-    readonly name: string;
-    readonly deadlineMs: number;
-    readonly requestId?: string | undefined;
-  },
-  cause?: unknown,
-): LedgerError {
-  const { name, deadlineMs, requestId } = call;
-  const message = `${address} is connected, but did not answer "${name}" within ${deadlineMs} ms${before(last)}`;
-  const details = { endpoint: address, deadlineMs, ...(requestId !== undefined && { requestId }) };
-  return new LedgerError("DEADLINE_EXCEEDED", message, { details, cause });
-}
-
-/** What an endpoint met last, behind what it meets now. */
-function before(last: EndpointFailure | undefined): string {
-  return last === undefined ? "" : `, before that: ${last.message}`;
-}
-
-/** `waitedMs`: how long a connection was waited for. */
-function notConnected(endpoint: Endpoint, waitedMs: number, error?: unknown): Failure {
-  const waited = Math.max(0, Math.round(waitedMs));
-  const message = `no connection within ${waited} ms${before(endpoint.last)}`;
-  return { kind: "transport", cause: "timeout", message, sent: false, error };
-}
-
-function cancelled<Req, Res>({ method, signal, requestId }: Running<Req, Res>): LedgerError {
-  return new LedgerError("CANCELLED", `the caller gave up "${nameOf(method)}"`, {
-    details: { requestId },
-    cause: signal?.reason,
-  });
-}
-
-/** INV-SDK-1. */
-function isRepeatable(failure: Failure, repeat: Repeat): boolean {
-  if (failure.kind === "transport") return !failure.sent || repeat === "repeatable";
-  const { code, row } = failure.error;
-  if (row.retry === "safe") return true;
-  // What the caller gave up, or has no time left for, is over.
-  const isOver = code === "CANCELLED" || code === "DEADLINE_EXCEEDED";
-  return row.retry === "with-key" && repeat === "repeatable" && !isOver;
 }
 
 /** Not before the server wants to be asked again. */

@@ -30,17 +30,21 @@ const CHANNEL_OPTIONS: ChannelOptions = {
 
 export class GrpcChannel implements WireChannel {
   readonly #client: Client;
+  /** Cancels what runs. */
+  readonly #running: Set<() => void> = new Set();
+  #isClosed = false;
 
   constructor(address: string, { credentials, channelOptions }: GrpcSecurity) {
     this.#client = new Client(address, credentials, { ...CHANNEL_OPTIONS, ...channelOptions });
   }
 
   get isReady(): boolean {
+    if (this.#isClosed) return false;
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY;
   }
 
   wake(): void {
-    this.#client.getChannel().getConnectivityState(true);
+    if (!this.#isClosed) this.#client.getChannel().getConnectivityState(true);
   }
 
   async connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
@@ -69,12 +73,14 @@ export class GrpcChannel implements WireChannel {
         deadlineAtMs === undefined ? {} : { deadline: deadlineAtMs },
         (error, answer) => {
           signal?.removeEventListener("abort", cancel);
+          this.#running.delete(cancel);
           if (error !== null) return reject(wireErrorOf(error));
           assert(answer !== undefined, "a unary call without an error has an answer");
           resolve(answer);
         },
       );
       const cancel = (): void => running.cancel();
+      this.#running.add(cancel);
       signal?.addEventListener("abort", cancel, { once: true });
       if (signal?.aborted === true) cancel();
       if (onTrailer === undefined) return;
@@ -98,6 +104,7 @@ export class GrpcChannel implements WireChannel {
       deadlineAtMs === undefined ? {} : { deadline: deadlineAtMs },
     );
     const cancel = (): void => running.cancel();
+    this.#running.add(cancel);
     // What a cancelled stream still reports concerns nobody.
     running.on("error", () => undefined);
     signal?.addEventListener("abort", cancel, { once: true });
@@ -108,17 +115,21 @@ export class GrpcChannel implements WireChannel {
       throw wireErrorOf(thrown as ServiceError);
     } finally {
       signal?.removeEventListener("abort", cancel);
+      this.#running.delete(cancel);
       cancel();
     }
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const cancel of [...this.#running]) cancel();
     this.#client.close();
   }
 
   async #connect(untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     const channel = this.#client.getChannel();
-    while (signal?.aborted !== true) {
+    while (signal?.aborted !== true && !this.#isClosed) {
       const state = channel.getConnectivityState(true);
       if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return true;
       const isChanged = await new Promise<boolean>((resolve) => {
