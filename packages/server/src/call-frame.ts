@@ -5,6 +5,7 @@ import { MESSAGE_BYTES_MAX } from "./config.js";
 import type { Connections } from "./connections.js";
 import type { Gate } from "./gate/gate.js";
 import type { RpcMeters } from "./metrics.js";
+import type { OverloadGuard } from "./protection/overload-guard.js";
 
 export type { CallContext } from "./gate/gated-call.js";
 
@@ -21,6 +22,7 @@ export interface FrameDeps {
   readonly meters: RpcMeters;
   readonly connections: Connections;
   readonly gate: Gate;
+  readonly overload: OverloadGuard;
   /** The node has stopped: nothing is answered any more but that. */
   readonly isStopped: () => boolean;
   /** An invariant is broken: the node must stop. */

@@ -49,6 +49,8 @@ export interface NodeConfig extends PeerSettings, AuthSettings {
   /** Size at which that file is put aside, 1 MiB to 10 GiB, and how many of those are kept. Defaults 100 MiB and 10. */
   readonly auditLogBytes: number;
   readonly auditLogFiles: number;
+  /** Connections of clients at a time, 1 to 100,000; more are refused. Default 4,000. */
+  readonly connectionsMax: number;
   /** What this node was given of what may change while it runs (config/runtime-fields.ts). */
   readonly runtime: Partial<RuntimeValues>;
 }
@@ -87,6 +89,7 @@ const schema = z.strictObject({
     )
     .default(100 * MiB),
   auditLogFiles: z.number().int().min(0).max(1_000).default(10),
+  connectionsMax: z.number().int().min(1).max(100_000).default(4_000),
   peer: address.optional(),
   join: z.string().optional(),
   expect: z.number().int().min(1).max(31).optional(),

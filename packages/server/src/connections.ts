@@ -13,9 +13,10 @@
  */
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { LedgerError } from "@authledger/types";
+import { HeldSocket } from "./protection/held-socket.js";
 
 /** Connections at a time; the kernel's queue holds more, and the rest is refused. */
-const CONNECTIONS_MAX = 1_000;
+const CONNECTIONS_MAX = 4_000;
 /** At 1,024 streams a connection holds at most 4 MiB of answers that are not counted. */
 const SMALL_ANSWER_BYTES = 4 * 1024;
 /** Bytes that one connection may leave unread before it is refused more: two answers of the largest size. */
@@ -38,6 +39,7 @@ export interface AnsweredCall {
 
 interface Connection {
   readonly socket: Socket;
+  readonly held: HeldSocket;
   /** Of answers. */
   unreadBytes: number;
   /** Of messages of streams. A stream may be left unread for long, so they alone get nobody cut off in time. */
@@ -51,16 +53,25 @@ interface Connection {
 export interface ConnectionsOptions {
   readonly stallMs?: number;
   readonly unreadTotalMax?: number;
+  readonly connectionsMax?: number;
 }
 
 export class Connections {
   readonly #stallMs: number;
   readonly #unreadTotalMax: number;
+  readonly #connectionsMax: number;
   /** By address and port of the client. */
   readonly #open = new Map<string, Connection>();
   #unreadTotal = 0;
+  /** Connections that are not read, or whose first calls after that are still to come. */
+  #heldCount = 0;
 
-  constructor({ stallMs = STALL_MS, unreadTotalMax = UNREAD_TOTAL_MAX }: ConnectionsOptions = {}) {
+  constructor({
+    stallMs = STALL_MS,
+    unreadTotalMax = UNREAD_TOTAL_MAX,
+    connectionsMax = CONNECTIONS_MAX,
+  }: ConnectionsOptions = {}) {
+    this.#connectionsMax = connectionsMax;
     this.#stallMs = stallMs;
     this.#unreadTotalMax = unreadTotalMax;
   }
@@ -80,7 +91,7 @@ export class Connections {
       this.#add(socket);
       handOn(socket);
     });
-    server.maxConnections = CONNECTIONS_MAX;
+    server.maxConnections = this.#connectionsMax;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(port, host, resolve);
@@ -137,6 +148,24 @@ export class Connections {
     };
   }
 
+  /** Does not read a connection for so long. */
+  hold(call: { getPeer(): string }, forMs: number): void {
+    const isHeld = this.#open.get(call.getPeer())?.held.hold(forMs, () => {
+      this.#heldCount--;
+    });
+    if (isHeld === true) this.#heldCount++;
+  }
+
+  /** Did a call wait while its connection was not read? */
+  hasWaited(call: { getPeer(): string }): boolean {
+    return this.#heldCount > 0 && this.#open.get(call.getPeer())?.held.isStale === true;
+  }
+
+  /** Connections that are not read now. */
+  get heldCount(): number {
+    return this.#heldCount;
+  }
+
   #countStream(connection: Connection, bytes: number): void {
     connection.streamBytes += bytes;
     this.#unreadTotal += bytes;
@@ -146,6 +175,7 @@ export class Connections {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
     const connection: Connection = {
       socket,
+      held: new HeldSocket(socket),
       unreadBytes: 0,
       streamBytes: 0,
       waiting: [],

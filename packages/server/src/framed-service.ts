@@ -4,6 +4,7 @@ import type { AuditedCalls } from "./audit/audited-calls.js";
 import { type Decoders, type FrameDeps, orMalformed } from "./call-frame.js";
 import type { Forwarding } from "./forwarding.js";
 import type { OpenStreams } from "./open-streams.js";
+import { chargeOf } from "./protection/costs.js";
 import { rememberBytes } from "./request-bytes.js";
 import { type AnyStreamMethod, StreamFrame } from "./streaming.js";
 import { type AnyHandler, UnaryFrame } from "./unary.js";
@@ -58,13 +59,16 @@ export function addFramedService<T extends object>(
   const framed: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition) as [keyof T & string, AnyMethod][]) {
     const isForwarded = forwarding !== undefined && ownMethods?.includes(name) !== true;
-    const decode = orMalformed(requests[name]);
-    const requestDeserialize = isForwarded ? rememberBytes(decode) : decode;
-    methods[name] = { ...method, requestDeserialize, responseSerialize: same };
     const label = `${service}/${name}`;
     const meter = deps.meters.method(label);
     const { path, requestSerialize: encodeRequest } = method;
     const info = { path, service, name, isStream: method.responseStream };
+    const always = orMalformed(requests[name]);
+    const guard = (of: typeof always) =>
+      chargeOf(info).isReserved ? of : deps.overload.guarded(of);
+    const decode = guard(always);
+    const requestDeserialize = isForwarded ? guard(rememberBytes(always)) : decode;
+    methods[name] = { ...method, requestDeserialize, responseSerialize: same };
     const forwarded = isForwarded ? { forwarding, path, encodeRequest } : undefined;
     const encode = method.responseSerialize;
     let found: FramedMethod;

@@ -72,12 +72,23 @@ export class ForeignError extends Error {
   }
 }
 
+/** Of errors that are thrown again and again. */
+const prepared = new WeakMap<object, Partial<ServiceError>>();
+
+/** Makes the status of an error that many calls are answered with. @returns the error */
+export function prepareError(error: LedgerError): LedgerError {
+  prepared.set(error, toServiceError(error));
+  return error;
+}
+
 /** A status with `grpc-status-details-bin` and the id that the node's log has of the call. What is not a LedgerError tells nothing of its inside. */
 export function toServiceError(thrown: unknown, requestId?: string): Partial<ServiceError> {
   if (thrown instanceof ForeignError) {
     if (requestId !== undefined) thrown.status.metadata?.set(REQUEST_ID_KEY, requestId);
     return thrown.status;
   }
+  const ready = thrown instanceof LedgerError ? prepared.get(thrown) : undefined;
+  if (ready !== undefined) return ready;
   const error =
     thrown instanceof LedgerError
       ? thrown

@@ -21,6 +21,7 @@ import { addFramedService, type FramedMethod, type ServiceDeps } from "./framed-
 import { HeadService } from "./head-service.js";
 import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
+import type { StreamLimits } from "./protection/stream-limits.js";
 import { ReadService } from "./read-service.js";
 import { addReflection, Health } from "./standard-services.js";
 import type { TlsFront } from "./tls/tls-front.js";
@@ -43,6 +44,7 @@ export interface GrpcServerOptions {
 export interface GrpcServerDeps extends FrameDeps {
   /** Puts calls into the audit log. */
   readonly audit?: AuditedCalls | undefined;
+  readonly streamLimits: StreamLimits;
   readonly engine: EnginePort;
   /** Passes on in the name of who calls; without it calls go on as they came. */
   readonly forwarding?: Forwarding;
@@ -77,6 +79,7 @@ export async function startGrpcServer(
   const health = new Health(addReflection(server));
   health.addTo(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  deps.streamLimits.watch(server);
   const { host } = options;
   const inject = (socket: Socket): void => injector.injectConnection(socket);
   const accept = tls === undefined ? inject : tls.accepting(inject);

@@ -13,7 +13,6 @@ import { ClusterWatch } from "./cluster-watch.js";
 import { RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
 import { type ConnectServer, startConnectServer } from "./connect/connect-server.js";
-import { Connections } from "./connections.js";
 import { DeadlineStep } from "./gate/deadline.js";
 import { Gate } from "./gate/gate.js";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
@@ -25,6 +24,7 @@ import { createRegistry, RpcMeters } from "./metrics.js";
 import { Observability, type ObservabilityDeps } from "./observability.js";
 import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { addPeerMetrics } from "./peer/peer-metrics.js";
+import { Protection } from "./protection/protection.js";
 
 export interface NodeDeps extends ObservabilityDeps {
   readonly version: string;
@@ -75,8 +75,10 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     authn = await openAuthn(config, engine, deps.logger);
     const meters = new RpcMeters((error) => logError(deps.logger, error));
     const observability = await Observability.open(config, runtime, engine, deps);
+    const protection = new Protection(() => runtime.values, config);
     const http = await listenHttp(config, {
       observability,
+      protection,
       engine,
       watch,
       meters,
@@ -85,9 +87,9 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       grpc: () => grpc,
     });
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
-    const connections = new Connections();
+    const { connections } = protection;
     const about = { ...deps, startedAtMs, httpAddress };
-    const parts = { engine, meters, authn, connections, observability };
+    const parts = { engine, meters, authn, protection, observability };
     grpc = await listenGrpc(config, parts, about).catch(async (error: unknown) => {
       http.close();
       throw error;
@@ -181,12 +183,13 @@ interface HttpParts {
   readonly meters: RpcMeters;
   readonly peers: NodePeers | undefined;
   readonly delay: LoopDelay;
+  readonly protection: Protection;
   readonly grpc: () => GrpcServer | undefined;
 }
 
 async function listenHttp(
   config: NodeConfig,
-  { observability, engine, watch, meters, peers, delay, grpc }: HttpParts,
+  { observability, engine, watch, meters, peers, delay, protection, grpc }: HttpParts,
 ): Promise<Awaited<ReturnType<typeof startHttp>>> {
   const isLive = (): boolean => engine.failure === undefined;
   const isStarted = (): boolean => grpc() !== undefined;
@@ -203,6 +206,7 @@ async function listenHttp(
   );
   delay.register(registry);
   observability.register(registry);
+  protection.register(registry);
   if (peers !== undefined) addPeerMetrics(registry, () => peers.peers.stats());
   try {
     return await startHttp(split(config.http), { registry, problem, isLive, isStarted });
@@ -215,13 +219,13 @@ interface GrpcParts {
   readonly engine: Engine;
   readonly meters: RpcMeters;
   readonly authn: Authn;
-  readonly connections: Connections;
+  readonly protection: Protection;
   readonly observability: Observability;
 }
 
 async function listenGrpc(
   config: NodeConfig,
-  { engine, meters, authn, connections, observability }: GrpcParts,
+  { engine, meters, authn, protection, observability }: GrpcParts,
   about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress">,
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
@@ -231,8 +235,11 @@ async function listenGrpc(
     return await startGrpcServer(options, {
       engine,
       meters,
-      connections,
-      gate: new Gate([authn.step, new DeadlineStep()], observability.observers),
+      ...protection.parts,
+      gate: new Gate(
+        [authn.step, new DeadlineStep(), ...protection.steps],
+        [...observability.observers, protection.writes],
+      ),
       audit: observability.audit,
       ...{ forwarding: authn.forwarding, tls: authn.tls, root: authn.root },
       isStopped: () => engine.failure !== undefined,

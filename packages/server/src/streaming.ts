@@ -25,6 +25,7 @@ import { ANONYMOUS, type Principal } from "./gate/principal.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter, StreamMeter } from "./metrics.js";
 import type { OpenStream, OpenStreams } from "./open-streams.js";
+import { chargeOf } from "./protection/costs.js";
 import type { StreamWireCall } from "./wire-call.js";
 
 /** Enough for the round trip of a far client at 10 MiB/s and 25 ms. */
@@ -76,6 +77,7 @@ export class StreamFrame {
   readonly #method: AnyStreamMethod;
   readonly #encode: (message: unknown) => Buffer;
   readonly #deps: StreamFrameDeps;
+  readonly #isReserved: boolean;
 
   constructor(
     info: MethodInfo,
@@ -84,6 +86,7 @@ export class StreamFrame {
     deps: StreamFrameDeps,
   ) {
     this.#info = info;
+    this.#isReserved = chargeOf(info).isReserved;
     this.#method = method;
     this.#encode = encode;
     this.#deps = deps;
@@ -122,9 +125,10 @@ export class StreamFrame {
 
   /** INV-STREAM-2: the next message is asked for when there is room for it. */
   async #pump(call: StreamWireCall, gated: GatedCall, stream: FramedStream): Promise<void> {
-    const { connections, flow, gate, isStopped } = this.#deps;
+    const { connections, flow, gate, isStopped, overload } = this.#deps;
     stream.begin();
     connections.admit(call);
+    if (!this.#isReserved) overload.admit(call.request, call);
     if (call.request instanceof Malformed) throw malformed(call.request);
     const passed = gate.enter(gated);
     if (passed !== undefined) await stream.orAborted(passed);

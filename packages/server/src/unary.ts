@@ -21,6 +21,7 @@ import type { MethodInfo } from "./gate/method.js";
 import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter } from "./metrics.js";
 import { isNotLeader } from "./not-leader.js";
+import { chargeOf } from "./protection/costs.js";
 import { REQUEST_ID_KEY } from "./trace/request-id.js";
 import type { UnaryWireCall } from "./wire-call.js";
 
@@ -53,6 +54,7 @@ export class UnaryFrame {
   readonly #meter: MethodMeter;
   readonly #deps: FrameDeps;
   readonly #forwarded: ForwardedMethod | undefined;
+  readonly #isReserved: boolean;
 
   /** @param forwarded absent for what only this node can answer */
   constructor(
@@ -63,6 +65,7 @@ export class UnaryFrame {
     deps: FrameDeps & { readonly forwarded?: ForwardedMethod | undefined },
   ) {
     this.#method = method;
+    this.#isReserved = chargeOf(method).isReserved;
     this.#forwarded = deps.forwarded;
     this.#handler = handler;
     this.#encode = encode;
@@ -76,6 +79,7 @@ export class UnaryFrame {
     try {
       if (this.#deps.isStopped()) throw stopped();
       this.#deps.connections.admit(call);
+      if (!this.#isReserved) this.#deps.overload.admit(call.request, call);
       if (call.request instanceof Malformed) throw malformed(call.request);
       const passed = this.#deps.gate.enter(gated);
       if (passed === undefined) this.#answer(answering);

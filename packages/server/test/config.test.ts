@@ -18,6 +18,7 @@ describe("the configuration", () => {
       cache: 256 * 1024 * 1024,
       clusterOrigin: undefined,
       streamsPerConnection: 1_024,
+      connectionsMax: 4_000,
       logKeepEntries: 100_000,
       logKeepBytes: 256 * 1024 * 1024,
       runtime: {},

@@ -11,12 +11,14 @@ import {
 } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CHANNEL_OPTIONS } from "../src/channel-options.js";
+import { RuntimeConfig } from "../src/config/runtime-config.js";
 import { Connections, UNREAD_BYTES_MAX } from "../src/connections.js";
 import { addFramedService } from "../src/framed-service.js";
 import { DeadlineStep } from "../src/gate/deadline.js";
 import { Gate } from "../src/gate/gate.js";
 import { RpcMeters } from "../src/metrics.js";
 import { OpenStreams, type OpenStreamsOptions } from "../src/open-streams.js";
+import { Protection } from "../src/protection/protection.js";
 import { type StreamHandler, transfer, WINDOW_BYTES, watch } from "../src/streaming.js";
 import { connect, failureOf } from "./support/harness.js";
 import { SilentClient } from "./support/silent-client.js";
@@ -59,6 +61,9 @@ async function startStreams(
     responseSerialize: (bytes: Uint8Array) => Buffer.from(bytes),
     responseDeserialize: (bytes: Buffer) => bytes,
   });
+  const { values } = new RuntimeConfig();
+  const settings = { streamsPerConnection: 1_024, connectionsMax: 4_000, connections };
+  const protection = new Protection(() => values, settings);
   addFramedService(
     server,
     {
@@ -74,6 +79,7 @@ async function startStreams(
       streams: open,
       methods: new Map(),
       gate: new Gate([new DeadlineStep()]),
+      overload: protection.overload,
       isStopped: () => bugs.length > 0,
       onBug: (error) => bugs.push(error),
     },

@@ -66,5 +66,7 @@ export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   CONFIG_INVALID: FIELD,
   CONFIG_NOT_RECONFIGURABLE: FIELD,
   VALUE_ERASED: { key: "text", height: "number" },
+  RATE_LIMITED: { tier: "text", kind: "text", limit: "number", units: "number" },
+  DEADLINE_TOO_SHORT: { leftMs: "number", neededMs: "number" },
   EVALUATION_TOO_COMPLEX: { limit: "number", actual: "number" },
 };

@@ -18,6 +18,7 @@ import { portHolder } from "../run/port-holder.js";
 import { usage } from "../run/settings.js";
 import { aborted } from "../run/stop.js";
 import { observabilityOf } from "./start-observability.js";
+import { protectionOf } from "./start-protection.js";
 import { cliVersion } from "./version.js";
 
 /** What is left of the log when a node stops is waited for so long. */
@@ -87,6 +88,7 @@ function configOf(run: Run): NodeConfig {
     advertisePeer: textFlag(run, "advertisePeer"),
     advertiseClient: textFlag(run, "advertiseClient"),
     ...observabilityOf(run),
+    ...protectionOf(run),
   });
 }
 

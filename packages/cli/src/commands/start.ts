@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { CommandFrame } from "../run/command.js";
 import { addObservabilityFlags } from "./start-observability.js";
+import { addProtectionFlags } from "./start-protection.js";
 
 export function addStartCommand(program: Command, frame: CommandFrame): void {
   const start = program
@@ -59,6 +60,7 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
     .option("--log-keep-bytes <size>", "the same in bytes of payload (default 256MiB)")
     .addHelpText("after", "\nWhen the node serves, one line on standard output says so.");
   addObservabilityFlags(start);
+  addProtectionFlags(start);
   // Loading a node takes longer than most commands; only this one needs it.
   frame.handle(start, async (run) => (await import("./start-node.js")).serve(run));
 }

@@ -1838,6 +1838,48 @@ export class RoleInvalidError extends LedgerError {
 }
 
 /**
+ * The caller, its organization or the node has reached its rate; the request was refused before anything happened.
+ * Send again? yes: nothing happened. See docs/errors.md#rate-limited
+ */
+export class RateLimitedError extends LedgerError {
+  declare readonly code: "RATE_LIMITED";
+  declare readonly details: ErrorDetails & {
+    readonly tier?: string;
+    readonly kind?: string;
+    readonly limit?: number;
+    readonly units?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("RATE_LIMITED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is RateLimitedError {
+    return hasCode(thrown, "RATE_LIMITED");
+  }
+}
+
+/**
+ * The request came with less time left than it takes; it was refused before anything happened.
+ * Send again? yes: nothing happened. See docs/errors.md#deadline-too-short
+ */
+export class DeadlineTooShortError extends LedgerError {
+  declare readonly code: "DEADLINE_TOO_SHORT";
+  declare readonly details: ErrorDetails & {
+    readonly leftMs?: number;
+    readonly neededMs?: number;
+  };
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("DEADLINE_TOO_SHORT", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is DeadlineTooShortError {
+    return hasCode(thrown, "DEADLINE_TOO_SHORT");
+  }
+}
+
+/**
  * The organization is suspended: nothing of it is read or written.
  * Send again? no: it would fail again. See docs/errors.md#organization-suspended
  */

@@ -3,13 +3,15 @@
  * `RUNTIME_FIELDS` for each. Who uses a field reads it from
  * `RuntimeConfig.values` each time, or subscribes to it; a value of its own that is kept would go stale.
  */
+
 import { LOG_LEVELS, type LogLevel } from "../logger.js";
+import { PROTECTION_FIELDS, type ProtectionSettings } from "../protection/protection-config.js";
 import { choiceField, durationField, type Field, numberField, textField } from "./field.js";
 
 const DAY_MS = 86_400_000;
 
 /** All values that hold at one time. */
-export interface RuntimeValues {
+export interface RuntimeValues extends ProtectionSettings {
   readonly logLevel: LogLevel;
   /** In milliseconds. */
   readonly logSlow: number;
@@ -28,6 +30,7 @@ export interface RuntimeValues {
 export type RuntimeFieldName = keyof RuntimeValues;
 
 export const RUNTIME_FIELDS: { readonly [K in RuntimeFieldName]: Field<RuntimeValues[K]> } = {
+  ...PROTECTION_FIELDS,
   logLevel: choiceField("What the node's log tells.", LOG_LEVELS, "info"),
   logSlow: durationField("Calls that took so long have their line in the log.", {
     ...{ default: 250, min: 1, max: 600_000 },

@@ -1,5 +1,6 @@
 /** One call on its way through the gate and the handler: what the wire says of it, and what each step found. */
 import { type Deadline, type Metadata, status } from "@grpc/grpc-js";
+import type { Charge } from "../protection/costs.js";
 import { requestIdOf } from "../trace/request-id.js";
 import { parseTraceparent, TRACEPARENT_KEY, type TraceParent } from "../trace/traceparent.js";
 import type { MethodInfo } from "./method.js";
@@ -38,6 +39,11 @@ export class GatedCall implements CallContext {
   readonly startedAtMs: number;
   deadlineAtMs: number | undefined = undefined;
   principal: Principal = ANONYMOUS;
+  /** How the call is charged, and how many units it costs, once the limits have looked at it. */
+  charge: Charge | undefined = undefined;
+  units = 0;
+  /** It is counted among the writes that are on their way. */
+  isLimitedWrite = false;
   /** How the call ended: a gRPC status, and the error where there was one. */
   status: number = status.OK;
   error: unknown = undefined;
@@ -80,9 +86,13 @@ export class GatedCall implements CallContext {
 
   /** What the request is about. Only for requests that were decoded. */
   get target(): CallTarget {
+    return this.message as CallTarget;
+  }
+
+  /** The request's message. Only for requests that were decoded. */
+  get message(): object {
     const { request } = this.wire;
-    const message = isPrepared(request) ? request.message : request;
-    return message as CallTarget;
+    return isPrepared(request) ? request.message : (request as object);
   }
 }
 

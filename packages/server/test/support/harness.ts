@@ -3,11 +3,13 @@ import { admin, cluster, decodeErrorDetails, type errors, read, write } from "@a
 import type { AssertionError } from "@authledger/types";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
-import { Connections } from "../../src/connections.js";
+import { RuntimeConfig } from "../../src/config/runtime-config.js";
+import type { Connections } from "../../src/connections.js";
 import { DeadlineStep } from "../../src/gate/deadline.js";
 import { type CallObserver, Gate, type GateStep } from "../../src/gate/gate.js";
 import { type GrpcServer, startGrpcServer } from "../../src/grpc-server.js";
 import { RpcMeters } from "../../src/metrics.js";
+import { Protection } from "../../src/protection/protection.js";
 import type { Health } from "../../src/standard-services.js";
 import { FakeEngine } from "./fake-engine.js";
 
@@ -51,6 +53,7 @@ export interface Harness {
 
 export interface HarnessOptions {
   readonly connections?: Connections;
+  readonly protection?: Protection;
   readonly steps?: readonly GateStep[];
   readonly observers?: readonly CallObserver[];
 }
@@ -60,7 +63,14 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const logged: unknown[] = [];
   const bugs: AssertionError[] = [];
   const meters = new RpcMeters((error) => logged.push(error));
-  const { connections = new Connections(), steps = [new DeadlineStep()], observers } = options;
+  const { values } = new RuntimeConfig();
+  const protection = new Protection(() => values, {
+    streamsPerConnection: 1_024,
+    connectionsMax: 4_000,
+    ...(options.connections === undefined ? {} : { connections: options.connections }),
+  });
+  const { connections, overload, streamLimits } = options.protection ?? protection;
+  const { steps = [new DeadlineStep()], observers } = options;
   const server = await startGrpcServer(
     {
       host: "127.0.0.1",
@@ -74,7 +84,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     {
       engine,
       meters,
-      connections,
+      ...{ connections, overload, streamLimits },
       gate: new Gate(steps, observers),
       isStopped: () => bugs.length > 0,
       onBug: (error) => bugs.push(error),

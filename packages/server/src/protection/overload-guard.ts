@@ -1,0 +1,157 @@
+/**
+ * Protects the node's one thread. Calls wait in the sockets until the event loop comes round, so how long they wait is how
+ * long a turn of the loop spends on calls. A turn that took too long refuses what still arrives in it, before decoding it.
+ *
+ *   INV-OVER-1  A turn begins no call after its time, once turns have been too long for INTERVAL_MS without a pause (a
+ *               burst alone is served), and never after BURST_TURNS times its time.
+ *   INV-OVER-2  Refusing is bounded too: beyond REFUSALS_FREE in one turn a connection that asks on is not read for a while,
+ *               as long as its calls are told to wait, and longer the more is refused; what waited meanwhile is refused.
+ *
+ * The interval is CoDel's (RFC 8289, 3: a queue that does not empty within an interval is a standing one; it takes no
+ * notice of bursts). What leaves the interval alone is service time, not drops: here a refusal costs its share of the thread, nearly as much as a small
+ * read, which is why a client that does not slow down is not read. Reserved calls (costs.ts) are never refused here.
+ */
+import { FORWARDED_KEY } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
+import type { Metadata } from "@grpc/grpc-js";
+import { prepareError } from "../grpc-error.js";
+import type { Refusals } from "./refusals.js";
+
+const INTERVAL_MS = 100;
+const BURST_TURNS = 4;
+const REFUSALS_FREE = 64;
+/** Refusals in a second that are fewer than a tenth of a thread. */
+const REFUSALS_FEW = 1_000;
+const REFUSALS_MANY = 2_000;
+const WINDOW_MS = 1_000;
+const HOLD_MS_MIN = 250;
+const HOLD_MS_MAX = 8_000;
+const HOLD_STEP = 1.5;
+
+/** Stands for a request that was not decoded, because there is no time for it. */
+export const REFUSED: unique symbol = Symbol("refused");
+
+/** What is needed of a call. */
+export interface RefusableCall {
+  readonly metadata: Metadata;
+  getPeer(): string;
+}
+
+/** The connections that calls come from: see connections.ts. */
+export interface HoldableConnections {
+  /** Does not read the connection of a call for so long. */
+  hold(call: RefusableCall, forMs: number): void;
+  /** Did this call wait while its connection was not read? */
+  hasWaited(call: RefusableCall): boolean;
+}
+
+export interface OverloadGuardDeps {
+  /** The time of a turn as it is configured now; 0 = no limit. */
+  readonly turnMs: () => number;
+  readonly refusals: Refusals;
+  readonly connections: HoldableConnections;
+  /** Told when it begins and when it ends. */
+  readonly onOverload: (isOverloaded: boolean) => void;
+  readonly nowMs: () => number;
+  /** Calls back when the loop has been round the sockets. */
+  readonly afterTurn: (ended: () => void) => void;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+export class OverloadGuard {
+  readonly #deps: OverloadGuardDeps;
+  #isInTurn = false;
+  #turnBeganMs = 0;
+  /** Since when turns have been too long, and the last one that was. */
+  #overSinceMs: number | undefined;
+  #lastOverMs = 0;
+  #isOverloaded = false;
+  #refusedInTurn = 0;
+  #refusedInWindow = 0;
+  #windowBeganMs = 0;
+  #holdMs = HOLD_MS_MIN;
+  #error: LedgerError;
+
+  constructor(deps: OverloadGuardDeps) {
+    this.#deps = deps;
+    this.#error = tooBusy(this.#holdMs);
+  }
+
+  get isOverloaded(): boolean {
+    return this.#isOverloaded;
+  }
+
+  /** For how long connections are not read now. */
+  get holdMs(): number {
+    return this.#holdMs;
+  }
+
+  /** Decodes only what there is time for. */
+  guarded(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {
+    return (bytes) => (this.#hasTime() ? decode(bytes) : REFUSED);
+  }
+
+  /** @throws LedgerError OVERLOADED when the request was not decoded, or has waited unseen */
+  admit(request: unknown, call: RefusableCall): void {
+    const { connections, refusals, random } = this.#deps;
+    const isLate = request === REFUSED;
+    if (!isLate && !connections.hasWaited(call)) return;
+    refusals.count("overload_turn");
+    this.#refusedInTurn++;
+    this.#refusedInWindow++;
+    const isOfNode = call.metadata.get(FORWARDED_KEY).length > 0;
+    if (isLate && this.#refusedInTurn > REFUSALS_FREE && !isOfNode) {
+      connections.hold(call, this.#holdMs * (0.5 + random()));
+    }
+    throw this.#error;
+  }
+
+  #hasTime(): boolean {
+    const turnMs = this.#deps.turnMs();
+    if (turnMs === 0) return true;
+    const nowMs = this.#deps.nowMs();
+    if (this.#isInTurn) {
+      return nowMs - this.#turnBeganMs <= (this.#isOverloaded ? turnMs : turnMs * BURST_TURNS);
+    }
+    this.#isInTurn = true;
+    this.#turnBeganMs = nowMs;
+    this.#refusedInTurn = 0;
+    this.#deps.afterTurn(this.#endTurn);
+    return true;
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isInTurn = false;
+    const nowMs = this.#deps.nowMs();
+    if (nowMs - this.#turnBeganMs > this.#deps.turnMs()) {
+      this.#overSinceMs ??= this.#turnBeganMs;
+      this.#lastOverMs = nowMs;
+    } else if (nowMs - this.#lastOverMs > INTERVAL_MS) {
+      this.#overSinceMs = undefined;
+    }
+    const { onOverload } = this.#deps;
+    const isOverloaded = this.#overSinceMs !== undefined && nowMs - this.#overSinceMs > INTERVAL_MS;
+    if (isOverloaded !== this.#isOverloaded) {
+      this.#isOverloaded = isOverloaded;
+      onOverload(isOverloaded);
+    }
+    if (nowMs - this.#windowBeganMs >= WINDOW_MS) this.#endWindow(nowMs);
+  };
+
+  #endWindow(nowMs: number): void {
+    const perSecond = (this.#refusedInWindow * 1000) / (nowMs - this.#windowBeganMs);
+    this.#windowBeganMs = nowMs;
+    this.#refusedInWindow = 0;
+    const before = this.#holdMs;
+    if (perSecond > REFUSALS_MANY) this.#holdMs = Math.min(HOLD_MS_MAX, before * HOLD_STEP);
+    else if (perSecond < REFUSALS_FEW) this.#holdMs = Math.max(HOLD_MS_MIN, before / HOLD_STEP);
+    if (this.#holdMs !== before) this.#error = tooBusy(this.#holdMs);
+  }
+}
+
+/** One error for all calls of a while, with its bytes: making them anew would cost as much as a read. */
+function tooBusy(retryAfterMs: number): LedgerError {
+  const message = "more calls arrive than the node can answer in time";
+  return prepareError(new LedgerError("OVERLOADED", message, { retryAfterMs }));
+}

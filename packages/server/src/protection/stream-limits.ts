@@ -1,0 +1,89 @@
+/**
+ * How many calls a connection may have at once (SETTINGS_MAX_CONCURRENT_STREAMS, RFC 9113 5.1.2). What one client may have
+ * on its way alone is too much when two thousand do, so the connections share what all of them may have.
+ *
+ *   INV-OVER-3  All connections together may have CALLS_MAX calls at once, under overload CALLS_OVERLOADED_MAX, or two each.
+ *
+ * A limit changes with the power of two that the connections fill, so a change reaches a connection a few times in its life. Calls beyond
+ * it wait in the client, as HTTP/2 has it: nothing is refused, and nothing of them takes memory here.
+ */
+import type { EventEmitter } from "node:events";
+import type { ServerHttp2Session } from "node:http2";
+import { assert } from "@authledger/types";
+import type { Server } from "@grpc/grpc-js";
+
+const CALLS_MAX = 16_384;
+const CALLS_OVERLOADED_MAX = 2_048;
+const PER_CONNECTION_MIN = 2;
+
+export class StreamLimits {
+  readonly #perConnection: number;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #isOverloaded = false;
+  #limit: number;
+
+  /** @param perConnection what one connection may have at most */
+  constructor(perConnection: number) {
+    this.#perConnection = perConnection;
+    this.#limit = perConnection;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Looks after all sessions of a server that listens. */
+  watch(server: Server): void {
+    for (const sessions of http2ServersOf(server)) {
+      sessions.on("session", (session: ServerHttp2Session) => this.#add(session));
+    }
+  }
+
+  set isOverloaded(isOverloaded: boolean) {
+    this.#isOverloaded = isOverloaded;
+    this.#share();
+  }
+
+  #add(session: ServerHttp2Session): void {
+    this.#sessions.add(session);
+    session.once("close", () => {
+      this.#sessions.delete(session);
+      this.#share();
+    });
+    const before = this.#limit;
+    this.#share();
+    // It begins with what one connection may have, and a change has told it already.
+    if (this.#limit === before && this.#limit < this.#perConnection) this.#tell(session);
+  }
+
+  #share(): void {
+    const limit = limitOf(this.#sessions.size, this.#perConnection, this.#isOverloaded);
+    if (limit === this.#limit) return;
+    this.#limit = limit;
+    for (const session of this.#sessions) this.#tell(session);
+  }
+
+  #tell(session: ServerHttp2Session): void {
+    if (session.destroyed || session.closed) return;
+    session.settings({ maxConcurrentStreams: this.#limit });
+  }
+}
+
+/** @example limitOf(2_000, 1_024, false) // 8 */
+export function limitOf(connections: number, perConnection: number, isOverloaded: boolean): number {
+  const shares = 2 ** Math.ceil(Math.log2(Math.max(1, connections)));
+  const share = Math.floor((isOverloaded ? CALLS_OVERLOADED_MAX : CALLS_MAX) / shares);
+  return Math.min(perConnection, Math.max(PER_CONNECTION_MIN, share));
+}
+
+/** The library offers no way to its sessions; its version is pinned, and this says so if a newer one keeps them elsewhere. */
+function http2ServersOf(server: Server): readonly EventEmitter[] {
+  const { http2Servers } = server as unknown as {
+    readonly http2Servers?: Map<EventEmitter, object>;
+  };
+  assert(
+    http2Servers instanceof Map && http2Servers.size > 0,
+    "the library keeps its HTTP/2 servers",
+  );
+  return [...http2Servers.keys()];
+}

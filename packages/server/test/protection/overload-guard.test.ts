@@ -1,0 +1,126 @@
+/** The guard of the node's thread, on a clock and a loop of its own. */
+import { LedgerError } from "@authledger/types";
+import { Metadata } from "@grpc/grpc-js";
+import { describe, expect, test } from "vitest";
+import { thrownBy } from "../../../../test/support.js";
+import { OverloadGuard, REFUSED } from "../../src/protection/overload-guard.js";
+import { Refusals } from "../../src/protection/refusals.js";
+
+const TURN_MS = 25;
+
+class Loop {
+  nowMs = 1_000;
+  readonly held: number[] = [];
+  readonly told: boolean[] = [];
+  readonly refusals: Refusals = new Refusals();
+  hasWaited = false;
+  #ended: () => void = () => undefined;
+  readonly guard: OverloadGuard = new OverloadGuard({
+    turnMs: () => TURN_MS,
+    refusals: this.refusals,
+    connections: {
+      hold: (_, forMs) => void this.held.push(forMs),
+      hasWaited: () => this.hasWaited,
+    },
+    onOverload: (isOverloaded) => this.told.push(isOverloaded),
+    nowMs: () => this.nowMs,
+    afterTurn: (ended) => {
+      this.#ended = ended;
+    },
+    random: () => 0.5,
+  });
+  readonly #decode = this.guard.guarded(() => "decoded");
+
+  /** One turn in which so many calls arrive, each of which takes so long. @returns how many were begun */
+  turn(calls: number, eachMs: number, metadata: Metadata = new Metadata()): number {
+    let begun = 0;
+    for (let i = 0; i < calls; i++) {
+      const request = this.#decode(Buffer.alloc(0));
+      try {
+        this.guard.admit(request, { metadata, getPeer: () => "" });
+        begun++;
+        this.nowMs += eachMs;
+      } catch (error) {
+        expect((error as LedgerError).code).toBe("OVERLOADED");
+      }
+    }
+    this.#ended();
+    return begun;
+  }
+}
+
+describe("the guard of the thread", () => {
+  test("a burst that is over within the interval is served", () => {
+    const loop = new Loop();
+    expect(loop.turn(90, 1)).toBe(90);
+    expect(loop.turn(5, 1)).toBe(5);
+    expect(loop.guard.isOverloaded).toBe(false);
+  });
+
+  test("INV-OVER-1: once turns stay too long, each begins what fits into its time", () => {
+    const loop = new Loop();
+    for (let i = 0; i < 2; i++) expect(loop.turn(60, 1)).toBe(60);
+    expect(loop.guard.isOverloaded).toBe(true);
+    for (let i = 0; i < 10; i++) expect(loop.turn(60, 1)).toBe(TURN_MS + 1);
+    expect(loop.told).toEqual([true]);
+  });
+
+  test("INV-OVER-1: even the first long turn begins nothing after four times its time", () => {
+    expect(new Loop().turn(1_000, 1)).toBe(4 * TURN_MS + 1);
+  });
+
+  test("it recovers an interval after turns are short again", () => {
+    const loop = new Loop();
+    for (let i = 0; i < 10; i++) loop.turn(60, 1);
+    for (let i = 0; i < 12; i++) expect(loop.turn(10, 1)).toBe(10);
+    expect(loop.guard.isOverloaded).toBe(false);
+    expect(loop.told).toEqual([true, false]);
+  });
+
+  test("INV-OVER-2: few refusals in a turn hold nobody, many hold who asks on, for longer the more there are", () => {
+    const loop = new Loop();
+    for (let i = 0; i < 3; i++) loop.turn(60, 1);
+    loop.turn(26 + 64, 1);
+    expect(loop.held).toEqual([]);
+    for (let i = 0; i < 100; i++) loop.turn(300, 1);
+    expect(Math.min(...loop.held)).toBe(250);
+    expect(Math.max(...loop.held)).toBeGreaterThan(250);
+    expect(loop.guard.holdMs).toBeLessThanOrEqual(8_000);
+    const before = loop.guard.holdMs;
+    for (let i = 0; i < 300; i++) loop.turn(20, 1);
+    expect(loop.guard.holdMs).toBeLessThan(before);
+  });
+
+  test("INV-OVER-2: what waited while its connection was not read is refused, and told when to come again", () => {
+    const loop = new Loop();
+    loop.hasWaited = true;
+    const call = { metadata: new Metadata(), getPeer: () => "" };
+    const error = thrownBy(() => loop.guard.admit("decoded", call));
+    expect(error).toBeInstanceOf(LedgerError);
+    expect([error.code, error.retryAfterMs]).toEqual(["OVERLOADED", 250]);
+    expect(loop.held).toEqual([]);
+    expect(loop.refusals.of("overload_turn")).toBe(1);
+  });
+
+  test("the connection of another node is never held: many clients are behind it", () => {
+    const loop = new Loop();
+    const forwarded = new Metadata();
+    forwarded.set("authledger-forwarded", "1");
+    for (let i = 0; i < 10; i++) loop.turn(500, 1, forwarded);
+    expect(loop.refusals.of("overload_turn")).toBeGreaterThan(1_000);
+    expect(loop.held).toEqual([]);
+  });
+
+  test("what is not decoded is not decoded", () => {
+    const loop = new Loop();
+    let decoded = 0;
+    const decode = loop.guard.guarded(() => {
+      decoded++;
+      loop.nowMs += 200;
+      return "decoded";
+    });
+    expect(decode(Buffer.alloc(0))).toBe("decoded");
+    expect(decode(Buffer.alloc(0))).toBe(REFUSED);
+    expect(decoded).toBe(1);
+  });
+});
