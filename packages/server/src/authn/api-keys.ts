@@ -7,7 +7,7 @@
  */
 import { timingSafeEqual } from "node:crypto";
 import type { StoredEntity } from "@authledger/engine";
-import { LedgerError, type Operation } from "@authledger/types";
+import { LedgerError, limits, type Operation } from "@authledger/types";
 import type { Principal } from "../gate/principal.js";
 import type { SystemMoves } from "../system/system-moves.js";
 import type { SystemConsistency, SystemVault } from "../system/system-vault.js";
@@ -88,7 +88,8 @@ export class ApiKeys implements CredentialSource {
       ...{ name, principal: `key:${key.id}`, kind: "key", sha256: key.hash.toString("hex") },
       ...{ created_ms: this.#nowMs(), expires_ms: expiresAtMs, creator: write.actor },
     };
-    const keptUntilMs = expiresAtMs === 0 ? 0 : expiresAtMs + KEPT_EXPIRED_MS;
+    const keptUntilMs =
+      expiresAtMs === 0 ? 0 : Math.min(expiresAtMs + KEPT_EXPIRED_MS, limits.EXPIRY_MS_MAX);
     await this.#vault.write([set(key.id, record, { kind: "must_not_exist" }, keptUntilMs)], write);
     return { id: key.id, record, text: key.text };
   }

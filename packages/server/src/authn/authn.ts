@@ -15,6 +15,7 @@ import { ApiKeys } from "./api-keys.js";
 import { requiresCredentials } from "./auth-settings.js";
 import { Authenticator } from "./authenticator.js";
 import { ForwardedIdentity } from "./forwarded-identity.js";
+import { JsonWebTokens } from "./json-web-tokens.js";
 import { RootCredential } from "./root-credential.js";
 
 /** What the key is for that nodes vouch with; see `Engine.clusterKey`. */
@@ -47,6 +48,7 @@ export async function openAuthn(
   const vault = new SystemVault(engine);
   const moves = new SystemMoves(engine);
   const keys = new ApiKeys(vault, moves);
+  const tokens = openTokens(config, logger);
   const root = new RootCredential({
     ...{ vault, moves, isWanted, directory: config.data },
     leads: async () => (await engine.call("cluster_status", {})).role === "leader",
@@ -54,7 +56,7 @@ export async function openAuthn(
     onProblem: (error) => logger.error({ err: error }, "no root credential can be made"),
   });
   const step = new AuthenticateStep({
-    ...{ authenticator: new Authenticator({ keys }), identity },
+    ...{ authenticator: new Authenticator({ keys, tokens }), identity },
     certificateOf: config.clientCa === undefined ? undefined : (peer) => tls?.principalOf(peer),
     isRequired: () => isWanted || root.exists,
     hasRoot: () => root.exists,
@@ -65,6 +67,7 @@ export async function openAuthn(
     moves.stop();
     forwarding.close();
     leader?.close();
+    tokens?.close();
     tls?.close();
   };
   return { vault, moves, keys, root, forwarding, tls, step, close };
@@ -87,6 +90,13 @@ function openLeaderCredentials(
   return new LeaderCredentials({ ca, cert, key }, (error) =>
     logger.error({ err: error }, "the leader is dialed as before: files cannot be used"),
   );
+}
+
+function openTokens({ jwt }: NodeConfig, logger: Logger): JsonWebTokens | undefined {
+  if (jwt.length === 0) return undefined;
+  return new JsonWebTokens(jwt, {
+    onProblem: (error) => logger.error({ err: error }, "keys of tokens stay as they were"),
+  });
 }
 
 function openTls(

@@ -78,7 +78,7 @@ export class RootCredential {
     } catch (error) {
       const failure = LedgerError.from(error);
       // A node that waits has no vault yet; who does not lead leaves it to the leader.
-      if (!["VAULT_NOT_FOUND", "NOT_LEADER", "NO_LEADER"].includes(failure.code))
+      if (!["NODE_WAITING", "VAULT_NOT_FOUND", "NOT_LEADER", "NO_LEADER"].includes(failure.code))
         onProblem(failure);
     }
   }

@@ -11,6 +11,7 @@ import { type GrpcServer, startGrpcServer } from "../../src/grpc-server.js";
 import { RpcMeters } from "../../src/metrics.js";
 import { Protection } from "../../src/protection/protection.js";
 import type { Health } from "../../src/standard-services.js";
+import type { TlsFront } from "../../src/tls/tls-front.js";
 import { FakeEngine } from "./fake-engine.js";
 
 const SERVICES = {
@@ -56,6 +57,7 @@ export interface HarnessOptions {
   readonly protection?: Protection;
   readonly steps?: readonly GateStep[];
   readonly observers?: readonly CallObserver[];
+  readonly tls?: TlsFront;
 }
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
@@ -86,6 +88,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       meters,
       ...{ connections, overload, streamLimits },
       gate: new Gate(steps, observers),
+      tls: options.tls,
       isStopped: () => bugs.length > 0,
       onBug: (error) => bugs.push(error),
     },

@@ -1,0 +1,159 @@
+/** Whole nodes that demand credentials: how the first one comes to be, and what followers do with those of others. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { admin, cluster, errors } from "@authledger/proto";
+import { IDENTITY_KEY } from "@authledger/proto";
+import { type Client, Metadata } from "@grpc/grpc-js";
+import { pino } from "pino";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { temporaryDirectory } from "../../../../test/support.js";
+import { ApiKeys } from "../../src/authn/api-keys.js";
+import { ForwardedIdentity } from "../../src/authn/forwarded-identity.js";
+import { parseNodeConfig, type RunningNode, startNode } from "../../src/index.js";
+import { SystemVault } from "../../src/system/system-vault.js";
+import { freePort } from "../peer/peer-support.js";
+import { call, connect, failureOf, methodOf } from "../support/harness.js";
+
+interface Node extends RunningNode {
+  readonly data: string;
+  readonly client: Client;
+}
+
+async function start(name: string, rest: object = {}): Promise<Node> {
+  const data = temporaryDirectory();
+  const config = parseNodeConfig({
+    ...{
+      data,
+      name,
+      cache: "16MiB",
+      http: "127.0.0.1:0",
+      shutdownGrace: "100ms",
+      auth: true,
+      logLevel: "silent",
+    },
+    ...{ listen: `127.0.0.1:${await freePort()}`, peer: "127.0.0.1:0", ...rest },
+  });
+  const logger = pino({ level: "silent" });
+  const node = await startNode(config, { version: "0.0.0", logger, onFatal: () => undefined });
+  onTestFinished(() => node.close());
+  return { ...node, engine: node.engine, data, client: connect(node.grpcAddress) };
+}
+
+function bearer(text: string): { readonly metadata: Metadata } {
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${text}`);
+  return { metadata };
+}
+
+function create(
+  client: Client,
+  name: string,
+  options: object = {},
+): Promise<admin.CreateOrganizationResponse> {
+  return call(client, ["admin", "createOrganization"], { name }, options);
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<errors.ErrorDetails["code"]> {
+  return (await failureOf(promise)).details.code;
+}
+
+describe("a node alone with --auth", () => {
+  it("INV-AUTHN-8: serves nobody without the root key that it wrote, health and reflection apart", async () => {
+    const node = await start("alone", { peer: undefined, name: undefined });
+    const text = readFileSync(join(node.data, "root.key"), "utf8").trim();
+    expect(await codeOf(create(node.client, "a"))).toBe("UNAUTHENTICATED");
+    for (const wrong of [text.slice(0, -1), `${text}x`, "nonsense"]) {
+      expect(await codeOf(create(node.client, "a", bearer(wrong)))).toBe("UNAUTHENTICATED");
+    }
+    const { organization } = await create(node.client, "a", bearer(text));
+    expect(organization!.name).toBe("a");
+    const metadata = new Metadata();
+    metadata.set("authorization", `Basic ${text}`);
+    expect(await codeOf(create(node.client, "b", { metadata }))).toBe("UNAUTHENTICATED");
+  });
+});
+
+describe("three nodes with --auth", () => {
+  it("show the root key once, pass calls on in the caller's name, and refuse a revoked key everywhere", async () => {
+    const first = await start("n1", { join: "" });
+    const join = first.peerAddress!;
+    const others = [await start("n2", { join }), await start("n3", { join })];
+    const addresses = others.map(({ peerAddress }) => peerAddress!);
+    expect(await codeOf(create(first.client, "early"))).toBe("UNAUTHENTICATED");
+    const init = (options: object): Promise<cluster.InitClusterResponse> =>
+      call(first.client, ["cluster", "initCluster"], { addresses }, options);
+    const { rootKey, rootKeyFile } = await init({});
+    expect(readFileSync(rootKeyFile, "utf8").trim()).toBe(rootKey);
+    expect(await codeOf(init({}))).toBe("UNAUTHENTICATED");
+    const again = await init(bearer(rootKey));
+    expect([again.rootKey, again.rootKeyFile]).toEqual(["", ""]);
+
+    const keys = new ApiKeys(new SystemVault(first.engine), { generation: 1 });
+    const made = await keys.create({ name: "app", expiresAtMs: 0 }, { actor: "root" });
+    const follower = others[0]!;
+    const root = bearer(rootKey);
+    await create(follower.client, "through-a-follower", root);
+    expect(await newestSystemBlocks(first)).toMatch(/root.{0,60}org:[0-9]+/s);
+
+    const status = (options: object): Promise<unknown> =>
+      call(follower.client, ["cluster", "getClusterStatus"], {}, options);
+    const key = bearer(made.text);
+    expect(await outcomeOf(status(key))).not.toBe("UNAUTHENTICATED");
+    await keys.revoke(made.id, { actor: "root" });
+    const revokedAtMs = performance.now();
+    while ((await outcomeOf(status(key))) !== "UNAUTHENTICATED") {
+      expect(performance.now() - revokedAtMs).toBeLessThan(1_000);
+    }
+    await forgeries(first, rootKey);
+  }, 30_000);
+});
+
+/** What the newest transactions of the system vault say, as text: the call's own, and its record of the audit. */
+async function newestSystemBlocks({ engine }: Node): Promise<string> {
+  const newest = await new SystemVault(engine).height();
+  const consistency = { kind: "linearizable" } as const;
+  const texts: string[] = [];
+  for (let height = newest - 3; height <= newest; height++) {
+    const request = { vault: 0, height, transactions: true, consistency };
+    const { transactions } = await engine.call("get_block", request);
+    texts.push(Buffer.concat(transactions).toString("latin1"));
+  }
+  return texts.join("\n");
+}
+
+/** "OK", or the code that a call was refused with. */
+function outcomeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => "OK",
+    () => codeOf(promise),
+  );
+}
+
+/** A client that says what only a node may say. */
+async function forgeries({ client, engine }: Node, rootKey: string): Promise<void> {
+  const { path, requestSerialize } = methodOf("admin", "createOrganization");
+  const request = requestSerialize({ name: "forged" } as never);
+  const principal = { kind: "root", name: "root" } as const;
+  const key = engine.clusterKey("forwarded identity")!;
+  const late = new ForwardedIdentity(
+    () => key,
+    () => Date.now() - 31_000,
+  );
+  const now = new ForwardedIdentity(() => key);
+  const other = { path: "/authledger.v1.AdminService/CreateVault", request };
+  const attempts = [
+    "x.y",
+    new ForwardedIdentity(() => new Uint8Array(32)).sign(principal, { path, request })!,
+    late.sign(principal, { path, request })!,
+    now.sign(principal, other)!,
+    now.sign(principal, { path, request: Buffer.from("another") })!,
+  ];
+  for (const text of attempts) {
+    const { metadata } = bearer(rootKey);
+    metadata.set(IDENTITY_KEY, text);
+    expect(await codeOf(create(client, "forged", { metadata }))).toBe("UNAUTHENTICATED");
+  }
+  const metadata = new Metadata();
+  metadata.set(IDENTITY_KEY, now.sign(principal, { path, request })!);
+  expect((await create(client, "forged", { metadata })).organization!.name).toBe("forged");
+}
