@@ -1,6 +1,6 @@
 /**
- * Writes the generated documents: docs/errors.md and the SDK's error classes from the error table, docs/invariants.md from the headers of
- * the modules, and the layer graph inside docs/ARCHITECTURE.md. With `--check` it writes nothing and fails when
+ * Writes the generated documents: docs/errors.md and the SDK's error classes from the error table, docs/metrics.md from the
+ * metrics of the built server, docs/invariants.md from the headers of the modules, and the layer graph inside docs/ARCHITECTURE.md. With `--check` it writes nothing and fails when
  * one of them is not what it would write.
  */
 import { writeFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import process from "node:process";
 import { errorClasses, errorsDocument } from "./docs/errors.mjs";
 import { invariantsDocument } from "./docs/invariants.mjs";
 import { layerGraph } from "./docs/layers.mjs";
+import { metricsDocument } from "./docs/metrics.mjs";
 import { read, root } from "./docs/sources.mjs";
 
 const GRAPH =
@@ -17,6 +18,7 @@ const GRAPH =
 const documents = [
   { path: "docs/errors.md", text: await errorsDocument() },
   { path: "packages/sdk/src/gen/errors.ts", text: await errorClasses() },
+  { path: "docs/metrics.md", text: await metricsDocument() },
   { path: "docs/invariants.md", text: invariantsDocument() },
   { path: "docs/ARCHITECTURE.md", text: withGraph(read("docs/ARCHITECTURE.md")) },
 ];

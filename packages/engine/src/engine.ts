@@ -62,6 +62,8 @@ export interface EngineStats {
   readonly wal: WalStats;
   readonly writesWaiting: number;
   readonly entriesInFlight: number;
+  /** Since the start: what was proposed here, and into how many entries it went. */
+  readonly batching: { readonly proposals: number; readonly entries: number };
   readonly appliedIndex: number;
   readonly flushedIndex: number;
   readonly branchBytes: number;
@@ -315,6 +317,7 @@ export class Engine implements EnginePort {
       wal: this.#wal.stats(),
       writesWaiting: this.#proposer.waiting,
       entriesInFlight: this.#proposer.inFlight,
+      batching: this.#proposer.batching,
       appliedIndex: this.#state.applied.index,
       flushedIndex: this.#flusher.flushedIndex,
       branchBytes: this.#state.branchBytes,

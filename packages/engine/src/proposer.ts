@@ -72,6 +72,9 @@ export class Proposer {
     this.#deps = deps;
   }
 
+  /** Since the start: what was proposed, and into how many entries it went. */
+  readonly batching: { proposals: number; entries: number } = { proposals: 0, entries: 0 };
+
   get waiting(): number {
     return this.#waiting.length;
   }
@@ -206,6 +209,8 @@ export class Proposer {
     for (const { bytes: size } of this.#waiting.splice(0, taken)) this.#waitingBytes -= size;
     if (payload === undefined) return undefined;
     this.#stampedMs = timeMs;
+    this.batching.entries++;
+    this.batching.proposals += proposals.length;
     return { payload, proposals };
   }
 

@@ -20,10 +20,10 @@ import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
 import { LoopDelay } from "./loop-delay.js";
-import { createRegistry, RpcMeters } from "./metrics.js";
+import { nodeRegistry } from "./metrics/node-metrics.js";
+import { RpcMeters } from "./metrics.js";
 import { Observability, type ObservabilityDeps } from "./observability.js";
 import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
-import { addPeerMetrics } from "./peer/peer-metrics.js";
 import { Protection } from "./protection/protection.js";
 
 export interface NodeDeps extends ObservabilityDeps {
@@ -199,15 +199,12 @@ async function listenHttp(
     if (watch.problem !== undefined) return watch.problem;
     return grpc()?.health.isServing === true ? undefined : "the node is shutting down";
   };
-  const registry = createRegistry(
-    meters,
-    () => engine.stats(),
-    () => watch.status,
-  );
-  delay.register(registry);
-  observability.register(registry);
-  protection.register(registry);
-  if (peers !== undefined) addPeerMetrics(registry, () => peers.peers.stats());
+  const registry = nodeRegistry({
+    ...{ meters, delay, protection, errors: observability.errors, log: observability.metrics },
+    stats: () => engine.stats(),
+    cluster: () => watch.status,
+    links: () => peers?.peers.stats() ?? [],
+  });
   try {
     return await startHttp(split(config.http), { registry, problem, isLive, isStarted });
   } catch (error) {

@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import type { EnginePort } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
 import type { Logger } from "pino";
-import type { Registry } from "prom-client";
 import { AuditFile } from "./audit/audit-file.js";
 import { AuditLog } from "./audit/audit-log.js";
 import { AuditedCalls } from "./audit/audited-calls.js";
@@ -12,7 +11,8 @@ import { logRulesOf } from "./call-log/log-rules.js";
 import type { RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
 import type { CallObserver } from "./gate/gate.js";
-import { addLogMetrics } from "./log-metrics.js";
+import type { LogMetricsParts } from "./log-metrics.js";
+import { ErrorMeter } from "./metrics/error-meter.js";
 import { SystemVault } from "./system/system-vault.js";
 
 const LOG_FIELDS = ["logSlow", "logReadRate", "logWriteRate", "logVipRate", "logVip"] as const;
@@ -24,15 +24,12 @@ export interface ObservabilityDeps {
   readonly linesLost?: () => number;
 }
 
-interface Parts {
-  readonly callLog: CallLog;
-  readonly auditLog: AuditLog;
-  readonly file: AuditFile | undefined;
+interface Parts extends LogMetricsParts {
   readonly audit: AuditedCalls;
-  readonly linesLost: () => number;
 }
 
 export class Observability {
+  readonly errors: ErrorMeter = new ErrorMeter();
   readonly #parts: Parts;
 
   private constructor(parts: Parts) {
@@ -69,11 +66,12 @@ export class Observability {
   }
 
   get observers(): readonly CallObserver[] {
-    return [this.#parts.callLog, this.#parts.audit];
+    return [this.errors, this.#parts.callLog, this.#parts.audit];
   }
 
-  register(registry: Registry): void {
-    addLogMetrics(registry, this.#parts);
+  /** What metrics say of all this. */
+  get metrics(): LogMetricsParts {
+    return this.#parts;
   }
 
   /** Before the leadership is given away: what was refused so far is told of. */
