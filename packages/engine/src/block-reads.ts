@@ -101,7 +101,7 @@ export class BlockReads {
   }
 
   #vault(id: number): OpenVault {
-    return this.#deps.state.requireVault(id);
+    return this.#deps.state.requireServed(id);
   }
 
   #block(vault: OpenVault, height: number, isWhole: boolean): StoredBlock {

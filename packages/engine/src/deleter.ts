@@ -114,6 +114,25 @@ export class Deleter {
     return { organization: organizationInfo(find()) };
   }
 
+  /** Takes an organization out of service, or back; what is so already is no error. */
+  async setOrganizationService(
+    status: "suspended" | "active",
+    { organization, actor, reason }: EngineRequest<"suspend_organization">,
+  ): Promise<EngineReply<"suspend_organization">> {
+    const { state } = this.#deps;
+    const find = (): OrganizationRow => findOrganization(state, organization);
+    if (find().status !== status) {
+      const outcome = await this.#deps.writes.proposeItem((timeMs) => {
+        const stamp = { actor, timeMs, reason };
+        const registration = this.#registration(organizationEntityKey(organization), stamp, status);
+        return { kind: "set_status", organization, vault: 0n, registration };
+      });
+      // Two who ask at once both get what they asked for.
+      if (find().status !== status) throwIfRefused(outcome);
+    }
+    return { organization: organizationInfo(find()) };
+  }
+
   #wake(): void {
     this.#isAsked = this.#running !== undefined;
     if (this.#stopped || this.#isAsked) return;
@@ -203,7 +222,7 @@ export class Deleter {
   /** The entity as it is, with another status. */
   #registration(
     key: string,
-    stamp: { readonly actor: string; readonly timeMs: number },
+    stamp: { readonly actor: string; readonly timeMs: number; readonly reason?: string },
     status: OrganizationStatus,
     more: Parameters<typeof withStatus>[2] = {},
   ): ReturnType<Writes["sealEntity"]> {

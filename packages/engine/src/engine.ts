@@ -23,6 +23,7 @@ import type { StateHolder } from "./cluster/state-holder.js";
 import { clusterKey } from "./cluster-key.js";
 import { Deleter, type DeleterStats } from "./deleter.js";
 import type { EngineDeps, EngineOptions } from "./engine-options.js";
+import { erase } from "./eraser.js";
 import { Expirer, type ExpiryStats, GC_ACTOR } from "./expirer.js";
 import { Exports } from "./exports.js";
 import type { Flusher } from "./flusher.js";
@@ -50,6 +51,7 @@ import {
   findVault,
   organizationInfo,
   organizationPage,
+  usageOf,
   vaultInfo,
   vaultPage,
 } from "./vault-lookup.js";
@@ -356,6 +358,11 @@ export class Engine implements EnginePort {
     return (this.#handlers[call] as Handler<C>)(request, deadlineAtMs);
   }
 
+  /** Time between the beginnings of two passes of the scrubber in milliseconds; 0 = never. */
+  setScrubInterval(intervalMs: number): void {
+    this.#maintenance.setScrubInterval(intervalMs);
+  }
+
   /** Stops the node for what was found outside of the engine, as a broken invariant of the front. */
   fail(error: LedgerError): void {
     this.#die(error);
@@ -447,6 +454,17 @@ export class Engine implements EnginePort {
       this.#cluster.reads.metadata(deadline, () => organizationPage(this.#state, request)),
     delete_organization: (request) =>
       this.#writing(() => this.#deleter.deleteOrganization(request)),
+    suspend_organization: (request) =>
+      this.#writing(() => this.#deleter.setOrganizationService("suspended", request)),
+    resume_organization: (request) =>
+      this.#writing(() => this.#deleter.setOrganizationService("active", request)),
+    get_usage: (request, deadline) =>
+      this.#cluster.reads.metadata(deadline, () => ({ usage: usageOf(this.#state, request) })),
+    erase: (request, deadline) =>
+      this.#writing(
+        () => erase({ state: this.#state, writes: this.#writes }, request, deadline),
+        deadline,
+      ),
     delete_vault: (request) => this.#writing(() => this.#deleter.deleteVault(request)),
     create_vault: (request) => this.#writing(() => this.#writes.createVault(request)),
     get_vault: ({ organization, vault }, deadline) =>

@@ -183,7 +183,7 @@ export class Expirer {
   /** What is still as it was seen. */
   #plan(vault: number, due: readonly DueRecord[], timeMs: number): readonly Operation[] {
     const { state } = this.#deps;
-    const open = state.vault(vault);
+    const open = state.isServed(vault) ? state.vault(vault) : undefined;
     const operations: Operation[] = [];
     for (const record of open === undefined ? [] : due) {
       if (record.expiresAtMs > timeMs) continue;

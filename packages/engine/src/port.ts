@@ -7,7 +7,13 @@
  * the front gets from `resolve_vault` and may keep, because ids are never used again. Failures arrive as
  * LedgerErrors; expected outcomes of single transactions are values.
  */
-import type { ChangeFilter, ChangePage, ChangePosition, ClientState } from "@authledger/state";
+import type {
+  ChangeFilter,
+  ChangePage,
+  ChangePosition,
+  ClientState,
+  OrganizationUsage,
+} from "@authledger/state";
 import type {
   Consistency,
   ErrorCode,
@@ -68,6 +74,8 @@ export interface StoredEntity {
   readonly nonce: Uint8Array;
   readonly version: number;
   readonly expiresAtMs: number;
+  /** In a list of an older height: the value was erased; it and its nonce are empty. */
+  readonly erased?: true;
 }
 
 /** Shows that a transaction is in its block. */
@@ -418,6 +426,32 @@ export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
   delete_organization: {
     request: { readonly organization: bigint; readonly actor: string };
     reply: { readonly organization: OrganizationInfo };
+  };
+  /** Takes an organization out of service, so that nothing of it is read or written. */
+  suspend_organization: {
+    request: { readonly organization: bigint; readonly actor: string; readonly reason: string };
+    reply: { readonly organization: OrganizationInfo };
+  };
+  resume_organization: {
+    request: { readonly organization: bigint; readonly actor: string; readonly reason: string };
+    reply: { readonly organization: OrganizationInfo };
+  };
+  /** What an organization holds, or one of its vaults. */
+  get_usage: {
+    request: { readonly organization: bigint; readonly vault?: bigint };
+    reply: { readonly usage: OrganizationUsage & { readonly blocks: number } };
+  };
+  /** Erases the value of an entity, or the condition of a tuple, of now and of every earlier version. */
+  erase: {
+    request: {
+      readonly vault: number;
+      readonly target: { readonly key: string } | { readonly tuple: Tuple };
+      /** Leave what is stored now. */
+      readonly keepCurrent: boolean;
+      readonly actor: string;
+      readonly reason: string;
+    };
+    reply: { readonly erased: number; readonly deleted: boolean; readonly at: AnswerPoint };
   };
   delete_vault: {
     request: { readonly organization: bigint; readonly vault: bigint; readonly actor: string };

@@ -242,6 +242,7 @@ function partsOf(item: EntryItem): readonly SealedTransaction[] {
     case "init":
       return [item.genesis];
     case "set_status":
+    case "erase":
       return [item.registration];
     case "policy_change":
       return [item.transaction];

@@ -228,7 +228,7 @@ export class Reads {
   }
 
   #open(id: number): OpenVault {
-    return this.#deps.state.requireVault(id);
+    return this.#deps.state.requireServed(id);
   }
 
   #vault(id: number, consistency: Consistency): OpenVault {

@@ -36,10 +36,11 @@ export function requireOwnToken(state: GroupState, { index }: { readonly index: 
   throw new LedgerError("TOKEN_BEFORE_RESTORE", message, { details: { incarnation } });
 }
 
-/** @throws LedgerError ORGANIZATION_NOT_ACTIVE */
+/** @throws LedgerError ORGANIZATION_NOT_ACTIVE, ORGANIZATION_SUSPENDED */
 export function checkWritable(state: GroupState, row: VaultRow): void {
   const organization = state.rows.organization(row.organization);
   if (organization?.status === "active" && row.status === "active") return;
+  state.requireServed(row.id);
   const message = `organization ${row.organizationSlug} is ${organization?.status}, its vault is ${row.status}`;
   throw new LedgerError("ORGANIZATION_NOT_ACTIVE", message);
 }
@@ -81,6 +82,24 @@ export function vaultPage(
   const { rows, next } = state.rows.vaults(id, after ?? 0n, limit);
   const vaults = rows.map((row) => vaultInfo(state, row));
   return next === undefined ? { vaults } : { vaults, next };
+}
+
+/** What an organization holds, or one of its vaults. @throws LedgerError ORGANIZATION_NOT_FOUND, VAULT_NOT_FOUND */
+export function usageOf(
+  state: GroupState,
+  { organization, vault }: EngineRequest<"get_usage">,
+): EngineReply<"get_usage">["usage"] {
+  if (vault === undefined) {
+    const { id } = findOrganization(state, organization);
+    return { ...state.usage.organization(id), blocks: 0 };
+  }
+  const { id, lastHeight = -1 } = findVault(state, organization, vault);
+  const open = state.vault(id);
+  return {
+    ...state.usage.vault(id),
+    vaults: open === undefined ? 0 : 1,
+    blocks: open?.size ?? lastHeight + 1,
+  };
 }
 
 /** Slugs ascend also over restarts with a clock that went back. */

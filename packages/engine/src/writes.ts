@@ -223,16 +223,21 @@ export class Writes {
     });
   }
 
-  /** A transaction that sets an entity of the system vault, if that is still of a version. */
+  /** A transaction that sets an entity of the system vault, where a version is given if it is still of that. */
   sealEntity(
-    entity: { readonly key: string; readonly value: Uint8Array; readonly version: number },
-    stamp: { readonly actor: string; readonly timeMs: number },
+    entity: { readonly key: string; readonly value: Uint8Array; readonly version?: number },
+    stamp: { readonly actor: string; readonly timeMs: number; readonly reason?: string },
   ): SealedTransaction {
     const { key, value, version } = entity;
-    const condition = { kind: "version_equals", version } as const;
+    const condition =
+      version === undefined
+        ? ({ kind: "none" } as const)
+        : ({ kind: "version_equals", version } as const);
     const operations = [{ op: "set_entity", key, value, expiresAtMs: 0, condition }] as const;
     const system = this.#deps.state.requireVault(SYSTEM_VAULT);
-    return this.#sealer.seal(system, { operations, ...OWN }, { sequence: 0, ...stamp });
+    const { reason = "", actor, timeMs } = stamp;
+    const request = { operations, ...OWN, reason };
+    return this.#sealer.seal(system, request, { sequence: 0, actor, timeMs });
   }
 
   /** Proposes a step towards a vault's retention. */

@@ -8,3 +8,6 @@ export const LEADER_KEY = "authledger-leader";
 
 /** On a request that was passed on: who calls, vouched for by the node that passed it on. */
 export const IDENTITY_KEY = "authledger-identity";
+
+/** On a request: the version of the API that the client speaks; 1 where it is absent. */
+export const API_VERSION_KEY = "authledger-api-version";

@@ -36,6 +36,16 @@ import {
   type RelationsQuestion,
 } from "./calls/decisions.js";
 import {
+  type DeleteByFilterOptions,
+  type DeleteFilter,
+  type DeleteProgress,
+  deleteByFilter,
+  type Erased,
+  type EraseOptions,
+  type EraseTarget,
+  erase,
+} from "./calls/deletions.js";
+import {
   type BlockOptions,
   type CheckpointOptions,
   getBlock,
@@ -125,6 +135,26 @@ export class LedgerClient implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<BatchWriteAnswer> {
     return this.#run(() => writeBatch(this.#session, transactions, options));
+  }
+
+  /**
+   * Deletes what matches a filter, a transaction of at most 1,000 deletes at a time; tells after each how far it is. Ended
+   * early or broken off, what was deleted stays deleted: begin again with the same filter.
+   * @example for await (const { deleted } of client.deleteByFilter({ subject: "user:alice" })) show(deleted);
+   */
+  deleteByFilter(
+    filter: DeleteFilter,
+    options: DeleteByFilterOptions = {},
+  ): AsyncGenerator<DeleteProgress, void, undefined> {
+    return deleteByFilter(this.#session, filter, options);
+  }
+
+  /**
+   * Erases the value of an entity, or the condition of a tuple: what is stored now is deleted, and the value of every
+   * earlier version goes for ever. Proofs stay valid, since digests stay; a read of what was erased is VALUE_ERASED.
+   */
+  erase(target: EraseTarget, options: EraseOptions = {}): Promise<Erased> {
+    return this.#run(() => erase(this.#session, target, options));
   }
 
   /**

@@ -10,12 +10,16 @@ export {
 export { IndexedDbRoots } from "./browser/indexeddb-roots.js";
 export {
   AdminClient,
+  type AdminOptions,
   type CompactionReport,
+  type ConfigChange,
+  type ConfigField,
   type CreatedVault,
   type IntegrityReport,
   type NodeInfo,
   type Organization,
   type OrganizationStatus,
+  type Usage,
   type Vault,
   type VaultChanges,
   type VaultStatus,
@@ -69,6 +73,14 @@ export type {
   RelationsAnswer,
   RelationsQuestion,
 } from "./calls/decisions.js";
+export type {
+  DeleteByFilterOptions,
+  DeleteFilter,
+  DeleteProgress,
+  Erased,
+  EraseOptions,
+  EraseTarget,
+} from "./calls/deletions.js";
 export type { BlockOptions, CheckpointOptions, HeadJudgement } from "./calls/history.js";
 export type { ClientState, EntityListOptions } from "./calls/listings.js";
 export {

@@ -1,10 +1,11 @@
 /** AdminService over the engine's port. */
 import { snapshotChunks } from "@authledger/engine";
 import { admin } from "@authledger/proto";
-import { ByteReader, ByteWriter, validateName } from "@authledger/types";
-import { type Decoders, strict } from "./call-frame.js";
+import { ByteReader, ByteWriter, limits, validateFreeText, validateName } from "@authledger/types";
+import { type CallContext, type Decoders, strict } from "./call-frame.js";
+import { type ConfigDeps, getConfig, updateConfig } from "./config/config-calls.js";
 import { numberOf, pageSizeOf } from "./convert-request.js";
-import { organizationMessage, vaultMessage } from "./convert-response.js";
+import { organizationMessage, usageMessage, vaultMessage } from "./convert-response.js";
 import { checkIntegrity, compact, healthMessage, maintenanceMessage } from "./maintenance-calls.js";
 import type { ServiceDeps } from "./read-service.js";
 import { type AnyStreamMethod, transfer } from "./streaming.js";
@@ -25,6 +26,11 @@ export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
   getNodeInfo: strict(admin.GetNodeInfoRequest),
   compact: strict(admin.CompactRequest),
   checkIntegrity: strict(admin.CheckIntegrityRequest),
+  suspendOrganization: strict(admin.SuspendOrganizationRequest),
+  resumeOrganization: strict(admin.ResumeOrganizationRequest),
+  getUsage: strict(admin.GetUsageRequest),
+  getConfig: strict(admin.GetConfigRequest),
+  updateConfig: strict(admin.UpdateConfigRequest),
   exportSnapshot: strict(admin.ExportSnapshotRequest),
 };
 
@@ -43,6 +49,17 @@ interface AdminHandlers {
     admin.ListOrganizationsRequest,
     admin.ListOrganizationsResponse
   >;
+  readonly suspendOrganization: Handler<
+    admin.SuspendOrganizationRequest,
+    admin.SuspendOrganizationResponse
+  >;
+  readonly resumeOrganization: Handler<
+    admin.ResumeOrganizationRequest,
+    admin.ResumeOrganizationResponse
+  >;
+  readonly getUsage: Handler<admin.GetUsageRequest, admin.GetUsageResponse>;
+  readonly getConfig: Handler<admin.GetConfigRequest, admin.GetConfigResponse>;
+  readonly updateConfig: Handler<admin.UpdateConfigRequest, admin.UpdateConfigResponse>;
   readonly createVault: Handler<admin.CreateVaultRequest, admin.CreateVaultResponse>;
   readonly getVault: Handler<admin.GetVaultRequest, admin.GetVaultResponse>;
   readonly deleteVault: Handler<admin.DeleteVaultRequest, admin.DeleteVaultResponse>;
@@ -59,6 +76,7 @@ export class AdminService {
   readonly #version: string;
   readonly #startedAtMs: number;
   readonly #httpAddress: string;
+  readonly #config: ConfigDeps;
 
   constructor(
     deps: ServiceDeps,
@@ -67,7 +85,9 @@ export class AdminService {
       readonly startedAtMs: number;
       readonly httpAddress: string;
     },
+    config: ConfigDeps,
   ) {
+    this.#config = config;
     this.#deps = deps;
     this.#version = about.version;
     this.#startedAtMs = about.startedAtMs;
@@ -104,6 +124,18 @@ export class AdminService {
         nextPageToken: this.#next(query, next),
       };
     },
+    suspendOrganization: (request, call) => this.#setService("suspend_organization", request, call),
+    resumeOrganization: (request, call) => this.#setService("resume_organization", request, call),
+    getUsage: async ({ organization, vault }) => {
+      requireSlug(organization, "organization");
+      const { usage } = await this.#deps.engine.call("get_usage", {
+        organization,
+        ...(vault !== 0n && { vault }),
+      });
+      return { usage: usageMessage(usage) };
+    },
+    getConfig: async () => getConfig(this.#config),
+    updateConfig: (request, call) => updateConfig(this.#config, request, call),
     createVault: async ({ organization, name }, { principal }) => {
       requireSlug(organization, "organization");
       validateName(name, "name");
@@ -178,6 +210,18 @@ export class AdminService {
   readonly streams: { readonly [name: string]: AnyStreamMethod } = {
     exportSnapshot: transfer(() => this.#exportSnapshot()),
   };
+
+  async #setService(
+    call: "suspend_organization" | "resume_organization",
+    { organization, reason }: admin.SuspendOrganizationRequest,
+    { principal }: CallContext,
+  ): Promise<admin.SuspendOrganizationResponse> {
+    requireSlug(organization, "organization");
+    validateFreeText(reason, limits.REASON_BYTES_MAX, "reason");
+    const request = { organization, reason, actor: principal.name };
+    const reply = await this.#deps.engine.call(call, request);
+    return { organization: organizationMessage(reply.organization) };
+  }
 
   async *#exportSnapshot(): AsyncGenerator<admin.ExportSnapshotResponse, void, undefined> {
     for await (const chunk of snapshotChunks(this.#deps.engine)) yield { chunk };

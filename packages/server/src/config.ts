@@ -111,6 +111,11 @@ const schema = z.strictObject({
   ...AUTH_FIELDS,
 });
 
+/** A field that is given at the start and holds until the end. */
+export function isFixedField(name: string): boolean {
+  return Object.hasOwn(schema.shape, name);
+}
+
 /** Largest message, either way. */
 export const MESSAGE_BYTES_MAX: number = limits.MESSAGE_BYTES_MAX;
 

@@ -2,6 +2,7 @@
 import type {
   AnswerPoint,
   AnswerProof,
+  EngineReply,
   OrganizationInfo,
   StoredEntity,
   StoredTuple,
@@ -46,8 +47,9 @@ export function proofMessage(proof: AnswerProof | undefined): common.Proof | und
 
 export function entityMessage(entity: StoredEntity | undefined): common.Entity | undefined {
   if (entity === undefined) return undefined;
-  const { key, value, nonce, version, expiresAtMs } = entity;
-  return { key, value, nonce, version: BigInt(version), expiresAtMs: BigInt(expiresAtMs) };
+  const { key, value, nonce, version, expiresAtMs, erased } = entity;
+  const at = { version: BigInt(version), expiresAtMs: BigInt(expiresAtMs) };
+  return { key, value, nonce, ...at, ...(erased && { erased }) };
 }
 
 export function relationshipMessage(stored: StoredTuple): common.Relationship {
@@ -110,6 +112,18 @@ const VAULT_STATUS = {
 export function organizationMessage(info: OrganizationInfo): admin.Organization {
   const { slug, name, status, createdAtMs } = info;
   return { slug, name, status: ORGANIZATION_STATUS[status], createdAtMs: BigInt(createdAtMs) };
+}
+
+export function usageMessage(usage: EngineReply<"get_usage">["usage"]): admin.Usage {
+  return {
+    vaults: BigInt(usage.vaults),
+    entities: BigInt(usage.entities),
+    tuples: BigInt(usage.tuples),
+    records: BigInt(usage.records),
+    liveBytes: BigInt(usage.liveBytes),
+    historyBytes: BigInt(usage.historyBytes),
+    blocks: BigInt(usage.blocks),
+  };
 }
 
 export function vaultMessage(info: VaultInfo): admin.Vault {

@@ -16,6 +16,7 @@ import { BlockService } from "./block-service.js";
 import type { FrameDeps } from "./call-frame.js";
 import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { CLUSTER_REQUESTS, ClusterService } from "./cluster-service.js";
+import type { ConfigDeps } from "./config/config-calls.js";
 import { Forwarding } from "./forwarding.js";
 import { addFramedService, type FramedMethod, type ServiceDeps } from "./framed-service.js";
 import { HeadService } from "./head-service.js";
@@ -45,6 +46,7 @@ export interface GrpcServerDeps extends FrameDeps {
   /** Puts calls into the audit log. */
   readonly audit?: AuditedCalls | undefined;
   readonly streamLimits: StreamLimits;
+  readonly config: ConfigDeps;
   readonly engine: EnginePort;
   /** Passes on in the name of who calls; without it calls go on as they came. */
   readonly forwarding?: Forwarding;
@@ -126,7 +128,7 @@ function addServices(
     handlers: { ...reads.handlers, ...blocks.handlers, ...listings.handlers, ...heads.handlers },
     streams: blocks.streams,
   };
-  const administration = new AdminService(services, options);
+  const administration = new AdminService(services, options, deps.config);
   const adminService = {
     name: "AdminService",
     definition: admin.AdminServiceService,
@@ -134,7 +136,13 @@ function addServices(
     handlers: administration.handlers,
     streams: administration.streams,
     forwarding,
-    ownMethods: ["getNodeInfo", "compact", "checkIntegrity", "exportSnapshot"] as const,
+    ownMethods: [
+      "getNodeInfo",
+      "getConfig",
+      "compact",
+      "checkIntegrity",
+      "exportSnapshot",
+    ] as const,
   };
   const clusterService = {
     name: "ClusterService",

@@ -10,11 +10,14 @@ import type { Logger } from "pino";
 import { type Authn, openAuthn } from "./authn/authn.js";
 import { beginTogether } from "./bootstrap.js";
 import { ClusterWatch } from "./cluster-watch.js";
-import { RuntimeConfig } from "./config/runtime-config.js";
+import { followClusterConfig } from "./config/cluster-config.js";
+import type { ConfigDeps } from "./config/config-calls.js";
+import { type ConfigChange, RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
 import { type ConnectServer, startConnectServer } from "./connect/connect-server.js";
 import { DeadlineStep } from "./gate/deadline.js";
 import { Gate } from "./gate/gate.js";
+import { VersionStep } from "./gate/version.js";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
@@ -41,6 +44,8 @@ export interface RunningNode {
   readonly connectAddress: string | undefined;
   /** As other nodes are told; undefined without a peer port. */
   readonly peerAddress: string | undefined;
+  /** The node's own values of what may change while it runs are others; what became another one. */
+  reconfigure(own: NodeConfig["runtime"]): readonly ConfigChange[];
   /** Stops taking calls, lets running ones finish, flushes and closes. */
   close(): Promise<void>;
 }
@@ -63,6 +68,8 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
   });
   const peers = await openNodePeers(config, deps.logger);
   const engine = await openEngine(config, { peers, runtime }, onFatal, onAlarm);
+  runtime.subscribe("scrubHours", (hours) => engine.setScrubInterval(hours * 3_600_000));
+  const cluster = followClusterConfig(engine, runtime, deps.logger);
   const delay = new LoopDelay((ms) =>
     deps.logger.warn({ ms: Math.round(ms) }, "the event loop was held: the machine is too busy"),
   );
@@ -89,7 +96,8 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
     const { connections } = protection;
     const about = { ...deps, startedAtMs, httpAddress };
-    const parts = { engine, meters, authn, protection, observability };
+    const live = { runtime, cluster };
+    const parts = { engine, meters, authn, protection, observability, live };
     grpc = await listenGrpc(config, parts, about).catch(async (error: unknown) => {
       http.close();
       throw error;
@@ -109,6 +117,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       await observability.stopping();
       await handOver(engine, deps.logger);
       watch.stop();
+      cluster.stop();
       delay.stop();
       const graceMs = runtime.values.shutdownGrace;
       await Promise.all([front.stop(graceMs), connect?.stop(graceMs)]);
@@ -125,9 +134,11 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       httpAddress,
       connectAddress: connect?.address,
       peerAddress: peers?.cluster.peerAddress,
+      reconfigure: (own) => runtime.setOwn(own),
       close,
     };
   } catch (error) {
+    cluster.stop();
     authn?.close();
     watch.stop();
     delay.stop();
@@ -218,11 +229,12 @@ interface GrpcParts {
   readonly authn: Authn;
   readonly protection: Protection;
   readonly observability: Observability;
+  readonly live: ConfigDeps;
 }
 
 async function listenGrpc(
   config: NodeConfig,
-  { engine, meters, authn, protection, observability }: GrpcParts,
+  { engine, meters, authn, protection, observability, live }: GrpcParts,
   about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress">,
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
@@ -232,9 +244,10 @@ async function listenGrpc(
     return await startGrpcServer(options, {
       engine,
       meters,
+      config: live,
       ...protection.parts,
       gate: new Gate(
-        [authn.step, new DeadlineStep(), ...protection.steps],
+        [new VersionStep(), authn.step, new DeadlineStep(), ...protection.steps],
         [...observability.observers, protection.writes],
       ),
       audit: observability.audit,

@@ -1,5 +1,5 @@
 /** WriteService over the engine's port. */
-import type { EngineReply } from "@authledger/engine";
+import type { EngineReply, EngineRequest } from "@authledger/engine";
 import { write } from "@authledger/proto";
 import {
   LedgerError,
@@ -7,10 +7,13 @@ import {
   type Operation,
   type TransactionRequest,
   utf8Length,
+  validateEntityKey,
+  validateFreeText,
 } from "@authledger/types";
 import { type CallContext, type Decoders, strict } from "./call-frame.js";
-import { checkCount, itemsOf, transactionOf } from "./convert-request.js";
+import { checkCount, itemsOf, missing, transactionOf, tupleOf } from "./convert-request.js";
 import { batchResultMessage, refusalError, resultMessage, tokenOf } from "./convert-response.js";
+import { deleteByFilter } from "./delete-by-filter.js";
 import type { ServiceDeps } from "./read-service.js";
 import type { Handler } from "./unary.js";
 import type { VaultName } from "./vault-directory.js";
@@ -18,12 +21,16 @@ import type { VaultName } from "./vault-directory.js";
 export const WRITE_REQUESTS: Decoders<write.WriteServiceService> = {
   write: strict(write.WriteRequest),
   batchWrite: strict(write.BatchWriteRequest),
+  deleteByFilter: strict(write.DeleteByFilterRequest),
+  erase: strict(write.EraseRequest),
 };
 
 interface WriteHandlers {
   readonly [name: string]: Handler<never, unknown>;
   readonly write: Handler<write.WriteRequest, write.WriteResponse>;
   readonly batchWrite: Handler<write.BatchWriteRequest, write.BatchWriteResponse>;
+  readonly deleteByFilter: Handler<write.DeleteByFilterRequest, write.DeleteByFilterResponse>;
+  readonly erase: Handler<write.EraseRequest, write.EraseResponse>;
 }
 
 export class WriteService {
@@ -48,6 +55,17 @@ export class WriteService {
       const { outcomes, at } = await this.#write(request, transactions, call);
       return { results: outcomes.map(batchResultMessage), token: tokenOf(request, at) };
     },
+    deleteByFilter: (request, call) => deleteByFilter(this.#deps, request, call),
+    erase: async (request, { deadlineAtMs, principal }) => {
+      const { keepCurrent, reason } = request;
+      const target = erasedTarget(request.target);
+      validateFreeText(reason, limits.REASON_BYTES_MAX, "reason");
+      const { vaults, engine } = this.#deps;
+      const vault = await vaults.resolve(request);
+      const erasing = { vault, target, keepCurrent, reason, actor: principal.name };
+      const { erased, deleted, at } = await engine.call("erase", erasing, deadlineAtMs);
+      return { erased: BigInt(erased), deleted, token: tokenOf(request, at) };
+    },
   };
 
   async #write(
@@ -61,6 +79,14 @@ export class WriteService {
     const writing = { vault, transactions, actor: principal.name, prove };
     return engine.call("write", writing, deadlineAtMs);
   }
+}
+
+/** @throws LedgerError INVALID_ARGUMENT, INVALID_TUPLE */
+function erasedTarget(target: write.EraseRequest["target"]): EngineRequest<"erase">["target"] {
+  if (target === undefined) throw missing("target");
+  if (target.$case === "tuple") return { tuple: tupleOf(target.value) };
+  validateEntityKey(target.value, "entity_key");
+  return { key: target.value };
 }
 
 /** Header, path and framing of an inclusion proof, and what the canonical form of an operation adds to its texts. */

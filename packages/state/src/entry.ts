@@ -10,11 +10,13 @@
  *            | 0x06 prune         u32 vault
  *            | 0x0c policy change u32 vault || u32 epoch || lp32 the policy before || signed
  *            | 0x0d policy bundle u32 vault || u32 epoch || lp32 bundle
+ *            | 0x0e erase         u32 vault || path48 || signed (system vault)
  *     signed = lp32 LVT1 || u32 n || n x (nonce16 || lp32 value)       the values in the order of the operations
  *
  * Everything that applying needs is in it: time, ids, sequences, nonces and salts were chosen by the leader.
  * An apply version's behaviour never changes; an unknown version or item stops the node and is never skipped.
  */
+import { PATH_BYTES } from "@authledger/proof";
 import { ByteReader, ByteWriter, LedgerError } from "@authledger/types";
 
 export const APPLY_VERSION = 1;
@@ -107,6 +109,16 @@ export interface PolicyBundleItem {
   readonly bundle: Uint8Array;
 }
 
+/** Erases earlier values under a path (erase.ts). */
+export interface EraseItem {
+  readonly kind: "erase";
+  readonly vault: number;
+  /** Of the record, 48 bytes. */
+  readonly path: Uint8Array;
+  /** Says in the system vault who erases, when and why. */
+  readonly registration: SealedTransaction;
+}
+
 export type EntryItem =
   | TransactionItem
   | CreateVaultItem
@@ -115,7 +127,8 @@ export type EntryItem =
   | SweepItem
   | PruneItem
   | PolicyChangeItem
-  | PolicyBundleItem;
+  | PolicyBundleItem
+  | EraseItem;
 
 export interface Entry {
   /** The leader's time, not before that of any earlier entry. */
@@ -132,6 +145,7 @@ const ITEM = {
   prune: 6,
   policy_change: 0x0c,
   policy_bundle: 0x0d,
+  erase: 0x0e,
 } as const;
 
 const ENTRY_HEAD_BYTES = 512;
@@ -201,6 +215,10 @@ function writeItem(out: ByteWriter, item: EntryItem): void {
     case "policy_bundle":
       out.u32(item.vault).u32(item.epoch).lp32(item.bundle);
       return;
+    case "erase":
+      out.u32(item.vault).bytes(item.path);
+      writeSealed(out, item.registration);
+      return;
   }
 }
 
@@ -257,6 +275,13 @@ function readItem(input: ByteReader): EntryItem {
         vault: input.u32("vault"),
         epoch: input.u32("epoch"),
         bundle: input.lp32("bundle"),
+      };
+    case ITEM.erase:
+      return {
+        kind: "erase",
+        vault: input.u32("vault"),
+        path: input.bytes(PATH_BYTES, "path"),
+        registration: readSealed(input),
       };
     default:
       throw unknown(`item 0x${code.toString(16).padStart(2, "0")}`);

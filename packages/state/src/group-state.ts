@@ -18,11 +18,13 @@ import {
   type CreateVaultItem,
   decodeEntry,
   type EntryItem,
+  type EraseItem,
   type InitItem,
   type PolicyChangeItem,
   type SealedTransaction,
   type TransactionItem,
 } from "./entry.js";
+import { eraseValues } from "./erase.js";
 import { preconditionFailed } from "./failed-condition.js";
 import { Idempotency } from "./idempotency.js";
 import { type LifecycleDeps, setStatus, sweep } from "./lifecycle.js";
@@ -216,6 +218,25 @@ export class GroupState {
     throw vaultDeleted(row);
   }
 
+  /**
+   * A vault of which is read and written: not of an organization that is out of service.
+   * @throws LedgerError VAULT_NOT_FOUND, VAULT_DELETED, ORGANIZATION_SUSPENDED
+   */
+  requireServed(id: number): OpenVault {
+    const vault = this.requireVault(id);
+    const organization = this.rows.organization(vault.row.organization);
+    if (organization?.status === "suspended") throw organizationSuspended(organization.slug);
+    return vault;
+  }
+
+  /** Is it of an organization that is in service? */
+  isServed(id: number): boolean {
+    const organization = this.rows.vault(id)?.organization;
+    return (
+      organization !== undefined && this.rows.organization(organization)?.status !== "suspended"
+    );
+  }
+
   /** An existing vault that is not deleted, opened. */
   vault(id: number): OpenVault | undefined {
     const open = this.#vaults.get(id);
@@ -372,7 +393,10 @@ export class GroupState {
     try {
       switch (item.kind) {
         case "transaction":
+          this.requireServed(item.vault);
           return this.#applyTransaction(batch, item);
+        case "erase":
+          return this.#erase(batch, item);
         case "create_vault":
           return this.#createVault(batch, item);
         case "init":
@@ -535,6 +559,19 @@ export class GroupState {
     return outcome;
   }
 
+  /** Earlier values go; that they went is said in the system vault. */
+  #erase(batch: Batch, { vault, path, registration }: EraseItem): Outcome {
+    const { organization } = this.requireServed(vault).row;
+    const transaction = decodeTransaction(registration.canonical);
+    this.#run(this.#builder(batch, SYSTEM_VAULT), registration, transaction);
+    this.#usage.begin(vault, organization);
+    const { timeMs } = batch.place;
+    const { erased, bytes, isDone } = eraseValues(this.tables, { vault, path, timeMs });
+    this.#usage.change(vault, organization, { ...noChange(), historyBytes: -bytes });
+    this.#work += Math.ceil(erased / ROWS_PER_WORK);
+    return { kind: "erased", vault, versions: erased, isDone };
+  }
+
   /** A step towards a vault's retention, where blocks do not come that would bring it there. */
   #prune(id: number): Outcome {
     const vault = this.vault(id);
@@ -555,6 +592,7 @@ export class GroupState {
         `there is no organization ${item.organization}`,
       );
     }
+    if (organization.status === "suspended") throw organizationSuspended(organization.slug);
     if (organization.status !== "active") {
       const message = `organization ${item.organization} is ${organization.status}`;
       throw new LedgerError("ORGANIZATION_NOT_ACTIVE", message);
@@ -628,6 +666,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "VAULT_DELETED",
   "ORGANIZATION_NOT_ACTIVE",
   "ORGANIZATION_NOT_EMPTY",
+  "ORGANIZATION_SUSPENDED",
   "PRECONDITION_FAILED",
   "IDEMPOTENCY_KEY_REUSED",
   "PATH_COLLISION",
@@ -642,6 +681,13 @@ function isRefusal({ code }: LedgerError): boolean {
 
 function refusalOf({ code, message, details }: LedgerError): Refusal {
   return { kind: "refused", code, message, details };
+}
+
+function organizationSuspended(slug: bigint): LedgerError {
+  const message = `organization ${slug} is suspended: nothing of it is read or written until it is resumed`;
+  return new LedgerError("ORGANIZATION_SUSPENDED", message, {
+    details: { organization: String(slug), status: "suspended" },
+  });
 }
 
 function vaultDeleted({ organizationSlug, slug, status }: VaultRow): LedgerError {

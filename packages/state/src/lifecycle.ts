@@ -4,6 +4,7 @@
  *
  *     vault          active, read_only -> deleting -> deleted
  *     organization   any -> deleting while its last vaults are being deleted -> deleted
+ *                    active -> suspended -> active
  *
  *   INV-LIFE-1  A vault that is deleting is closed: nothing opens it again, no block is added and no head is signed.
  *   INV-LIFE-2  A vault is deleted when none of its rows is left, an organization when none of its vaults is; ids and
@@ -47,15 +48,25 @@ function setOrganizationStatus(
   { rows, register }: LifecycleDeps,
 ): void {
   const entity = entityOf<OrganizationEntity>(registration);
-  const { active, deleting } = rows.vaultsLeft(row.id);
-  if (active > 0) throw notEmpty(row, active);
-  const isAllowed =
-    (entity.status === "deleting" && deleting > 0 && row.status !== "deleting") ||
-    (entity.status === "deleted" && deleting === 0);
-  if (!isAllowed || row.status === "deleted") throw notNow(`organization ${row.slug}`, row, entity);
+  if (!isOrganizationStep(row, entity, rows)) throw notNow(`organization ${row.slug}`, row, entity);
   register(registration);
   const { slug, name, createdAtMs } = row;
   rows.putOrganization({ slug, name, createdAtMs, status: entity.status });
+}
+
+/** @throws LedgerError ORGANIZATION_NOT_EMPTY */
+function isOrganizationStep(
+  row: OrganizationRow,
+  { status }: OrganizationEntity,
+  rows: VaultRows,
+): boolean {
+  if (status === "suspended") return row.status === "active";
+  if (status === "active") return row.status === "suspended";
+  const { active, deleting } = rows.vaultsLeft(row.id);
+  if (active > 0) throw notEmpty(row, active);
+  if (row.status === "deleted") return false;
+  if (status === "deleted") return deleting === 0;
+  return status === "deleting" && deleting > 0 && row.status !== "deleting";
 }
 
 function setVaultStatus(

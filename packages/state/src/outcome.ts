@@ -72,6 +72,15 @@ interface PolicyKept {
   readonly epoch: number;
 }
 
+/** Earlier values under a path were erased. */
+interface Erased {
+  readonly kind: "erased";
+  readonly vault: number;
+  readonly versions: number;
+  /** Nothing under the path is left to erase. */
+  readonly isDone: boolean;
+}
+
 export type Outcome =
   | AppliedTransaction
   | Refusal
@@ -80,7 +89,8 @@ export type Outcome =
   | StatusSet
   | Swept
   | Pruned
-  | PolicyKept;
+  | PolicyKept
+  | Erased;
 
 const KIND = {
   applied: 1,
@@ -91,6 +101,7 @@ const KIND = {
   swept: 6,
   pruned: 7,
   policy_kept: 12,
+  erased: 14,
 } as const;
 
 const STATUS_BY_NUMBER: ReadonlyMap<number, OperationStatus> = new Map(
@@ -153,6 +164,12 @@ function writeOutcome(out: ByteWriter, outcome: Outcome): void {
       return;
     case "policy_kept":
       out.u32(outcome.vault).u32(outcome.epoch);
+      return;
+    case "erased":
+      out
+        .u32(outcome.vault)
+        .u32(outcome.versions)
+        .u8(outcome.isDone ? 1 : 0);
       return;
   }
 }

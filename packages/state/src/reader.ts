@@ -40,6 +40,8 @@ export interface ReadEntity {
   readonly value: Uint8Array;
   readonly version: number;
   readonly expiresAtMs: number;
+  /** In a list of an older height: the value was erased; it and its nonce are empty. */
+  readonly erased?: true;
 }
 
 /** Any combination of the three; none of them lists everything. */

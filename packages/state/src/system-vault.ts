@@ -36,6 +36,11 @@ export function vaultEntityKey(organization: bigint, slug: bigint): string {
   return `vault:${organization}:${slug}`;
 }
 
+/** The entity that says of an erasure who did it and when: a salted path names nobody. */
+export function erasureEntityKey(organization: bigint, slug: bigint, path: Uint8Array): string {
+  return `erasure:${organization}:${slug}:${toHex(path)}`;
+}
+
 /** The slug that an organization's entity names; undefined for other keys. */
 export function organizationOfKey(key: string): bigint | undefined {
   const match = /^org:([0-9]{1,20})$/.exec(key);

@@ -64,6 +64,11 @@ export class Maintenance {
     this.#scrubber = new Scrubber(scrubber, options.scrubIntervalMs ?? 0);
   }
 
+  /** Time between the beginnings of two passes of the scrubber; 0 = never. */
+  setScrubInterval(intervalMs: number): void {
+    this.#scrubber.setInterval(intervalMs);
+  }
+
   get stats(): MaintenanceStats {
     return { compaction: this.#compactor.stats, integrity: this.#scrubber.status };
   }

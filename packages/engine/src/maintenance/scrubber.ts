@@ -48,7 +48,7 @@ interface Pass {
 
 export class Scrubber {
   readonly #deps: ScrubberDeps;
-  readonly #intervalMs: number;
+  #intervalMs: number;
   readonly #diverged = new Map<number, ScrubDifference>();
   readonly #differences: ScrubDifference[] = [];
   /** What was told already: the next pass finds it again. */
@@ -66,6 +66,12 @@ export class Scrubber {
     this.#deps = deps;
     this.#intervalMs = intervalMs;
     this.#nextMs = deps.clock.monotonicMs() + Math.min(intervalMs, 60_000);
+  }
+
+  /** Background passes begin so long after each other from now on; 0: there are none. */
+  setInterval(intervalMs: number): void {
+    this.#intervalMs = intervalMs;
+    this.#nextMs = Math.min(this.#nextMs, this.#deps.clock.monotonicMs() + intervalMs);
   }
 
   get status(): IntegrityStatus {

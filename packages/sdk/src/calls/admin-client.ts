@@ -61,6 +61,17 @@ export type IntegrityReport = admin.CheckIntegrityResponse;
 
 export type NodeInfo = admin.GetNodeInfoResponse;
 
+/** What an organization or a vault holds; bytes are those of keys and values of rows. */
+export type Usage = admin.Usage;
+/** A field of the runtime configuration, and who said what it is: node, cluster or default. */
+export type ConfigField = admin.ConfigField;
+export type ConfigChange = admin.ConfigChange;
+
+export interface AdminOptions extends CallOptions {
+  /** Why, for the record. */
+  readonly reason?: string | undefined;
+}
+
 export class AdminClient {
   readonly #session: Session;
 
@@ -92,6 +103,60 @@ export class AdminClient {
     const request = { organization: slugOf(organization, "organization") };
     const response = await this.#session.call(SERVICE.deleteOrganization, request, options);
     return organizationOf(response.organization);
+  }
+
+  /**
+   * Takes an organization out of service: its vaults are neither read nor written until it is resumed. Nothing of it is
+   * lost; one that is suspended already is no error.
+   */
+  suspendOrganization(organization: Slug, options: AdminOptions = {}): Promise<Organization> {
+    return this.#setService(SERVICE.suspendOrganization, organization, options);
+  }
+
+  /** Takes a suspended organization back into service; one that is active is no error. */
+  resumeOrganization(organization: Slug, options: AdminOptions = {}): Promise<Organization> {
+    return this.#setService(SERVICE.resumeOrganization, organization, options);
+  }
+
+  async #setService(
+    method: typeof SERVICE.suspendOrganization | typeof SERVICE.resumeOrganization,
+    organization: Slug,
+    options: AdminOptions,
+  ): Promise<Organization> {
+    const { reason = "" } = options;
+    const request = { organization: slugOf(organization, "organization"), reason };
+    return organizationOf((await this.#session.call(method, request, options)).organization);
+  }
+
+  /** What an organization holds, or one vault of it. Costs the node one row. */
+  async getUsage(
+    of: { readonly organization: Slug; readonly vault?: Slug | undefined },
+    options?: CallOptions,
+  ): Promise<Usage> {
+    const organization = slugOf(of.organization, "organization");
+    const vault = of.vault === undefined ? 0n : slugOf(of.vault, "vault");
+    const { usage } = await this.#session.call(SERVICE.getUsage, { organization, vault }, options);
+    if (usage === undefined) throw malformed("no usage");
+    return usage;
+  }
+
+  /** What of the configuration may change while nodes run, as the node that answers goes by it. */
+  async getConfig(options?: CallOptions): Promise<readonly ConfigField[]> {
+    return (await this.#session.call(SERVICE.getConfig, {}, options)).fields;
+  }
+
+  /**
+   * Changes configuration of the whole cluster, all of it or nothing; an empty text takes the cluster's value away.
+   * @throws LedgerError CONFIG_INVALID, CONFIG_NOT_RECONFIGURABLE
+   * @example await client.admin.updateConfig({ logLevel: "debug" }, { reason: "looking for slow reads" });
+   */
+  async updateConfig(
+    values: Readonly<Record<string, string>>,
+    options: AdminOptions & { readonly dryRun?: boolean | undefined } = {},
+  ): Promise<readonly ConfigChange[]> {
+    const { dryRun = false, reason = "" } = options;
+    const request = { values: { ...values }, dryRun, reason };
+    return (await this.#session.call(SERVICE.updateConfig, request, options)).changes;
   }
 
   /** All that are not deleted, in the order of their slugs. */

@@ -28,7 +28,8 @@ const OF_THE_DISK: readonly string[] = ["compact", "checkIntegrity", "exportSnap
 
 /** What the fake does not do, as its README says: it answers UNIMPLEMENTED. The tests of node and CLI try them. */
 const NOT_IN_THE_FAKE: readonly string[] = [
-  ...["deleteVault", "deleteOrganization"],
+  ...["deleteVault", "deleteOrganization", "suspendOrganization", "resumeOrganization"],
+  ...["getUsage", "getConfig", "updateConfig", "deleteByFilter", "erase"],
   // Models and decisions: test/models.test.ts
   ...["decide", "decideMany", "listObjects", "listUsers", "listRelations", "expand", "explain"],
 ];

@@ -252,6 +252,14 @@ export class FakeEngine implements EnginePort {
       this.#organizations.set(slug, organization);
       return { organization };
     },
+    suspend_organization: ({ organization: slug }) => this.#setService(slug, "suspended"),
+    resume_organization: ({ organization: slug }) => this.#setService(slug, "active"),
+    get_usage: ({ organization }) => {
+      this.#organization(organization);
+      const counts = { vaults: 1, entities: 2, tuples: 3, records: 4, liveBytes: 5 };
+      return { usage: { ...counts, historyBytes: 6, blocks: 7 } };
+    },
+    erase: ({ vault }) => ({ erased: 0, deleted: false, at: this.#at(vault) }),
     delete_vault: ({ organization, vault: slug }) => {
       const vault = this.#vaults[this.#find(organization, slug)]!;
       vault.info = { ...vault.info, status: "deleting" };
@@ -337,6 +345,15 @@ export class FakeEngine implements EnginePort {
     const info = { ...about, ...kept };
     this.#vaults.push({ info, tuples: new Map(), entities: new Map() });
     return { vault: info, genesisHeader: new Uint8Array([0]) };
+  }
+
+  #setService(
+    slug: bigint,
+    status: "suspended" | "active",
+  ): { readonly organization: OrganizationInfo } {
+    const organization = { ...this.#organization(slug), status };
+    this.#organizations.set(slug, organization);
+    return { organization };
   }
 
   #organization(slug: bigint): OrganizationInfo {

@@ -3,6 +3,7 @@ import { admin, cluster, decodeErrorDetails, type errors, read, write } from "@a
 import type { AssertionError } from "@authledger/types";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
+import { ClusterConfig } from "../../src/config/cluster-config.js";
 import { RuntimeConfig } from "../../src/config/runtime-config.js";
 import type { Connections } from "../../src/connections.js";
 import { DeadlineStep } from "../../src/gate/deadline.js";
@@ -11,6 +12,7 @@ import { type GrpcServer, startGrpcServer } from "../../src/grpc-server.js";
 import { RpcMeters } from "../../src/metrics.js";
 import { Protection } from "../../src/protection/protection.js";
 import type { Health } from "../../src/standard-services.js";
+import { SystemVault } from "../../src/system/system-vault.js";
 import type { TlsFront } from "../../src/tls/tls-front.js";
 import { FakeEngine } from "./fake-engine.js";
 
@@ -65,14 +67,16 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const logged: unknown[] = [];
   const bugs: AssertionError[] = [];
   const meters = new RpcMeters((error) => logged.push(error));
-  const { values } = new RuntimeConfig();
-  const protection = new Protection(() => values, {
+  const runtime = new RuntimeConfig();
+  const protection = new Protection(() => runtime.values, {
     streamsPerConnection: 1_024,
     connectionsMax: 4_000,
     ...(options.connections === undefined ? {} : { connections: options.connections }),
   });
   const { connections, overload, streamLimits } = options.protection ?? protection;
   const { steps = [new DeadlineStep()], observers } = options;
+  const system = new SystemVault(engine);
+  const quiet = { onChange: () => undefined, onProblem: () => undefined };
   const server = await startGrpcServer(
     {
       host: "127.0.0.1",
@@ -87,6 +91,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       engine,
       meters,
       ...{ connections, overload, streamLimits },
+      config: { runtime, cluster: new ClusterConfig({ ...quiet, config: runtime, system }) },
       gate: new Gate(steps, observers),
       tls: options.tls,
       isStopped: () => bugs.length > 0,

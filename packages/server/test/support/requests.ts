@@ -57,6 +57,28 @@ export const GOOD_CALLS: readonly GoodCall[] = [
     method: ["write", "batchWrite"],
     request: (t) => ({ ...t, transactions: [transaction([createTuple()])], prove: false }),
   },
+  {
+    method: ["write", "deleteByFilter"],
+    request: (t) => ({
+      ...{ ...t, reason: "", all: false, dryRun: false, pageToken: new Uint8Array(0) },
+      filter: { $case: "entityPrefix", value: "nothing:" },
+    }),
+  },
+  {
+    method: ["write", "erase"],
+    request: (t) => ({
+      ...{ ...t, reason: "", keepCurrent: false },
+      target: { $case: "entityKey", value: "a:b" },
+    }),
+  },
+  { method: ["admin", "suspendOrganization"], request: (t) => ({ ...t, reason: "" }) },
+  { method: ["admin", "resumeOrganization"], request: (t) => ({ ...t, reason: "" }) },
+  { method: ["admin", "getUsage"], request: (t) => t },
+  { method: ["admin", "getConfig"], request: () => ({}) },
+  {
+    method: ["admin", "updateConfig"],
+    request: () => ({ values: { scrubHours: "5" }, dryRun: true, reason: "" }),
+  },
   { method: ["admin", "createOrganization"], request: () => ({ name: "acme" }) },
   { method: ["admin", "getOrganization"], request: (t) => t },
   { method: ["admin", "listOrganizations"], request: () => PAGE },

@@ -16,6 +16,7 @@ import {
   type TrieHasher,
 } from "@authledger/proof";
 import { assert, type Hasher, versionAt } from "@authledger/types";
+import { requireValue } from "../erase.js";
 import {
   isLiveAt,
   type LiveRecord,
@@ -110,9 +111,9 @@ export class VaultAt implements StateView {
   value(path: Uint8Array): Uint8Array | undefined {
     const found = this.#find(path);
     if (found === undefined) return undefined;
-    return found.changeKey === undefined
-      ? this.#tables.value.get(this.#rowKey(path))
-      : this.#tables.valueHist.get(found.changeKey);
+    if (found.changeKey === undefined) return this.#tables.value.get(this.#rowKey(path));
+    const row = this.#tables.valueHist.get(found.changeKey);
+    return row && requireValue(row);
   }
 
   leafCursor(): PastLeaves {

@@ -64,6 +64,8 @@ export interface Entity {
   expiresAtMs: bigint;
   /** Hashed in front of the value in its digest; needed to check the value against a proof. */
   nonce: Uint8Array;
+  /** In a list of an older height: the value was erased; it and its nonce are empty. */
+  erased?: boolean | undefined;
 }
 
 /** How fresh an answer must be. Absent means linearizable. */
@@ -458,7 +460,14 @@ export const ContextualTuple: MessageFns<ContextualTuple> = {
 };
 
 function createBaseEntity(): Entity {
-  return { key: "", value: new Uint8Array(0), version: 0n, expiresAtMs: 0n, nonce: new Uint8Array(0) };
+  return {
+    key: "",
+    value: new Uint8Array(0),
+    version: 0n,
+    expiresAtMs: 0n,
+    nonce: new Uint8Array(0),
+    erased: undefined,
+  };
 }
 
 export const Entity: MessageFns<Entity> = {
@@ -483,6 +492,9 @@ export const Entity: MessageFns<Entity> = {
     }
     if (message.nonce.length !== 0) {
       writer.uint32(42).bytes(message.nonce);
+    }
+    if (message.erased !== undefined) {
+      writer.uint32(48).bool(message.erased);
     }
     return writer;
   },
@@ -540,6 +552,14 @@ export const Entity: MessageFns<Entity> = {
             message.nonce = reader.bytes();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.erased = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -564,6 +584,7 @@ export const Entity: MessageFns<Entity> = {
       ? BigInt(object.expiresAtMs)
       : 0n;
     message.nonce = object.nonce ?? new Uint8Array(0);
+    message.erased = object.erased ?? undefined;
     return message;
   },
 };

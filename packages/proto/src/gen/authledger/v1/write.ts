@@ -181,6 +181,69 @@ export interface BatchWriteResponse_Result {
   outcome?: { $case: "applied"; value: TransactionResult } | { $case: "refused"; value: ErrorDetails } | undefined;
 }
 
+/** What is named must be so; at least one part, unless `all` is set. */
+export interface TupleDeleteFilter {
+  /** The type before the colon of the resource. */
+  resourceType: string;
+  /** type:id */
+  resource: string;
+  relation: string;
+  subject: string;
+  subjectType: string;
+}
+
+export interface DeleteByFilterRequest {
+  organization: bigint;
+  vault: bigint;
+  filter?:
+    | { $case: "tuples"; value: TupleDeleteFilter }
+    | //
+    /** Entities whose keys begin so. */
+    { $case: "entityPrefix"; value: string }
+    | undefined;
+  /** Needed for a filter that matches everything. */
+  all: boolean;
+  /** Count, delete nothing. */
+  dryRun: boolean;
+  /** Why, for the record; hashed with each transaction. */
+  reason: string;
+  /** Of the answer before; empty = from the beginning. */
+  pageToken: Uint8Array;
+}
+
+export interface DeleteByFilterResponse {
+  /** By this call. */
+  deleted: bigint;
+  /** Of this call: how many match, also in a dry run. */
+  matched: bigint;
+  /** Empty: there is no more. */
+  nextPageToken: Uint8Array;
+  /** Consistency token: pass it as at_least to read behind the deletion. */
+  token: Uint8Array;
+}
+
+export interface EraseRequest {
+  organization: bigint;
+  vault: bigint;
+  target?:
+    | { $case: "entityKey"; value: string }
+    | { $case: "tuple"; value: Tuple }
+    | undefined;
+  /** Leave what is stored now, and erase earlier versions only. */
+  keepCurrent: boolean;
+  /** Why, for the record. Do not name the person in it: it is kept for ever. */
+  reason: string;
+}
+
+export interface EraseResponse {
+  /** Versions whose value was erased by this call. */
+  erased: bigint;
+  /** What was stored was deleted by this call. */
+  deleted: boolean;
+  /** Consistency token: pass it as at_least to read behind the erasure. */
+  token: Uint8Array;
+}
+
 function createBaseCreateRelationship(): CreateRelationship {
   return { tuple: undefined, expiresAtMs: 0n, condition: undefined };
 }
@@ -1609,6 +1672,594 @@ export const BatchWriteResponse_Result: MessageFns<BatchWriteResponse_Result> = 
   },
 };
 
+function createBaseTupleDeleteFilter(): TupleDeleteFilter {
+  return { resourceType: "", resource: "", relation: "", subject: "", subjectType: "" };
+}
+
+export const TupleDeleteFilter: MessageFns<TupleDeleteFilter> = {
+  encode(message: TupleDeleteFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resourceType !== "") {
+      writer.uint32(10).string(message.resourceType);
+    }
+    if (message.resource !== "") {
+      writer.uint32(18).string(message.resource);
+    }
+    if (message.relation !== "") {
+      writer.uint32(26).string(message.relation);
+    }
+    if (message.subject !== "") {
+      writer.uint32(34).string(message.subject);
+    }
+    if (message.subjectType !== "") {
+      writer.uint32(42).string(message.subjectType);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TupleDeleteFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTupleDeleteFilter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resourceType = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.relation = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.subjectType = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TupleDeleteFilter>, I>>(base?: I): TupleDeleteFilter {
+    return TupleDeleteFilter.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TupleDeleteFilter>, I>>(object: I): TupleDeleteFilter {
+    const message = createBaseTupleDeleteFilter();
+    message.resourceType = object.resourceType ?? "";
+    message.resource = object.resource ?? "";
+    message.relation = object.relation ?? "";
+    message.subject = object.subject ?? "";
+    message.subjectType = object.subjectType ?? "";
+    return message;
+  },
+};
+
+function createBaseDeleteByFilterRequest(): DeleteByFilterRequest {
+  return {
+    organization: 0n,
+    vault: 0n,
+    filter: undefined,
+    all: false,
+    dryRun: false,
+    reason: "",
+    pageToken: new Uint8Array(0),
+  };
+}
+
+export const DeleteByFilterRequest: MessageFns<DeleteByFilterRequest> = {
+  encode(message: DeleteByFilterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    switch (message.filter?.$case) {
+      case "tuples":
+        TupleDeleteFilter.encode(message.filter.value, writer.uint32(26).fork()).join();
+        break;
+      case "entityPrefix":
+        writer.uint32(34).string(message.filter.value);
+        break;
+    }
+    if (message.all !== false) {
+      writer.uint32(40).bool(message.all);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(48).bool(message.dryRun);
+    }
+    if (message.reason !== "") {
+      writer.uint32(58).string(message.reason);
+    }
+    if (message.pageToken.length !== 0) {
+      writer.uint32(66).bytes(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteByFilterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteByFilterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = { $case: "tuples", value: TupleDeleteFilter.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.filter = { $case: "entityPrefix", value: reader.string() };
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.pageToken = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DeleteByFilterRequest>, I>>(base?: I): DeleteByFilterRequest {
+    return DeleteByFilterRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteByFilterRequest>, I>>(object: I): DeleteByFilterRequest {
+    const message = createBaseDeleteByFilterRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    switch (object.filter?.$case) {
+      case "tuples": {
+        if (object.filter?.value !== undefined && object.filter?.value !== null) {
+          message.filter = { $case: "tuples", value: TupleDeleteFilter.fromPartial(object.filter.value) };
+        }
+        break;
+      }
+      case "entityPrefix": {
+        if (object.filter?.value !== undefined && object.filter?.value !== null) {
+          message.filter = { $case: "entityPrefix", value: object.filter.value };
+        }
+        break;
+      }
+    }
+    message.all = object.all ?? false;
+    message.dryRun = object.dryRun ?? false;
+    message.reason = object.reason ?? "";
+    message.pageToken = object.pageToken ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseDeleteByFilterResponse(): DeleteByFilterResponse {
+  return { deleted: 0n, matched: 0n, nextPageToken: new Uint8Array(0), token: new Uint8Array(0) };
+}
+
+export const DeleteByFilterResponse: MessageFns<DeleteByFilterResponse> = {
+  encode(message: DeleteByFilterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deleted !== 0n) {
+      if (BigInt.asUintN(64, message.deleted) !== message.deleted) {
+        throw new globalThis.Error("value provided for field message.deleted of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.deleted);
+    }
+    if (message.matched !== 0n) {
+      if (BigInt.asUintN(64, message.matched) !== message.matched) {
+        throw new globalThis.Error("value provided for field message.matched of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.matched);
+    }
+    if (message.nextPageToken.length !== 0) {
+      writer.uint32(26).bytes(message.nextPageToken);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(34).bytes(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteByFilterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteByFilterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.deleted = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.matched = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextPageToken = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DeleteByFilterResponse>, I>>(base?: I): DeleteByFilterResponse {
+    return DeleteByFilterResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteByFilterResponse>, I>>(object: I): DeleteByFilterResponse {
+    const message = createBaseDeleteByFilterResponse();
+    message.deleted = (object.deleted !== undefined && object.deleted !== null) ? BigInt(object.deleted) : 0n;
+    message.matched = (object.matched !== undefined && object.matched !== null) ? BigInt(object.matched) : 0n;
+    message.nextPageToken = object.nextPageToken ?? new Uint8Array(0);
+    message.token = object.token ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseEraseRequest(): EraseRequest {
+  return { organization: 0n, vault: 0n, target: undefined, keepCurrent: false, reason: "" };
+}
+
+export const EraseRequest: MessageFns<EraseRequest> = {
+  encode(message: EraseRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.vault !== 0n) {
+      if (BigInt.asUintN(64, message.vault) !== message.vault) {
+        throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.vault);
+    }
+    switch (message.target?.$case) {
+      case "entityKey":
+        writer.uint32(26).string(message.target.value);
+        break;
+      case "tuple":
+        Tuple.encode(message.target.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    if (message.keepCurrent !== false) {
+      writer.uint32(40).bool(message.keepCurrent);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EraseRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEraseRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vault = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.target = { $case: "entityKey", value: reader.string() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.target = { $case: "tuple", value: Tuple.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.keepCurrent = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<EraseRequest>, I>>(base?: I): EraseRequest {
+    return EraseRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EraseRequest>, I>>(object: I): EraseRequest {
+    const message = createBaseEraseRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    switch (object.target?.$case) {
+      case "entityKey": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "entityKey", value: object.target.value };
+        }
+        break;
+      }
+      case "tuple": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "tuple", value: Tuple.fromPartial(object.target.value) };
+        }
+        break;
+      }
+    }
+    message.keepCurrent = object.keepCurrent ?? false;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseEraseResponse(): EraseResponse {
+  return { erased: 0n, deleted: false, token: new Uint8Array(0) };
+}
+
+export const EraseResponse: MessageFns<EraseResponse> = {
+  encode(message: EraseResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.erased !== 0n) {
+      if (BigInt.asUintN(64, message.erased) !== message.erased) {
+        throw new globalThis.Error("value provided for field message.erased of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.erased);
+    }
+    if (message.deleted !== false) {
+      writer.uint32(16).bool(message.deleted);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(26).bytes(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EraseResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEraseResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.erased = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.deleted = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<EraseResponse>, I>>(base?: I): EraseResponse {
+    return EraseResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EraseResponse>, I>>(object: I): EraseResponse {
+    const message = createBaseEraseResponse();
+    message.erased = (object.erased !== undefined && object.erased !== null) ? BigInt(object.erased) : 0n;
+    message.deleted = object.deleted ?? false;
+    message.token = object.token ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 /** Changes. A transaction is atomic; a batch holds independent transactions. */
 export type WriteServiceService = typeof WriteServiceService;
 export const WriteServiceService = {
@@ -1632,6 +2283,36 @@ export const WriteServiceService = {
     responseSerialize: (value: BatchWriteResponse): Buffer => asBuffer(BatchWriteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BatchWriteResponse => BatchWriteResponse.decode(value),
   },
+  /**
+   * Deletes what matches a filter, a transaction of at most 1,000 deletes each call: call again with the token of the
+   * answer until it is done. Other writes go on between; what a lost call has deleted stays deleted, and a call without
+   * a token begins again with what is left.
+   */
+  deleteByFilter: {
+    path: "/authledger.v1.WriteService/DeleteByFilter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteByFilterRequest): Buffer =>
+      asBuffer(DeleteByFilterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteByFilterRequest => DeleteByFilterRequest.decode(value),
+    responseSerialize: (value: DeleteByFilterResponse): Buffer =>
+      asBuffer(DeleteByFilterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteByFilterResponse => DeleteByFilterResponse.decode(value),
+  },
+  /**
+   * Erases the value of an entity, or the condition of a tuple: what is stored now is deleted, and of every earlier
+   * version the value goes for ever. Digests stay, so proofs and block hashes stay valid. Who, when and why is kept in
+   * the system vault.
+   */
+  erase: {
+    path: "/authledger.v1.WriteService/Erase" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: EraseRequest): Buffer => asBuffer(EraseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): EraseRequest => EraseRequest.decode(value),
+    responseSerialize: (value: EraseResponse): Buffer => asBuffer(EraseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): EraseResponse => EraseResponse.decode(value),
+  },
 } as const;
 
 export interface WriteServiceServer extends UntypedServiceImplementation {
@@ -1639,6 +2320,18 @@ export interface WriteServiceServer extends UntypedServiceImplementation {
   write: handleUnaryCall<WriteRequest, WriteResponse>;
   /** Applies independent transactions in order, each with a result of its own. */
   batchWrite: handleUnaryCall<BatchWriteRequest, BatchWriteResponse>;
+  /**
+   * Deletes what matches a filter, a transaction of at most 1,000 deletes each call: call again with the token of the
+   * answer until it is done. Other writes go on between; what a lost call has deleted stays deleted, and a call without
+   * a token begins again with what is left.
+   */
+  deleteByFilter: handleUnaryCall<DeleteByFilterRequest, DeleteByFilterResponse>;
+  /**
+   * Erases the value of an entity, or the condition of a tuple: what is stored now is deleted, and of every earlier
+   * version the value goes for ever. Digests stay, so proofs and block hashes stay valid. Who, when and why is kept in
+   * the system vault.
+   */
+  erase: handleUnaryCall<EraseRequest, EraseResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
