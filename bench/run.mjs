@@ -27,6 +27,7 @@ const BENCHMARKS = new Map([
   ["memory", { packages: ["cli"] }],
   ["proofs", { packages: ["cli"] }],
   ["authz", { packages: ["cli"] }],
+  ["overload", { packages: ["cli"] }],
   ["sdk", { packages: ["cli"] }],
   ["vaults", { packages: ["cli"] }],
   ["roots", { packages: ["state"], withPeers: true }],

@@ -14,6 +14,8 @@ export class GrpcResponse {
   #httpStatus = "";
   #grpcStatus = "";
   #grpcMessage = "";
+  /** `grpc-status-details-bin`, base64; empty where there is none. */
+  details = "";
   #received = 0;
   #length = 0;
   #compressed = false;
@@ -40,6 +42,7 @@ export class GrpcResponse {
   header(field) {
     if (field.name === "grpc-status") this.#grpcStatus = field.value;
     else if (field.name === "grpc-message") this.#grpcMessage = field.value;
+    else if (field.name === "grpc-status-details-bin") this.details = field.value;
     else if (field.name === ":status") this.#httpStatus = field.value;
   }
 

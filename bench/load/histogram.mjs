@@ -23,6 +23,19 @@ export class Histogram {
     if (micros > this.#max) this.#max = micros;
   }
 
+  /** All of it, to be sent to another process. */
+  get state() {
+    return { counts: this.#counts, count: this.#count, sum: this.#sum, max: this.#max };
+  }
+
+  /** Adds what another one has recorded. @param {Histogram["state"]} state */
+  merge({ counts, count, sum, max }) {
+    for (let i = 0; i < counts.length; i++) this.#counts[i] += counts[i] ?? 0;
+    this.#count += count;
+    this.#sum += sum;
+    this.#max = Math.max(this.#max, max);
+  }
+
   get count() {
     return this.#count;
   }

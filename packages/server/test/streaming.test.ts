@@ -11,7 +11,7 @@ import {
 } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CHANNEL_OPTIONS } from "../src/channel-options.js";
-import { RuntimeConfig } from "../src/config/runtime-config.js";
+import { parseRuntimeInput, RuntimeConfig } from "../src/config/runtime-config.js";
 import { Connections, UNREAD_BYTES_MAX } from "../src/connections.js";
 import { addFramedService } from "../src/framed-service.js";
 import { DeadlineStep } from "../src/gate/deadline.js";
@@ -61,7 +61,7 @@ async function startStreams(
     responseSerialize: (bytes: Uint8Array) => Buffer.from(bytes),
     responseDeserialize: (bytes: Buffer) => bytes,
   });
-  const { values } = new RuntimeConfig();
+  const { values } = new RuntimeConfig(parseRuntimeInput({ overloadTurn: 0 }));
   const settings = { streamsPerConnection: 1_024, connectionsMax: 4_000, connections };
   const protection = new Protection(() => values, settings);
   addFramedService(

@@ -2,8 +2,8 @@
  * Protects the node's one thread. Calls wait in the sockets until the event loop comes round, so how long they wait is how
  * long a turn of the loop spends on calls. A turn that took too long refuses what still arrives in it, before decoding it.
  *
- *   INV-OVER-1  A turn begins no call after its time, once turns have been too long for INTERVAL_MS without a pause (a
- *               burst alone is served), and never after BURST_TURNS times its time.
+ *   INV-OVER-1  A turn that has begun CALLS_FREE calls begins none after its time, once turns have been too long for
+ *               INTERVAL_MS without a pause (a burst alone is served); one of CALLS_BURST none after BURST_TURNS times its time.
  *   INV-OVER-2  Refusing is bounded too: beyond REFUSALS_FREE in one turn a connection that asks on is not read for a while,
  *               as long as its calls are told to wait, and longer the more is refused; what waited meanwhile is refused.
  *
@@ -19,6 +19,9 @@ import type { Refusals } from "./refusals.js";
 
 const INTERVAL_MS = 100;
 const BURST_TURNS = 4;
+/** On a machine that is busy with others a turn of few calls may take long, too: refusing them would help nobody. */
+const CALLS_FREE = 64;
+const CALLS_BURST = 512;
 const REFUSALS_FREE = 64;
 /** Refusals in a second that are fewer than a tenth of a thread. */
 const REFUSALS_FEW = 1_000;
@@ -67,6 +70,7 @@ export class OverloadGuard {
   #overSinceMs: number | undefined;
   #lastOverMs = 0;
   #isOverloaded = false;
+  #begunInTurn = 0;
   #refusedInTurn = 0;
   #refusedInWindow = 0;
   #windowBeganMs = 0;
@@ -111,14 +115,21 @@ export class OverloadGuard {
     const turnMs = this.#deps.turnMs();
     if (turnMs === 0) return true;
     const nowMs = this.#deps.nowMs();
-    if (this.#isInTurn) {
-      return nowMs - this.#turnBeganMs <= (this.#isOverloaded ? turnMs : turnMs * BURST_TURNS);
-    }
+    if (this.#isInTurn) return this.#goesOn(nowMs - this.#turnBeganMs, turnMs);
     this.#isInTurn = true;
     this.#turnBeganMs = nowMs;
     this.#refusedInTurn = 0;
+    this.#begunInTurn = 1;
     this.#deps.afterTurn(this.#endTurn);
     return true;
+  }
+
+  #goesOn(sinceMs: number, turnMs: number): boolean {
+    const isOver = this.#isOverloaded
+      ? sinceMs > turnMs && this.#begunInTurn >= CALLS_FREE
+      : sinceMs > turnMs * BURST_TURNS && this.#begunInTurn >= CALLS_BURST;
+    if (!isOver) this.#begunInTurn++;
+    return !isOver;
   }
 
   readonly #endTurn = (): void => {

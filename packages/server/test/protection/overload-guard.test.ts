@@ -52,26 +52,31 @@ class Loop {
 describe("the guard of the thread", () => {
   test("a burst that is over within the interval is served", () => {
     const loop = new Loop();
-    expect(loop.turn(90, 1)).toBe(90);
+    expect(loop.turn(360, 0.25)).toBe(360);
     expect(loop.turn(5, 1)).toBe(5);
     expect(loop.guard.isOverloaded).toBe(false);
   });
 
   test("INV-OVER-1: once turns stay too long, each begins what fits into its time", () => {
     const loop = new Loop();
-    for (let i = 0; i < 2; i++) expect(loop.turn(60, 1)).toBe(60);
+    for (let i = 0; i < 2; i++) expect(loop.turn(240, 0.25)).toBe(240);
     expect(loop.guard.isOverloaded).toBe(true);
-    for (let i = 0; i < 10; i++) expect(loop.turn(60, 1)).toBe(TURN_MS + 1);
+    for (let i = 0; i < 10; i++) expect(loop.turn(240, 0.25)).toBe(4 * TURN_MS + 1);
     expect(loop.told).toEqual([true]);
   });
 
   test("INV-OVER-1: even the first long turn begins nothing after four times its time", () => {
-    expect(new Loop().turn(1_000, 1)).toBe(4 * TURN_MS + 1);
+    expect(new Loop().turn(2_000, 0.2)).toBe(20 * TURN_MS + 12);
+  });
+
+  test("INV-OVER-1: few calls that take long, as on a machine that is busy with others, are served", () => {
+    const loop = new Loop();
+    for (let i = 0; i < 10; i++) expect(loop.turn(64, 10)).toBe(64);
   });
 
   test("it recovers an interval after turns are short again", () => {
     const loop = new Loop();
-    for (let i = 0; i < 10; i++) loop.turn(60, 1);
+    for (let i = 0; i < 10; i++) loop.turn(240, 0.25);
     for (let i = 0; i < 12; i++) expect(loop.turn(10, 1)).toBe(10);
     expect(loop.guard.isOverloaded).toBe(false);
     expect(loop.told).toEqual([true, false]);
@@ -79,10 +84,10 @@ describe("the guard of the thread", () => {
 
   test("INV-OVER-2: few refusals in a turn hold nobody, many hold who asks on, for longer the more there are", () => {
     const loop = new Loop();
-    for (let i = 0; i < 3; i++) loop.turn(60, 1);
-    loop.turn(26 + 64, 1);
+    for (let i = 0; i < 2; i++) loop.turn(240, 0.25);
+    loop.turn(101 + 64, 0.25);
     expect(loop.held).toEqual([]);
-    for (let i = 0; i < 100; i++) loop.turn(300, 1);
+    for (let i = 0; i < 100; i++) loop.turn(500, 0.25);
     expect(Math.min(...loop.held)).toBe(250);
     expect(Math.max(...loop.held)).toBeGreaterThan(250);
     expect(loop.guard.holdMs).toBeLessThanOrEqual(8_000);
@@ -119,8 +124,8 @@ describe("the guard of the thread", () => {
       loop.nowMs += 200;
       return "decoded";
     });
-    expect(decode(Buffer.alloc(0))).toBe("decoded");
+    for (let i = 0; i < 512; i++) expect(decode(Buffer.alloc(0))).toBe("decoded");
     expect(decode(Buffer.alloc(0))).toBe(REFUSED);
-    expect(decoded).toBe(1);
+    expect(decoded).toBe(512);
   });
 });
