@@ -18,6 +18,8 @@ interface Move {
 
 interface Waiter {
   readonly after: number;
+  /** The only vault that it waits for; undefined: any. */
+  readonly vault: number | undefined;
   readonly cancel: () => void;
   readonly resolve: (reply: EngineReply<"wait_blocks">) => void;
   readonly reject: (error: LedgerError) => void;
@@ -49,7 +51,9 @@ export class BlockFeed {
       const dropped = this.#moves.splice(0, this.#moves.length - FEED_MOVES_MAX);
       this.#forgotten = dropped.at(-1)!.index;
     }
-    for (const waiter of [...this.#waiters]) this.#settle(waiter);
+    for (const waiter of [...this.#waiters]) {
+      if (isAbout(blocks, waiter.vault)) this.#settle(waiter);
+    }
   }
 
   /** The state has become that of an entry without what lies between having been applied here. */
@@ -73,18 +77,21 @@ export class BlockFeed {
   /** @throws LedgerError OVERLOADED */
   wait({
     after,
+    vault,
     waitMs,
   }: EngineRequest<"wait_blocks">):
     | EngineReply<"wait_blocks">
     | Promise<EngineReply<"wait_blocks">> {
     if (this.#failure !== undefined) throw this.#failure;
-    if (after === undefined || after < this.#index) return this.#reply(after ?? this.#index);
+    if (after === undefined || this.#hasNews(after, vault)) {
+      return this.#reply(after ?? this.#index, vault);
+    }
     if (this.#waiters.size >= FEED_WAITERS_MAX) {
       throw new LedgerError("OVERLOADED", `${this.#waiters.size} wait for blocks already`);
     }
     return new Promise((resolve, reject) => {
       const cancel = this.#timers.after(waitMs, () => this.#settle(waiter));
-      const waiter: Waiter = { after, cancel, resolve, reject };
+      const waiter: Waiter = { after, vault, cancel, resolve, reject };
       this.#waiters.add(waiter);
     });
   }
@@ -92,13 +99,27 @@ export class BlockFeed {
   #settle(waiter: Waiter): void {
     waiter.cancel();
     this.#waiters.delete(waiter);
-    waiter.resolve(this.#reply(waiter.after));
+    waiter.resolve(this.#reply(waiter.after, waiter.vault));
   }
 
-  #reply(after: number): EngineReply<"wait_blocks"> {
-    let first = this.#moves.length;
-    while (first > 0 && this.#moves[first - 1]!.index > after) first--;
-    const vaults = [...new Set(this.#moves.slice(first).map(({ vault }) => vault))];
+  #hasNews(after: number, vault: number | undefined): boolean {
+    if (vault === undefined) return after < this.#index;
+    return after < this.#forgotten || isAbout(this.#movesAfter(after), vault);
+  }
+
+  #reply(after: number, wanted: number | undefined): EngineReply<"wait_blocks"> {
+    const moved = new Set(this.#movesAfter(after).map(({ vault }) => vault));
+    const vaults = wanted === undefined ? [...moved] : moved.has(wanted) ? [wanted] : [];
     return { index: this.#index, vaults, isComplete: after >= this.#forgotten };
   }
+
+  #movesAfter(after: number): readonly Move[] {
+    let first = this.#moves.length;
+    while (first > 0 && this.#moves[first - 1]!.index > after) first--;
+    return this.#moves.slice(first);
+  }
+}
+
+function isAbout(moves: readonly { readonly vault: number }[], vault: number | undefined): boolean {
+  return vault === undefined || moves.some((move) => move.vault === vault);
 }

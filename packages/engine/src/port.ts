@@ -360,7 +360,12 @@ export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
   };
   /** Waits until any vault has a new block, or for `waitMs`; without `after` it only tells the index. */
   wait_blocks: {
-    request: { readonly after?: number; readonly waitMs: number };
+    request: {
+      readonly after?: number;
+      /** Of no interest are the others. */
+      readonly vault?: number;
+      readonly waitMs: number;
+    };
     reply: {
       /** `after` of the next call. */
       readonly index: number;

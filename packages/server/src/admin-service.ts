@@ -6,6 +6,8 @@ import { type CallContext, type Decoders, strict } from "./call-frame.js";
 import { type ConfigDeps, getConfig, updateConfig } from "./config/config-calls.js";
 import { numberOf, pageSizeOf } from "./convert-request.js";
 import { organizationMessage, usageMessage, vaultMessage } from "./convert-response.js";
+import type { Roles } from "./iam/roles.js";
+import { VisibleOrganizations } from "./iam/visible-organizations.js";
 import { checkIntegrity, compact, healthMessage, maintenanceMessage } from "./maintenance-calls.js";
 import type { ServiceDeps } from "./read-service.js";
 import { type AnyStreamMethod, transfer } from "./streaming.js";
@@ -73,13 +75,14 @@ interface AdminHandlers {
 
 export class AdminService {
   readonly #deps: ServiceDeps;
+  readonly #visible: VisibleOrganizations;
   readonly #version: string;
   readonly #startedAtMs: number;
   readonly #httpAddress: string;
   readonly #config: ConfigDeps;
 
   constructor(
-    deps: ServiceDeps,
+    deps: ServiceDeps & { readonly roles: Roles },
     about: {
       readonly version: string;
       readonly startedAtMs: number;
@@ -89,6 +92,7 @@ export class AdminService {
   ) {
     this.#config = config;
     this.#deps = deps;
+    this.#visible = new VisibleOrganizations(deps);
     this.#version = about.version;
     this.#startedAtMs = about.startedAtMs;
     this.#httpAddress = about.httpAddress;
@@ -112,18 +116,7 @@ export class AdminService {
       const reply = await this.#deps.engine.call("delete_organization", request);
       return { organization: organizationMessage(reply.organization) };
     },
-    listOrganizations: async ({ pageSize, pageToken }) => {
-      const query = "organizations";
-      const after = this.#after(query, pageToken);
-      const { organizations, next } = await this.#deps.engine.call("list_organizations", {
-        limit: pageSizeOf(pageSize),
-        ...(after !== undefined && { after }),
-      });
-      return {
-        organizations: organizations.map(organizationMessage),
-        nextPageToken: this.#next(query, next),
-      };
-    },
+    listOrganizations: (request, { principal }) => this.#visible.page(principal, request),
     suspendOrganization: (request, call) => this.#setService("suspend_organization", request, call),
     resumeOrganization: (request, call) => this.#setService("resume_organization", request, call),
     getUsage: async ({ organization, vault }) => {

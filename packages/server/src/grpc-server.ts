@@ -18,8 +18,16 @@ import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { CLUSTER_REQUESTS, ClusterService } from "./cluster-service.js";
 import type { ConfigDeps } from "./config/config-calls.js";
 import { Forwarding } from "./forwarding.js";
-import { addFramedService, type FramedMethod, type ServiceDeps } from "./framed-service.js";
+import {
+  addFramedService,
+  type FramedMethod,
+  type Service,
+  type ServiceDeps,
+} from "./framed-service.js";
+import { requireRules } from "./gate/method-rules.js";
 import { HeadService } from "./head-service.js";
+import { iamService } from "./iam/iam-service.js";
+import type { Roles } from "./iam/roles.js";
 import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
 import type { StreamLimits } from "./protection/stream-limits.js";
@@ -53,6 +61,7 @@ export interface GrpcServerDeps extends FrameDeps {
   /** Absent: clients come in the clear. */
   readonly tls?: TlsFront | undefined;
   readonly root?: RootCredential;
+  readonly roles: Roles;
 }
 
 export interface GrpcServer {
@@ -104,10 +113,9 @@ function addServices(
   options: GrpcServerOptions,
   deps: GrpcServerDeps & ServiceDeps & { readonly forwarding: Forwarding },
 ): void {
-  const { engine, forwarding } = deps;
+  const { engine, forwarding, roles } = deps;
   const services = {
-    engine,
-    vaults: new VaultDirectory(engine),
+    ...{ engine, roles, vaults: new VaultDirectory(engine) },
     pageTokens: new PageTokens(options.pageTokenKey),
   };
   const writeService = {
@@ -167,12 +175,19 @@ function addServices(
     forwarding,
     ownMethods: ["validateModel"] as const,
   };
-  addFramedService(server, writeService, deps);
-  addFramedService(server, authorizationService, deps);
-  addFramedService(server, modelService, deps);
-  addFramedService(server, readService, deps);
-  addFramedService(server, adminService, deps);
-  addFramedService(server, clusterService, deps);
+  add(server, writeService, deps);
+  add(server, authorizationService, deps);
+  add(server, modelService, deps);
+  add(server, readService, deps);
+  add(server, adminService, deps);
+  add(server, clusterService, deps);
+  add(server, iamService(services, forwarding), deps);
+}
+
+/** @throws LedgerError INTERNAL for a method of which nobody says what it needs */
+function add<T extends object>(server: Server, service: Service<T>, deps: ServiceDeps): void {
+  requireRules(service.definition);
+  addFramedService(server, service, deps);
 }
 
 async function stopServer(server: Server, graceMs: number): Promise<void> {

@@ -15,6 +15,7 @@ import type { ConfigDeps } from "./config/config-calls.js";
 import { type ConfigChange, RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
 import { type ConnectServer, startConnectServer } from "./connect/connect-server.js";
+import { AuthorizeStep } from "./gate/authorize.js";
 import { DeadlineStep } from "./gate/deadline.js";
 import { Gate } from "./gate/gate.js";
 import { VersionStep } from "./gate/version.js";
@@ -22,6 +23,7 @@ import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
 import { portOf, startHttp } from "./http.js";
+import { Roles } from "./iam/roles.js";
 import { LoopDelay } from "./loop-delay.js";
 import { nodeRegistry } from "./metrics/node-metrics.js";
 import { RpcMeters } from "./metrics.js";
@@ -240,16 +242,22 @@ async function listenGrpc(
   const { listen, streamsPerConnection } = config;
   const { pageTokenKey } = engine;
   const options = { ...split(listen), streamsPerConnection, pageTokenKey, ...about };
+  const roles = new Roles(engine, authn.moves);
+  const authorize = new AuthorizeStep({ roles, isOpen: () => !authn.isRequired() });
+  const first = [new VersionStep(), authn.step, new DeadlineStep()];
+  const gate = new Gate(
+    [...first, ...protection.steps, authorize],
+    [...observability.observers, protection.writes],
+  );
+  authn.moves.onMove(() => gate.open.recheckSoon());
   try {
     return await startGrpcServer(options, {
       engine,
+      roles,
       meters,
       config: live,
       ...protection.parts,
-      gate: new Gate(
-        [new VersionStep(), authn.step, new DeadlineStep(), ...protection.steps],
-        [...observability.observers, protection.writes],
-      ),
+      gate,
       audit: observability.audit,
       ...{ forwarding: authn.forwarding, tls: authn.tls, root: authn.root },
       isStopped: () => engine.failure !== undefined,

@@ -133,6 +133,7 @@ export class StreamFrame {
     const passed = gate.enter(gated);
     if (passed !== undefined) await stream.orAborted(passed);
     stream.entered(gated);
+    const left = gate.open.add(gated, (error) => stream.abort(error));
     const messages = this.#method.handler(call.request as never, stream)[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -146,6 +147,7 @@ export class StreamFrame {
         await stream.send(bytes);
       }
     } finally {
+      left();
       // A handler that waits ends after its wait; until then the stream counts as open.
       const ended = messages.return?.() ?? Promise.resolve();
       stream.holdUntil(ended);

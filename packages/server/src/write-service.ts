@@ -16,7 +16,7 @@ import { batchResultMessage, refusalError, resultMessage, tokenOf } from "./conv
 import { deleteByFilter } from "./delete-by-filter.js";
 import type { ServiceDeps } from "./read-service.js";
 import type { Handler } from "./unary.js";
-import type { VaultName } from "./vault-directory.js";
+import { requireOwnVault, type VaultName } from "./vault-directory.js";
 
 export const WRITE_REQUESTS: Decoders<write.WriteServiceService> = {
   write: strict(write.WriteRequest),
@@ -74,6 +74,7 @@ export class WriteService {
     { deadlineAtMs, principal }: CallContext,
   ): Promise<EngineReply<"write">> {
     const { vaults, engine } = this.#deps;
+    requireOwnVault(request);
     const vault = vaults.known(request) ?? (await vaults.resolve(request));
     const { prove } = request;
     const writing = { vault, transactions, actor: principal.name, prove };

@@ -30,6 +30,26 @@ describe("who waits for blocks", () => {
     expect(feed.wait({ after: 12, waitMs })).toMatchObject({ vaults: [4, 3], isComplete: true });
   });
 
+  test("of one vault is not woken by others, and learns of that one as it would of all", async () => {
+    const feed = new BlockFeed(10, new TestTime());
+    let isAnswered = false;
+    const waiting = Promise.resolve(feed.wait({ after: 10, vault: 5, waitMs })).then((reply) => {
+      isAnswered = true;
+      return reply;
+    });
+    feed.note(11, [block(3)]);
+    await Promise.resolve();
+    expect(isAnswered).toBe(false);
+    feed.note(12, [block(3), block(5)]);
+    expect(await waiting).toEqual({ index: 12, vaults: [5], isComplete: true });
+    feed.note(13, [block(3)]);
+    expect(feed.wait({ after: 11, vault: 5, waitMs })).toMatchObject({ vaults: [5] });
+    const later = feed.wait({ after: 12, vault: 5, waitMs });
+    expect(later).toBeInstanceOf(Promise);
+    feed.skipTo(20);
+    expect(await later).toEqual({ index: 20, vaults: [], isComplete: false });
+  });
+
   test("is answered with nothing when its time is over", async () => {
     const time = new TestTime();
     const feed = new BlockFeed(10, time);

@@ -30,6 +30,8 @@ export interface Authn {
   /** Undefined where clients come without TLS. */
   readonly tls: TlsFront | undefined;
   readonly step: AuthenticateStep;
+  /** Nobody is served without a credential. */
+  readonly isRequired: () => boolean;
   close(): void;
 }
 
@@ -55,10 +57,11 @@ export async function openAuthn(
     onMade: (file) => logger.warn({ file }, "the root credential was made: keep it safe"),
     onProblem: (error) => logger.error({ err: error }, "no root credential can be made"),
   });
+  const isRequired = (): boolean => isWanted || root.exists;
   const step = new AuthenticateStep({
     ...{ authenticator: new Authenticator({ keys, tokens }), identity },
     certificateOf: config.clientCa === undefined ? undefined : (peer) => tls?.principalOf(peer),
-    isRequired: () => isWanted || root.exists,
+    isRequired,
     hasRoot: () => root.exists,
   });
   moves.start();
@@ -70,7 +73,7 @@ export async function openAuthn(
     tokens?.close();
     tls?.close();
   };
-  return { vault, moves, keys, root, forwarding, tls, step, close };
+  return { vault, moves, keys, root, forwarding, tls, step, isRequired, close };
 }
 
 /** What is there stays as it is. */

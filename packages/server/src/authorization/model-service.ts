@@ -13,7 +13,7 @@ import { atMost, consistencyOf, LINEARIZABLE, numberOf } from "../convert-reques
 import { answeredAt, tokenOf } from "../convert-response.js";
 import type { ServiceDeps } from "../read-service.js";
 import type { Handler } from "../unary.js";
-import type { VaultName } from "../vault-directory.js";
+import { requireOwnVault, type VaultName } from "../vault-directory.js";
 import {
   assertionMessage,
   assertionsOf,
@@ -26,7 +26,6 @@ import {
 import { diffMessage } from "./model-diff.js";
 import { problemMessages, readSource } from "./read-source.js";
 
-/** Who deploys, until callers are authenticated. */
 const MODELS_PAGE_MAX = 100;
 const EMPTY = new Uint8Array(0);
 const NO_MODEL: AuthorizationModel = { schema: "1.1", types: {}, conditions: {} };
@@ -65,13 +64,13 @@ export class ModelService {
     deployModel: (request, { principal }) =>
       request.dryRun ? this.#try(request) : this.#deploy(request, principal.name),
     activateModel: async (request, { principal }) => {
-      const vault = await this.#vault(request);
+      const vault = await this.#ownVault(request);
       const version = numberOf(request.version, "version");
       const change = { vault, actor: principal.name, reason: reasonOf(request), version };
       return switched(request, await this.#deps.engine.call("activate_model", change));
     },
     rollbackModel: async (request, { principal }) => {
-      const vault = await this.#vault(request);
+      const vault = await this.#ownVault(request);
       const change = { vault, actor: principal.name, reason: reasonOf(request) };
       return switched(request, await this.#deps.engine.call("rollback_model", change));
     },
@@ -92,7 +91,7 @@ export class ModelService {
     },
     diffModels: (request) => this.#diff(request),
     setAssertions: async (request, { principal }) => {
-      const vault = await this.#vault(request);
+      const vault = await this.#ownVault(request);
       const version = numberOf(request.version, "version");
       const assertions = assertionsOf(request.assertions);
       const change = {
@@ -118,7 +117,7 @@ export class ModelService {
     actor: string,
   ): Promise<model.DeployModelResponse> {
     const { body } = readSource(sourceOf(request.source));
-    const { vault, reason } = { vault: await this.#vault(request), reason: reasonOf(request) };
+    const { vault, reason } = { vault: await this.#ownVault(request), reason: reasonOf(request) };
     const change = { vault, actor, reason, body, activate: request.activate };
     const {
       model: info,
@@ -133,7 +132,7 @@ export class ModelService {
 
   async #try(request: model.DeployModelRequest): Promise<model.DeployModelResponse> {
     const { body, model: next } = readSource(sourceOf(request.source));
-    const vault = await this.#vault(request);
+    const vault = await this.#ownVault(request);
     const asked = { vault, consistency: LINEARIZABLE, body, ...deployedAssertions(request) };
     const tried = await this.#deps.engine.call("try_model", asked);
     return {
@@ -194,6 +193,12 @@ export class ModelService {
   async #asked(request: VaultQuestion): Promise<Asked> {
     const vault = await this.#vault(request);
     return { vault, consistency: consistencyOf(request.consistency, request, vault) };
+  }
+
+  /** For what changes it. */
+  async #ownVault(name: VaultName): Promise<number> {
+    requireOwnVault(name);
+    return this.#vault(name);
   }
 
   async #vault(name: VaultName): Promise<number> {

@@ -45,7 +45,8 @@ export class SystemMoves {
     const { signal } = this.#stopped;
     let after: number | undefined;
     while (!signal.aborted) {
-      const question = { ...(after !== undefined && { after }), waitMs: WAIT_MS };
+      const since = after === undefined ? {} : { after };
+      const question = { ...since, vault: SYSTEM_VAULT, waitMs: WAIT_MS };
       try {
         const moved = await this.#engine.call("wait_blocks", question);
         // The first answer only names the index from which on it is told of everything.

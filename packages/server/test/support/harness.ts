@@ -1,5 +1,15 @@
 /** The services in front of a fake engine, on a free port, with a real client. */
-import { admin, cluster, decodeErrorDetails, type errors, read, write } from "@authledger/proto";
+import {
+  admin,
+  authorization,
+  cluster,
+  decodeErrorDetails,
+  type errors,
+  iam,
+  model,
+  read,
+  write,
+} from "@authledger/proto";
 import type { AssertionError } from "@authledger/types";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
@@ -9,9 +19,11 @@ import type { Connections } from "../../src/connections.js";
 import { DeadlineStep } from "../../src/gate/deadline.js";
 import { type CallObserver, Gate, type GateStep } from "../../src/gate/gate.js";
 import { type GrpcServer, startGrpcServer } from "../../src/grpc-server.js";
+import { Roles } from "../../src/iam/roles.js";
 import { RpcMeters } from "../../src/metrics.js";
 import { Protection } from "../../src/protection/protection.js";
 import type { Health } from "../../src/standard-services.js";
+import { SystemMoves } from "../../src/system/system-moves.js";
 import { SystemVault } from "../../src/system/system-vault.js";
 import type { TlsFront } from "../../src/tls/tls-front.js";
 import { FakeEngine } from "./fake-engine.js";
@@ -21,6 +33,9 @@ const SERVICES = {
   write: write.WriteServiceService,
   admin: admin.AdminServiceService,
   cluster: cluster.ClusterServiceService,
+  iam: iam.IamServiceService,
+  model: model.ModelServiceService,
+  authorization: authorization.AuthorizationServiceService,
 } as const;
 export type ServiceName = keyof typeof SERVICES;
 
@@ -90,6 +105,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     },
     {
       engine,
+      roles: new Roles(engine, new SystemMoves(engine)),
       meters,
       ...{ connections, overload, streamLimits },
       config: { runtime, cluster: new ClusterConfig({ ...quiet, config: runtime, system }) },

@@ -1,0 +1,131 @@
+/**
+ * May the caller do this? The method's row says what it needs, the roles in the system vault what the caller has.
+ *
+ *   INV-ROLE-7  A caller without the role gets one and the same refusal, whether what it names exists or not.
+ *   INV-ROLE-8  The system vault is read by administrators of the cluster, and written by none of the calls.
+ *
+ * Known roles are found without waiting or allocating (INV-ROLE-3).
+ */
+import type { iam } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
+import { unauthenticated } from "../authn/credential-source.js";
+import { RANK, type Rank, rankName } from "../iam/role-ranks.js";
+import type { Roles } from "../iam/roles.js";
+import { requireSlug } from "../vault-directory.js";
+import type { GateStep } from "./gate.js";
+import type { GatedCall } from "./gated-call.js";
+import { type MethodRule, ruleOf } from "./method-rules.js";
+import type { Principal } from "./principal.js";
+
+export interface AuthorizeDeps {
+  readonly roles: Pick<Roles, "rankOf">;
+  /** No credentials are configured: a development node, where everybody may do everything. */
+  readonly isOpen: () => boolean;
+}
+
+export class AuthorizeStep implements GateStep {
+  readonly #deps: AuthorizeDeps;
+
+  constructor(deps: AuthorizeDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws LedgerError UNAUTHENTICATED, PERMISSION_DENIED, SLUG_REQUIRED (or rejects with it) */
+  enter(call: GatedCall): void | Promise<void> {
+    const rule = ruleOf(call.method.path);
+    const { principal } = call;
+    switch (rule.scope) {
+      case "known":
+        this.#requireKnown(principal);
+        return;
+      case "cluster":
+        return this.#require(principal, rule, 0n, 0n);
+      case "binding":
+        return this.#requireOfBinding(call, rule);
+      case "organization": {
+        const { organization = 0n } = call.target;
+        requireSlug(organization, "organization");
+        return this.#require(principal, rule, organization, 0n);
+      }
+      case "vault": {
+        const { organization = 0n, vault = 0n } = call.target;
+        if (organization === 0n && vault === 0n && !rule.isWrite) {
+          return this.#require(principal, SYSTEM_READ, 0n, 0n);
+        }
+        requireSlug(organization, "organization");
+        requireSlug(vault, "vault");
+        return this.#require(principal, rule, organization, vault);
+      }
+    }
+  }
+
+  again(call: GatedCall): void | Promise<void> {
+    return this.enter(call);
+  }
+
+  #requireKnown({ kind }: Principal): void {
+    if (kind === "anonymous" && !this.#deps.isOpen()) throw unauthenticated();
+  }
+
+  #requireOfBinding(call: GatedCall, rule: MethodRule): void | Promise<void> {
+    const { principal } = call;
+    const about = bindingOf(call.wire.request);
+    const asksOwn = !rule.isWrite && isOfEverything(about) && about.principal === principal.name;
+    if (asksOwn) return this.#requireKnown(principal);
+    const { organization, vault } = about;
+    return this.#require(principal, rule, organization, organization === 0n ? 0n : vault);
+  }
+
+  #require(
+    principal: Principal,
+    rule: MethodRule,
+    organization: bigint,
+    vault: bigint,
+  ): void | Promise<void> {
+    if (principal.kind === "root") return;
+    if (principal.kind === "anonymous") return this.#requireKnown(principal);
+    const rank = this.#deps.roles.rankOf(principal, organization, vault);
+    if (!(rank instanceof Promise)) {
+      requireRank(rank, principal, rule, organization, vault);
+      return;
+    }
+    return rank.then((found) => requireRank(found, principal, rule, organization, vault));
+  }
+}
+
+const SYSTEM_READ: MethodRule = { scope: "cluster", rank: RANK.administrator, isWrite: false };
+
+type Binding = Pick<iam.RoleBinding, "organization" | "vault" | "group" | "principal">;
+
+const NO_BINDING: Binding = { organization: 0n, vault: 0n, group: "", principal: "" };
+
+/** A list is asked for with the fields of a binding. Groups are the cluster's. */
+function bindingOf(request: unknown): Binding {
+  const about = request as { readonly binding?: Binding } & Binding;
+  const binding = "binding" in about ? (about.binding ?? NO_BINDING) : about;
+  return binding.group === "" ? binding : { ...binding, organization: 0n };
+}
+
+function isOfEverything({ organization, vault, group }: Binding): boolean {
+  return organization === 0n && vault === 0n && group === "";
+}
+
+function requireRank(
+  rank: Rank,
+  { name }: Principal,
+  rule: MethodRule,
+  organization: bigint,
+  vault: bigint,
+): void {
+  if (rank >= rule.rank) return;
+  const isCluster = organization === 0n;
+  const role = rankName(rule.rank, isCluster);
+  const place = isCluster
+    ? "the cluster"
+    : vault === 0n
+      ? `organization ${organization}`
+      : `vault ${vault} of organization ${organization}`;
+  throw new LedgerError("PERMISSION_DENIED", `${name} is not ${role} of ${place}`, {
+    details: { principal: name, role, scope: place },
+  });
+}

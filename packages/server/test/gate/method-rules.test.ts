@@ -1,0 +1,36 @@
+/** The table of what calls need. */
+import { admin, authorization, cluster, iam, model, read, write } from "@authledger/proto";
+import { describe, expect, test } from "vitest";
+import { thrownBy } from "../../../../test/support.js";
+import { METHOD_RULES, requireRules } from "../../src/gate/method-rules.js";
+import { RANK } from "../../src/iam/role-ranks.js";
+
+const SERVICES: readonly object[] = [
+  admin.AdminServiceService,
+  authorization.AuthorizationServiceService,
+  cluster.ClusterServiceService,
+  iam.IamServiceService,
+  model.ModelServiceService,
+  read.ReadServiceService,
+  write.WriteServiceService,
+];
+
+describe("the table of what calls need", () => {
+  test("INV-ROLE-6: has one row for every method, and a service with another one is not served", () => {
+    const paths = SERVICES.flatMap((service) =>
+      Object.values(service).map(({ path }: { path: string }) => path),
+    );
+    expect([...METHOD_RULES.keys()].sort()).toEqual(paths.sort());
+    for (const service of SERVICES) requireRules(service);
+    const fresh = { sing: { path: "/authledger.v1.ReadService/Sing" } };
+    expect(thrownBy(() => requireRules(fresh)).message).toContain("ReadService/Sing");
+  });
+
+  test("lets nobody without a role near what is stored, and no reader change it", () => {
+    for (const [path, { scope, rank, isWrite }] of METHOD_RULES) {
+      if (scope === "vault" || scope === "organization" || scope === "binding") {
+        expect(rank, path).toBeGreaterThanOrEqual(isWrite ? RANK.writer : RANK.reader);
+      }
+    }
+  });
+});
