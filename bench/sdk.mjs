@@ -95,7 +95,7 @@ async function checks({ client, tuples, inFlight, serverPid }, calls) {
       left--;
       const expected = left % ABSENT_EVERY !== 0;
       const asked = expected ? tuple(random(tuples)) : absentTuple(random(tuples));
-      const { allowed } = await client.check(asked);
+      const { allowed } = await client.hasTuple(asked);
       if (allowed !== expected) throw new Error(`${JSON.stringify(asked)}: ${allowed}`);
     }
   };

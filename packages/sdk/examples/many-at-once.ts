@@ -13,7 +13,7 @@ const answers = await Promise.all(users.map((user) => ledger.check(`doc:plan#vie
 console.log(`${answers.filter(({ allowed }) => allowed).length} of ${users.length} are viewers`);
 
 // The same as one call, and transactions whose outcomes are values.
-const { allowed } = await ledger.batchCheck(users.map((user) => `doc:plan#owner@${user}`));
+const { allowed } = await ledger.checkMany(users.map((user) => `doc:plan#owner@${user}`));
 console.log(`${allowed.filter(Boolean).length} are owners`);
 const { outcomes } = await ledger.batchWrite([
   { operations: [createTuple("doc:plan#owner@user:0")], reason: "ticket 17" },

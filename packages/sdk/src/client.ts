@@ -24,7 +24,6 @@ import {
   type Decision,
   type DecisionOptions,
   type Decisions,
-  decide,
   decideMany,
   type ExpandAnswer,
   type ExplainAnswer,
@@ -64,19 +63,20 @@ import {
 } from "./calls/listings.js";
 import { ModelsClient } from "./calls/models-client.js";
 import type { PagedList, UnprovenListOptions, UnprovenOptions } from "./calls/paged-list.js";
-import { batchCheck, batchRead } from "./calls/reads.js";
+import { batchRead, hasTuples } from "./calls/reads.js";
 import { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
 import type {
-  BatchCheckAnswer,
   BatchReadAnswer,
+  BatchStoredAnswer,
   BatchWriteAnswer,
   Block,
-  CheckAnswer,
   Checkpoint,
   Entity,
+  NotEmpty,
   ReadAnswer,
   ReadOptions,
   RelationshipFilter,
+  StoredAnswer,
   Tip,
   TransactionInput,
   TupleInput,
@@ -122,16 +122,16 @@ export class LedgerClient implements AsyncDisposable {
    * Applies one transaction: all of it, or nothing.
    * @throws LedgerError PRECONDITION_FAILED, IDEMPOTENCY_KEY_REUSED, INVALID_TUPLE, LIMIT_EXCEEDED, ...
    */
-  write(
-    transaction: TransactionInput | readonly WriteOperation[],
+  write<const L extends readonly WriteOperation[]>(
+    transaction: TransactionInput | (L & NotEmpty<L>),
     options: CallOptions = {},
   ): Promise<WriteAnswer> {
     return this.#run(() => this.#coalesced.write(transaction, options));
   }
 
   /** Applies independent transactions in order, 1 to 1,000, each with an outcome of its own. */
-  batchWrite(
-    transactions: readonly TransactionInput[],
+  batchWrite<const L extends readonly TransactionInput[]>(
+    transactions: L & NotEmpty<L>,
     options: CallOptions = {},
   ): Promise<BatchWriteAnswer> {
     return this.#run(() => writeBatch(this.#session, transactions, options));
@@ -158,33 +158,33 @@ export class LedgerClient implements AsyncDisposable {
   }
 
   /**
-   * Is this tuple stored?
+   * May the subject do this? Decided by the vault's active model; in a vault without one: is the tuple stored?
    * @example const { allowed } = await client.check("document:budget#viewer@user:alice");
+   * @throws LedgerError TYPE_NOT_FOUND, RELATION_NOT_FOUND, CONDITION_FAILED, EVALUATION_TOO_COMPLEX
    */
-  check(tuple: TupleInput, options: ReadOptions = {}): Promise<CheckAnswer> {
+  check(tuple: TupleInput, options: ProvableDecisionOptions = {}): Promise<Decision> {
     return this.#run(() => this.#coalesced.check(tuple, options));
   }
 
-  /** 1 to 1,000 checks at one height. */
-  batchCheck(tuples: readonly TupleInput[], options: ReadOptions = {}): Promise<BatchCheckAnswer> {
-    return this.#run(() => batchCheck(this.#session, tuples, options));
-  }
-
-  /**
-   * Has the subject the relation, by the vault's active model? Without one: is the tuple stored?
-   * @example const { allowed } = await client.decide("document:budget#viewer@user:alice");
-   * @throws LedgerError TYPE_NOT_FOUND, RELATION_NOT_FOUND, CONDITION_FAILED, EVALUATION_TOO_COMPLEX
-   */
-  decide(tuple: TupleInput, options: ProvableDecisionOptions = {}): Promise<Decision> {
-    return this.#run(() => decide(this.#session, tuple, options));
-  }
-
-  /** 1 to 1,000 decisions at one height. */
-  decideMany(
-    tuples: readonly TupleInput[],
+  /** 1 to 1,000 checks at one height, in one request. */
+  checkMany<const L extends readonly TupleInput[]>(
+    tuples: L & NotEmpty<L>,
     options: ProvableDecisionOptions = {},
   ): Promise<Decisions> {
     return this.#run(() => decideMany(this.#session, tuples, options));
+  }
+
+  /** Is this very tuple stored, whatever a model makes of it? */
+  hasTuple(tuple: TupleInput, options: ReadOptions = {}): Promise<StoredAnswer> {
+    return this.#run(() => this.#coalesced.hasTuple(tuple, options));
+  }
+
+  /** 1 to 1,000 of these questions at one height. */
+  hasTuples<const L extends readonly TupleInput[]>(
+    tuples: L & NotEmpty<L>,
+    options: ReadOptions = {},
+  ): Promise<BatchStoredAnswer> {
+    return this.#run(() => hasTuples(this.#session, tuples, options));
   }
 
   /**
@@ -227,7 +227,10 @@ export class LedgerClient implements AsyncDisposable {
   }
 
   /** 1 to 1,000 entities at one height. */
-  batchRead(keys: readonly string[], options: ReadOptions = {}): Promise<BatchReadAnswer> {
+  batchRead<const L extends readonly string[]>(
+    keys: L & NotEmpty<L>,
+    options: ReadOptions = {},
+  ): Promise<BatchReadAnswer> {
     return this.#run(() => batchRead(this.#session, keys, options));
   }
 

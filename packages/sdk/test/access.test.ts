@@ -131,7 +131,7 @@ it("what cannot be used is named by the first call", async () => {
     [{ tls: { ca: "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----" } }, "tls"],
   ];
   for (const [options, field] of cases) {
-    const error = await rejectedBy(clientOf("127.0.0.1:1", options).check(TUPLE));
+    const error = await rejectedBy(clientOf("127.0.0.1:1", options).hasTuple(TUPLE));
     expect([error.code, error.details["field"]]).toEqual(["INVALID_ARGUMENT", field]);
   }
 });
@@ -174,7 +174,7 @@ it.runIf(HAS_OPENSSL)(
         attemptsMax: 1,
         deadlineMs: 2_000,
         discover: false,
-      }).check(TUPLE);
+      }).hasTuple(TUPLE);
     expect((await ask({ ca, serverName: "n1.internal", ...own })).allowed).toBe(true);
     expect(seen).toEqual(["Bearer t"]);
     for (const tls of [

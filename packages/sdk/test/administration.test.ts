@@ -63,8 +63,8 @@ describe("a suspended organization", () => {
     for (const call of [
       client.write([setEntity("k:2", bytes("two"))]),
       client.read("k:1"),
+      client.hasTuple("doc:1#viewer@user:a"),
       client.check("doc:1#viewer@user:a"),
-      client.decide("doc:1#viewer@user:a"),
       client.list({ resource: "doc:1" }).collect(1),
       client.getTip(),
       client.admin.createVault({ organization, name: "more" }),

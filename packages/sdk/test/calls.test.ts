@@ -168,7 +168,7 @@ describe("reads", () => {
         },
       },
     });
-    const { token, ...answer } = await client.check(TUPLE, { consistency });
+    const { token, ...answer } = await client.hasTuple(TUPLE, { consistency });
     expect(sent).toEqual(expected);
     expect(answer).toEqual({ allowed: true, height: 7n });
     expect(token).toBe("AQID");
@@ -184,7 +184,9 @@ describe("reads", () => {
   it("refuse tokens and ages that cannot be", async () => {
     const client = await clientOf({});
     for (const consistency of [atLeast(""), atLeast("no token"), atLeast("a".repeat(2_000))]) {
-      expect((await rejectedBy(client.check(TUPLE, { consistency }))).code).toBe("TOKEN_INVALID");
+      expect((await rejectedBy(client.hasTuple(TUPLE, { consistency }))).code).toBe(
+        "TOKEN_INVALID",
+      );
     }
     const consistency = anyReplica({ maxStalenessMs: -1 });
     expect((await rejectedBy(client.read("k", { consistency }))).code).toBe("INVALID_ARGUMENT");
@@ -231,7 +233,7 @@ describe("reads", () => {
       },
     });
     const prove = { trustedSize: 5n };
-    expect((await client.check(TUPLE, { prove })).proof).toEqual({
+    expect((await client.hasTuple(TUPLE, { prove })).proof).toEqual({
       stateProof: Uint8Array.of(1),
       header: Uint8Array.of(2),
       historyProof: [Uint8Array.of(3)],
@@ -240,9 +242,9 @@ describe("reads", () => {
       pageFrom: NONE,
       pageTo: NONE,
     });
-    const refused = await rejectedBy(client.check(TUPLE, { prove: { trustedSize: 6n } }));
+    const refused = await rejectedBy(client.hasTuple(TUPLE, { prove: { trustedSize: 6n } }));
     expect(refused.code).toBe("PROOF_INSUFFICIENT");
-    expect((await client.check(TUPLE)).proof).toBeUndefined();
+    expect((await client.hasTuple(TUPLE)).proof).toBeUndefined();
   });
 
   it("give blocks, tips, checkpoints and consistency proofs as bytes", async () => {

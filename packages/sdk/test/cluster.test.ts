@@ -116,7 +116,7 @@ describe("a client of a cluster", () => {
     const client = clientOf(nodes.all.slice(0, 1));
     await until(
       () => (nodes.all[1]!.calls["check"] ?? 0) > 0,
-      () => client.check(TUPLE),
+      () => client.hasTuple(TUPLE),
     );
     await client.write([createTuple(TUPLE)]);
     expect(nodes.all.map(({ calls }) => calls["write"] ?? 0)).toEqual([0, 1, 0]);
@@ -132,7 +132,7 @@ describe("a client of a cluster", () => {
     await until(
       () => (third!.calls["check"] ?? 0) > 0 || (second!.calls["check"] ?? 0) > 0,
       async () => {
-        await client.check(TUPLE, options);
+        await client.hasTuple(TUPLE, options);
         // A replica that is left alone is chosen anew.
         for (const { stop } of nodes.all.slice(0, 1)) if (third!.calls["status"]) stop();
       },
@@ -142,10 +142,10 @@ describe("a client of a cluster", () => {
 
   it("asks nobody about the cluster when it is told not to, nor when it ends at once", async () => {
     const nodes = await threeNodes();
-    await clientOf(nodes.all).check(TUPLE);
+    await clientOf(nodes.all).hasTuple(TUPLE);
     const quiet = clientOf(nodes.all, { discover: false });
     const endMs = performance.now() + 700;
-    while (performance.now() < endMs) await quiet.check(TUPLE);
+    while (performance.now() < endMs) await quiet.hasTuple(TUPLE);
     expect(nodes.all.map(({ calls }) => calls["status"])).toEqual([
       undefined,
       undefined,
@@ -184,12 +184,12 @@ describe("a client of a cluster", () => {
   it("leaves a node that hangs when half of the time is over, and asks others first then (INV-SDK-7)", async () => {
     const nodes = await threeNodes();
     const client = clientOf(nodes.all, { deadlineMs: 2_000 });
-    await client.check(TUPLE);
+    await client.hasTuple(TUPLE);
     nodes.all[0]!.isHung = true;
     const beginMs = performance.now();
-    await client.check(TUPLE);
+    await client.hasTuple(TUPLE);
     const firstMs = performance.now() - beginMs;
-    for (let i = 0; i < 20; i++) await client.check(TUPLE);
+    for (let i = 0; i < 20; i++) await client.hasTuple(TUPLE);
     expect(firstMs).toBeGreaterThan(900);
     expect(performance.now() - beginMs - firstMs).toBeLessThan(700);
     expect(nodes.all[0]!.calls["check"]).toBe(2);
@@ -198,11 +198,11 @@ describe("a client of a cluster", () => {
   it("pays for a node that is gone once, and not with every call (INV-SDK-7)", async () => {
     const nodes = await threeNodes();
     const client = clientOf(nodes.all);
-    await client.check(TUPLE);
+    await client.hasTuple(TUPLE);
     nodes.all[0]!.stop();
-    await client.check(TUPLE);
+    await client.hasTuple(TUPLE);
     const heights = new Set<bigint>();
-    for (let i = 0; i < 200; i++) heights.add((await client.check(TUPLE)).height);
+    for (let i = 0; i < 200; i++) heights.add((await client.hasTuple(TUPLE)).height);
     // One other node has answered all of them.
     expect(heights.size).toBe(1);
     expect(heights.has(1n)).toBe(false);
@@ -214,8 +214,8 @@ describe("a client of a cluster", () => {
     const seen = new Set<bigint>();
     for (let i = 0; i < 60 && seen.size < 3; i++) {
       const client = clientOf(nodes.all);
-      const { height } = await client.check(TUPLE, { consistency });
-      expect((await client.check(TUPLE, { consistency })).height).toBe(height);
+      const { height } = await client.hasTuple(TUPLE, { consistency });
+      expect((await client.hasTuple(TUPLE, { consistency })).height).toBe(height);
       seen.add(height);
     }
     expect(seen).toEqual(new Set([1n, 2n, 3n]));

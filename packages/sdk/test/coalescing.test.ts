@@ -75,7 +75,7 @@ describe("calls of one tick", () => {
       Array.from({ length: 100 }, async (_, i) => {
         // However deep in microtasks the call is made: the tick ends when nothing is ready to run.
         for (let depth = 0; depth < i % 7; depth++) await undefined;
-        return client.check(subject(i));
+        return client.hasTuple(subject(i));
       }),
     );
     expect(answers.map(({ allowed }) => allowed)).toEqual(answers.map((_, i) => i % 2 === 0));
@@ -87,8 +87,8 @@ describe("calls of one tick", () => {
     const { requests, handlers } = checking();
     const client = await clientOf(handlers);
     const twice = async (i: number): Promise<void> => {
-      await client.check(subject(i));
-      await client.check(subject(i + 1));
+      await client.hasTuple(subject(i));
+      await client.hasTuple(subject(i + 1));
     };
     await Promise.all([twice(1), twice(2), twice(3)]);
     expect(requests).toEqual([3, 3]);
@@ -97,11 +97,11 @@ describe("calls of one tick", () => {
   it("are sent as what they are when alone, named, or coalescing is off", async () => {
     const { requests, handlers } = checking();
     const client = await clientOf(handlers);
-    await client.check(subject(2));
+    await client.hasTuple(subject(2));
     const named = { requestId: "mine" };
-    await Promise.all([client.check(subject(1), named), client.check(subject(2), named)]);
+    await Promise.all([client.hasTuple(subject(1), named), client.hasTuple(subject(2), named)]);
     const off = await clientOf(handlers, { coalesce: false });
-    await Promise.all([off.check(subject(1)), off.check(subject(2))]);
+    await Promise.all([off.hasTuple(subject(1)), off.hasTuple(subject(2))]);
     expect(requests).toEqual([1, 1, 1, 1, 1]);
   });
 
@@ -117,10 +117,10 @@ describe("calls of one tick", () => {
     });
     const consistency = atLeast("AQ");
     await Promise.all([
-      client.check(subject(1)),
-      client.check(subject(1), { consistency }),
-      client.check(subject(2)),
-      client.check(subject(2), { consistency: atLeast("AQ") }),
+      client.hasTuple(subject(1)),
+      client.hasTuple(subject(1), { consistency }),
+      client.hasTuple(subject(2)),
+      client.hasTuple(subject(2), { consistency: atLeast("AQ") }),
     ]);
     expect(asked.sort()).toEqual(["atLeast x2", "linearizable x2"]);
   });
@@ -128,7 +128,7 @@ describe("calls of one tick", () => {
   it("are at most 1,000 in a request, and what is over the limit goes in the next", async () => {
     const { requests, handlers } = checking();
     const client = await clientOf(handlers);
-    await Promise.all(Array.from({ length: 1_500 }, (_, i) => client.check(subject(i))));
+    await Promise.all(Array.from({ length: 1_500 }, (_, i) => client.hasTuple(subject(i))));
     expect(requests.sort()).toEqual([1_000, 500]);
   });
 
@@ -138,7 +138,7 @@ describe("calls of one tick", () => {
     const client = await clientOf(handlers);
     const calls: Promise<unknown>[] = [];
     for (let i = 0; i < 10; i++) {
-      calls.push(client.check(subject(i)));
+      calls.push(client.hasTuple(subject(i)));
       await nextTurn();
     }
     await sleep(50);
@@ -153,9 +153,9 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
   it("when its argument is wrong", async () => {
     const { requests, handlers } = checking();
     const client = await clientOf(handlers);
-    const wrong = codeOf(client.check("doc:1#viewer"));
-    const late = codeOf(client.check(subject(1), { deadlineMs: -1 }));
-    const right = Promise.all([client.check(subject(1)), client.check(subject(2))]);
+    const wrong = codeOf(client.hasTuple("doc:1#viewer"));
+    const late = codeOf(client.hasTuple(subject(1), { deadlineMs: -1 }));
+    const right = Promise.all([client.hasTuple(subject(1)), client.hasTuple(subject(2))]);
     expect(await wrong).toBe("INVALID_TUPLE");
     expect(await late).toBe("INVALID_ARGUMENT");
     expect((await right).map(({ allowed }) => allowed)).toEqual([false, true]);
@@ -167,10 +167,10 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
     const { requests, handlers } = checking(() => gate.promise);
     const client = await clientOf(handlers);
     const [waiting, flying] = [new AbortController(), new AbortController()];
-    const before = codeOf(client.check(subject(1), { signal: AbortSignal.abort() }));
-    const given = codeOf(client.check(subject(2), { signal: waiting.signal }));
-    const late = codeOf(client.check(subject(3), { signal: flying.signal }));
-    const others = Promise.all([client.check(subject(4)), client.check(subject(5))]);
+    const before = codeOf(client.hasTuple(subject(1), { signal: AbortSignal.abort() }));
+    const given = codeOf(client.hasTuple(subject(2), { signal: waiting.signal }));
+    const late = codeOf(client.hasTuple(subject(3), { signal: flying.signal }));
+    const others = Promise.all([client.hasTuple(subject(4)), client.hasTuple(subject(5))]);
     waiting.abort();
     expect([await before, await given]).toEqual(["CANCELLED", "CANCELLED"]);
     while (requests.length === 0) await sleep(1);
@@ -192,7 +192,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
       },
     });
     const { signal, abort } = controller();
-    const calls = [1, 2].map((i) => codeOf(client.check(subject(i), { signal })));
+    const calls = [1, 2].map((i) => codeOf(client.hasTuple(subject(i), { signal })));
     await sleep(30);
     abort();
     expect(await Promise.all(calls)).toEqual(["CANCELLED", "CANCELLED"]);
@@ -203,9 +203,9 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
     const { handlers, requests } = checking(() => (requests.length > 1 ? sleep(300) : undefined));
     const client = await clientOf(handlers);
     // Connected: what is not answered in time is then the server's doing.
-    await client.check(subject(0));
-    const hasty = client.check(subject(1), { deadlineMs: 40 });
-    const patient = client.check(subject(2), { deadlineMs: 4_000 });
+    await client.hasTuple(subject(0));
+    const hasty = client.hasTuple(subject(1), { deadlineMs: 40 });
+    const patient = client.hasTuple(subject(2), { deadlineMs: 4_000 });
     const error: unknown = await hasty.catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "DEADLINE_EXCEEDED", details: { deadlineMs: 40 } });
     expect(String(error)).toMatch(/127\.0\.0\.1:\d+ is connected, but did not answer "Check"/);
@@ -217,13 +217,13 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
       requests.length > 1 ? new Promise(() => undefined) : undefined,
     );
     const client = await clientOf(handlers);
-    await client.check(subject(0));
+    await client.hasTuple(subject(0));
     const calls = [1, 2, 3].map(async (i) => {
       for (let turn = 0; turn < i; turn++) await nextTurn();
-      return codeOf(client.check(subject(i), { deadlineMs: 200 }));
+      return codeOf(client.hasTuple(subject(i), { deadlineMs: 200 }));
     });
     await sleep(50);
-    expect(await codeOf(client.check(subject(4), { deadlineMs: 40 }))).toBe("DEADLINE_EXCEEDED");
+    expect(await codeOf(client.hasTuple(subject(4), { deadlineMs: 40 }))).toBe("DEADLINE_EXCEEDED");
     expect(new Set(await Promise.all(calls))).toEqual(new Set(["DEADLINE_EXCEEDED"]));
     expect(requests).toEqual([1, 1, 1, 1]);
     const lost = createClient({
@@ -231,7 +231,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
       tenant: { organization: 7n, vault: 9n },
     });
     onTestFinished(() => lost.close());
-    const asked = [1, 2].map((i) => lost.check(subject(i), { deadlineMs: 300 * i }));
+    const asked = [1, 2].map((i) => lost.hasTuple(subject(i), { deadlineMs: 300 * i }));
     for (const call of asked) await expect(call).rejects.toThrow(/127\.0\.0\.1:1: .*refused/);
   });
 
@@ -252,7 +252,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
       },
     });
     const calls = Array.from({ length: 8 }, (_, i) =>
-      client.check(subject(i)).then(
+      client.hasTuple(subject(i)).then(
         ({ allowed }) => allowed,
         (error: LedgerError) => error.code,
       ),
@@ -295,7 +295,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
         },
       },
     });
-    const codes = await Promise.all([1, 2, 3].map((i) => codeOf(client.check(subject(i)))));
+    const codes = await Promise.all([1, 2, 3].map((i) => codeOf(client.hasTuple(subject(i)))));
     expect(codes).toEqual(["VAULT_NOT_FOUND", "VAULT_NOT_FOUND", "VAULT_NOT_FOUND"]);
     expect(requests).toBe(1);
   });
@@ -371,3 +371,67 @@ function controller(): { signal: AbortSignal; abort: () => void } {
   const made = new AbortController();
   return { signal: made.signal, abort: () => made.abort() };
 }
+
+describe("checks that are decided", () => {
+  it("of one tick travel together where they bring the same context, and the one that is wrong ends alone (INV-SDK-6)", async () => {
+    const requests: string[] = [];
+    const decided = { height: 7n, token: Uint8Array.of(1), modelVersion: 3n, cost: 1n };
+    const decide = (subject = "", at = ""): boolean => {
+      if (subject === "user:bad") {
+        const context = { field: at };
+        throw refusal("TYPE_NOT_FOUND", "no such type", { context });
+      }
+      return subject === "user:alice";
+    };
+    const client = await clientOf({
+      authorization: {
+        check: ({ tuple, context }) => {
+          requests.push(`1 ${context?.contextJson ?? ""}`);
+          return { allowed: decide(tuple?.subject), ...decided };
+        },
+        batchCheck: ({ tuples, context }) => {
+          requests.push(`${tuples.length} ${context?.contextJson ?? ""}`);
+          const allowed = tuples.map(({ subject }, i) => decide(subject, `tuples[${i}]`));
+          return { allowed, ...decided };
+        },
+      },
+    });
+    const ask = (user: string, context?: { hour: number }) =>
+      client.check(`doc:1#viewer@user:${user}`, { ...(context && { context }) });
+    const early = { hour: 8 };
+    const answers = await Promise.all([
+      ...[
+        ask("alice"),
+        ask("bob"),
+        ask("alice", early),
+        ask("bob", { hour: 8 }),
+        ask("bob", { hour: 9 }),
+      ],
+    ]);
+    expect(answers.map(({ allowed }) => allowed)).toEqual([true, false, true, false, false]);
+    expect(answers[0]).toMatchObject({ height: 7n, modelVersion: 3n });
+    expect(requests.sort()).toEqual(['1 {"hour":9}', "2 ", '2 {"hour":8}']);
+    const mixed = await Promise.allSettled([ask("alice"), ask("bad"), ask("bob")]);
+    expect(mixed.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  });
+
+  it("a list that is empty is refused by the compiler, one that turns out to be empty by the ledger", async () => {
+    const client = await clientOf({});
+    const empty = (): unknown[] => [
+      // @ts-expect-error: nothing to write
+      client.write([]),
+      // @ts-expect-error: nothing to ask
+      client.checkMany([]),
+      // @ts-expect-error: nothing to ask
+      client.hasTuples([]),
+      // @ts-expect-error: nothing to read
+      client.batchRead([]),
+      // @ts-expect-error: nothing to write
+      client.batchWrite([]),
+    ];
+    expect(empty).toBeTypeOf("function");
+    const users: string[] = ["doc:1#viewer@user:a"];
+    const later = (): unknown => client.checkMany(users.map((user) => user));
+    expect(later).toBeTypeOf("function");
+  });
+});

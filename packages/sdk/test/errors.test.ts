@@ -93,9 +93,9 @@ describe("an error of the server", () => {
 
 it("errors of the client itself are instances too", async () => {
   const client = clientOf("127.0.0.1:1");
-  const wrong = await rejectedBy(client.check("doc:budget#viewer"));
+  const wrong = await rejectedBy(client.hasTuple("doc:budget#viewer"));
   expect(wrong instanceof sdk.InvalidTupleError).toBe(true);
-  const lost = await rejectedBy(client.check(TUPLE));
+  const lost = await rejectedBy(client.hasTuple(TUPLE));
   expect(lost instanceof sdk.UnavailableError).toBe(true);
   expect(lost instanceof sdk.UnreachableError).toBe(true);
   expect(new sdk.UnavailableError("gone") instanceof sdk.UnreachableError).toBe(false);

@@ -227,15 +227,15 @@ describe("decisions", () => {
       createTuple("group:g#member@user:mel"),
     ]);
     for (let i = 0; i < 3; i++) {
-      const ed = await client.decide("document:1#viewer@user:ed");
+      const ed = await client.check("document:1#viewer@user:ed");
       expect(ed).toMatchObject({ allowed: true, height, modelVersion: 1n });
       expect(ed.cost).toBeGreaterThan(0n);
     }
     const tuples = ["ed", "mel", "eve"].map((name) => `document:1#viewer@user:${name}`);
-    expect((await client.decideMany(tuples)).allowed).toEqual([true, true, false]);
+    expect((await client.checkMany(tuples)).allowed).toEqual([true, true, false]);
     await client.write([deleteTuple("group:g#member@user:mel")]);
-    expect((await client.decide(tuples[1]!)).allowed).toBe(false);
-    const then = await client.decide(tuples[1]!, { consistency: atHeight(height) });
+    expect((await client.check(tuples[1]!)).allowed).toBe(false);
+    const then = await client.check(tuples[1]!, { consistency: atHeight(height) });
     expect(then).toMatchObject({ allowed: true, height });
   });
 
@@ -246,11 +246,11 @@ describe("decisions", () => {
     await client.write([createTuple(tuple, { condition })]);
     const [stored] = await client.list({ resource: "document:1" }).collect();
     expect(stored).toMatchObject({ condition });
-    expect((await client.decide(tuple, { context: { hour: 8 } })).allowed).toBe(true);
-    expect((await client.decide(tuple, { context: { hour: 9 } })).allowed).toBe(false);
-    expect((await rejectedBy(client.decide(tuple))).code).toBe("CONDITION_FAILED");
+    expect((await client.check(tuple, { context: { hour: 8 } })).allowed).toBe(true);
+    expect((await client.check(tuple, { context: { hour: 9 } })).allowed).toBe(false);
+    expect((await rejectedBy(client.check(tuple))).code).toBe("CONDITION_FAILED");
     const contextualTuples = ["document:2#editor@user:b"];
-    const brought = await client.decide("document:2#viewer@user:b", { contextualTuples });
+    const brought = await client.check("document:2#viewer@user:b", { contextualTuples });
     expect(brought.allowed).toBe(true);
     const wrong = client.write([createTuple("document:1#editor@user:a", { condition })]);
     expect((await rejectedBy(wrong)).code).toBe("INVALID_TUPLE");
@@ -301,7 +301,7 @@ describe("decisions", () => {
   it("without a model are stored tuples, and lists need one", async () => {
     const client = await newClient();
     await client.write([createTuple("any:1#thing@some:body")]);
-    const answer = await client.decide("any:1#thing@some:body");
+    const answer = await client.check("any:1#thing@some:body");
     expect(answer).toMatchObject({ allowed: true, modelVersion: 0n });
     const question = { type: "any", relation: "thing", subject: "some:body" };
     const refused = await rejectedBy(client.listObjects(question).collect());
@@ -316,7 +316,7 @@ describe("decisions", () => {
       ["document:1#viewer@user:a", { contextualTuples: ["x:1#y@z:1"] }, "INVALID_TUPLE"],
     ] as const;
     for (const [tuple, options, code] of cases) {
-      expect((await rejectedBy(client.decide(tuple, options))).code, tuple).toBe(code);
+      expect((await rejectedBy(client.check(tuple, options))).code, tuple).toBe(code);
     }
   });
 });

@@ -111,11 +111,11 @@ const OBJECTS = { type: "document", relation: "viewer", subject: "user:anne" };
 describe("servers that lie about decisions", () => {
   test("INV-DECISION-7: an answer that is turned around is refused, also with its whole proof", async () => {
     const { client, lies } = await startLying();
-    expect((await client.decide(ALLOWED)).allowed).toBe(true);
-    expect((await client.decide(DENIED)).allowed).toBe(false);
+    expect((await client.check(ALLOWED)).allowed).toBe(true);
+    expect((await client.check(DENIED)).allowed).toBe(false);
     lies.check = (response) => ({ ...response, allowed: !response.allowed });
     for (const tuple of [ALLOWED, DENIED]) {
-      expect((await rejectedBy(client.decide(tuple))).details).toMatchObject({
+      expect((await rejectedBy(client.check(tuple))).details).toMatchObject({
         reason: "decision",
       });
     }
@@ -125,12 +125,12 @@ describe("servers that lie about decisions", () => {
       kept ??= response;
       return kept;
     };
-    expect((await client.decide(ALLOWED)).allowed).toBe(true);
-    expect((await rejectedBy(client.decide(DENIED))).code).toBe("PROOF_INSUFFICIENT");
+    expect((await client.check(ALLOWED)).allowed).toBe(true);
+    expect((await rejectedBy(client.check(DENIED))).code).toBe("PROOF_INSUFFICIENT");
     lies.check = ({ proof: _, ...response }) => response;
-    expect((await rejectedBy(client.decide(ALLOWED))).code).toBe("PROOF_INSUFFICIENT");
+    expect((await rejectedBy(client.check(ALLOWED))).code).toBe("PROOF_INSUFFICIENT");
     lies.check = (response) => ({ ...response, modelVersion: 7n, cost: 0n });
-    expect((await client.decide(ALLOWED)).modelVersion).toBe(1n);
+    expect((await client.check(ALLOWED)).modelVersion).toBe(1n);
   }, 30_000);
 
   test("INV-DECISION-7: a list that lacks an object, or ends too early, is refused", async () => {

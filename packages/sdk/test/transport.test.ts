@@ -57,14 +57,14 @@ describe("a client", () => {
     ];
     for (const [options, code, field] of cases) {
       const client = createClient(options);
-      const error = await rejectedBy(client.check(TUPLE));
+      const error = await rejectedBy(client.hasTuple(TUPLE));
       expect([error.code, error.details["field"]]).toEqual([code, field]);
       client.close();
     }
     const client = clientOf("a:1");
-    expect((await rejectedBy(client.check("nonsense"))).code).toBe("INVALID_TUPLE");
+    expect((await rejectedBy(client.hasTuple("nonsense"))).code).toBe("INVALID_TUPLE");
     const options = { requestId: "two words" };
-    expect((await rejectedBy(client.check(TUPLE, options))).details["field"]).toBe("requestId");
+    expect((await rejectedBy(client.hasTuple(TUPLE, options))).details["field"]).toBe("requestId");
   });
 
   it("sends tenant, request id and deadline, and closes with `await using`", async () => {
@@ -83,11 +83,11 @@ describe("a client", () => {
     {
       await using client = createClient({ endpoints: endpoint, tenant });
       closed = client;
-      await client.check(TUPLE, { requestId: "r-1" });
+      await client.hasTuple(TUPLE, { requestId: "r-1" });
     }
     const tuple = { resource: "document:budget", relation: "viewer", subject: "user:alice" };
     expect(seen).toEqual([7n, 9n, tuple, ["r-1"], true]);
-    expect((await rejectedBy(closed.check(TUPLE))).code).toBe("CLIENT_CLOSED");
+    expect((await rejectedBy(closed.hasTuple(TUPLE))).code).toBe("CLIENT_CLOSED");
     closed.close();
   });
 });
@@ -101,7 +101,7 @@ describe("errors of the server", () => {
         },
       },
     });
-    const error = await rejectedBy(clientOf(endpoint).check(TUPLE, { requestId: "id-7" }));
+    const error = await rejectedBy(clientOf(endpoint).hasTuple(TUPLE, { requestId: "id-7" }));
     expect(error).toBeInstanceOf(LedgerError);
     expect([error.code, error.message]).toEqual(["TOKEN_OTHER_VAULT", "another vault"]);
     expect(error.row.retry).toBe("never");
@@ -116,7 +116,7 @@ describe("errors of the server", () => {
         },
       },
     });
-    const error = await rejectedBy(clientOf(endpoint).check(TUPLE));
+    const error = await rejectedBy(clientOf(endpoint).hasTuple(TUPLE));
     expect([error.code, error.message]).toEqual(["PRECONDITION_FAILED", "too much"]);
     expect(error.details["serverCode"]).toBe("QUOTA_OF_THE_FUTURE");
   });
@@ -137,7 +137,7 @@ describe("errors of the server", () => {
         },
       },
     });
-    const error = await rejectedBy(clientOf(endpoint, { attemptsMax: 1 }).check(TUPLE));
+    const error = await rejectedBy(clientOf(endpoint, { attemptsMax: 1 }).hasTuple(TUPLE));
     expect([error.code, error.message]).toEqual([expected, "plain"]);
   });
 
@@ -151,7 +151,7 @@ describe("errors of the server", () => {
         },
       },
     });
-    expect((await rejectedBy(clientOf(endpoint).check(TUPLE))).code).toBe("INVALID_ARGUMENT");
+    expect((await rejectedBy(clientOf(endpoint).hasTuple(TUPLE))).code).toBe("INVALID_ARGUMENT");
   });
 });
 
@@ -189,11 +189,11 @@ describe("retries", () => {
       },
     });
     const client = clientOf(endpoint, { attemptsMax: 3 });
-    expect((await rejectedBy(client.check(TUPLE))).code).toBe("OVERLOADED");
+    expect((await rejectedBy(client.hasTuple(TUPLE))).code).toBe("OVERLOADED");
     expect(calls).toBe(3);
     for (code of ["VAULT_NOT_FOUND", "INTERNAL", "DEADLINE_EXCEEDED"]) {
       calls = 0;
-      expect((await rejectedBy(client.check(TUPLE))).code).toBe(code);
+      expect((await rejectedBy(client.hasTuple(TUPLE))).code).toBe(code);
       expect(calls).toBe(1);
     }
   });
@@ -224,23 +224,23 @@ describe("retries", () => {
       read: { check: () => checkResponse({ height: BigInt(++calls) }) },
     });
     const client = clientOf([first, endpoint]);
-    expect((await client.check(TUPLE)).height).toBe(1n);
-    expect((await client.check(TUPLE)).height).toBe(2n);
+    expect((await client.hasTuple(TUPLE)).height).toBe(1n);
+    expect((await client.hasTuple(TUPLE)).height).toBe(2n);
   });
 
   it("leave an endpoint that takes connections and says nothing, within the deadline", async () => {
     const silent = await silentPort();
     const { endpoint } = await fakeLedger({ read: { check: () => checkResponse() } });
-    expect((await clientOf([silent, endpoint]).check(TUPLE)).allowed).toBe(true);
+    expect((await clientOf([silent, endpoint]).hasTuple(TUPLE)).allowed).toBe(true);
   });
 
   it("ride out a server that restarts", async () => {
     const handlers = { read: { check: () => checkResponse() } };
     const before = await fakeLedger(handlers);
     const client = clientOf(before.endpoint, { attemptsMax: 100, deadlineMs: 10_000 });
-    await client.check(TUPLE);
+    await client.hasTuple(TUPLE);
     before.stop();
-    const waiting = client.check(TUPLE);
+    const waiting = client.hasTuple(TUPLE);
     await new Promise((resolve) => setTimeout(resolve, 300));
     await fakeLedger(handlers, Number(before.endpoint.split(":")[1]));
     expect((await waiting).allowed).toBe(true);
@@ -259,7 +259,7 @@ describe("what cannot be reached", () => {
     const refused = await closedPort();
     const unknown = "no-such-host.invalid:7400";
     const client = clientOf([refused, unknown, wrong], { attemptsMax: 3 });
-    const error = await rejectedBy(client.check(TUPLE, { requestId: "r" }));
+    const error = await rejectedBy(client.hasTuple(TUPLE, { requestId: "r" }));
     expect(error).toBeInstanceOf(UnreachableError);
     expect(error.code).toBe("UNAVAILABLE");
     expect((error as UnreachableError).endpoints).toEqual([
@@ -275,7 +275,7 @@ describe("what cannot be reached", () => {
   it("because nothing answers ends at the deadline and says so", async () => {
     const client = clientOf(await silentPort(), { deadlineMs: 300 });
     const start = performance.now();
-    const error = await rejectedBy(client.check(TUPLE));
+    const error = await rejectedBy(client.hasTuple(TUPLE));
     expect(performance.now() - start).toBeLessThan(2_000);
     expect(error.code).toBe("UNAVAILABLE");
     expect(error.message).toMatch(/no connection within \d+ ms/);
@@ -286,7 +286,7 @@ describe("a call", () => {
   it("that a connected server does not answer names it, the call and the time", async () => {
     const { endpoint } = await fakeLedger({ read: { check: () => new Promise(() => {}) } });
     const client = clientOf(endpoint);
-    const error = await rejectedBy(client.check(TUPLE, { deadlineMs: 250, requestId: "q" }));
+    const error = await rejectedBy(client.hasTuple(TUPLE, { deadlineMs: 250, requestId: "q" }));
     expect(error.code).toBe("DEADLINE_EXCEEDED");
     expect(error.message).toBe(
       `${endpoint} is connected, but did not answer "Check" within 250 ms`,
@@ -307,12 +307,14 @@ describe("a call", () => {
       },
     });
     const client = clientOf(endpoint, { deadlineMs: 100_000 });
-    const before = await rejectedBy(client.check(TUPLE, { signal: AbortSignal.abort("enough") }));
+    const before = await rejectedBy(
+      client.hasTuple(TUPLE, { signal: AbortSignal.abort("enough") }),
+    );
     expect([before.code, before.cause, calls]).toEqual(["CANCELLED", "enough", 0]);
-    const during = await rejectedBy(client.check(TUPLE, { signal: AbortSignal.timeout(100) }));
+    const during = await rejectedBy(client.hasTuple(TUPLE, { signal: AbortSignal.timeout(100) }));
     expect([during.code, calls]).toEqual(["CANCELLED", 1]);
     isBusy = true;
-    const between = await rejectedBy(client.check(TUPLE, { signal: AbortSignal.timeout(100) }));
+    const between = await rejectedBy(client.hasTuple(TUPLE, { signal: AbortSignal.timeout(100) }));
     expect([between.code, calls]).toEqual(["CANCELLED", 2]);
   });
 
@@ -330,6 +332,6 @@ describe("a call", () => {
     const { endpoint } = await fakeLedger({
       read: { check: () => checkResponse({ token: new Uint8Array(9 << 20) }) },
     });
-    expect((await rejectedBy(clientOf(endpoint).check(TUPLE))).code).toBe("LIMIT_EXCEEDED");
+    expect((await rejectedBy(clientOf(endpoint).hasTuple(TUPLE))).code).toBe("LIMIT_EXCEEDED");
   });
 });

@@ -228,7 +228,7 @@ describe("a verified answer", () => {
     const vault = vaultWith(viewer("alice"), viewer("bob"));
     const lies: Lies = { allowed: false };
     const client = await verifying(vault, lies);
-    const present = await client.check(viewer("alice"));
+    const present = await client.hasTuple(viewer("alice"));
     expect([present.allowed, present.height]).toEqual([true, 1n]);
     expect(present.verified).toEqual({
       kind: "current",
@@ -239,9 +239,9 @@ describe("a verified answer", () => {
       trustedRoot: vault.root(),
     });
     lies.allowed = true;
-    expect((await client.check(viewer("eve"))).allowed).toBe(false);
+    expect((await client.hasTuple(viewer("eve"))).allowed).toBe(false);
     const asked = [viewer("eve"), viewer("bob")];
-    expect((await client.batchCheck(asked)).allowed).toEqual([false, true]);
+    expect((await client.hasTuples(asked)).allowed).toEqual([false, true]);
   });
 
   it("judges expiry by the signed time", async () => {
@@ -249,8 +249,8 @@ describe("a verified answer", () => {
     const endMs = (START_S + 2) * 1000;
     vault.seal([create(viewer("gone"), endMs), create(viewer("here"), endMs + 1)]);
     const client = await verifying(vault, { allowed: true });
-    expect((await client.check(viewer("gone"))).allowed).toBe(false);
-    expect((await client.check(viewer("here"))).allowed).toBe(true);
+    expect((await client.hasTuple(viewer("gone"))).allowed).toBe(false);
+    expect((await client.hasTuple(viewer("here"))).allowed).toBe(true);
   });
 
   it("shows an entity only with the value that the record commits to", async () => {
@@ -273,7 +273,7 @@ describe("a verified answer", () => {
       { ...handlers, read: { check: () => ({ allowed: true, height: 1n, token: NONE }) } },
       { trustOnFirstUse: true, anchor: formatTrustAnchor(vault.anchor) },
     );
-    const error = await rejectedBy(client.check(viewer("alice")));
+    const error = await rejectedBy(client.hasTuple(viewer("alice")));
     expect(reasonOf(error)).toEqual(["PROOF_INSUFFICIENT", "insufficient"]);
   });
 
@@ -298,7 +298,7 @@ describe("a verified answer", () => {
         change(proof);
       },
     });
-    expect((await rejectedBy(client.check(viewer("alice")))).code).toBe(code);
+    expect((await rejectedBy(client.hasTuple(viewer("alice")))).code).toBe(code);
   });
 
   it("that is too old, or not about the newest block, is not current", async () => {
@@ -306,17 +306,17 @@ describe("a verified answer", () => {
     vault.seal([create(viewer("bob"))]);
     const lies: Lies = {};
     const client = await verifying(vault, lies, { maxAgeS: 10 });
-    await client.check(viewer("alice"));
+    await client.hasTuple(viewer("alice"));
     lies.size = 2;
-    const rolledBack = await rejectedBy(client.check(viewer("alice")));
+    const rolledBack = await rejectedBy(client.hasTuple(viewer("alice")));
     expect(reasonOf(rolledBack)).toEqual(["PROOF_STALE", "not-current"]);
-    const old = await client.check(viewer("bob"), { consistency: anyReplica() });
+    const old = await client.hasTuple(viewer("bob"), { consistency: anyReplica() });
     expect([old.allowed, old.height, old.verified?.kind]).toEqual([false, 1n, "historical"]);
     expect(old.verified?.trustedSize).toBe(3n);
     delete lies.size;
     vi.spyOn(Date, "now").mockImplementation(() => performance.now() + later);
     const later = (START_S + 60) * 1000 - performance.now();
-    expect(reasonOf(await rejectedBy(client.check(viewer("alice"))))).toEqual([
+    expect(reasonOf(await rejectedBy(client.hasTuple(viewer("alice"))))).toEqual([
       "PROOF_STALE",
       "stale",
     ]);
@@ -328,33 +328,33 @@ describe("the pinned root", () => {
     const vault = vaultWith(viewer("alice"));
     now(vault);
     const missing = await clientOf(honest(vault), {});
-    expect((await rejectedBy(missing.check(viewer("alice")))).code).toBe("TRUST_ANCHOR_MISSING");
+    expect((await rejectedBy(missing.hasTuple(viewer("alice")))).code).toBe("TRUST_ANCHOR_MISSING");
     const trusting = await clientOf(honest(vault), { trustOnFirstUse: true });
-    expect((await trusting.check(viewer("alice"))).allowed).toBe(true);
+    expect((await trusting.hasTuple(viewer("alice"))).allowed).toBe(true);
     const other = formatTrustAnchor(new TestVault({ saltByte: 8 }).anchor);
     const wrong = await clientOf(honest(vault), { anchor: other });
-    expect((await rejectedBy(wrong.check(viewer("alice")))).code).toBe("PROOF_INVALID");
+    expect((await rejectedBy(wrong.hasTuple(viewer("alice")))).code).toBe("PROOF_INVALID");
   });
 
   it("grows with the history, survives the client, and stays that of its anchor", async () => {
     const vault = vaultWith(viewer("alice"));
     const pinnedRoots = new MemoryRoots();
     const first = await verifying(vault, {}, { pinnedRoots });
-    await first.check(viewer("alice"));
+    await first.hasTuple(viewer("alice"));
     expect(JSON.parse((await pinnedRoots.load("7-9"))!)).toMatchObject({ head: { size: "2" } });
     vault.seal([create(viewer("bob"))]);
     now(vault);
     const second = await clientOf(honest(vault), { pinnedRoots });
-    expect((await second.check(viewer("bob"))).verified?.trustedSize).toBe(3n);
+    expect((await second.hasTuple(viewer("bob"))).verified?.trustedSize).toBe(3n);
     const other = formatTrustAnchor(new TestVault({ saltByte: 8 }).anchor);
     const third = await clientOf(honest(vault), { pinnedRoots, anchor: other });
-    expect(reasonOf(await rejectedBy(third.check(viewer("bob"))))).toEqual([
+    expect(reasonOf(await rejectedBy(third.hasTuple(viewer("bob"))))).toEqual([
       "PROOF_INVALID",
       "anchor",
     ]);
     await pinnedRoots.save("7-9", "{}");
     const fourth = await clientOf(honest(vault), { pinnedRoots });
-    expect((await rejectedBy(fourth.check(viewer("bob")))).code).toBe("CODEC_DECODE");
+    expect((await rejectedBy(fourth.hasTuple(viewer("bob")))).code).toBe("CODEC_DECODE");
   });
 
   it("meets a fork: a distinct error carries both notes, and the old root stays", async () => {
@@ -363,17 +363,17 @@ describe("the pinned root", () => {
     const lies: Lies = {};
     const pinnedRoots = new MemoryRoots();
     const client = await verifying(vault, lies, { pinnedRoots });
-    await client.check(viewer("alice"));
+    await client.hasTuple(viewer("alice"));
     const before = await pinnedRoots.load("7-9");
     lies.vault = fork;
-    const error = await rejectedBy(client.check(viewer("mallory")));
+    const error = await rejectedBy(client.hasTuple(viewer("mallory")));
     if (!(error instanceof EquivocationError)) throw error;
     expect(error.code).toBe("EQUIVOCATION");
     expect(error.trustedNote).toBe(vault.checkpoint());
     expect(error.receivedNote).toBe(fork.checkpoint());
     expect(await pinnedRoots.load("7-9")).toBe(before);
     fork.seal([create(viewer("eve"))]);
-    const longer = await rejectedBy(client.check(viewer("eve")));
+    const longer = await rejectedBy(client.hasTuple(viewer("eve")));
     expect(reasonOf(longer)).toEqual(["PROOF_INVALID", "consistency"]);
     expect(longer.details["trusted"]).toBe(vault.checkpoint());
     expect(await pinnedRoots.load("7-9")).toBe(before);
@@ -384,11 +384,11 @@ describe("the pinned root", () => {
     vault.seal([create(viewer("bob"))]);
     const lies: Lies = {};
     const client = await verifying(vault, lies);
-    await client.check(viewer("bob"));
+    await client.hasTuple(viewer("bob"));
     lies.size = 2;
     lies.noConsistency = true;
     for (const consistency of [undefined, anyReplica()]) {
-      const error = await rejectedBy(client.check(viewer("bob"), { consistency }));
+      const error = await rejectedBy(client.hasTuple(viewer("bob"), { consistency }));
       expect(reasonOf(error)).toEqual(["PROOF_INVALID", "consistency"]);
     }
   });
@@ -416,8 +416,8 @@ describe("the pinned root", () => {
       },
       { anchor: formatTrustAnchor(vault.anchor) },
     );
-    const first = client.check(viewer("alice"));
-    const second = rejectedBy(client.check(viewer("eve"), { consistency: anyReplica() }));
+    const first = client.hasTuple(viewer("alice"));
+    const second = rejectedBy(client.hasTuple(viewer("eve"), { consistency: anyReplica() }));
     await vi.waitFor(() => expect(answers.size).toBe(2));
     answers.get("user:alice")!();
     expect((await first).allowed).toBe(true);
@@ -444,11 +444,11 @@ describe("the pinned root", () => {
       },
       { anchor: formatTrustAnchor(vault.anchor) },
     );
-    const early = client.check(viewer("alice"));
+    const early = client.hasTuple(viewer("alice"));
     await vi.waitFor(() => expect(answers).toHaveLength(1));
     vault.seal([create(viewer("bob"))]);
     vault.seal([create(viewer("carol"))]);
-    const late = client.check(viewer("carol"));
+    const late = client.hasTuple(viewer("carol"));
     await vi.waitFor(() => expect(answers).toHaveLength(2));
     answers[1]!();
     expect((await late).verified?.trustedSize).toBe(4n);
@@ -652,9 +652,9 @@ describe("more cosignatures than the policy's quorum", () => {
       },
     };
     const client = await pinnedTo(vault, handlers, { cosignatures: 3 });
-    expect((await client.check(viewer("alice"))).allowed).toBe(true);
+    expect((await client.hasTuple(viewer("alice"))).allowed).toBe(true);
     cosigners = cosigners.slice(1);
-    const error = await rejectedBy(client.check(viewer("alice")));
+    const error = await rejectedBy(client.hasTuple(viewer("alice")));
     expect([error.code, error.details["reason"]]).toEqual(["PROOF_INVALID", "cosignatures"]);
     expect(error.message).toContain("2 of the 3 cosigners");
     expect(asked).toEqual([3, 3]);
@@ -663,7 +663,7 @@ describe("more cosignatures than the policy's quorum", () => {
   it.each([-1, 1.5, 65])("cannot be %d", async (cosignatures) => {
     const vault = vaultWith(viewer("alice"));
     const client = await pinnedTo(vault, {}, { cosignatures });
-    expect((await rejectedBy(client.check(viewer("alice")))).code).toBe("INVALID_ARGUMENT");
+    expect((await rejectedBy(client.hasTuple(viewer("alice")))).code).toBe("INVALID_ARGUMENT");
   });
 });
 
@@ -707,22 +707,22 @@ describe("policies that moved (INV-SDK-10)", () => {
     const { vault, bundle } = moved();
     const pinnedRoots = new MemoryRoots();
     const client = await pinnedTo(vault, serving(vault, [bundle]), { pinnedRoots });
-    expect((await client.check(viewer("alice"))).allowed).toBe(true);
+    expect((await client.hasTuple(viewer("alice"))).allowed).toBe(true);
     // Another client of these pins needs no bundle any more.
     const again = await pinnedTo(vault, serving(vault, []), { pinnedRoots });
-    expect((await again.check(viewer("eve"))).allowed).toBe(false);
+    expect((await again.hasTuple(viewer("eve"))).allowed).toBe(false);
   });
 
   it("are not believed without a bundle, nor by one that the old replicas have not signed", async () => {
     const { vault, bundle } = moved();
     const without = await pinnedTo(vault, serving(vault, []));
     const quorum = ["PROOF_INVALID", "quorum"];
-    expect(reasonOf(await rejectedBy(without.check(viewer("alice"))))).toEqual(quorum);
+    expect(reasonOf(await rejectedBy(without.hasTuple(viewer("alice"))))).toEqual(quorum);
     const options = { cosigners: NEW, from: 1 };
     const shown = { lists: [{ kind: Kind.ledgerRecord, partition: "ledger" }] };
     const forged = { ...bundle, proof: proofMessage(vault, shown, options) };
     const lied = await pinnedTo(vault, serving(vault, [forged]));
-    expect(reasonOf(await rejectedBy(lied.check(viewer("alice"))))).toEqual(quorum);
+    expect(reasonOf(await rejectedBy(lied.hasTuple(viewer("alice"))))).toEqual(quorum);
   });
 });
 

@@ -47,19 +47,19 @@ export function operationOf(
         client.write(numbers(BATCH).map((i) => createTuple(`bench:b${n}#viewer@user:u${i}`))),
       );
     case "check":
-      return operation(name, 1, (n) => client.check(someTuple(n)));
+      return operation(name, 1, (n) => client.hasTuple(someTuple(n)));
     case "batch_check":
       return operation(name, BATCH, (n) =>
-        client.batchCheck(numbers(BATCH).map((i) => someTuple(n * BATCH + i))),
+        client.hasTuples(numbers(BATCH).map((i) => someTuple(n * BATCH + i))),
       );
     case "list":
       return operation(name, VIEWERS, (n) =>
         client.list({ resource: `doc:d${n % DOCUMENTS}`, relation: "viewer" }).collect(VIEWERS),
       );
     case "proof":
-      return operation(name, 1, (n) => client.check(someTuple(n), { prove: FROM_GENESIS }));
+      return operation(name, 1, (n) => client.hasTuple(someTuple(n), { prove: FROM_GENESIS }));
     case "verified_check":
-      return operation(name, 1, (n) => verifying.check(someTuple(n)));
+      return operation(name, 1, (n) => verifying.hasTuple(someTuple(n)));
   }
 }
 

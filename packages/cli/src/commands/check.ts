@@ -43,7 +43,7 @@ async function checkStored(run: Run, tuple: string): Promise<boolean> {
   }
   const client = await run.client();
   const options = { ...run.call, consistency: consistencyOf(run) };
-  const { allowed, height, token, verified } = await client.check(tuple, options);
+  const { allowed, height, token, verified } = await client.hasTuple(tuple, options);
   const result = allowed ? "allowed" : "denied";
   await run.print.one({
     name: result,
@@ -87,5 +87,5 @@ async function decide(run: Run, tuple: string): Promise<Decision> {
   const client = await run.client();
   const context = contextOf(run);
   const options = { ...run.call, consistency: consistencyOf(run) };
-  return client.decide(tuple, { ...options, ...(context && { context }) });
+  return client.check(tuple, { ...options, ...(context && { context }) });
 }

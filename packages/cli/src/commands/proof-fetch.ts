@@ -32,7 +32,7 @@ async function ask(
 ): Promise<Asked> {
   const options = { ...call, prove: FROM_GENESIS };
   if (question.kind === "tuple") {
-    const { allowed, height, proof } = await client.check(question.tuple, options);
+    const { allowed, height, proof } = await client.hasTuple(question.tuple, options);
     return { height, proof: required(proof), answer: allowed ? "present" : "absent" };
   }
   if (question.kind === "entity") {

@@ -33,7 +33,7 @@ export async function decideProven(
   const root = await rootFrom(run);
   const client = await run.client({ verify: await verifyOptions(run.settings) });
   const context = contextOf(run);
-  const decision = await client.decide(tuple, {
+  const decision = await client.check(tuple, {
     ...run.call,
     consistency: consistencyOf(run),
     prove: { trustedSize: 1n },

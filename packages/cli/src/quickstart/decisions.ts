@@ -56,14 +56,14 @@ export async function proveDecisions(
   const verifying = await run.client({ ...reach, verify });
   const ask = async (tuple: string, wanted: boolean): Promise<ProvenAnswer> => {
     const answer = await prove(run, plain, anchor, tuple, wanted);
-    const other = await verifying.decide(tuple, run.call);
+    const other = await verifying.check(tuple, run.call);
     if (other.allowed === answer.allowed) return answer;
     throw new LedgerError("PROOF_INVALID", `two proofs of ${tuple} disagree`);
   };
   const allowed = await ask(`${open}@${STRANGER}`, true);
   const denied = await ask(`${secret}@${STRANGER}`, false);
   const superuser = await ask(`${secret}@${SUPERUSER}`, true);
-  const { verified } = await verifying.decide(denied.tuple, run.call);
+  const { verified } = await verifying.check(denied.tuple, run.call);
   if (verified === undefined) throw new LedgerError("PROOF_INSUFFICIENT", "nothing was verified");
   const entries = await verifying.list({ relation: "parent", subject: parent }, run.call).collect();
   return {
@@ -102,7 +102,7 @@ type SentDecision = Decision & Required<Pick<Decision, "proof" | "evidence">>;
 /** A decision with all that a stranger needs to make it again. */
 async function fetchDecision(run: Run, client: LedgerClient, tuple: string): Promise<SentDecision> {
   // From the anchored genesis on, so that anchor and proof are all one needs.
-  const decided = await client.decide(tuple, { ...run.call, prove: { trustedSize: 1n } });
+  const decided = await client.check(tuple, { ...run.call, prove: { trustedSize: 1n } });
   const { proof, evidence } = decided;
   if (proof === undefined || evidence === undefined) {
     throw new LedgerError("PROOF_INSUFFICIENT", "the node sent no proof");

@@ -106,7 +106,7 @@ class Writer {
     const rows = await client.list({ subject: "user:u" }).collect(100_000);
     const found = rows.map(({ tuple: { resource } }) => String(resource)).sort();
     expect(found).toEqual(this.acknowledged.map((tuple) => tuple.split("#")[0]!).sort());
-    const { height } = await client.check("doc:d0#viewer@user:u");
+    const { height } = await client.hasTuple("doc:d0#viewer@user:u");
     // One block for each write at most, beside genesis and the policies of other voters: what was sent again made none.
     const changes = await client.listChanges().collect(100_000);
     const policies = new Set(
@@ -194,7 +194,7 @@ it(
       endpoints: again.endpoints.split(","),
       tenant: again.tenant,
     });
-    expect((await client.check(last!)).allowed).toBe(true);
+    expect((await client.hasTuple(last!)).allowed).toBe(true);
     expect(await again.stop()).toBe(0);
   },
   TEST_MS,

@@ -73,7 +73,7 @@ async function fill({ plain }: Awaited<ReturnType<typeof startVault>>): Promise<
 it("INV-DECISION-7: decisions are decided again by the client, allowed, denied and listed, now and at any height", async () => {
   const vault = await startVault();
   const { plain, verifying } = vault;
-  const before = await verifying.decide("document:plan#viewer@user:carl");
+  const before = await verifying.check("document:plan#viewer@user:carl");
   expect([before.allowed, before.modelVersion]).toEqual([false, 0n]);
   await plain.models.deploy(MODEL, { activate: true });
   const filled = await fill(vault);
@@ -87,19 +87,19 @@ it("INV-DECISION-7: decisions are decided again by the client, allowed, denied a
     ["document:none#reader@user:anne", false],
   ] as const;
   for (const [tuple, expected] of cases) {
-    const decided = await verifying.decide(tuple, zurich);
+    const decided = await verifying.check(tuple, zurich);
     expect([tuple, decided.allowed]).toEqual([tuple, expected]);
     expect([decided.modelVersion, decided.verified?.kind]).toEqual([1n, "current"]);
-    expect((await plain.decide(tuple, zurich)).allowed).toBe(expected);
+    expect((await plain.check(tuple, zurich)).allowed).toBe(expected);
   }
-  const many = await verifying.decideMany(
+  const many = await verifying.checkMany(
     cases.map(([tuple]) => tuple),
     zurich,
   );
   expect(many.allowed).toEqual(cases.map(([, expected]) => expected));
   // The model is known by now.
   expect(many.evidence?.modelBody).toHaveLength(0);
-  const missing = await rejectedBy(verifying.decide("document:plan#reader@user:dora"));
+  const missing = await rejectedBy(verifying.check("document:plan#reader@user:dora"));
   expect(missing.code).toBe("CONDITION_FAILED");
 
   const objects = { type: "document", relation: "reader", subject: "user:anne" };
@@ -111,16 +111,16 @@ it("INV-DECISION-7: decisions are decided again by the client, allowed, denied a
   expect([...found].sort()).toEqual(["user:anne", "user:dora"]);
 
   await plain.write([deleteTuple("group:core#member@user:anne")]);
-  expect((await verifying.decide("document:plan#reader@user:anne", zurich)).allowed).toBe(false);
+  expect((await verifying.check("document:plan#reader@user:anne", zurich)).allowed).toBe(false);
   await plain.models.deploy(STRICTER, { activate: true });
-  const now = await verifying.decide("document:plan#reader@user:carl");
+  const now = await verifying.check("document:plan#reader@user:carl");
   expect([now.allowed, now.modelVersion]).toEqual([true, 2n]);
   const past = { ...zurich, consistency: atHeight(filled) };
-  const then = await verifying.decide("document:plan#reader@user:anne", past);
+  const then = await verifying.check("document:plan#reader@user:anne", past);
   expect([then.allowed, then.modelVersion, then.height]).toEqual([true, 1n, filled]);
   expect(then.verified?.kind).toBe("historical");
   await plain.models.activate(0);
-  const without = await verifying.decide("document:plan#viewer@user:carl");
+  const without = await verifying.check("document:plan#viewer@user:carl");
   expect([without.allowed, without.modelVersion]).toEqual([true, 0n]);
 }, 60_000);
 
@@ -132,7 +132,7 @@ it("INV-DECISION-6: a proof under the header of another height is refused by the
   const { height: later } = await plain.write([createTuple("document:plan#blocked@user:anne")]);
   const asked = (height: bigint) => {
     const options = { consistency: atHeight(height), prove: { trustedSize: 1n } };
-    return plain.decide("document:plan#reader@user:anne", options);
+    return plain.check("document:plan#reader@user:anne", options);
   };
   const [allowed, denied] = [await asked(filled), await asked(later)];
   expect([allowed.allowed, denied.allowed]).toEqual([true, false]);

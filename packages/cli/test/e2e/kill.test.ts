@@ -120,7 +120,7 @@ async function expectAllProven(
   await using client = createClient({ endpoints: node.grpc, tenant, verify, deadlineMs: 20_000 });
   for (let from = 0; from < tuples.length; from += 500) {
     const part = tuples.slice(from, from + 500);
-    const { allowed, verified } = await client.batchCheck(part);
+    const { allowed, verified } = await client.hasTuples(part);
     expect(part.filter((_, i) => !allowed[i])).toEqual([]);
     expect(verified?.kind).toBe("current");
   }
@@ -128,6 +128,6 @@ async function expectAllProven(
 }
 
 async function expectAbsent(client: LedgerClient): Promise<void> {
-  const { allowed, verified } = await client.check("doc:never#viewer@user:written");
+  const { allowed, verified } = await client.hasTuple("doc:never#viewer@user:written");
   expect([allowed, verified?.kind]).toEqual([false, "current"]);
 }

@@ -8,11 +8,11 @@ import { entityOf, malformed, plain, tupleOf } from "./convert.js";
 import { Proving } from "./proving.js";
 import type {
   Answer,
-  BatchCheckAnswer,
   BatchReadAnswer,
-  CheckAnswer,
+  BatchStoredAnswer,
   ReadAnswer,
   ReadOptions,
+  StoredAnswer,
   TupleInput,
 } from "./values.js";
 
@@ -26,11 +26,11 @@ export interface ManyAnswers<T> {
   of(i: number): T;
 }
 
-export async function check(
+export async function hasTuple(
   session: Session,
   tuple: Tuple,
   options: ReadOptions,
-): Promise<CheckAnswer> {
+): Promise<StoredAnswer> {
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), tuple, consistency, prove };
@@ -39,17 +39,17 @@ export async function check(
   return { ...answer, allowed: verified ? provenTuple(verified, tuple) : response.allowed };
 }
 
-export async function batchCheck(
+export async function hasTuples(
   session: Session,
   inputs: readonly TupleInput[],
   options: ReadOptions,
-): Promise<BatchCheckAnswer> {
+): Promise<BatchStoredAnswer> {
   const tuples = inputs.map(tupleOf);
-  const { answer, of } = await checkMany(session, tuples, options);
+  const { answer, of } = await hasManyTuples(session, tuples, options);
   return { ...answer, allowed: tuples.map((_, i) => of(i)) };
 }
 
-export async function checkMany(
+export async function hasManyTuples(
   session: Session,
   tuples: Tuple[],
   options: ReadOptions,

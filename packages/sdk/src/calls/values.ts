@@ -9,6 +9,12 @@ import type { Verified } from "../verify/verify.js";
 /** `resource#relation@subject` as text, or its parts. */
 export type TupleInput = string | Tuple;
 
+/**
+ * What a list literal must be beside its own type: `[]` is refused by the compiler. A list that is only known when the program
+ * runs is checked by the ledger.
+ */
+export type NotEmpty<L extends readonly unknown[]> = L extends readonly [] ? never : unknown;
+
 /** A tuple as it is stored. */
 export interface Relationship {
   readonly tuple: Tuple;
@@ -65,11 +71,12 @@ export interface Answer {
   readonly verified?: Verified;
 }
 
-export interface CheckAnswer extends Answer {
+export interface StoredAnswer extends Answer {
+  /** The tuple is stored, and not expired; what a model makes of it is another question. */
   readonly allowed: boolean;
 }
 
-export interface BatchCheckAnswer extends Answer {
+export interface BatchStoredAnswer extends Answer {
   /** One for each tuple, in order. */
   readonly allowed: readonly boolean[];
 }

@@ -1,22 +1,30 @@
 /**
- * The single calls of a client, put together where several are made in one tick: `check` into BatchCheck, `read` into
- * BatchRead, `write` into BatchWrite. A call that is alone is sent as what it is; so is one that names its request id,
+ * The single calls of a client, put together where several are made in one tick: `check` and `hasTuple` into BatchCheck,
+ * `read` into BatchRead, `write` into BatchWrite. A call that is alone is sent as what it is; so is one that names its request id,
  * since that id is to be found in the logs of the server.
  *
- * Reads go together when they ask for the same consistency and the same proof: one answer is about one height.
+ * Reads go together when they ask for the same consistency and the same proof, checks also with the same context: one
+ * answer is about one height. A check that wants its proof as bytes is sent alone: its receipt is of one question.
  * Writes stay transactions of their own, each with its idempotency key; those of one request are applied in the order
  * of the calls. Calls that are not awaited may still overtake each other, as they always may.
  */
 import type { write } from "@authledger/proto";
 import { LedgerError, limits, type Tuple, validateEntityKey } from "@authledger/types";
 import { tupleOf } from "../calls/convert.js";
-import { check, checkMany, type ManyAnswers, readEntity, readMany } from "../calls/reads.js";
+import {
+  type Decision,
+  type Decisions,
+  decide,
+  decideMany,
+  type ProvableDecisionOptions,
+} from "../calls/decisions.js";
+import { hasManyTuples, hasTuple, type ManyAnswers, readEntity, readMany } from "../calls/reads.js";
 import type {
   Answer,
   BatchOutcome,
-  CheckAnswer,
   ReadAnswer,
   ReadOptions,
+  StoredAnswer,
   TransactionInput,
   TupleInput,
   WriteAnswer,
@@ -39,7 +47,8 @@ type Shared = Pick<ReadOptions, "consistency" | "prove">;
 
 export class CoalescedCalls {
   readonly #session: Session;
-  readonly #checks = new Coalescer<Tuple, CheckAnswer>();
+  readonly #checks = new Coalescer<Tuple, Decision>();
+  readonly #lookups = new Coalescer<Tuple, StoredAnswer>();
   readonly #reads = new Coalescer<string, ReadAnswer>();
   readonly #writes = new Coalescer<write.Transaction, WriteAnswer>();
 
@@ -47,12 +56,24 @@ export class CoalescedCalls {
     this.#session = session;
   }
 
-  check(input: TupleInput, options: ReadOptions): Promise<CheckAnswer> {
+  check(input: TupleInput, options: ProvableDecisionOptions): Promise<Decision> {
     const tuple = tupleOf(input);
-    if (this.#isSentAlone(options)) return check(this.#session, tuple, options);
+    const { consistency, prove, context, contextualTuples, unproven } = options;
+    const conditions = decisionConditionsOf(options);
+    if (prove !== undefined || conditions === undefined || this.#isSentAlone(options)) {
+      return decide(this.#session, tuple, options);
+    }
+    const shared = { consistency, context, contextualTuples, unproven };
+    const rules = (): LaneRules<Tuple, Decision> => this.#checkRules(shared);
+    return this.#checks.call(conditions, rules, tuple, this.#caller(options));
+  }
+
+  hasTuple(input: TupleInput, options: ReadOptions): Promise<StoredAnswer> {
+    const tuple = tupleOf(input);
+    if (this.#isSentAlone(options)) return hasTuple(this.#session, tuple, options);
     const { consistency, prove } = options;
-    const rules = (): LaneRules<Tuple, CheckAnswer> => this.#checkRules({ consistency, prove });
-    return this.#checks.call(conditionsOf(options), rules, tuple, this.#caller(options));
+    const rules = (): LaneRules<Tuple, StoredAnswer> => this.#lookupRules({ consistency, prove });
+    return this.#lookups.call(conditionsOf(options), rules, tuple, this.#caller(options));
   }
 
   read(key: string, options: ReadOptions): Promise<ReadAnswer> {
@@ -82,16 +103,29 @@ export class CoalescedCalls {
     return requestId !== undefined || !this.#session.isCoalescing();
   }
 
-  #checkRules(shared: Shared): LaneRules<Tuple, CheckAnswer> {
+  #checkRules(shared: ProvableDecisionOptions): LaneRules<Tuple, Decision> {
     const session = this.#session;
     return {
       ...this.#limits("Check", limits.BATCH_READ_MAX),
-      bytesOf: ({ resource, relation, subject }) =>
-        bytesOfText(resource) + bytesOfText(relation) + bytesOfText(subject) + ITEM_BYTES,
+      bytesOf: bytesOfTuple,
       send: async (tuples, call) => {
         const options = { ...shared, ...call };
-        if (tuples.length === 1) return [done(await check(session, tuples[0]!, options))];
-        const answers = await checkMany(session, [...tuples], options);
+        if (tuples.length === 1) return [done(await decide(session, tuples[0]!, options))];
+        const decided = await decideMany(session, tuples, options);
+        return tuples.map((_, i) => done(oneDecision(decided, i)));
+      },
+    };
+  }
+
+  #lookupRules(shared: Shared): LaneRules<Tuple, StoredAnswer> {
+    const session = this.#session;
+    return {
+      ...this.#limits("Check", limits.BATCH_READ_MAX),
+      bytesOf: bytesOfTuple,
+      send: async (tuples, call) => {
+        const options = { ...shared, ...call };
+        if (tuples.length === 1) return [done(await hasTuple(session, tuples[0]!, options))];
+        const answers = await hasManyTuples(session, [...tuples], options);
         return tuples.map((_, i) => oneOf(answers, i, withAllowed));
       },
     };
@@ -140,6 +174,24 @@ function conditionsOf({ consistency, prove }: ReadOptions): string {
   return consistency === undefined ? proof : `${nameOf(consistency)}${proof}`;
 }
 
+/** A context that is larger is not worth comparing. */
+const CONTEXT_CHARACTERS_MAX = 1_024;
+
+/** Undefined: the check is sent alone. */
+function decisionConditionsOf(options: ProvableDecisionOptions): string | undefined {
+  const { consistency, context, contextualTuples, unproven = false } = options;
+  const shared = consistency === undefined ? "" : nameOf(consistency);
+  if (context === undefined && contextualTuples === undefined) return `${shared} ${unproven}`;
+  const brought = JSON.stringify([context, contextualTuples]);
+  if (brought.length > CONTEXT_CHARACTERS_MAX) return undefined;
+  return `${shared} ${unproven} ${brought}`;
+}
+
+/** The evidence of all is no receipt of one. */
+function oneDecision({ allowed, evidence: _, ...about }: Decisions, i: number): Decision {
+  return { ...about, allowed: allowed[i] === true };
+}
+
 /** Equal for what asks for the same. */
 function nameOf(consistency: Consistency): string {
   return JSON.stringify(consistency, (_, value: unknown) =>
@@ -151,7 +203,7 @@ function done<Result>(result: Result): Outcome<Result> {
   return { kind: "done", result };
 }
 
-function withAllowed({ height, token, proof, verified }: Answer, allowed: boolean): CheckAnswer {
+function withAllowed({ height, token, proof, verified }: Answer, allowed: boolean): StoredAnswer {
   if (proof === undefined) return { height, token, allowed };
   return { height, token, proof, ...(verified && { verified }), allowed };
 }
@@ -204,5 +256,6 @@ function bytesOfOperation(operation: NonNullable<write.Operation["operation"]>):
 
 function bytesOfTuple(tuple: Tuple | undefined): number {
   if (tuple === undefined) return 0;
-  return bytesOfText(tuple.resource) + bytesOfText(tuple.relation) + bytesOfText(tuple.subject);
+  const { resource, relation, subject } = tuple;
+  return bytesOfText(resource) + bytesOfText(relation) + bytesOfText(subject) + ITEM_BYTES;
 }

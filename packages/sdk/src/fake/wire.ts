@@ -3,7 +3,7 @@
  * neither side holds objects of the other; a call takes a turn of the event loop, so that it can be given up.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { admin, read, write } from "@authledger/proto";
+import { admin, authorization, read, write } from "@authledger/proto";
 import { LedgerError, limits } from "@authledger/types";
 import { type CallOptions, type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
 import type { Connection, EndpointInfo, Repeat, UnaryMethod } from "../transport/connection.js";
@@ -11,6 +11,7 @@ import type { StreamMethod, StreamOptions } from "../transport/stream.js";
 import { asBuffer } from "../transport/wire.js";
 import { factsOf } from "../transport/wire-failure.js";
 import { FakeAdmin } from "./admin.js";
+import { FakeAuthorization } from "./authorization.js";
 import { FakeHistory } from "./history.js";
 import { FakeListings } from "./listings.js";
 import { FakeReads } from "./reads.js";
@@ -43,6 +44,7 @@ export function fakeNode(state: FakeState): FakeNode {
     ...service(read.ReadServiceService, new FakeReads(state)),
     ...service(read.ReadServiceService, new FakeListings(state)),
     ...service(read.ReadServiceService, history),
+    ...service(authorization.AuthorizationServiceService, new FakeAuthorization(state)),
     ...service(write.WriteServiceService, writeHandlers(state)),
     ...service(admin.AdminServiceService, new FakeAdmin(state)),
   ]);

@@ -85,6 +85,7 @@ export const changes: readonly Behaviour[] = [
     title: "a watch of blocks gives what is there, then what comes, until it is given up",
     run: async ({ client }) => {
       const ledger = client();
+      let writing: Promise<unknown> | undefined;
       await ledger.write([createTuple(ALICE)]);
       const controller = new AbortController();
       const heights: bigint[] = [];
@@ -93,13 +94,14 @@ export const changes: readonly Behaviour[] = [
         for await (const event of ledger.watchBlocks({ from: 0n, transactions: true, signal })) {
           if (event.kind === "block") heights.push(event.height);
           else if (event.state === "live" && heights.length === 2) {
-            void ledger.write([createTuple(BOB)]);
+            writing = ledger.write([createTuple(BOB)]);
           }
           if (heights.length === 3) controller.abort();
         }
       })();
       await expectRefusal(watching, "CANCELLED");
       expect(heights).toEqual([0n, 1n, 2n]);
+      await writing;
     },
   },
   {

@@ -56,11 +56,11 @@ export const history: readonly Behaviour[] = [
       const ledger = client();
       await ledger.write([createTuple(ALICE), setEntity("k", "v")]);
       const prove = { trustedSize: 1n };
-      const { proof } = await ledger.check(ALICE, { prove });
+      const { proof } = await ledger.hasTuple(ALICE, { prove });
       expect(proof?.header).toHaveLength(244);
       expect(proof?.stateProof.length).toBeGreaterThan(0);
       expect((await ledger.read("k", { prove })).proof?.checkpoint).toContain("\n");
-      expect((await ledger.check(ALICE)).proof).toBeUndefined();
+      expect((await ledger.hasTuple(ALICE)).proof).toBeUndefined();
       const list = ledger.list({ relation: "viewer" }, { prove });
       await expectRefusal(list.collect(), "INVALID_ARGUMENT");
     },
@@ -71,10 +71,10 @@ export const history: readonly Behaviour[] = [
       const ledger = await verifying(made);
       const many = Array.from({ length: 30 }, (_, i) => createTuple(`doc:many#viewer@user:${i}`));
       await ledger.write([createTuple(ALICE), setEntity("config:a", "on"), ...many]);
-      const check = await ledger.check(ALICE);
+      const check = await ledger.hasTuple(ALICE);
       expect(check).toMatchObject({ allowed: true, verified: { kind: "current", height: 1n } });
-      expect((await ledger.check(BOB)).allowed).toBe(false);
-      const together = await Promise.all([ledger.check(ALICE), ledger.check(BOB)]);
+      expect((await ledger.hasTuple(BOB)).allowed).toBe(false);
+      const together = await Promise.all([ledger.hasTuple(ALICE), ledger.hasTuple(BOB)]);
       expect(together.map(({ allowed }) => allowed)).toEqual([true, false]);
       expect((await ledger.read("config:a")).entity?.version).toBe(1n);
       const { entities } = await ledger.batchRead(["config:a", "config:b"]);
@@ -93,7 +93,7 @@ export const history: readonly Behaviour[] = [
     run: async (made) => {
       const ledger = await verifying(made);
       await ledger.write([createTuple(ALICE)]);
-      expect((await ledger.check(ALICE)).verified?.trustedSize).toBe(2n);
+      expect((await ledger.hasTuple(ALICE)).verified?.trustedSize).toBe(2n);
       await ledger.write([createTuple(BOB)]);
       const tip = await ledger.getTip();
       expect(tip).toMatchObject({ height: 2n, verified: { trustedSize: 3n } });
@@ -110,7 +110,7 @@ export const history: readonly Behaviour[] = [
       const { slug: vault } = await client().admin.createVault({ organization, name: "other" });
       const anchor = await client().admin.getTrustAnchor({ organization, vault });
       const ledger = client({ verify: { anchor, pinnedRoots: new MemoryRoots() } });
-      await expectRefusal(ledger.check(ALICE), "PROOF_INVALID");
+      await expectRefusal(ledger.hasTuple(ALICE), "PROOF_INVALID");
     },
   },
 ];

@@ -16,7 +16,7 @@ export const past: readonly Behaviour[] = [
       await ledger.write([deleteTuple(ALICE)]);
       const seen = async (height: bigint): Promise<unknown[]> => {
         const options = { consistency: atHeight(height) };
-        const check = await ledger.check(ALICE, options);
+        const check = await ledger.hasTuple(ALICE, options);
         const { entity } = await ledger.read("k", options);
         const rows = await ledger.list({ resource: "doc:budget" }, options).collect();
         const entities = await ledger.listEntities("", options).collect();
@@ -27,7 +27,7 @@ export const past: readonly Behaviour[] = [
       expect(await seen(2n)).toEqual([true, 2n, 2n, 2, 1]);
       expect(await seen(3n)).toEqual([false, 3n, 2n, 1, 1]);
       const options = { consistency: atHeight(1n) };
-      expect((await ledger.batchCheck([ALICE, BOB], options)).allowed).toEqual([true, false]);
+      expect((await ledger.hasTuples([ALICE, BOB], options)).allowed).toEqual([true, false]);
       expect((await ledger.batchRead(["k"], options)).entities[0]?.version).toBe(1n);
       expect((await ledger.getTip(options)).height).toBe(1n);
       const resources = ledger.listResources("doc", { consistency: atHeight(0n) });
@@ -42,8 +42,8 @@ export const past: readonly Behaviour[] = [
       const { height } = await ledger.write([createTuple(ALICE, { expiresAtMs })]);
       await later(SOON_MS);
       await ledger.write([createTuple(ALICE, { expiresAtMs: 1 })]);
-      expect((await ledger.check(ALICE)).allowed).toBe(false);
-      expect((await ledger.check(ALICE, { consistency: atHeight(height) })).allowed).toBe(true);
+      expect((await ledger.hasTuple(ALICE)).allowed).toBe(false);
+      expect((await ledger.hasTuple(ALICE, { consistency: atHeight(height) })).allowed).toBe(true);
     },
   },
   {
@@ -54,9 +54,11 @@ export const past: readonly Behaviour[] = [
       await ledger.write([createTuple(ALICE)]);
       await ledger.write([deleteTuple(ALICE), setEntity("k", "v")]);
       const options = { consistency: atHeight(1n) };
-      const { allowed, verified } = await ledger.check(ALICE, options);
+      const { allowed, verified } = await ledger.hasTuple(ALICE, options);
       expect([allowed, verified?.kind, verified?.height]).toEqual([true, "historical", 1n]);
-      const together = await Promise.all([ALICE, BOB].map((tuple) => ledger.check(tuple, options)));
+      const together = await Promise.all(
+        [ALICE, BOB].map((tuple) => ledger.hasTuple(tuple, options)),
+      );
       expect(together.map((answer) => answer.allowed)).toEqual([true, false]);
       expect(await ledger.list({ resource: "doc:budget" }, options).collect()).toHaveLength(1);
       expect((await ledger.read("k", options)).entity).toBeUndefined();
@@ -68,7 +70,7 @@ export const past: readonly Behaviour[] = [
       const ledger = client();
       const options = { consistency: atHeight(5n) };
       const facts = { height: 5, newest: 0 };
-      await expectRefusal(ledger.check(ALICE, options), "HEIGHT_NOT_REACHED", facts);
+      await expectRefusal(ledger.hasTuple(ALICE, options), "HEIGHT_NOT_REACHED", facts);
       await expectRefusal(ledger.list({}, options).collect(), "HEIGHT_NOT_REACHED", facts);
     },
   },

@@ -4,6 +4,7 @@ import { AdminClient, type ClientOptions, LedgerClient } from "../../src/index.j
 import { admin } from "./admin.js";
 import type { Behaviour, Ledger, Subject } from "./behaviour.js";
 import { changes } from "./changes.js";
+import { decisions } from "./decisions.js";
 import { history } from "./history.js";
 import { listings } from "./listings.js";
 import { past } from "./past.js";
@@ -18,6 +19,7 @@ const PARTS: Readonly<Record<string, readonly Behaviour[]>> = {
   past,
   changes,
   admin,
+  decisions,
 };
 
 /**
@@ -28,10 +30,11 @@ const OF_THE_DISK: readonly string[] = ["compact", "checkIntegrity", "exportSnap
 
 /** What the fake does not do, as its README says: it answers UNIMPLEMENTED. The tests of node and CLI try them. */
 const NOT_IN_THE_FAKE: readonly string[] = [
+  // It has no nodes to tell of.
   ...["deleteVault", "deleteOrganization", "suspendOrganization", "resumeOrganization"],
-  ...["getUsage", "getConfig", "updateConfig", "deleteByFilter", "erase"],
-  // Models and decisions: test/models.test.ts
-  ...["decide", "decideMany", "listObjects", "listUsers", "listRelations", "expand", "explain"],
+  ...["getUsage", "getConfig", "updateConfig", "deleteByFilter", "erase", "endpoints"],
+  // What needs a model: test/models.test.ts
+  ...["listObjects", "listUsers", "listRelations", "expand", "explain"],
 ];
 
 /** Runs everything on a subject. */

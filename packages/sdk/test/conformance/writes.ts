@@ -6,6 +6,7 @@ import {
   deleteEntity,
   deleteTuple,
   setEntity,
+  type TransactionInput,
   tupleMustExist,
   tupleMustNotExist,
   type WriteOperation,
@@ -105,7 +106,7 @@ export const writes: readonly Behaviour[] = [
         condition: "tuple_must_exist",
         key: "doc:budget viewer user:bob",
       });
-      expect((await ledger.check(ALICE)).allowed).toBe(false);
+      expect((await ledger.hasTuple(ALICE)).allowed).toBe(false);
       expect((await ledger.read("k")).entity).toBeUndefined();
       expect((await ledger.getTip()).height).toBe(0n);
     },
@@ -150,7 +151,7 @@ export const writes: readonly Behaviour[] = [
         setEntity("lock:a", "me", { expiresAtMs }),
       ]);
       await later(SOON_MS);
-      expect((await ledger.batchCheck([ALICE, BOB])).allowed).toEqual([false, true]);
+      expect((await ledger.hasTuples([ALICE, BOB])).allowed).toEqual([false, true]);
       expect((await ledger.read("lock:a")).entity).toBeUndefined();
       await expectRefusal(ledger.write([tupleMustExist(ALICE)]), "PRECONDITION_FAILED");
       const condition = { kind: "must_not_exist" } as const;
@@ -212,7 +213,7 @@ export const writes: readonly Behaviour[] = [
       });
       expect(last.statuses).toEqual(["satisfied", "deleted"]);
       expect(token.length).toBeGreaterThan(0);
-      expect((await ledger.batchCheck([ALICE, BOB])).allowed).toEqual([false, false]);
+      expect((await ledger.hasTuples([ALICE, BOB])).allowed).toEqual([false, false]);
     },
   },
   {
@@ -225,7 +226,7 @@ export const writes: readonly Behaviour[] = [
         ledger.write([tupleMustNotExist(BOB), setEntity("k", "v")]),
       ]);
       expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
-      expect((await ledger.batchCheck([ALICE, BOB])).allowed).toEqual([true, true]);
+      expect((await ledger.hasTuples([ALICE, BOB])).allowed).toEqual([true, true]);
       expect((await ledger.read("k")).entity).toBeUndefined();
     },
   },
@@ -304,7 +305,9 @@ function wrong(): Behaviour[] {
         expect((await refusal(ledger.write([setEntity("k", value)]))).code).toBe("LIMIT_EXCEEDED");
         const large = ["a", "b", "c"].map((key) => setEntity(key, value.subarray(1)));
         await expectRefusal(ledger.write(large), "LIMIT_EXCEEDED", { field: "transaction" });
-        await expectRefusal(ledger.batchWrite([]), "INVALID_ARGUMENT", { field: "transactions" });
+        await expectRefusal(ledger.batchWrite([] as TransactionInput[]), "INVALID_ARGUMENT", {
+          field: "transactions",
+        });
       },
     },
   ];

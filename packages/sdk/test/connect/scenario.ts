@@ -44,7 +44,7 @@ export async function scenario(tools: Tools, setting: Setting): Promise<Findings
   const other = createClient({ endpoints: endpoint, tenant: { ...tenant, vault: "99" } });
   const refused = await codeOf(other.check(checks[0]!));
   const lied = createClient({ endpoints: liar, tenant, verify: { anchor } });
-  const lie = await codeOf(lied.check(checks[0]!));
+  const lie = await codeOf(lied.hasTuple(checks[0]!));
   const nobody = createClient({ endpoints: "127.0.0.1:9", tenant, attemptsMax: 1 });
   const unreachable = await codeOf(nobody.check(checks[0]!));
   for (const one of [client, other, lied, nobody]) one.close();

@@ -1,6 +1,7 @@
 /** A gRPC server on a free port of loopback whose handlers the test writes; what it leaves out is UNIMPLEMENTED. */
 import {
   admin,
+  authorization,
   cluster,
   type common,
   encodeRpcStatus,
@@ -33,6 +34,7 @@ type Handlers<S> = {
 export interface FakeHandlers {
   readonly read?: Handlers<typeof read.ReadServiceService>;
   readonly write?: Handlers<typeof write.WriteServiceService>;
+  readonly authorization?: Handlers<typeof authorization.AuthorizationServiceService>;
   readonly admin?: Handlers<typeof admin.AdminServiceService>;
   readonly cluster?: Handlers<typeof cluster.ClusterServiceService>;
 }
@@ -48,6 +50,7 @@ export async function fakeLedger(handlers: FakeHandlers, port = 0): Promise<Fake
   const server = new Server({ "grpc.max_receive_message_length": 8 << 20 });
   add(server, read.ReadServiceService, handlers.read);
   add(server, write.WriteServiceService, handlers.write);
+  add(server, authorization.AuthorizationServiceService, handlers.authorization);
   add(server, admin.AdminServiceService, handlers.admin);
   add(server, cluster.ClusterServiceService, handlers.cluster);
   const bound = await new Promise<number>((resolve, reject) => {
