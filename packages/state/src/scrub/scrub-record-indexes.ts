@@ -33,10 +33,10 @@ export function missingIndexRow(
   if (isIndexed(expiresAtMs) && !expiry.has(expiryKey(Number(expiresAtMs), vault, path))) {
     return "it has no row in the index of expiries";
   }
-  if (kind !== Kind.entity || view(tables.entity).has(entityRowKey(vault, partition + item))) {
-    return undefined;
-  }
-  return "it has no row in the index of entities";
+  if (kind !== Kind.entity) return undefined;
+  const row = view(tables.entity).get(entityRowKey(vault, partition + item));
+  if (row === undefined) return "it has no row in the index of entities";
+  return row.length === 0 ? undefined : "the index of entities has it as removed";
 }
 
 /** Rows of the index of expiries have a record with that expiry. Yields after every row. */
@@ -59,7 +59,7 @@ export function* scrubExpiries(
   return undefined;
 }
 
-/** Rows of a vault's index of entities have an entity. */
+/** Rows of a vault's index of entities have an entity; those of entities that a kept block removed have none. */
 export function* scrubEntities(
   vault: VaultRow,
   deps: { readonly tables: Tables; readonly counts: ScrubCounts; readonly hasher: Hasher },
@@ -67,16 +67,16 @@ export function* scrubEntities(
 ): Generator<void, Finding | undefined> {
   const { tables, counts, hasher } = deps;
   const paths = new PathHasher(hasher, vault.salt);
-  for (const { key } of rowsUnder(view(tables.entity), u32Key(vault.id))) {
+  for (const { key, value } of rowsUnder(view(tables.entity), u32Key(vault.id))) {
     counts.indexRows++;
+    const isRemoved = value.length > 0;
     const name = decodeUtf8(key.slice(4));
     const entity: LedgerKey | undefined = name === undefined ? undefined : entityKey(name);
     const path = entity && paths.path(entity);
-    if (path === undefined || recordAt(vault.id, path, tables, view) === undefined) {
-      return {
-        area: "index",
-        what: `the index of entities has "${name ?? toHex(key)}", no record has`,
-      };
+    const record = path && recordAt(vault.id, path, tables, view);
+    if (path === undefined || (record === undefined) !== isRemoved) {
+      const found = isRemoved ? "as removed, and there is a record" : "no record has";
+      return { area: "index", what: `the index of entities has "${name ?? toHex(key)}", ${found}` };
     }
     yield;
   }
