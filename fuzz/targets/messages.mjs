@@ -6,13 +6,16 @@ import { accepts, must } from "../lib/refusal.mjs";
 const proto = await product("proto");
 const tokens = await product("server", "tokens.js");
 const convert = await product("server", "convert-request.js");
-const grpcError = await product("sdk", "transport/grpc-error.js");
+const grpcError = await product("sdk", "transport/wire-failure.js");
 
 /** What the wire reader throws for bytes that are no message; the frame of every call turns it into MALFORMED_MESSAGE. */
 const isWireError = (/** @type {any} */ error) => error instanceof Error && !("facts" in error);
 
 /** Every message of the API that a client sends. */
-const requests = [proto.read, proto.write, proto.admin].flatMap((file) =>
+const requests = [
+  ...[proto.read, proto.write, proto.admin, proto.authorization],
+  ...[proto.model, proto.cluster, proto.iam],
+].flatMap((file) =>
   Object.entries(file)
     .filter(([name, codec]) => name.endsWith("Request") && typeof codec === "object")
     .map(([name, codec]) => ({ name, codec })),

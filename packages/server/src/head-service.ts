@@ -58,7 +58,8 @@ export class HeadService {
         });
       }
       const vault = await this.#vault(request);
-      const reply = await this.#deps.engine.call("report_checkpoint", { vault, checkpoint });
+      const asked = this.#deps.engine.call("report_checkpoint", { vault, checkpoint });
+      const reply = await asked.catch(refuseHead);
       return { judgement: JUDGEMENTS[reply.judgement] };
     },
   };
@@ -67,6 +68,13 @@ export class HeadService {
     const { vaults } = this.#deps;
     return vaults.known(name) ?? vaults.resolve(name);
   }
+}
+
+/** A head that nobody signed is the fault of whoever shows it, and no damage here. @throws LedgerError */
+function refuseHead(cause: unknown): never {
+  if (!(cause instanceof LedgerError) || cause.code !== "PROOF_INVALID") throw cause;
+  const message = `the checkpoint is no signed head of this vault: ${cause.message}`;
+  throw new LedgerError("INVALID_ARGUMENT", message, { details: { field: "checkpoint" }, cause });
 }
 
 function bundleMessage({

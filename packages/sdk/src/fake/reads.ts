@@ -169,7 +169,13 @@ export class FakeReads {
 
   reportCheckpoint(request: read.ReportCheckpointRequest): read.ReportCheckpointResponse {
     const { commitment } = this.#state.vault(request);
-    return { judgement: commitment.judgementOf(request.checkpoint) };
+    try {
+      return { judgement: commitment.judgementOf(request.checkpoint) };
+    } catch (cause) {
+      const message = `the checkpoint is no signed head of this vault: ${String(cause)}`;
+      const details = { field: "checkpoint" };
+      throw new LedgerError("INVALID_ARGUMENT", message, { details, cause });
+    }
   }
 
   #view(

@@ -1,0 +1,249 @@
+// @ts-check
+/**
+ * Sends mutated requests of every method of every service to a real node in this process, over gRPC and over Connect.
+ *
+ *     node fuzz/rpc/run.mjs [--seconds 60] [--seed N] [--method Name]
+ *
+ * Every call must be answered or refused with a typed error, in time; nothing may crash; memory and handles must come to
+ * rest; and at the end the node serves, writes, and finds nothing wrong in its store. Exits with 1 when something was found.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { product } from "../lib/product.mjs";
+import { Random } from "../lib/random.mjs";
+import { Clients, hasJson, wrongIn } from "./calls.mjs";
+import { methods, request, Words } from "./messages.mjs";
+
+/** Rounds, between which memory is looked at. The first ones fill caches. */
+const ROUNDS = 6;
+const IN_FLIGHT = 8;
+/** Growth between the third round and the last that is no leak: caches of the node and of the optimizer. */
+const HEAP_MIB_MAX = 64;
+const HANDLES_MAX = 32;
+const FINDINGS_MAX = 20;
+/** Sent right a number of times before anything is mutated, so that there is something to ask about. */
+const FIRST = 4;
+
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "60" },
+    seed: { type: "string" },
+    method: { type: "string", multiple: true },
+  },
+});
+const seed = Number(options.seed ?? Math.floor(Math.random() * 2 ** 32));
+const random = new Random(seed);
+const chosen = methods.filter(({ name }) => options.method?.includes(name) ?? true);
+/** @type {Map<string, string>} */
+const findings = new Map();
+/** @type {Map<string, number>} */
+const ends = new Map();
+setFlagsFromString("--expose-gc");
+const collect = /** @type {() => void} */ (runInNewContext("gc"));
+for (const event of ["uncaughtException", "unhandledRejection"]) {
+  process.on(event, (error) =>
+    found(event, "the process", error?.stack ?? String(error), new Uint8Array(0)),
+  );
+}
+
+console.log(`seed ${seed} (replay with --seed ${seed}), ${chosen.length} methods`);
+const { parseNodeConfig, startNode, createLogger } = await product("server");
+const { proto } = { proto: await product("proto") };
+const directory = mkdtempSync(join(tmpdir(), "authledger-fuzz-"));
+const any = "127.0.0.1:0";
+const config = {
+  data: directory,
+  listen: any,
+  http: any,
+  connect: any,
+  cache: "16MiB",
+  shutdownGrace: 1_000,
+};
+const node = await startNode(parseNodeConfig(config), {
+  version: "0.0.0-fuzz",
+  logger: createLogger("silent", () => undefined),
+  onFatal: (/** @type {any} */ error) => found("fatal", "the node", error.stack, new Uint8Array(0)),
+});
+const clients = new Clients(node);
+let words = await place();
+let calls = 0;
+await fuzz();
+await judgeNode();
+clients.close();
+await node.close();
+rmSync(directory, { recursive: true, force: true });
+report();
+
+async function fuzz() {
+  for (const method of chosen) {
+    if (!hasJson(method.path))
+      found(method.path, "no JSON", "the codec does not know it", new Uint8Array(0));
+    for (let i = 0; i < FIRST; i++) await one(method, true);
+  }
+  const roundMs = (Number(options.seconds) * 1_000) / ROUNDS;
+  /** @type {{ heap: number, handles: number }[]} */
+  const seen = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const until = performance.now() + roundMs;
+    await Promise.all(Array.from({ length: IN_FLIGHT }, () => many(until)));
+    // Names may have been deleted or suspended: a new place keeps requests near what is right.
+    words = await place();
+    seen.push(await measure());
+    const { heap, handles } = seen[round];
+    console.log(
+      `round ${round + 1}: ${calls} calls, heap ${heap.toFixed(1)} MiB, ${handles} handles`,
+    );
+  }
+  const [from, to] = [seen[2], seen[ROUNDS - 1]];
+  if (to.heap - from.heap > HEAP_MIB_MAX)
+    found("leak", "heap", `${from.heap} to ${to.heap} MiB`, new Uint8Array(0));
+  if (to.handles - from.handles > HANDLES_MAX)
+    found("leak", "handles", `${from.handles} to ${to.handles}`, new Uint8Array(0));
+}
+
+/** @param {number} until */
+async function many(until) {
+  while (performance.now() < until) await one(random.pick(chosen), random.int(4) === 0);
+}
+
+/**
+ * @param {import("./messages.mjs").Method} method
+ * @param {boolean} isRight
+ */
+async function one(method, isRight) {
+  const bytes = request(method, isDangerous(method) ? scratch() : words, random, { isRight });
+  const began = performance.now();
+  calls++;
+  try {
+    const end = await clients.send(method, bytes, random);
+    const name = `${end.status === 0 ? "ok" : (end.code ?? end.status)}`;
+    ends.set(name, (ends.get(name) ?? 0) + 1);
+    const wrong = wrongIn(end, performance.now() - began);
+    if (wrong !== undefined) found(method.path, wrong, "", bytes);
+    keepTokens(end.bytes);
+  } catch (error) {
+    found(method.path, error instanceof Error ? (error.stack ?? "") : String(error), "", bytes);
+  }
+}
+
+/** What takes the place away that all others ask about. @param {import("./messages.mjs").Method} method */
+function isDangerous({ name }) {
+  return /^(Delete|Suspend|Remove|Erase).*(Organization|Vault)|^(Suspend|Delete)/.test(name);
+}
+
+/** Of an organization that is not the one the others use. */
+function scratch() {
+  return new Words({ organization: words.known.organization - 1n, vault: words.known.vault });
+}
+
+/** Bytes of answers that look opaque are sent back elsewhere. @param {Uint8Array | undefined} bytes */
+function keepTokens(bytes) {
+  if (bytes === undefined || bytes.length < 16 || random.int(50) !== 0) return;
+  if (words.tokens.length > 32) words.tokens.shift();
+  words.tokens.push(bytes.subarray(bytes.length - 16 - random.int(bytes.length - 15)));
+}
+
+/** Two organizations, the second with a vault: whom the dangerous calls hit, and whom the others use. */
+async function place() {
+  const admin = proto.admin.AdminServiceService;
+  await ask(admin.createOrganization, { name: "scratch" });
+  const { organization } = await ask(admin.createOrganization, { name: "acme" });
+  const { vault } = await ask(admin.createVault, { organization: organization.slug, name: "main" });
+  return new Words({ organization: organization.slug, vault: vault.slug });
+}
+
+/**
+ * @param {any} method
+ * @param {object} message
+ * @returns {Promise<any>}
+ */
+function ask({ path, requestSerialize, responseDeserialize }, message) {
+  return new Promise((resolve, reject) => {
+    clients.grpc.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      message,
+      (/** @type {any} */ error, /** @type {any} */ answer) =>
+        error === null ? resolve(answer) : reject(error),
+    );
+  });
+}
+
+async function measure() {
+  // Streams that were left are ended, and sockets of fetch closed.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  collect();
+  collect();
+  const handles = process.getActiveResourcesInfo().length;
+  return { heap: process.memoryUsage().heapUsed / 2 ** 20, handles };
+}
+
+/** It serves, writes, and its store is whole. */
+async function judgeNode() {
+  try {
+    const ready = await fetch(`http://${node.httpAddress}/readyz`);
+    if (!ready.ok) found("node", "it is not ready", await ready.text(), new Uint8Array(0));
+    const { known } = words;
+    const tuple = { resource: "document:last", relation: "viewer", subject: "user:ada" };
+    const operation = { $case: "createRelationship", value: { tuple, expiresAtMs: 0n } };
+    const transaction = {
+      clientId: "",
+      sequence: 0n,
+      idempotencyKey: "",
+      reason: "",
+      operations: [{ operation }],
+      conditions: [],
+    };
+    const { WriteRequest } = proto.write;
+    const written = WriteRequest.fromPartial({ ...known, transaction });
+    await ask(proto.write.WriteServiceService.write, written);
+    const { allowed } = await ask(proto.read.ReadServiceService.check, { ...known, tuple });
+    if (!allowed) found("node", "what was written is not there", "", new Uint8Array(0));
+    const asked = { waitMs: 60_000, follow: false };
+    const { complete, differences, ...rest } = await ask(
+      proto.admin.AdminServiceService.checkIntegrity,
+      asked,
+    );
+    const text = JSON.stringify({ complete, differences, ...rest }, (_, value) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
+    console.log(`check of the store: ${text.slice(0, 300)}`);
+    if (differences.length > 0) found("node", "its store differs", text, new Uint8Array(0));
+  } catch (error) {
+    found(
+      "node",
+      "it does not serve any more",
+      String(/** @type {any} */ (error).stack),
+      new Uint8Array(0),
+    );
+  }
+}
+
+/**
+ * @param {string} where
+ * @param {string} what
+ * @param {string} more
+ * @param {Uint8Array} bytes
+ */
+function found(where, what, more, bytes) {
+  const key = `${where} ${what.replace(/[0-9]+/g, "N").slice(0, 120)}`;
+  if (findings.has(key) || findings.size >= FINDINGS_MAX) return;
+  findings.set(
+    key,
+    `${where}: ${what} ${more}\n         request in base64: ${Buffer.from(bytes).toString("base64").slice(0, 2_000)}`,
+  );
+  console.log(`FINDING  ${findings.get(key)}`);
+}
+
+function report() {
+  const sorted = [...ends].toSorted((a, b) => b[1] - a[1]);
+  console.log(`ends: ${sorted.map(([name, count]) => `${name} ${count}`).join(", ")}`);
+  console.log(`${calls} calls of ${chosen.length} methods, ${findings.size} findings`);
+  process.exit(findings.size === 0 ? 0 : 1);
+}
