@@ -28,8 +28,11 @@ const REFUSALS_FEW = 1_000;
 const REFUSALS_MANY = 2_000;
 const WINDOW_MS = 1_000;
 const HOLD_MS_MIN = 250;
-const HOLD_MS_MAX = 8_000;
+/** At two calls of 2,000 connections each some 2,000 refusals a second are left: a tenth of a thread. */
+const HOLD_MS_MAX = 2_000;
 const HOLD_STEP = 1.5;
+/** The end is told so long after the last long turn: to tell every connection costs a turn itself. */
+const RELEASE_MS = 10_000;
 
 /** Stands for a request that was not decoded, because there is no time for it. */
 export const REFUSED: unique symbol = Symbol("refused");
@@ -53,7 +56,7 @@ export interface OverloadGuardDeps {
   readonly turnMs: () => number;
   readonly refusals: Refusals;
   readonly connections: HoldableConnections;
-  /** Told when it begins and when it ends. */
+  /** Told when it begins, and when it has been over for a while. */
   readonly onOverload: (isOverloaded: boolean) => void;
   readonly nowMs: () => number;
   /** Calls back when the loop has been round the sockets. */
@@ -70,6 +73,7 @@ export class OverloadGuard {
   #overSinceMs: number | undefined;
   #lastOverMs = 0;
   #isOverloaded = false;
+  #hasToldOverload = false;
   #begunInTurn = 0;
   #refusedInTurn = 0;
   #refusedInWindow = 0;
@@ -143,8 +147,10 @@ export class OverloadGuard {
     }
     const { onOverload } = this.#deps;
     const isOverloaded = this.#overSinceMs !== undefined && nowMs - this.#overSinceMs > INTERVAL_MS;
-    if (isOverloaded !== this.#isOverloaded) {
-      this.#isOverloaded = isOverloaded;
+    this.#isOverloaded = isOverloaded;
+    const isReleased = nowMs - this.#lastOverMs > RELEASE_MS;
+    if (this.#hasToldOverload ? isReleased : isOverloaded) {
+      this.#hasToldOverload = isOverloaded;
       onOverload(isOverloaded);
     }
     if (nowMs - this.#windowBeganMs >= WINDOW_MS) this.#endWindow(nowMs);

@@ -2,13 +2,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { read } from "@authledger/proto";
+import type { read, write } from "@authledger/proto";
 import type { LedgerError } from "@authledger/types";
 import { pino } from "pino";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
 import { parseNodeConfig, type RunningNode, startNode } from "../../src/index.js";
-import { call, connect } from "../support/harness.js";
+import { call, connect, failureOf } from "../support/harness.js";
 import { createTuple, TUPLE, transaction } from "../support/requests.js";
 import { createVault } from "../support/vault.js";
 import { Authority, freePort, HAS_OPENSSL, until } from "./peer-support.js";
@@ -91,4 +91,33 @@ describe("three nodes", () => {
       ["n2", true],
     ]);
   }, 20_000);
+
+  it("give the first answer to a write that is sent again to the next leader, and refuse another one under its key", async () => {
+    const first = await start("n1");
+    const join = first.peerAddress!;
+    const nodes = [first, await start("n2", { join }), await start("n3", { join })] as const;
+    const addresses = nodes.slice(1).map(({ peerAddress }) => peerAddress!);
+    await first.engine.call("cluster_init", { addresses });
+    const tenant = await createVault(connect(first.grpcAddress));
+    const about = { clientId: "ada", idempotencyKey: "pay-7" };
+    const write = { ...tenant, transaction: transaction([createTuple()], about), prove: false };
+    const other = { resource: "doc:b", relation: "viewer", subject: "user:bob" };
+    const changed = transaction([createTuple(other)], about);
+    const again = (node: TestNode): Promise<write.WriteResponse> =>
+      call(connect(node.grpcAddress), ["write", "write"], write);
+    const answer = await again(first);
+    for (const node of nodes) {
+      const { nodeId, role } = await node.engine.call("cluster_status", {});
+      if (role !== "leader") {
+        await call(connect(first.grpcAddress), ["cluster", "transferLeadership"], { nodeId });
+      }
+      expect((await node.engine.call("cluster_status", {})).role).toBe("leader");
+      const repeated = await again(node);
+      expect(repeated.result?.transactionId).toEqual(answer.result?.transactionId);
+      const refused = call(connect(node.grpcAddress), ["write", "write"], {
+        ...{ ...tenant, transaction: changed, prove: false },
+      });
+      expect((await failureOf(refused)).details.code).toBe("IDEMPOTENCY_KEY_REUSED");
+    }
+  }, 30_000);
 });
