@@ -18,6 +18,7 @@ import { addExportCommand } from "./commands/export.js";
 import { addHelpCommand } from "./commands/help.js";
 import { addHistoryCommands } from "./commands/history.js";
 import { addImportCommand } from "./commands/import.js";
+import { addKeyCommands, addWhoAmICommand } from "./commands/key.js";
 import { addModelCommands } from "./commands/model.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
@@ -119,6 +120,8 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addStatusCommand(program, frame);
   addClusterCommands(program, frame);
   addOrgCommands(program, frame);
+  addKeyCommands(program, frame);
+  addWhoAmICommand(program, frame);
   addVaultCommands(program, frame);
   addCompactCommand(program, frame);
   addScrubCommand(program, frame);

@@ -54,6 +54,7 @@ import {
   type HeadJudgement,
   reportCheckpoint,
 } from "./calls/history.js";
+import { KeysClient } from "./calls/keys-client.js";
 import {
   type ClientState,
   clientState,
@@ -104,6 +105,8 @@ export class LedgerClient implements AsyncDisposable {
   readonly admin: AdminClient;
   /** The nodes of the cluster. */
   readonly cluster: ClusterClient;
+  /** API keys, and who the caller is. */
+  readonly keys: KeysClient;
   /** The vault's authorization models. */
   readonly models: ModelsClient;
   readonly #session: Session;
@@ -115,6 +118,7 @@ export class LedgerClient implements AsyncDisposable {
     this.#coalesced = new CoalescedCalls(this.#session);
     this.admin = new AdminClient(this.#session);
     this.cluster = new ClusterClient(this.#session);
+    this.keys = new KeysClient(this.#session);
     this.models = new ModelsClient(this.#session);
   }
 

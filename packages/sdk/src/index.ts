@@ -82,6 +82,12 @@ export type {
   EraseTarget,
 } from "./calls/deletions.js";
 export type { BlockOptions, CheckpointOptions, HeadJudgement } from "./calls/history.js";
+export {
+  type ApiKey,
+  KeysClient,
+  type NewApiKey,
+  type NewApiKeyOptions,
+} from "./calls/keys-client.js";
 export type { ClientState, EntityListOptions } from "./calls/listings.js";
 export {
   type Assertion,

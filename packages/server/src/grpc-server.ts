@@ -27,6 +27,7 @@ import {
 import { requireRules } from "./gate/method-rules.js";
 import { HeadService } from "./head-service.js";
 import { iamService } from "./iam/iam-service.js";
+import { keyService } from "./iam/key-calls.js";
 import type { Roles } from "./iam/roles.js";
 import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
@@ -182,6 +183,7 @@ function addServices(
   add(server, adminService, deps);
   add(server, clusterService, deps);
   add(server, iamService(services, forwarding), deps);
+  add(server, keyService(engine, services.pageTokens, forwarding), deps);
 }
 
 /** @throws LedgerError INTERNAL for a method of which nobody says what it needs */

@@ -86,6 +86,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     const observability = await Observability.open(config, runtime, engine, deps);
     const protection = new Protection(() => runtime.values, config);
     const http = await listenHttp(config, {
+      authn,
       observability,
       protection,
       engine,
@@ -190,6 +191,7 @@ function watchCluster(
 }
 
 interface HttpParts {
+  readonly authn: Authn;
   readonly observability: Observability;
   readonly engine: Engine;
   readonly watch: ClusterWatch;
@@ -202,7 +204,7 @@ interface HttpParts {
 
 async function listenHttp(
   config: NodeConfig,
-  { observability, engine, watch, meters, peers, delay, protection, grpc }: HttpParts,
+  { authn, observability, engine, watch, meters, peers, delay, protection, grpc }: HttpParts,
 ): Promise<Awaited<ReturnType<typeof startHttp>>> {
   const isLive = (): boolean => engine.failure === undefined;
   const isStarted = (): boolean => grpc() !== undefined;
@@ -217,6 +219,7 @@ async function listenHttp(
     stats: () => engine.stats(),
     cluster: () => watch.status,
     links: () => peers?.peers.stats() ?? [],
+    certificateExpiresAtMs: () => authn.tls?.expiresAtMs ?? 0,
   });
   try {
     return await startHttp(split(config.http), { registry, problem, isLive, isStarted });

@@ -11,6 +11,8 @@ describe("the configuration", () => {
       http: "127.0.0.1:7402",
       insecureAnyAddress: false,
       insecurePlaintext: false,
+      auditLogBytes: 100 * 1024 * 1024,
+      auditLogFiles: 10,
       auth: false,
       clientCert: "required",
       corsOrigins: [],
@@ -73,6 +75,43 @@ describe("the configuration", () => {
       expect(error.message).toContain("--insecure-any-address");
       expect(parseNodeConfig({ ...input, insecureAnyAddress: true })).toMatchObject(input);
     }
+  });
+});
+
+describe("who may call, and over what", () => {
+  const open = { listen: "10.0.0.1:7400" };
+  const tls = { tlsCert: "tls.crt", tlsKey: "tls.key" };
+  const jwt = [{ issuer: "i", audience: "a", keys: "keys.json" }];
+
+  it.each([
+    [open, "listen", "--auth"],
+    [{ ...open, ...tls }, "listen", "--auth"],
+    [{ http: "10.0.0.1:7402" }, "http", "--auth"],
+    [{ connect: "10.0.0.1:7403" }, "connect", "--auth"],
+    [{ ...open, auth: true }, "listen", "--tls-cert"],
+    [{ ...open, jwt }, "listen", "--insecure-plaintext"],
+    [{ connect: "10.0.0.1:7403", auth: true, ...tls }, "connect", "proxy"],
+    [{ tlsCert: "tls.crt" }, "tlsKey", "together"],
+    [{ tlsKey: "tls.key" }, "tlsCert", "together"],
+    [{ clientCa: "ca.pem" }, "clientCa", "--tls-cert"],
+    [{ ...tls, peer: "127.0.0.1:7401" }, "tlsCa", "--tls-ca"],
+    [{ jwt: [...jwt, { ...jwt[0]!, issuer: "j" }] }, "jwt", "alias"],
+    [{ jwt: [{ ...jwt[0]!, keys: "http://i/keys" }] }, "jwt", "https"],
+  ])("%j is refused, and the text says what to give", (input, field, says) => {
+    const error = thrownBy(() => parseNodeConfig(input));
+    expect([error.code, error.details]).toEqual(["USAGE", { field }]);
+    expect(error.message).toContain(says);
+  });
+
+  it.each([
+    [{ ...open, http: "10.0.0.1:7402", auth: true, ...tls }],
+    [{ ...open, jwt, ...tls }],
+    [{ ...open, ...tls, clientCa: "ca.pem" }],
+    [{ ...open, auth: true, insecurePlaintext: true }],
+    [{ auth: true }],
+    [{ ...tls, tlsCa: "ca.pem", peer: "127.0.0.1:7401" }],
+  ])("%j is served", (input) => {
+    expect(parseNodeConfig(input)).toMatchObject(input);
   });
 });
 

@@ -35,6 +35,13 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "org get": ["authledger org get 7"],
   "org list": ["authledger org list", "authledger org list --watch --interval 5s"],
   "org delete": ["authledger org delete 7 --dry-run", "authledger org delete 7 --yes"],
+  "key create": [
+    "authledger key create billing-service --expires 2030-01-01T00:00:00Z",
+    "authledger key create ci --reason 'nightly import' --field key",
+  ],
+  "key list": ["authledger key list", "authledger key list -o json"],
+  "key revoke": ["authledger key revoke 3kQ9vX0aB7mT2cYd --yes --reason 'left the team'"],
+  whoami: ["authledger whoami", "authledger whoami -o name"],
   "vault create": ["authledger vault create main --org 7"],
   "vault get": ["authledger vault get", "authledger vault get --field height"],
   "vault list": ["authledger vault list --org 7 -o json"],

@@ -11,7 +11,15 @@ import { SHAPES } from "../../src/schema/shapes.js";
 import { cliHere, startNode } from "../e2e/processes.js";
 
 /** They print a text, a script or lines of their own, or run until they are told to stop. */
-const WITHOUT_FIELDS = ["start", "help", "completion", "schema", "model types", "model format"];
+const WITHOUT_FIELDS = [
+  "start",
+  "help",
+  "completion",
+  "schema",
+  "model types",
+  "model format",
+  "key revoke",
+];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts, history.test.ts). */
 const ELSEWHERE = ["dev", "quickstart", "block watch", "tuple watch"];
 /** They need more nodes than one (cluster.test.ts). */
@@ -139,6 +147,9 @@ type doc
   };
   for (const line of [
     "org create second",
+    "key create ci",
+    "key list",
+    "whoami",
     `org get ${org}`,
     "org list",
     "vault create second",

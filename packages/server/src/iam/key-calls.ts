@@ -1,17 +1,23 @@
 /** The calls of IamService about API keys and who the caller is. The gate has let pass whoever administers the cluster. */
+import type { EnginePort } from "@authledger/engine";
 import { iam } from "@authledger/proto";
 import { LedgerError, validateName } from "@authledger/types";
-import type { ApiKeys, KeyInfo } from "../authn/api-keys.js";
+import { ApiKeys, type KeyInfo } from "../authn/api-keys.js";
 import { reasonOf } from "../authorization/convert-model.js";
 import { type Decoders, strict } from "../call-frame.js";
 import { numberOf, pageSizeOf } from "../convert-request.js";
+import type { Forwarding } from "../forwarding.js";
+import type { Service } from "../framed-service.js";
+import { SystemVault } from "../system/system-vault.js";
 import type { PageTokens } from "../tokens.js";
 import type { Handler } from "../unary.js";
 
-export const KEY_REQUESTS: Pick<
-  Decoders<iam.IamServiceService>,
+type KeyMethods = Pick<
+  iam.IamServiceService,
   "createApiKey" | "listApiKeys" | "revokeApiKey" | "whoAmI"
-> = {
+>;
+
+const KEY_REQUESTS: Decoders<KeyMethods> = {
   createApiKey: strict(iam.CreateApiKeyRequest),
   listApiKeys: strict(iam.ListApiKeysRequest),
   revokeApiKey: strict(iam.RevokeApiKeyRequest),
@@ -26,18 +32,32 @@ interface KeyHandlers {
   readonly whoAmI: Handler<iam.WhoAmIRequest, iam.WhoAmIResponse>;
 }
 
-/** @param keys over a vault that passes nothing on: the whole call goes to the leader */
-export function keyHandlers(
-  keys: ApiKeys,
+/** @param engine whose refusal to write passes the whole call on to the leader */
+export function keyService(
+  engine: EnginePort,
   pageTokens: PageTokens,
-  nowMs: () => number = Date.now,
-): KeyHandlers {
+  forwarding: Forwarding,
+): Service<KeyMethods> {
+  const { createApiKey, listApiKeys, revokeApiKey, whoAmI } = iam.IamServiceService;
+  // It recognizes nobody, so it never needs to hear of a move.
+  const keys = new ApiKeys(new SystemVault(engine), { generation: 0 });
+  return {
+    name: "IamService",
+    definition: { createApiKey, listApiKeys, revokeApiKey, whoAmI },
+    requests: KEY_REQUESTS,
+    handlers: keyHandlers(keys, pageTokens),
+    forwarding,
+    ownMethods: ["whoAmI"],
+  };
+}
+
+function keyHandlers(keys: ApiKeys, pageTokens: PageTokens): KeyHandlers {
   return {
     createApiKey: async (request, { principal, deadlineAtMs }) => {
       const { name } = request;
       validateName(name, "name");
       const expiresAtMs = numberOf(request.expiresAtMs, "expires_at_ms");
-      if (expiresAtMs !== 0 && expiresAtMs <= nowMs()) {
+      if (expiresAtMs !== 0 && expiresAtMs <= Date.now()) {
         throw invalid("expires_at_ms", `expires_at_ms ${expiresAtMs} is in the past`);
       }
       const write = { actor: principal.name, reason: reasonOf(request), deadlineAtMs };

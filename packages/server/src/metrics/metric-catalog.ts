@@ -34,7 +34,12 @@ export function describeMetrics(): readonly DescribedMetric[] {
   const { values } = new RuntimeConfig();
   const registry = nodeRegistry({
     ...{ meters: new RpcMeters(() => undefined), errors: new ErrorMeter(), delay },
-    ...{ stats: nothing, cluster: () => undefined, links: () => [] },
+    ...{
+      stats: nothing,
+      cluster: () => undefined,
+      links: () => [],
+      certificateExpiresAtMs: () => 0,
+    },
     protection: new Protection(() => values, { streamsPerConnection: 1, connectionsMax: 1 }),
     log: {
       callLog: new CallLog(deps, logRulesOf(values)),

@@ -8,6 +8,7 @@ import { addRpcMetrics, type RpcMeters } from "../metrics.js";
 import type { LinkStats } from "../peer/grpc-peers.js";
 import { addPeerMetrics } from "../peer/peer-metrics.js";
 import type { Protection } from "../protection/protection.js";
+import { addTlsMetrics } from "../tls/tls-metrics.js";
 import { BudgetedRegistry } from "./budgeted-registry.js";
 import { addEngineMetrics } from "./engine-metrics.js";
 import type { ErrorMeter } from "./error-meter.js";
@@ -22,6 +23,8 @@ export interface MetricSources {
   readonly protection: Protection;
   readonly delay: LoopDelay;
   readonly log: LogMetricsParts;
+  /** When the certificate for clients expires, milliseconds since 1970; 0 without TLS. */
+  readonly certificateExpiresAtMs: () => number;
 }
 
 export function nodeRegistry(sources: MetricSources): Registry {
@@ -36,6 +39,7 @@ export function nodeRegistry(sources: MetricSources): Registry {
   addUnreadMetric(registry, sources.protection);
   sources.delay.register(registry);
   addLogMetrics(registry, sources.log);
+  addTlsMetrics(registry, sources.certificateExpiresAtMs);
   new Counter({
     name: "authledger_metrics_overflow_total",
     help: "Samples whose label went beyond its budget and is shown as `other`.",

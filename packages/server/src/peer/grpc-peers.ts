@@ -44,8 +44,8 @@ import { PeerListener } from "./peer-listener.js";
 import type { PeerContent, PeerStream } from "./peer-stream.js";
 import {
   isNamedBy,
-  loadPeerCredentials,
-  type PeerCredentials,
+  openPeerCertificates,
+  type PeerCertificates,
   type PeerTlsFiles,
 } from "./peer-tls.js";
 
@@ -66,6 +66,8 @@ export interface PeerEvent {
 
 export interface GrpcPeersDeps {
   readonly onEvent: (event: PeerEvent) => void;
+  /** Files of certificates were replaced by some that cannot be used. */
+  readonly onProblem?: (error: LedgerError) => void;
 }
 
 /** A link as metrics show it. */
@@ -87,7 +89,7 @@ interface Peer {
 
 export class GrpcPeers implements PeerPort {
   readonly #deps: GrpcPeersDeps;
-  readonly #credentials: PeerCredentials;
+  readonly #certificates: PeerCertificates;
   readonly #peers = new Map<NodeId, Peer>();
   /** Lives of nodes that were members. */
   #removed: ReadonlySet<string> = new Set();
@@ -106,7 +108,7 @@ export class GrpcPeers implements PeerPort {
 
   private constructor(options: GrpcPeersOptions, deps: GrpcPeersDeps) {
     this.#deps = deps;
-    this.#credentials = loadPeerCredentials(options.tls);
+    this.#certificates = openPeerCertificates(options.tls, deps.onProblem);
     this.#checking = setInterval(() => this.#check(), CHECK_MS).unref();
   }
 
@@ -115,7 +117,7 @@ export class GrpcPeers implements PeerPort {
     const peers = new GrpcPeers(options, deps);
     try {
       const { listener, port } = await PeerListener.open(options.listen, {
-        credentials: peers.#credentials,
+        credentials: () => peers.#certificates.current,
         identity: () => peers.#receiver?.identity(),
         onStream: (stream) => peers.#incoming(stream),
       });
@@ -124,6 +126,7 @@ export class GrpcPeers implements PeerPort {
       return peers;
     } catch (error) {
       clearInterval(peers.#checking);
+      peers.#certificates.close();
       throw error;
     }
   }
@@ -174,7 +177,7 @@ export class GrpcPeers implements PeerPort {
         details: { field: "peerCert" },
       });
     }
-    return await identify(address, this.#credentials);
+    return await identify(address, this.#certificates.current);
   }
 
   /** Of all peers that are members or connected. */
@@ -191,6 +194,7 @@ export class GrpcPeers implements PeerPort {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#checking);
+    this.#certificates.close();
     const links = [...this.#peers.values()].map(({ link }) => link);
     const endAtMs = performance.now() + DRAIN_MS;
     for (const link of links) link.flush();
@@ -291,7 +295,7 @@ export class GrpcPeers implements PeerPort {
       this.#reach(peer, REFUSED_MS);
       return;
     }
-    const stream = dial(member.peerAddress, this.#credentials);
+    const stream = dial(member.peerAddress, this.#certificates.current);
     peer.dialing = { stream, sinceMs: performance.now() };
     const failed = (why: string, pauseMs = peer.backoff.next()): void => {
       clearTimeout(timer);
@@ -436,7 +440,7 @@ export class GrpcPeers implements PeerPort {
   }
 
   #mayReach(address: string): boolean {
-    return this.#credentials.isTls || isLoopbackAddress(address);
+    return this.#certificates.current.isTls || isLoopbackAddress(address);
   }
 
   #tell(event: PeerEvent["event"], { member, heard }: Peer, why: string | undefined): void {

@@ -47,7 +47,10 @@ export async function openNodePeers(
 async function openPort(peer: string, config: PeerSettings, logger: Logger): Promise<GrpcPeers> {
   try {
     const onEvent = (event: PeerEvent): void => log(logger, event);
-    return await GrpcPeers.open({ listen: addressOf(peer), tls: tlsFilesOf(config) }, { onEvent });
+    const onProblem = (error: LedgerError): void =>
+      logger.error({ err: error }, "the certificate of the peer port stays as it was");
+    const options = { listen: addressOf(peer), tls: tlsFilesOf(config) };
+    return await GrpcPeers.open(options, { onEvent, onProblem });
   } catch (cause) {
     if (cause instanceof LedgerError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -16,7 +16,8 @@ import { CONNECT, PeerStream } from "./peer-stream.js";
 import { namesOf, type PeerCredentials } from "./peer-tls.js";
 
 export interface PeerListenerDeps {
-  readonly credentials: PeerCredentials;
+  /** For the next connection. */
+  readonly credentials: () => PeerCredentials;
   /** Undefined before the node knows. */
   readonly identity: () => PeerIdentity | undefined;
   readonly onStream: (stream: PeerStream) => void;
@@ -59,9 +60,14 @@ export class PeerListener {
     deps: PeerListenerDeps,
   ): Promise<{ readonly listener: PeerListener; readonly port: number }> {
     const listener = new PeerListener(deps);
-    const injector = listener.#server.createConnectionInjector(deps.credentials.server);
+    let credentials = deps.credentials();
+    let injector = listener.#server.createConnectionInjector(credentials.server);
     const net = createServer({ noDelay: true }, (socket) => {
       listener.#keep(socket);
+      if (credentials !== deps.credentials()) {
+        credentials = deps.credentials();
+        injector = listener.#server.createConnectionInjector(credentials.server);
+      }
       injector.injectConnection(socket);
     });
     net.maxConnections = PEER_CONNECTIONS_MAX;

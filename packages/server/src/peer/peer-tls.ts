@@ -2,11 +2,11 @@
  * Mutual TLS of the peer port. A peer must show a certificate of the cluster's CA; where the certificate has names
  * (subjectAltName), one of them must be the member's name or the host of its peer address.
  */
-import { readFileSync } from "node:fs";
 import type { PeerCertificate } from "node:tls";
 import type { MemberInfo } from "@authledger/engine";
-import { LedgerError, splitAddress } from "@authledger/types";
+import { type LedgerError, splitAddress } from "@authledger/types";
 import { ChannelCredentials, credentials, ServerCredentials } from "@grpc/grpc-js";
+import { type FileContents, ReloadedFiles } from "../tls/reloaded-files.js";
 
 /** Paths of PEM files. */
 export interface PeerTlsFiles {
@@ -28,41 +28,32 @@ const PLAIN: PeerCredentials = {
   channel: ChannelCredentials.createInsecure(),
 };
 
-/** @throws LedgerError USAGE naming the file that cannot be used */
-export function loadPeerCredentials(files: PeerTlsFiles | undefined): PeerCredentials {
-  if (files === undefined) return PLAIN;
-  const ca = readPem(files.ca, "peerCa");
-  const cert = readPem(files.cert, "peerCert");
-  const key = readPem(files.key, "peerKey");
-  try {
-    // The names are judged when the peer has said who it is.
-    const options = { checkServerIdentity: () => undefined };
-    return {
-      isTls: true,
-      server: ServerCredentials.createSsl(ca, [{ private_key: key, cert_chain: cert }], true),
-      channel: credentials.createSsl(ca, key, cert, options),
-    };
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LedgerError("USAGE", `the certificate of the peer port cannot be used: ${why}`, {
-      details: { field: "peerCert" },
-      cause,
-    });
-  }
+/** What both ends are made with now: connections that live go on as they are, and take the new ones when they begin again. */
+export interface PeerCertificates {
+  readonly current: PeerCredentials;
+  close(): void;
 }
 
-function readPem(path: string, field: string): Buffer {
-  try {
-    const bytes = readFileSync(path);
-    if (bytes.includes("-----BEGIN ")) return bytes;
-    throw new Error("it holds no PEM");
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LedgerError("USAGE", `${field} ${path} cannot be used: ${why}`, {
-      details: { field },
-      cause,
-    });
-  }
+/** @throws LedgerError TLS_CONFIG naming the file that cannot be used */
+export function openPeerCertificates(
+  files: PeerTlsFiles | undefined,
+  onProblem?: (error: LedgerError) => void,
+): PeerCertificates {
+  if (files === undefined) return { current: PLAIN, close: () => undefined };
+  const paths = { peerCert: files.cert, peerKey: files.key, peerCa: files.ca };
+  const what = "the certificate of the peer port";
+  return new ReloadedFiles(paths, { make, what, isPem: true, ...(onProblem && { onProblem }) });
+}
+
+function make(contents: FileContents): PeerCredentials {
+  const { peerCert: cert, peerKey: key, peerCa: ca } = contents as Record<string, Buffer>;
+  // The names are judged when the peer has said who it is.
+  const options = { checkServerIdentity: () => undefined };
+  return {
+    isTls: true,
+    server: ServerCredentials.createSsl(ca!, [{ private_key: key!, cert_chain: cert! }], true),
+    channel: credentials.createSsl(ca!, key!, cert!, options),
+  };
 }
 
 /** The DNS names and IP addresses of a certificate, in small letters. */

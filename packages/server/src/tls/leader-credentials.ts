@@ -2,7 +2,7 @@
 
 import type { LedgerError } from "@authledger/types";
 import { ChannelCredentials } from "@grpc/grpc-js";
-import { type FileContents, ReloadedFiles, tlsConfig } from "./reloaded-files.js";
+import { type FileContents, ReloadedFiles } from "./reloaded-files.js";
 
 export interface LeaderTlsFiles {
   /** Whom the leader's certificate must be of. */
@@ -21,7 +21,13 @@ export class LeaderCredentials {
     const what = "what calls are passed on to the leader with";
     this.#files = new ReloadedFiles(
       { tlsCa: ca, tlsCert: cert, tlsKey: key },
-      { make, what, onChange: () => this.#onChange(), ...(onProblem && { onProblem }) },
+      {
+        make,
+        what,
+        isPem: true,
+        onChange: () => this.#onChange(),
+        ...(onProblem && { onProblem }),
+      },
     );
   }
 
@@ -40,6 +46,5 @@ export class LeaderCredentials {
 }
 
 function make({ tlsCa, tlsCert, tlsKey }: FileContents): ChannelCredentials {
-  if (!tlsCa!.includes("-----BEGIN ")) throw tlsConfig("tlsCa", "tlsCa: the file holds no PEM");
   return ChannelCredentials.createSsl(tlsCa!, tlsKey!, tlsCert!);
 }

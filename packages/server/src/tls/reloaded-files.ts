@@ -24,6 +24,8 @@ export interface ReloadOptions<T> {
   /** Told once for each state of the files that stayed unusable over two looks. */
   readonly onProblem?: (error: LedgerError) => void;
   readonly pollMs?: number;
+  /** A file without PEM is none of ours. */
+  readonly isPem?: boolean;
 }
 
 export class ReloadedFiles<T> {
@@ -40,7 +42,7 @@ export class ReloadedFiles<T> {
   constructor(paths: FilePaths, options: ReloadOptions<T>) {
     this.#paths = paths;
     this.#options = options;
-    const contents = readAll(paths);
+    const contents = readAll(paths, options.isPem);
     this.#current = this.#make(contents);
     this.#seen = stateOf(contents);
     this.#timer = setInterval(() => this.look(), options.pollMs ?? POLL_MS).unref();
@@ -63,7 +65,7 @@ export class ReloadedFiles<T> {
   look(): void {
     let state = "unreadable";
     try {
-      const contents = readAll(this.#paths);
+      const contents = readAll(this.#paths, this.#options.isPem);
       state = stateOf(contents);
       if (state === this.#seen) return;
       this.#current = this.#make(contents);
@@ -96,15 +98,17 @@ export function tlsConfig(field: string, message: string, cause?: unknown): Ledg
   return new LedgerError("TLS_CONFIG", message, { details: { field }, cause });
 }
 
-function readAll(paths: FilePaths): FileContents {
+function readAll(paths: FilePaths, isPem = false): FileContents {
   return Object.fromEntries(
     Object.entries(paths).map(([field, path]) => {
       try {
         const { size } = statSync(path);
         if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes`);
-        return [field, readFileSync(path)] as const;
+        const bytes = readFileSync(path);
+        if (isPem && !bytes.includes("-----BEGIN ")) throw new Error("it holds no PEM");
+        return [field, bytes] as const;
       } catch (cause) {
-        throw tlsConfig(field, `${field} ${path} cannot be read: ${whyOf(cause)}`, cause);
+        throw tlsConfig(field, `${field} ${path} cannot be used: ${whyOf(cause)}`, cause);
       }
     }),
   );

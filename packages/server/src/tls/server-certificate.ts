@@ -6,7 +6,6 @@ import {
   type FilePaths,
   ReloadedFiles,
   type ReloadOptions,
-  tlsConfig,
 } from "./reloaded-files.js";
 
 /** Paths of PEM files. */
@@ -43,9 +42,6 @@ export function openCertificate(
 
 /** A context is made at once, so that a key of another certificate is found here and not at the first handshake. */
 function make(contents: FileContents): ServerCertificate {
-  for (const [field, bytes] of Object.entries(contents)) {
-    if (!bytes.includes("-----BEGIN ")) throw tlsConfig(field, `${field}: the file holds no PEM`);
-  }
   const { tlsCert: cert, tlsKey: key, clientCa: ca } = contents;
   const options: SecureContextOptions = {
     ...{ cert: cert!, key: key!, minVersion: "TLSv1.2" },

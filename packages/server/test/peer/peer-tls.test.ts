@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rejectedBy, temporaryDirectory, thrownBy } from "../../../../test/support.js";
-import { isNamedBy, loadPeerCredentials, type PeerTlsFiles } from "../../src/peer/peer-tls.js";
+import { isNamedBy, openPeerCertificates, type PeerTlsFiles } from "../../src/peer/peer-tls.js";
 import { Authority, HAS_OPENSSL, memberOf, TestNode, until } from "./peer-support.js";
 
 describe("a certificate stands for a member", () => {
@@ -35,9 +35,9 @@ describe("files of certificates", () => {
       new URL("../../package.json", import.meta.url).pathname,
     ]) {
       const files = { cert: pem, key: pem, ca: pem, [which]: path };
-      const error = thrownBy(() => loadPeerCredentials(files));
+      const error = thrownBy(() => openPeerCertificates(files));
       const field = `peer${which[0]!.toUpperCase()}${which.slice(1)}`;
-      expect([error.code, error.details["field"]]).toEqual(["USAGE", field]);
+      expect([error.code, error.details["field"]]).toEqual(["TLS_CONFIG", field]);
       expect(error.message).toContain(path);
     }
   });
