@@ -221,8 +221,9 @@ function putScalar(out, field, words, random, { isRight }) {
       name === "organization" || name === "vault"
         ? words.known[/** @type {"vault"} */ (name)]
         : undefined;
+    const numbers = name === "wait_ms" && random.int(20) > 0 ? [0n, 1n, 20n] : NUMBERS;
     const value =
-      known !== undefined && (isRight || random.int(12) !== 0) ? known : random.pick(NUMBERS);
+      known !== undefined && (isRight || random.int(12) !== 0) ? known : random.pick(numbers);
     out.tag(number, VARINT).uint64(value);
   }
 }

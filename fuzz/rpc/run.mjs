@@ -123,7 +123,7 @@ async function one(method, isRight) {
     const end = await clients.send(method, bytes, random);
     const name = `${end.status === 0 ? "ok" : (end.code ?? end.status)}`;
     ends.set(name, (ends.get(name) ?? 0) + 1);
-    const wrong = wrongIn(end, performance.now() - began);
+    const wrong = wrongIn(end, performance.now() - began, method.name);
     if (wrong !== undefined) found(method.path, wrong, "", bytes);
     keepTokens(end.bytes);
   } catch (error) {

@@ -106,7 +106,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
       throw error;
     });
     const front = grpc;
-    const connect = await listenConnect(config, { ...front, connections }).catch(
+    const connect = await listenConnect(config, { ...front, connections, tls: authn.tls }).catch(
       async (error: unknown) => {
         http.close();
         await front.stop(0);

@@ -97,18 +97,14 @@ export function requireAuthSettings(settings: Served): void {
       );
     }
   }
-  if (insecurePlaintext) return;
-  if (!isOwn(listen) && tlsCert === undefined) {
+  if (insecurePlaintext || tlsCert !== undefined) return;
+  for (const [field, address] of Object.entries({ listen, connect })) {
+    if (isOwn(address)) continue;
     throw usage(
-      "listen",
-      `listen ${listen} is not a loopback address, and credentials would cross the network in the clear: give --tls-cert and --tls-key (--insecure-plaintext where something else encrypts)`,
+      field,
+      `${field} ${address} is not a loopback address, and credentials would cross the network in the clear: give --tls-cert and --tls-key (--insecure-plaintext where something else encrypts)`,
     );
   }
-  if (isOwn(connect)) return;
-  throw usage(
-    "connect",
-    `connect ${connect} is not a loopback address, and this port has no TLS of its own: put a proxy that has in front of it and bind 127.0.0.1, or give --insecure-plaintext where something else encrypts`,
-  );
 }
 
 function requireTls({ tlsCert, tlsKey, tlsCa, clientCa, peer }: Served): void {

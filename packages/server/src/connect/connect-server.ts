@@ -8,7 +8,7 @@
  * can make a browser send one without asking first (cors.ts).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Server as NetServer } from "node:net";
+import type { Server as NetServer, Socket } from "node:net";
 import { JsonCodec, type MethodJson } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import { Malformed } from "../call-frame.js";
@@ -16,6 +16,7 @@ import { MESSAGE_BYTES_MAX } from "../config.js";
 import type { Connections } from "../connections.js";
 import type { FramedMethod } from "../framed-service.js";
 import { toServiceError } from "../grpc-error.js";
+import type { TlsFront } from "../tls/tls-front.js";
 import { Bodies } from "./bodies.js";
 import {
   CONTENT_TYPES,
@@ -49,6 +50,8 @@ export interface ConnectServerOptions {
 export interface ConnectServerDeps {
   readonly methods: ReadonlyMap<string, FramedMethod>;
   readonly connections: Connections;
+  /** Absent: plaintext. */
+  readonly tls?: TlsFront | undefined;
 }
 
 export interface ConnectServer {
@@ -69,8 +72,13 @@ export async function startConnectServer(
   server.headersTimeout = HEADERS_MS_MAX;
   server.requestTimeout = REQUEST_MS_MAX;
   server.keepAliveTimeout = IDLE_MS;
-  const listener = await deps.connections.listen(options.host, options.port, (socket) =>
-    server.emit("connection", socket),
+  const accept = (socket: Socket): void => {
+    server.emit("connection", socket);
+  };
+  const listener = await deps.connections.listen(
+    options.host,
+    options.port,
+    deps.tls?.accepting(accept, "http/1.1") ?? accept,
   );
   const address = listener.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;

@@ -1,6 +1,6 @@
 /**
- * TLS in front of the library of gRPC: a connection that was accepted and counted as a plain one is handed on when its
- * handshake is done, so the library sees the same connections as without TLS. A new certificate holds for new connections;
+ * TLS in front of gRPC and Connect: a connection that was accepted and counted as a plain one is handed on when its
+ * handshake is done, so what is behind sees the same connections as without TLS. A new certificate holds for new connections;
  * those that live go on as they are.
  */
 import { constants } from "node:crypto";
@@ -29,34 +29,25 @@ interface Certified {
 }
 
 export class TlsFront {
-  readonly #server: Server;
+  readonly #options: TlsFrontOptions;
+  /** One for each port. */
+  readonly #servers: Server[] = [];
   readonly #certificate: ReloadedFiles<ServerCertificate>;
   /** By address and port of the client. */
   readonly #certified = new Map<string, Certified>();
-  #handOn: (socket: Socket) => void = (socket) => socket.destroy();
 
   /** @throws LedgerError TLS_CONFIG */
   constructor(options: TlsFrontOptions) {
-    const { requireClientCert, clientCa, onReload, onProblem, pollMs } = options;
+    const { onReload, onProblem, pollMs } = options;
+    this.#options = options;
     this.#certificate = openCertificate(options, {
       onChange: (certificate) => {
-        this.#server.setSecureContext(certificate.options);
+        for (const server of this.#servers) server.setSecureContext(certificate.options);
         onReload?.(certificate);
       },
       ...(onProblem !== undefined && { onProblem }),
       ...(pollMs !== undefined && { pollMs }),
     });
-    this.#server = createServer({
-      ...this.#certificate.current.options,
-      ALPNProtocols: ["h2"],
-      handshakeTimeout: HANDSHAKE_MS,
-      requestCert: clientCa !== undefined,
-      rejectUnauthorized: requireClientCert,
-      // A session that is resumed would outlive the CA that its certificate was believed for.
-      secureOptions: constants.SSL_OP_NO_TICKET,
-    });
-    this.#server.on("secureConnection", (socket: TLSSocket) => this.#secured(socket));
-    this.#server.on("tlsClientError", (_error, socket: TLSSocket) => socket.destroy());
   }
 
   /** Of the certificate in use, milliseconds since 1970. */
@@ -72,13 +63,31 @@ export class TlsFront {
       : undefined;
   }
 
-  /** Gives what takes accepted connections, and hands on those that are through. */
-  accepting(handOn: (socket: Socket) => void): (socket: Socket) => void {
-    this.#handOn = handOn;
+  /** Gives what takes accepted connections of a port, and hands on those that are through. */
+  accepting(
+    handOn: (socket: Socket) => void,
+    protocol: "h2" | "http/1.1" = "h2",
+  ): (socket: Socket) => void {
+    const { requireClientCert, clientCa } = this.#options;
+    const server = createServer({
+      ...this.#certificate.current.options,
+      ALPNProtocols: [protocol],
+      handshakeTimeout: HANDSHAKE_MS,
+      requestCert: clientCa !== undefined,
+      rejectUnauthorized: requireClientCert,
+      // A session that is resumed would outlive the CA that its certificate was believed for.
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    });
+    server.on("secureConnection", (socket: TLSSocket) => {
+      this.#secured(socket);
+      handOn(socket);
+    });
+    server.on("tlsClientError", (_error, socket: TLSSocket) => socket.destroy());
+    this.#servers.push(server);
     return (socket) => {
       // Until the handshake is done nobody else listens, and a connection that breaks is no news.
       socket.on("error", () => socket.destroy());
-      this.#server.emit("connection", socket);
+      server.emit("connection", socket);
     };
   }
 
@@ -97,6 +106,5 @@ export class TlsFront {
         if (this.#certified.get(peer) === certified) this.#certified.delete(peer);
       });
     }
-    this.#handOn(socket);
   }
 }
