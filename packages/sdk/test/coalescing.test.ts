@@ -2,13 +2,14 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { read, write } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, expectTypeOf, it, onTestFinished } from "vitest";
 import {
   atLeast,
   type ClientOptions,
   createClient,
   createTuple,
   type LedgerClient,
+  type NotEmpty,
   setEntity,
 } from "../src/index.js";
 import {
@@ -415,23 +416,11 @@ describe("checks that are decided", () => {
     expect(mixed.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
   });
 
-  it("a list that is empty is refused by the compiler, one that turns out to be empty by the ledger", async () => {
-    const client = await clientOf({});
-    const empty = (): unknown[] => [
-      // @ts-expect-error: nothing to write
-      client.write([]),
-      // @ts-expect-error: nothing to ask
-      client.checkMany([]),
-      // @ts-expect-error: nothing to ask
-      client.hasTuples([]),
-      // @ts-expect-error: nothing to read
-      client.batchRead([]),
-      // @ts-expect-error: nothing to write
-      client.batchWrite([]),
-    ];
-    expect(empty).toBeTypeOf("function");
-    const users: string[] = ["doc:1#viewer@user:a"];
-    const later = (): unknown => client.checkMany(users.map((user) => user));
-    expect(later).toBeTypeOf("function");
+  it("a list that is empty is refused by the compiler, one that turns out to be empty by the ledger", () => {
+    // `check`, `write` and the others take a list that is also `NotEmpty` of itself: nothing is, when there is nothing in it.
+    expectTypeOf<NotEmpty<readonly []>>().toBeNever();
+    expectTypeOf<NotEmpty<readonly string[]>>().toBeUnknown();
+    expectTypeOf<NotEmpty<readonly ["a", "b"]>>().toBeUnknown();
+    expectTypeOf<LedgerClient["checkMany"]>().toBeCallableWith([TUPLE]);
   });
 });

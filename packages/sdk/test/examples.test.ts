@@ -28,6 +28,7 @@ const PRINTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   "compare-and-set": ["counted 1, 2, 3, 4, 5"],
   lock: ["mine: true, theirs: false", "after the first one expired: true"],
   watch: ["live: user:alice", "live: user:bob"],
+  production: [/^allowed: (true|false)$/, /^127\.0\.0\.1:\d+: closed$/],
   "test-with-fake": ["a link ends, and only owners share"],
 };
 
