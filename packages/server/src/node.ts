@@ -84,7 +84,10 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     authn = await openAuthn(config, engine, deps.logger);
     const meters = new RpcMeters((error) => logError(deps.logger, error));
     const observability = await Observability.open(config, runtime, engine, deps);
-    const protection = new Protection(() => runtime.values, config);
+    const protection = new Protection(() => runtime.values, {
+      ...config,
+      onHotKey: (hot) => deps.logger.warn(hot, "a key is asked for very often"),
+    });
     const http = await listenHttp(config, {
       authn,
       observability,
@@ -250,7 +253,7 @@ async function listenGrpc(
   const first = [new VersionStep(), authn.step, new DeadlineStep()];
   const gate = new Gate(
     [...first, ...protection.steps, authorize],
-    [...observability.observers, protection.writes],
+    [...observability.observers, ...protection.observers],
   );
   authn.moves.onMove(() => gate.open.recheckSoon());
   try {

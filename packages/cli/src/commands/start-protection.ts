@@ -16,6 +16,7 @@ export function addProtectionFlags(start: Command): void {
     .option("--overload-write-wait <duration>", "above it fewer writes are let in (default 500ms)")
     .option("--deadline-writes <duration>", "a write with less left is refused (default 5ms)")
     .option("--deadline-max <duration>", "the longest deadline of a call (default 60s)")
+    .option("--hot-key-rate <n>", "calls a second of a key that the log tells of (default 1000)")
     .option("--connections-max <n>", "connections of clients at a time (default 4000)");
 }
 
@@ -32,6 +33,7 @@ export function protectionOf(run: Run): NodeConfigInput {
     overloadWriteWait: textFlag(run, "overloadWriteWait"),
     deadlineWrites: textFlag(run, "deadlineWrites"),
     deadlineMax: textFlag(run, "deadlineMax"),
+    hotKeyRate: textFlag(run, "hotKeyRate"),
     connectionsMax: numberFlag(run, "connectionsMax"),
   };
 }

@@ -19,6 +19,8 @@ export interface ProtectionSettings {
   readonly overloadWriteWait: number;
   readonly deadlineWrites: number;
   readonly deadlineMax: number;
+  /** Calls a second. */
+  readonly hotKeyRate: number;
 }
 
 export const PROTECTION_FIELDS: {
@@ -44,6 +46,9 @@ export const PROTECTION_FIELDS: {
   }),
   deadlineMax: durationField("The longest deadline of a call, and that of calls without one.", {
     ...{ default: 60_000, min: 100, max: 3_600_000 },
+  }),
+  hotKeyRate: numberField("Calls a second from which on a key is told of; 0 = never.", {
+    ...{ default: 1_000, min: 0, max: RATE_MAX },
   }),
 };
 

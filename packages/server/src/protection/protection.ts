@@ -1,7 +1,8 @@
 /** What protects a node: its limits as they are now, and the steps of the gate that hold them. */
 import { Gauge, type Registry } from "prom-client";
 import { Connections } from "../connections.js";
-import type { GateStep } from "../gate/gate.js";
+import type { CallObserver, GateStep } from "../gate/gate.js";
+import { type HotKey, HotKeys } from "./hot-keys.js";
 import { OrganizationStep } from "./organization-step.js";
 import { OverloadGuard } from "./overload-guard.js";
 import { type ProtectionSettings, type RateLimits, rateLimitsOf } from "./protection-config.js";
@@ -13,6 +14,8 @@ import { WriteLimiter } from "./write-limiter.js";
 export interface ProtectionOptions {
   readonly streamsPerConnection: number;
   readonly connectionsMax: number;
+  /** Told of keys that are asked for very often. */
+  readonly onHotKey?: (hot: HotKey) => void;
   /** Others than its own. */
   readonly connections?: Connections;
 }
@@ -27,6 +30,7 @@ export class Protection {
   readonly connections: Connections;
   readonly streamLimits: StreamLimits;
   readonly overload: OverloadGuard;
+  readonly hotKeys: HotKeys;
   readonly #settings: () => ProtectionSettings;
   #limits: { readonly of: ProtectionSettings; readonly limits: RateLimits };
 
@@ -36,6 +40,12 @@ export class Protection {
     this.connections = options.connections ?? new Connections(options);
     this.streamLimits = new StreamLimits(options.streamsPerConnection);
     this.writes = new WriteLimiter({ settings, refusals });
+    this.hotKeys = new HotKeys({
+      hotRate: () => settings().hotKeyRate,
+      onHot: (hot) => options.onHotKey?.(hot),
+      nowMs: () => performance.now(),
+      random: Math.random,
+    });
     this.overload = new OverloadGuard({
       ...{ refusals, connections: this.connections },
       turnMs: () => settings().overloadTurn,
@@ -51,6 +61,10 @@ export class Protection {
     this.rate = new RateStep({ limits: () => this.#now(), refusals });
     const ratesOf = () => this.#now().organization;
     this.organization = new OrganizationStep({ ratesOf, refusals });
+  }
+
+  get observers(): readonly CallObserver[] {
+    return [this.writes, this.hotKeys];
   }
 
   get steps(): readonly GateStep[] {
@@ -83,6 +97,11 @@ export class Protection {
         () => this.streamLimits.limit,
       ],
       ["writes_limit", "Writes that may be on their way at once.", () => this.writes.limit],
+      [
+        "hot_keys",
+        "Keys that are asked for or written very often now.",
+        () => this.hotKeys.top.length,
+      ],
       ["writes_in_flight", "Writes that are on their way.", () => this.writes.inFlight],
     ];
     for (const [name, help, read] of gauges) {
