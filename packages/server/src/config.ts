@@ -111,9 +111,12 @@ const schema = z.strictObject({
   ...AUTH_FIELDS,
 });
 
+/** What is given at the start and holds until the end, by name. */
+export const FIXED_FIELDS: Readonly<Record<string, z.ZodType>> = schema.shape;
+
 /** A field that is given at the start and holds until the end. */
 export function isFixedField(name: string): boolean {
-  return Object.hasOwn(schema.shape, name);
+  return Object.hasOwn(FIXED_FIELDS, name);
 }
 
 /** Largest message, either way. */

@@ -3,6 +3,14 @@ export { BoundedLines } from "./call-log/bounded-lines.js";
 export { isTextFormat } from "./call-log/log-format.js";
 export { CHANNEL_OPTIONS } from "./channel-options.js";
 export {
+  CONFIG_FIELDS,
+  configExample,
+  configJsonSchema,
+  configValueOfText,
+  configVariable,
+  requireConfigFields,
+} from "./config/config-document.js";
+export {
   type NodeConfig,
   type NodeConfigInput,
   parseNodeConfig,

@@ -1,10 +1,12 @@
-/** `authledger entity set|get|list|delete`. */
+/** `authledger entity set|get|list|delete|erase`. */
 import { readFile } from "node:fs/promises";
 import { deleteEntity, type Entity, setEntity } from "@authledger/sdk";
 import { decodeUtf8, LedgerError, type SetCondition, utf8 } from "@authledger/types";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { withConfirmation } from "../run/confirm.js";
+import { isDeletionConfirmed } from "../run/confirm-deletion.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { expiryOf } from "../run/expiry.js";
 import { firstOf, withoutProof } from "../run/rows.js";
@@ -38,10 +40,18 @@ export function addEntityCommands(program: Command, frame: CommandFrame): void {
   frame.handle(withConditions(remove), async (run, key = "") =>
     change(run, key, deleteEntity(key, conditionOf(run))),
   );
+  const erase = entity
+    .command("erase")
+    .argument("<key>")
+    .description("delete a key and erase its value from every earlier version, for ever")
+    .option("--keep-current", "leave what is stored now")
+    .option("--reason <text>", "why, for the record; do not name the person in it");
+  frame.handle(withConfirmation(erase), eraseValue);
 }
 
 function withConditions(command: Command): Command {
   return command
+    .option("--reason <text>", "why, for the record")
     .option("--if-absent", "only when there is no such key")
     .option("--if-exists", "only when there is one")
     .option("--if-version <height>", "only when its version is this one")
@@ -92,11 +102,30 @@ async function change(
 ): Promise<undefined> {
   requireTenant(run);
   const client = await run.client();
-  const { statuses, height, token } = await client.write([operation], run.call);
+  const { statuses, height, token } = await client.write(
+    { operations: [operation], reason: textFlag(run, "reason") },
+    run.call,
+  );
   await run.print.one({
     name: key,
     fields: { key, status: statuses[0] ?? null, height, token },
   });
+  return undefined;
+}
+
+async function eraseValue(run: Run, key = ""): Promise<undefined> {
+  requireTenant(run);
+  const keepCurrent = run.flags["keepCurrent"] === true;
+  const plan = {
+    what: keepCurrent ? `earlier values of "${key}"` : `"${key}" and its value in every version`,
+    name: key,
+    lines: ["digests stay, so proofs stay valid", "the key itself stays in the history"],
+  };
+  if (!(await isDeletionConfirmed(run, plan))) return undefined;
+  const client = await run.client();
+  const options = { ...run.call, keepCurrent, reason: textFlag(run, "reason") };
+  const { erased, deleted, token } = await client.erase({ entity: key }, options);
+  await run.print.one({ name: key, fields: { key, erased, deleted, token } });
   return undefined;
 }
 

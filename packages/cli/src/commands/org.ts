@@ -1,8 +1,8 @@
-/** `authledger org create|get|list|delete`. */
+/** `authledger org create|get|list|suspend|resume|delete`. */
 import type { Organization } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
-import type { CommandFrame, Run } from "../run/command.js";
+import { type CommandFrame, type Run, textFlag } from "../run/command.js";
 import { withConfirmation } from "../run/confirm.js";
 import { isDeletionConfirmed } from "../run/confirm-deletion.js";
 import { watchable } from "../run/watch.js";
@@ -33,11 +33,34 @@ export function addOrgCommands(program: Command, frame: CommandFrame): void {
       return undefined;
     },
   );
+  const suspend = org
+    .command("suspend")
+    .argument("<slug>")
+    .description("take an organization out of service: nothing of it is read or written")
+    .option("--reason <text>", "why, for the record");
+  frame.handle(suspend, (run, slug) => setService(run, "suspendOrganization", slug));
+  const resume = org
+    .command("resume")
+    .argument("<slug>")
+    .description("take a suspended organization back into service")
+    .option("--reason <text>", "why, for the record");
+  frame.handle(resume, (run, slug) => setService(run, "resumeOrganization", slug));
   const remove = org
     .command("delete")
     .argument("<slug>")
     .description("delete an organization without vaults, for ever");
   frame.handle(withConfirmation(remove), deleteOrganization);
+}
+
+async function setService(
+  run: Run,
+  call: "suspendOrganization" | "resumeOrganization",
+  slug = "",
+): Promise<undefined> {
+  const { admin } = await run.client();
+  const options = { ...run.call, reason: textFlag(run, "reason") };
+  await run.print.one(thingOf(await admin[call](slug, options)));
+  return undefined;
 }
 
 async function deleteOrganization(run: Run, slug = ""): Promise<undefined> {

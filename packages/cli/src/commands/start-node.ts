@@ -7,12 +7,12 @@ import {
   type NodeConfig,
   type NodeConfigInput,
   type NodeDeps,
-  parseNodeConfig,
   type RunningNode,
   startNode,
 } from "@authledger/server";
 import { LedgerError, splitAddress } from "@authledger/types";
 import { type Run, textFlag } from "../run/command.js";
+import { type ConfigSources, nodeConfigOf } from "../run/node-config.js";
 import { LOG_FORMATS } from "../run/notes.js";
 import { portHolder } from "../run/port-holder.js";
 import { usage } from "../run/settings.js";
@@ -26,11 +26,12 @@ const FLUSH_MS_MAX = 1_000;
 
 /** Runs a node until the signal, or until it fails. @throws LedgerError that ended it */
 export async function serve(run: Run): Promise<undefined> {
-  const config = configOf(run);
+  const sources = { flags: flagsOf(run), env: run.io.env, file: textFlag(run, "config") };
+  const config = await nodeConfigOf(sources);
   const lines = new BoundedLines(run.io.errLater ?? (async (text) => run.io.err(text)));
   const logger = createLogger(config.runtime.logLevel ?? "info", lines.push, isTextLog(run));
   try {
-    await serveUntilStopped(run, config, { logger, linesLost: () => lines.dropped });
+    await serveUntilStopped(run, sources, config, { logger, linesLost: () => lines.dropped });
   } finally {
     await Promise.race([lines.flush(), sleep(FLUSH_MS_MAX, undefined, { ref: false })]);
   }
@@ -39,6 +40,7 @@ export async function serve(run: Run): Promise<undefined> {
 
 async function serveUntilStopped(
   run: Run,
+  sources: ConfigSources,
   config: NodeConfig,
   log: Pick<NodeDeps, "logger" | "linesLost">,
 ): Promise<void> {
@@ -58,14 +60,31 @@ async function serveUntilStopped(
   );
   const peer = node.peerAddress;
   logger.info({ grpc: grpcAddress, http: httpAddress, peer, data: config.data }, "ready");
-  await Promise.race([failed, aborted(run.io.signal)]);
+  const reread = (): void => void reconfigure(node, sources, logger);
+  process.on("SIGHUP", reread);
+  await Promise.race([failed, aborted(run.io.signal)]).finally(() => process.off("SIGHUP", reread));
   logger.info({ reason: String(run.io.signal.reason) }, "stopping");
   await Promise.race([failed, node.close()]);
   logger.info("stopped");
 }
 
-function configOf(run: Run): NodeConfig {
-  return parseNodeConfig({
+/** SIGHUP: what the file says of what may change holds from now on. A file that is wrong changes nothing. */
+async function reconfigure(
+  node: RunningNode,
+  sources: ConfigSources,
+  logger: NodeDeps["logger"],
+): Promise<void> {
+  try {
+    const changes = node.reconfigure((await nodeConfigOf(sources)).runtime);
+    logger.info({ changes }, "the configuration was read again");
+  } catch (error) {
+    const { code, message } = LedgerError.from(error);
+    logger.error({ code }, `the configuration stays as it was: ${message}`);
+  }
+}
+
+function flagsOf(run: Run): NodeConfigInput {
+  return {
     data: textFlag(run, "data"),
     listen: textFlag(run, "listen"),
     http: textFlag(run, "http"),
@@ -89,7 +108,7 @@ function configOf(run: Run): NodeConfig {
     advertiseClient: textFlag(run, "advertiseClient"),
     ...observabilityOf(run),
     ...protectionOf(run),
-  });
+  };
 }
 
 /** A flag that may be given several times. */

@@ -8,6 +8,10 @@ export function addStartCommand(program: Command, frame: CommandFrame): void {
   const start = program
     .command("start")
     .description("run a node in the foreground; Ctrl-C or SIGTERM stops it cleanly")
+    .option(
+      "--config <file>",
+      "YAML or JSON; flags and AUTHLEDGER_<FIELD> go before it; read again on SIGHUP",
+    )
     .option("--data <directory>", "where the node keeps everything (default ./data)")
     .option("--listen <host:port>", "gRPC (default 127.0.0.1:7400; port 0 takes a free one)")
     .option("--http <host:port>", "metrics and health (default 127.0.0.1:7402)")

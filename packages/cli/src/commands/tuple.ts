@@ -12,11 +12,13 @@ import { formatTuple, LedgerError, parseTuple } from "@authledger/types";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { withConfirmation } from "../run/confirm.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { conditionOf } from "../run/context-values.js";
 import { expiryOf } from "../run/expiry.js";
-import { wholeOf } from "../run/settings.js";
+import { usage, wholeOf } from "../run/settings.js";
 import { watchable } from "../run/watch.js";
+import { deleteMatching } from "./delete-by-filter.js";
 
 export function addTupleCommands(program: Command, frame: CommandFrame): void {
   const tuple = program.command("tuple").description("single tuples: resource#relation@subject");
@@ -43,17 +45,25 @@ export function addTupleCommands(program: Command, frame: CommandFrame): void {
   });
   const remove = tuple
     .command("delete")
-    .argument("<tuples...>")
+    .argument("[tuples...]")
     .description("remove tuples, all of them or none; those that are not there are no error")
+    .option("--filter <part=value,...>", "what matches: resource, resource-type, relation, ...")
+    .option("--all", "with an empty --filter: every tuple of the vault")
     .option("--reason <text>", "why, for the record")
     .option("--idempotency-key <key>", "the same key with the same content is applied once");
-  frame.handle(remove, async (run, ...tuples) =>
-    change(
-      run,
-      tuples,
-      tuples.map((text) => deleteTuple(text)),
-    ),
-  );
+  frame.handle(withConfirmation(remove), async (run, ...tuples) => {
+    const filter = textFlag(run, "filter");
+    if ((filter === undefined) === (tuples.length === 0)) {
+      throw usage("give tuples or --filter, one of them");
+    }
+    if (filter !== undefined) return deleteMatching(run, filter);
+    if (run.flags["dryRun"] === true) {
+      run.say(`dry run: ${tuples.length} tuples would be removed where they are stored`);
+      return undefined;
+    }
+    const operations = tuples.map((text) => deleteTuple(text));
+    return change(run, tuples, operations);
+  });
   const read = tuple
     .command("read")
     .argument("<tuple>")

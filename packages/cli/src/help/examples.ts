@@ -34,6 +34,18 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "org create": ["authledger org create acme", "authledger org create acme -o name"],
   "org get": ["authledger org get 7"],
   "org list": ["authledger org list", "authledger org list --watch --interval 5s"],
+  "org suspend": ["authledger org suspend 7 --reason 'invoice 31 is open'"],
+  "org resume": ["authledger org resume 7"],
+  usage: ["authledger usage", "authledger usage --org 7 --all -o json"],
+  "config get": ["authledger config get", "authledger config get logLevel -o json"],
+  "config update": [
+    "authledger config update logLevel=debug scrubHours=48 --dry-run",
+    "authledger config update logLevel= --reason 'back to normal'",
+  ],
+  "config schema": ["authledger config schema > authledger.schema.json"],
+  "config example": ["authledger config example > authledger.yaml"],
+  "config diff": ["authledger config diff old.yaml new.yaml"],
+  "entity erase": ["authledger entity erase person:7 --reason 'request 11' --yes"],
   "org delete": ["authledger org delete 7 --dry-run", "authledger org delete 7 --yes"],
   "key create": [
     "authledger key create billing-service --expires 2030-01-01T00:00:00Z",
@@ -82,7 +94,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   expand: ["authledger expand document:budget viewer -o json"],
   "lookup resources": ["authledger lookup resources document viewer user:alice --limit 10"],
   "lookup subjects": ["authledger lookup subjects document:budget viewer user 'group#member'"],
-  "tuple delete": ["authledger tuple delete 'doc:readme#viewer@user:alice'"],
+  "tuple delete": [
+    "authledger tuple delete 'doc:readme#viewer@user:alice'",
+    "authledger tuple delete --filter resource-type=doc,subject=user:alice --dry-run",
+  ],
   "tuple read": ["authledger tuple read 'doc:readme#viewer@user:alice' -o json"],
   "entity set": [
     "authledger entity set config:limit 42",

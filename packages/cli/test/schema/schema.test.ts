@@ -10,6 +10,8 @@ import { schemaOf } from "../../src/schema/shape.js";
 import { SHAPES } from "../../src/schema/shapes.js";
 import { cliHere, startNode } from "../e2e/processes.js";
 
+/** A document of its own, and a file to begin with. */
+const CONFIG_TEXTS = ["config example", "config schema"];
 /** They print a text, a script or lines of their own, or run until they are told to stop. */
 const WITHOUT_FIELDS = [
   "start",
@@ -19,6 +21,7 @@ const WITHOUT_FIELDS = [
   "model types",
   "model format",
   "key revoke",
+  ...CONFIG_TEXTS,
 ];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts, history.test.ts). */
 const ELSEWHERE = ["dev", "quickstart", "block watch", "tuple watch"];
@@ -129,6 +132,9 @@ type doc
   const check = "{ user: user:bob, object: doc:a, assertions: { viewer: false } }";
   writeFileSync(store, `model_file: ./model.fga\ntests:\n  - name: a\n    check: [${check}]\n`);
   writeFileSync(wrong, text.replace(" or owner", " or editor"));
+  const [before, after] = [join(directory, "before.yaml"), join(directory, "after.yaml")];
+  writeFileSync(before, "logLevel: info\n");
+  writeFileSync(after, "logLevel: debug\ncache: 64MiB\n");
   const seen = new Set<string>();
   const found: string[] = [];
   const run = async (line: string, stdin = ""): Promise<string> => {
@@ -185,6 +191,16 @@ type doc
     "tuple changes",
     "vault client nobody",
     "vault update --retention 100",
+    "usage",
+    "usage --all",
+    "config get",
+    "config get logLevel",
+    "config update scrubHours=48",
+    `config diff ${before} ${after}`,
+    "entity erase k --yes",
+    "tuple delete --filter resource=doc:nothing --yes",
+    `org suspend ${org} --reason audit`,
+    `org resume ${org}`,
     `vault delete ${vault.out.trim()} --dry-run -q`,
     `org delete ${org} --dry-run -q`,
     `import ${ndjson}`,
