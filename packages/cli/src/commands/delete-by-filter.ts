@@ -29,10 +29,9 @@ export async function deleteMatching(run: Run, filterText: string): Promise<unde
   if (matched > 0n && (await isConfirmed(run, plan))) {
     for await (const step of client.deleteByFilter(filter, options)) ({ deleted, token } = step);
   }
-  await run.print.one({
-    name: filterText,
-    fields: { filter: filterText, matched, deleted, token: token ?? null },
-  });
+  const fields = { filter: filterText, matched, deleted, token: token ?? null };
+  // A line, as for tuples that are named.
+  await run.print.many([{ name: filterText, fields }]);
   return undefined;
 }
 
