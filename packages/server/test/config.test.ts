@@ -21,8 +21,6 @@ describe("the configuration", () => {
       clusterOrigin: undefined,
       streamsPerConnection: 1_024,
       connectionsMax: 4_000,
-      auditLogBytes: 100 * 1024 * 1024,
-      auditLogFiles: 10,
       logKeepEntries: 100_000,
       logKeepBytes: 256 * 1024 * 1024,
       runtime: {},
