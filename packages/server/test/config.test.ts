@@ -90,7 +90,7 @@ describe("who may call, and over what", () => {
     [{ connect: "10.0.0.1:7403" }, "connect", "--auth"],
     [{ ...open, auth: true }, "listen", "--tls-cert"],
     [{ ...open, jwt }, "listen", "--insecure-plaintext"],
-    [{ connect: "10.0.0.1:7403", auth: true, ...tls }, "connect", "proxy"],
+    [{ connect: "10.0.0.1:7403", auth: true }, "connect", "--tls-cert"],
     [{ tlsCert: "tls.crt" }, "tlsKey", "together"],
     [{ tlsKey: "tls.key" }, "tlsCert", "together"],
     [{ clientCa: "ca.pem" }, "clientCa", "--tls-cert"],

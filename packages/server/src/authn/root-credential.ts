@@ -14,7 +14,7 @@ import { makeApiKey, ROOT_KEY_ID } from "./api-key.js";
 import { set } from "./api-keys.js";
 import { type KeyRecord, keyEntity } from "./key-record.js";
 
-export const ROOT_KEY_FILE = "root.key";
+const ROOT_KEY_FILE = "root.key";
 
 export interface RootCredentialDeps {
   readonly vault: SystemVault;

@@ -94,7 +94,7 @@ export class ReloadedFiles<T> {
   }
 }
 
-export function tlsConfig(field: string, message: string, cause?: unknown): LedgerError {
+function tlsConfig(field: string, message: string, cause?: unknown): LedgerError {
   return new LedgerError("TLS_CONFIG", message, { details: { field }, cause });
 }
 
