@@ -1,9 +1,16 @@
 /** The table of what calls need. */
+import { readFileSync } from "node:fs";
 import { admin, authorization, cluster, iam, model, read, write } from "@authledger/proto";
 import { describe, expect, test } from "vitest";
 import { thrownBy } from "../../../../test/support.js";
 import { METHOD_RULES, requireRules } from "../../src/gate/method-rules.js";
-import { RANK } from "../../src/iam/role-ranks.js";
+import { RANK, rankName } from "../../src/iam/role-ranks.js";
+
+const PLACES: Readonly<Record<string, string>> = {
+  cluster: "the cluster",
+  organization: "the organization",
+  vault: "the vault",
+};
 
 const SERVICES: readonly object[] = [
   admin.AdminServiceService,
@@ -24,6 +31,17 @@ describe("the table of what calls need", () => {
     for (const service of SERVICES) requireRules(service);
     const fresh = { sing: { path: "/authledger.v1.ReadService/Sing" } };
     expect(thrownBy(() => requireRules(fresh)).message).toContain("ReadService/Sing");
+  });
+
+  test("is what the documentation shows", () => {
+    const text = readFileSync(new URL("../../../../docs/operations.md", import.meta.url), "utf8");
+    for (const [path, { scope, rank }] of METHOD_RULES) {
+      const [service, method] = path.slice("/authledger.v1.".length).split("/");
+      const place = scope === "binding" ? "what the role is of" : scope;
+      const role = rankName(rank, scope === "cluster");
+      const needs = scope === "known" ? "any credential" : `${role} of ${PLACES[place] ?? place}`;
+      expect(text).toContain(`| ${service} | ${method} | ${needs} |`);
+    }
   });
 
   test("lets nobody without a role near what is stored, and no reader change it", () => {

@@ -52,6 +52,7 @@ export interface Tenant {
 export interface Tenants {
   readonly engine: Engine;
   readonly client: Client;
+  readonly address: string;
   readonly roles: Roles;
   readonly gate: Gate;
   readonly acme: Tenant;
@@ -101,7 +102,8 @@ export async function startTenants(): Promise<Tenants> {
     moves.stop();
     await engine.close();
   });
-  const client = connect(`127.0.0.1:${server.port}`);
+  const address = `127.0.0.1:${server.port}`;
+  const client = connect(address);
   const change =
     (method: "grantRole" | "revokeRole") =>
     async (...about: Parameters<typeof binding>): Promise<void> => {
@@ -110,5 +112,5 @@ export async function startTenants(): Promise<Tenants> {
     };
   const [acme, other] = [await createVault(client, as(ROOT)), await createVault(client, as(ROOT))];
   const granting = { grant: change("grantRole"), revoke: change("revokeRole") };
-  return { engine, client, roles, gate, acme, other, ...granting };
+  return { engine, client, address, roles, gate, acme, other, ...granting };
 }
