@@ -153,14 +153,6 @@ function addServices(
       "exportSnapshot",
     ] as const,
   };
-  const clusterService = {
-    name: "ClusterService",
-    definition: cluster.ClusterServiceService,
-    requests: CLUSTER_REQUESTS,
-    handlers: new ClusterService(engine, deps.root).handlers,
-    forwarding,
-    ownMethods: ["initCluster"] as const,
-  };
   const decisions = new AuthorizationService(services);
   const authorizationService = {
     name: "AuthorizationService",
@@ -181,9 +173,23 @@ function addServices(
   add(server, modelService, deps);
   add(server, readService, deps);
   add(server, adminService, deps);
-  add(server, clusterService, deps);
+  add(server, clusterService(deps, forwarding), deps);
   add(server, iamService(services, forwarding), deps);
   add(server, keyService(engine, services.pageTokens, forwarding), deps);
+}
+
+function clusterService(
+  { engine, root }: GrpcServerDeps,
+  forwarding: Forwarding,
+): Service<cluster.ClusterServiceService> {
+  return {
+    name: "ClusterService",
+    definition: cluster.ClusterServiceService,
+    requests: CLUSTER_REQUESTS,
+    handlers: new ClusterService(engine, root).handlers,
+    forwarding,
+    ownMethods: ["initCluster"] as const,
+  };
 }
 
 /** @throws LedgerError INTERNAL for a method of which nobody says what it needs */

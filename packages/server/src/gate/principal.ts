@@ -1,4 +1,4 @@
-/** Who calls. */
+/** Who calls, as the gate found it out; the name stands in transactions and in roles. */
 export interface Principal {
   /** How the caller showed who it is. */
   readonly kind: "anonymous" | "root" | "key" | "token" | "certificate";
