@@ -1,6 +1,7 @@
 // @ts-check
 /** Every decoder that meets bytes from outside. */
 import { decisionTargets } from "./decisions.mjs";
+import { frontTargets } from "./front.mjs";
 import { logTargets } from "./log.mjs";
 import { messageTargets } from "./messages.mjs";
 import { modelTargets } from "./models.mjs";
@@ -32,4 +33,5 @@ export const targets = [
   ...snapshotTargets,
   ...replicaTargets,
   ...peerTargets,
+  ...frontTargets,
 ];
