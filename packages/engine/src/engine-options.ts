@@ -4,6 +4,7 @@ import type { Hasher, LedgerError } from "@authledger/types";
 import type { ClusterOptions } from "./cluster/cluster-calls.js";
 import type { FlushPolicy } from "./flusher.js";
 import type { MaintenanceOptions } from "./maintenance/maintenance.js";
+import type { Tracer } from "./tracer.js";
 
 export interface EngineOptions extends MaintenanceOptions {
   /** The data directory; created when missing. */
@@ -21,6 +22,8 @@ export interface EngineOptions extends MaintenanceOptions {
 }
 
 export interface EngineDeps {
+  /** Told how long the parts of traced writes took. */
+  readonly tracer?: Tracer | undefined;
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;

@@ -165,7 +165,16 @@ export class Engine implements EnginePort {
       options,
     );
     const rules = this.#writeRules();
-    const writes = new Writes({ state, proposer, signer, hasher, random, nowMs, ...rules });
+    const writes = new Writes({
+      state,
+      proposer,
+      signer,
+      hasher,
+      random,
+      nowMs,
+      tracer: deps.tracer,
+      ...rules,
+    });
     this.#writes = writes;
     this.#authorization = this.#newAuthorization(writes, see);
     this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });

@@ -1,4 +1,5 @@
 /** The turn loop of a node: proposer, log, apply, reads, flush, signer. */
+
 export type {
   Change,
   ChangeFilter,
@@ -88,3 +89,4 @@ export {
   restoreDirectory,
 } from "./restore-directory.js";
 export { directorySnapshot, snapshotChunks } from "./snapshot-chunks.js";
+export type { TraceContext, TracedSpan, Tracer } from "./tracer.js";

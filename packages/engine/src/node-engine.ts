@@ -9,6 +9,7 @@ import {
   type RestoreOptions,
   restoreDirectory,
 } from "./restore-directory.js";
+import type { Tracer } from "./tracer.js";
 
 const MACHINE = {
   disk: new NodeDisk(),
@@ -23,8 +24,9 @@ export function openNodeEngine(
   options: EngineOptions,
   onFatal: (error: LedgerError) => void,
   onAlarm?: (alarm: string) => void,
+  tracer?: Tracer,
 ): Promise<Engine> {
-  return Engine.open(options, { ...MACHINE, onFatal, onAlarm });
+  return Engine.open(options, { ...MACHINE, onFatal, onAlarm, tracer });
 }
 
 /** Makes a data directory on this machine out of a snapshot. @throws LedgerError as `restoreDirectory` */

@@ -25,6 +25,7 @@ import type {
 import type { AnswerPoint, AnswerProof, ProveOptions } from "./answer.js";
 import type { AuthorizationCalls } from "./authorization/authorization-calls.js";
 import type { ClusterCalls } from "./cluster/cluster-calls.js";
+import type { TraceContext } from "./tracer.js";
 
 export type { AnswerPoint, AnswerProof, ProveOptions } from "./answer.js";
 
@@ -223,6 +224,8 @@ export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
       /** Who writes, from the credential. */
       readonly actor: string;
       readonly prove: boolean;
+      /** The trace that the call is part of, where somebody records it. */
+      readonly trace?: TraceContext | undefined;
     };
     reply: { readonly outcomes: readonly TransactionOutcome[]; readonly at: AnswerPoint };
   };

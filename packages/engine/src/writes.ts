@@ -45,6 +45,7 @@ import type { Proposer } from "./proposer.js";
 import { type LedgerRecordValue, payloadHash, Sealer } from "./sealer.js";
 import type { Signer } from "./signer.js";
 import { SystemSealer } from "./system-sealer.js";
+import { type TraceContext, type Tracer, WriteSpans } from "./tracer.js";
 import {
   checkWritable,
   findOrganization,
@@ -54,6 +55,7 @@ import {
 } from "./vault-lookup.js";
 
 export interface WriteDeps {
+  readonly tracer: Tracer | undefined;
   readonly state: GroupState;
   readonly proposer: Proposer;
   readonly signer: Signer;
@@ -74,6 +76,16 @@ const OWN = { clientId: "", idempotencyKey: "", reason: "" } as const;
 interface Decided {
   readonly outcome: Outcome;
   readonly index: number;
+}
+
+/** What is to be proposed. */
+interface Proposing {
+  readonly operations: number;
+  readonly bytes: number;
+  readonly make: (timeMs: number) => EntryItem;
+  readonly deadlineAtMs?: number | undefined;
+  readonly needsCurrentState?: boolean;
+  readonly trace?: TraceContext | undefined;
 }
 
 /** A transaction of the ledger's own. */
@@ -110,7 +122,7 @@ export class Writes {
     this.#requireWritable(request.vault);
     const decided = await Promise.all(
       request.transactions.map((transaction) =>
-        this.#propose(request.vault, transaction, request.actor, deadlineAtMs).then(
+        this.#propose(request, transaction, deadlineAtMs).then(
           (done) => this.#outcome(done, request.prove),
           (error: unknown) => ({ refused: LedgerError.from(error) }),
         ),
@@ -158,7 +170,8 @@ export class Writes {
     });
     const key = organizationEntityKey(slug);
     const transaction = systemRequest(key, value);
-    const { outcome } = await this.#propose(SYSTEM_VAULT, transaction, request.actor, undefined);
+    const about = { vault: SYSTEM_VAULT, actor: request.actor };
+    const { outcome } = await this.#propose(about, transaction, undefined);
     throwIfRefused(outcome);
     const row = this.#deps.state.rows.organizationBySlug(slug);
     assert(row !== undefined, "an organization that was created is there", { slug });
@@ -278,9 +291,8 @@ export class Writes {
 
   /** Asynchronous so that each refusal is that of its own transaction, also one at once. */
   async #propose(
-    vaultId: number,
+    { vault: vaultId, actor, trace }: Pick<EngineRequest<"write">, "vault" | "actor" | "trace">,
     request: TransactionRequest,
-    actor: string,
     deadlineAtMs: number | undefined,
   ): Promise<Decided> {
     const { hasher, state } = this.#deps;
@@ -314,16 +326,15 @@ export class Writes {
       make,
       deadlineAtMs,
       needsCurrentState,
+      trace,
     });
   }
 
-  async #submit(about: {
-    readonly operations: number;
-    readonly bytes: number;
-    readonly make: (timeMs: number) => EntryItem;
-    readonly deadlineAtMs?: number | undefined;
-    readonly needsCurrentState?: boolean;
-  }): Promise<Decided> {
+  async #submit(about: Proposing): Promise<Decided> {
+    const { tracer } = this.#deps;
+    if (tracer !== undefined && about.trace !== undefined) {
+      return this.#submitTraced(about, new WriteSpans(tracer, about.trace));
+    }
     const { promise, resolve, reject } = deferred<Decided>();
     this.#deps.proposer.add({
       deadlineAtMs: undefined,
@@ -333,6 +344,23 @@ export class Writes {
       failed: reject,
     });
     return promise;
+  }
+
+  /** The same, told part by part. @throws LedgerError as `#submit` */
+  async #submitTraced(about: Proposing, spans: WriteSpans): Promise<Decided> {
+    const make = (timeMs: number): EntryItem => {
+      const item = about.make(timeMs);
+      spans.proposed();
+      return item;
+    };
+    try {
+      const decided = await this.#submit({ ...about, make, trace: undefined });
+      spans.done(decided.index);
+      return decided;
+    } catch (error) {
+      spans.failed(error);
+      throw error;
+    }
   }
 
   /** Everything stamped so far has been applied: the state knows all sequences. */

@@ -44,6 +44,8 @@ export interface NodeConfig extends PeerSettings, AuthSettings {
   readonly clusterOrigin: string | undefined;
   /** Calls of one connection at a time; more wait at the client. Default 1,024. */
   readonly streamsPerConnection: number;
+  /** Where traces are sent, OTLP over HTTP, such as `http://127.0.0.1:4318`; none are recorded when absent. */
+  readonly otlpEndpoint: string | undefined;
   /** Where the node keeps its own audit log; none when absent. */
   readonly auditLog: string | undefined;
   /** Size at which that file is put aside, 1 MiB to 10 GiB, and how many of those are kept. Defaults 100 MiB and 10. */
@@ -79,6 +81,7 @@ const schema = z.strictObject({
     .default(256 * MiB),
   clusterOrigin: z.string().optional(),
   streamsPerConnection: z.number().int().min(1).max(10_000).default(1_024),
+  otlpEndpoint: z.url({ protocol: /^https?$/ }).optional(),
   auditLog: z.string().min(1).optional(),
   auditLogBytes: byteSize
     .pipe(
@@ -159,6 +162,6 @@ function withPeers(data: z.output<typeof schema>): Omit<NodeConfig, "runtime"> {
   const { tlsCert, tlsKey, tlsCa, clientCa } = data;
   const certificates = { peerCert, peerKey, peerCa, tlsCert, tlsKey, tlsCa, clientCa };
   const peers = { peer, join, expect, name, advertisePeer, advertiseClient, ...certificates };
-  const { connect, auditLog } = data;
-  return { ...data, connect, auditLog, clusterOrigin, ...peers };
+  const { connect, auditLog, otlpEndpoint } = data;
+  return { ...data, connect, auditLog, otlpEndpoint, clusterOrigin, ...peers };
 }

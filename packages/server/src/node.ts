@@ -30,6 +30,8 @@ import { RpcMeters } from "./metrics.js";
 import { Observability, type ObservabilityDeps } from "./observability.js";
 import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { Protection } from "./protection/protection.js";
+import { openTracing } from "./trace/open-tracing.js";
+import type { SpanRecorder } from "./trace/tracing.js";
 
 export interface NodeDeps extends ObservabilityDeps {
   readonly version: string;
@@ -69,7 +71,8 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     deps.logger.level = level;
   });
   const peers = await openNodePeers(config, deps.logger);
-  const engine = await openEngine(config, { peers, runtime }, onFatal, onAlarm);
+  const recorder = await openTracing(config, deps.version);
+  const engine = await openEngine(config, { peers, runtime, recorder }, onFatal, onAlarm);
   runtime.subscribe("scrubHours", (hours) => engine.setScrubInterval(hours * 3_600_000));
   const cluster = followClusterConfig(engine, runtime, deps.logger);
   const delay = new LoopDelay((ms) =>
@@ -83,7 +86,8 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     await watch.start();
     authn = await openAuthn(config, engine, deps.logger);
     const meters = new RpcMeters((error) => logError(deps.logger, error));
-    const observability = await Observability.open(config, runtime, engine, deps);
+    const told = { ...deps, recorder };
+    const observability = await Observability.open(config, runtime, engine, told);
     const protection = new Protection(() => runtime.values, {
       ...config,
       onHotKey: (hot) => deps.logger.warn(hot, "a key is asked for very often"),
@@ -156,7 +160,15 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
 
 async function openEngine(
   { data, cache, clusterOrigin }: NodeConfig,
-  { peers, runtime }: { readonly peers: NodePeers | undefined; readonly runtime: RuntimeConfig },
+  {
+    peers,
+    runtime,
+    recorder,
+  }: {
+    readonly peers: NodePeers | undefined;
+    readonly runtime: RuntimeConfig;
+    readonly recorder: SpanRecorder | undefined;
+  },
   onFatal: (error: LedgerError) => void,
   onAlarm: (alarm: string) => void,
 ): Promise<Engine> {
@@ -166,7 +178,7 @@ async function openEngine(
     scrubIntervalMs: runtime.values.scrubHours * 3_600_000,
   };
   try {
-    return await openNodeEngine(options, onFatal, onAlarm);
+    return await openNodeEngine(options, onFatal, onAlarm, recorder);
   } catch (error) {
     await peers?.close();
     throw error;
@@ -250,7 +262,7 @@ async function listenGrpc(
   const options = { ...split(listen), streamsPerConnection, pageTokenKey, ...about };
   const roles = new Roles(engine, authn.moves);
   const authorize = new AuthorizeStep({ roles, isOpen: () => !authn.isRequired() });
-  const first = [new VersionStep(), authn.step, new DeadlineStep()];
+  const first = [new VersionStep(), ...observability.steps, authn.step, new DeadlineStep()];
   const gate = new Gate(
     [...first, ...protection.steps, authorize],
     [...observability.observers, ...protection.observers],

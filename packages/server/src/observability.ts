@@ -1,4 +1,4 @@
-/** What a node tells of itself, put together: the log of calls, the audit log, and what its metrics say of them. */
+/** What a node tells of itself, put together: the log of calls, the audit log, traces, and what its metrics say of them. */
 import { randomBytes } from "node:crypto";
 import type { EnginePort } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
@@ -10,10 +10,11 @@ import { CallLog } from "./call-log/call-log.js";
 import { logRulesOf } from "./call-log/log-rules.js";
 import type { RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
-import type { CallObserver } from "./gate/gate.js";
+import type { CallObserver, GateStep } from "./gate/gate.js";
 import type { LogMetricsParts } from "./log-metrics.js";
 import { ErrorMeter } from "./metrics/error-meter.js";
 import { SystemVault } from "./system/system-vault.js";
+import { type SpanRecorder, Tracing } from "./trace/tracing.js";
 
 const LOG_FIELDS = ["logSlow", "logReadRate", "logWriteRate", "logVipRate", "logVip"] as const;
 const SUFFIX_BYTES = 4;
@@ -22,10 +23,14 @@ export interface ObservabilityDeps {
   readonly logger: Logger;
   /** Lines of the log that were left out since its reader was too slow, so far. */
   readonly linesLost?: () => number;
+  /** Records traces; none are recorded without. */
+  readonly recorder?: SpanRecorder | undefined;
 }
 
 interface Parts extends LogMetricsParts {
   readonly audit: AuditedCalls;
+  readonly recorder: SpanRecorder | undefined;
+  readonly tracing: Tracing | undefined;
 }
 
 export class Observability {
@@ -41,7 +46,7 @@ export class Observability {
     config: NodeConfig,
     runtime: RuntimeConfig,
     engine: EnginePort,
-    { logger, linesLost = () => 0 }: ObservabilityDeps,
+    { logger, linesLost = () => 0, recorder }: ObservabilityDeps,
   ): Promise<Observability> {
     const deps = { logger, random: Math.random, nowMs: () => performance.now() };
     const callLog = new CallLog(deps, logRulesOf(runtime.values));
@@ -58,7 +63,10 @@ export class Observability {
     });
     const { nodeId } = await engine.call("get_node_info", {});
     const audit = new AuditedCalls(auditLog, config.name ?? String(nodeId));
-    return new Observability({ callLog, auditLog, file, audit, linesLost });
+    const share = (): number => runtime.values.traceRate;
+    const tracing = recorder && new Tracing(recorder, share);
+    const traces = { recorder, tracing };
+    return new Observability({ callLog, auditLog, file, audit, linesLost, ...traces });
   }
 
   get audit(): AuditedCalls {
@@ -66,7 +74,14 @@ export class Observability {
   }
 
   get observers(): readonly CallObserver[] {
-    return [this.errors, this.#parts.callLog, this.#parts.audit];
+    const { callLog, audit, tracing } = this.#parts;
+    return [this.errors, callLog, audit, ...(tracing === undefined ? [] : [tracing])];
+  }
+
+  /** Behind the version of the call, before everything else. */
+  get steps(): readonly GateStep[] {
+    const { tracing } = this.#parts;
+    return tracing === undefined ? [] : [tracing];
   }
 
   /** What metrics say of all this. */
@@ -80,8 +95,10 @@ export class Observability {
   }
 
   /** After the last call. */
-  close(): Promise<void> {
-    return this.#parts.auditLog.close();
+  async close(): Promise<void> {
+    await this.#parts.auditLog.close();
+    // A collector that is not there is no reason to fail.
+    await this.#parts.recorder?.close().catch(() => undefined);
   }
 }
 

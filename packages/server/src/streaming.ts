@@ -10,6 +10,7 @@
  *
  * Messages are decoded strictly and bounded, errors have details, and calls are measured as unary ones are.
  */
+import type { TraceContext } from "@authledger/engine";
 import { AssertionError, GrpcStatus, LedgerError } from "@authledger/types";
 import {
   type CallContext,
@@ -162,6 +163,7 @@ class FramedStream implements OpenStream, StreamContext {
   principal: Principal = ANONYMOUS;
   requestId = "";
   client = "";
+  trace: TraceContext | undefined;
   readonly #call: StreamWireCall;
   readonly #deps: StreamFrameDeps;
   readonly #abort = new AbortController();
@@ -202,11 +204,12 @@ class FramedStream implements OpenStream, StreamContext {
   }
 
   /** The gate let the call pass. */
-  entered({ deadlineAtMs, principal, requestId, client }: CallContext): void {
+  entered({ deadlineAtMs, principal, requestId, client, trace }: CallContext): void {
     this.deadlineAtMs = deadlineAtMs;
     this.principal = principal;
     this.requestId = requestId;
     this.client = client;
+    this.trace = trace;
     if (deadlineAtMs === undefined) return;
     const leftMs = deadlineAtMs - performance.now() - DEADLINE_MARGIN_MS;
     if (leftMs > TIMER_MS_MAX) return;

@@ -23,6 +23,7 @@ import type { MethodMeter } from "./metrics.js";
 import { isNotLeader } from "./not-leader.js";
 import { chargeOf } from "./protection/costs.js";
 import { REQUEST_ID_KEY } from "./trace/request-id.js";
+import { formatTraceparent, TRACEPARENT_KEY } from "./trace/traceparent.js";
 import type { UnaryWireCall } from "./wire-call.js";
 
 /** Answers with a message, or with its bytes where it has them ready. */
@@ -129,6 +130,10 @@ export class UnaryFrame {
     gated.wasPassedOn = true;
     const metadata = call.metadata.clone();
     metadata.set(REQUEST_ID_KEY, gated.requestId);
+    const { trace } = gated;
+    if (trace !== undefined) {
+      metadata.set(TRACEPARENT_KEY, formatTraceparent({ ...trace, isSampled: true }));
+    }
     const refused = {
       ...{ path, metadata, signal: cancelled.signal },
       ...{ principal: gated.principal, deadlineAtMs: gated.deadlineAtMs },

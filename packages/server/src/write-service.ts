@@ -1,5 +1,5 @@
 /** WriteService over the engine's port. */
-import type { EngineReply, EngineRequest } from "@authledger/engine";
+import type { EngineReply, EngineRequest, TraceContext } from "@authledger/engine";
 import { write } from "@authledger/proto";
 import {
   LedgerError,
@@ -71,13 +71,13 @@ export class WriteService {
   async #write(
     request: VaultName & { readonly prove: boolean },
     transactions: readonly TransactionRequest[],
-    { deadlineAtMs, principal }: CallContext,
+    { deadlineAtMs, principal, trace }: CallContext,
   ): Promise<EngineReply<"write">> {
     const { vaults, engine } = this.#deps;
     requireOwnVault(request);
     const vault = vaults.known(request) ?? (await vaults.resolve(request));
     const { prove } = request;
-    const writing = { vault, transactions, actor: principal.name, prove };
+    const writing = { vault, transactions, actor: principal.name, prove, trace: ids(trace) };
     return engine.call("write", writing, deadlineAtMs);
   }
 }
@@ -88,6 +88,11 @@ function erasedTarget(target: write.EraseRequest["target"]): EngineRequest<"eras
   if (target.$case === "tuple") return { tuple: tupleOf(target.value) };
   validateEntityKey(target.value, "entity_key");
   return { key: target.value };
+}
+
+/** Plain data crosses to the engine, and nothing else. */
+function ids(trace: TraceContext | undefined): TraceContext | undefined {
+  return trace && { traceId: trace.traceId, spanId: trace.spanId };
 }
 
 /** Header, path and framing of an inclusion proof, and what the canonical form of an operation adds to its texts. */

@@ -14,6 +14,11 @@ export function addObservabilityFlags(start: Command): void {
       "--log-vip <names>",
       "principals and organizations, with commas between: their calls are looked at closely",
     )
+    .option("--otlp-endpoint <url>", "send traces there, OTLP over HTTP: http://HOST:4318")
+    .option(
+      "--trace-rate <share>",
+      "of calls without a caller's trace that are traced (default 0.01)",
+    )
     .option("--audit-log <file>", "the node's own audit log as JSON lines (default none)")
     .option("--audit-log-bytes <size>", "size at which it is put aside (default 100MiB)")
     .option("--audit-log-files <n>", "files put aside that are kept (default 10)")
@@ -31,6 +36,8 @@ export function observabilityOf(run: Run): NodeConfigInput {
     logWriteRate: textFlag(run, "logWriteRate"),
     logVipRate: textFlag(run, "logVipRate"),
     logVip: textFlag(run, "logVip"),
+    otlpEndpoint: textFlag(run, "otlpEndpoint"),
+    traceRate: textFlag(run, "traceRate"),
     auditLog: textFlag(run, "auditLog"),
     auditLogBytes: textFlag(run, "auditLogBytes"),
     auditLogFiles: numberFlag(run, "auditLogFiles"),

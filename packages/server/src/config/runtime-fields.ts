@@ -22,6 +22,7 @@ export interface RuntimeValues extends ProtectionSettings {
   readonly logVip: string;
   /** In milliseconds; 0 = for ever. */
   readonly auditRetention: number;
+  readonly traceRate: number;
   /** In milliseconds. */
   readonly shutdownGrace: number;
   readonly scrubHours: number;
@@ -43,6 +44,9 @@ export const RUNTIME_FIELDS: { readonly [K in RuntimeFieldName]: Field<RuntimeVa
   }),
   logVipRate: numberField("Share of the calls of those in logVip that have their line.", {
     ...{ default: 0.5, min: 0, max: 1 },
+  }),
+  traceRate: numberField("Share of the calls without a caller's trace that are traced.", {
+    ...{ default: 0.01, min: 0, max: 1 },
   }),
   auditRetention: durationField(
     "How long records of the audit log stay in the state; 0 = for ever. They stay in the history.",

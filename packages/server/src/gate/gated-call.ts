@@ -1,6 +1,8 @@
 /** One call on its way through the gate and the handler: what the wire says of it, and what each step found. */
+import type { TraceContext } from "@authledger/engine";
 import { type Deadline, type Metadata, status } from "@grpc/grpc-js";
 import type { Charge } from "../protection/costs.js";
+import type { CallSpan } from "../trace/call-span.js";
 import { requestIdOf } from "../trace/request-id.js";
 import { parseTraceparent, TRACEPARENT_KEY, type TraceParent } from "../trace/traceparent.js";
 import type { MethodInfo } from "./method.js";
@@ -25,6 +27,8 @@ export interface CallContext {
   readonly requestId: string;
   /** Address of who called this node, without the port. */
   readonly client: string;
+  /** Where its trace is recorded: its span. */
+  readonly trace: TraceContext | undefined;
 }
 
 /** The organization and vault that a request names; 0 or absent where it names none. */
@@ -47,6 +51,8 @@ export class GatedCall implements CallContext {
   /** How the call ended: a gRPC status, and the error where there was one. */
   status: number = status.OK;
   error: unknown = undefined;
+  /** Its span, where its trace is recorded. */
+  trace: CallSpan | undefined = undefined;
   /** The leader was asked to answer it. */
   wasPassedOn = false;
   /** Where the caller is in its trace; null where it is in none, undefined before anybody asked. */
@@ -81,7 +87,7 @@ export class GatedCall implements CallContext {
   }
 
   get traceId(): string | undefined {
-    return this.caller?.traceId;
+    return this.trace?.traceId ?? this.caller?.traceId;
   }
 
   /** What the request is about. Only for requests that were decoded. */
