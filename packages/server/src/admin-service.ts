@@ -6,6 +6,7 @@ import { type CallContext, type Decoders, strict } from "./call-frame.js";
 import { type ConfigDeps, getConfig, updateConfig } from "./config/config-calls.js";
 import { numberOf, pageSizeOf } from "./convert-request.js";
 import { organizationMessage, usageMessage, vaultMessage } from "./convert-response.js";
+import { API_VERSION_NEWEST, API_VERSION_OLDEST } from "./gate/version.js";
 import type { Roles } from "./iam/roles.js";
 import { VisibleOrganizations } from "./iam/visible-organizations.js";
 import { checkIntegrity, compact, healthMessage, maintenanceMessage } from "./maintenance-calls.js";
@@ -186,6 +187,8 @@ export class AdminService {
         version: this.#version,
         startedAtMs: BigInt(this.#startedAtMs),
         httpAddress: this.#httpAddress,
+        apiVersionOldest: API_VERSION_OLDEST,
+        apiVersionNewest: API_VERSION_NEWEST,
         term: BigInt(info.term),
         lastIndex: BigInt(info.lastIndex),
         appliedIndex: BigInt(info.appliedIndex),

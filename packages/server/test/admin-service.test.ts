@@ -110,6 +110,8 @@ describe("AdminService", () => {
     expect(info).toEqual({
       nodeId: 0xffff_ffff_ffff_fff0n,
       evidence: [],
+      apiVersionOldest: 1,
+      apiVersionNewest: 1,
       clusterId: "ab".repeat(16),
       clusterOrigin: "test.example",
       version: "1.2.3",

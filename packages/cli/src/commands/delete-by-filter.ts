@@ -36,7 +36,7 @@ export async function deleteMatching(run: Run, filterText: string): Promise<unde
 }
 
 /** @example filterOf("resource-type=doc,subject=user:ann") */
-export function filterOf(text: string): DeleteFilter {
+function filterOf(text: string): DeleteFilter {
   const filter: Record<string, string> = {};
   for (const part of text === "" ? [] : text.split(",")) {
     const at = part.indexOf("=");

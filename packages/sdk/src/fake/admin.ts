@@ -100,6 +100,8 @@ export class FakeAdmin {
       flushedIndex: at,
       organizations: BigInt(this.#state.organizations().length + 1),
       vaults: BigInt(this.#state.vaults().length + 1),
+      apiVersionOldest: 1,
+      apiVersionNewest: 1,
       evidence: [],
       httpAddress: "",
       version: "fake",

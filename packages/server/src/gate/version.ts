@@ -8,8 +8,8 @@ import type { GateStep } from "./gate.js";
 import type { GatedCall } from "./gated-call.js";
 
 /** The range that this node answers, both ends included. */
-const API_VERSION_OLDEST = 1;
-const API_VERSION_NEWEST = 1;
+export const API_VERSION_OLDEST = 1;
+export const API_VERSION_NEWEST = 1;
 
 export class VersionStep implements GateStep {
   readonly #range: { readonly oldest: number; readonly newest: number };

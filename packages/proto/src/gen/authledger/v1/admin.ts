@@ -214,6 +214,9 @@ export interface GetNodeInfoResponse {
     | undefined;
   /** Files of the node's data directory with signed heads that contradict each other; 64 at most. */
   evidence: string[];
+  /** Versions of the API that the node answers, both ends included; a client says its own in `authledger-api-version`. */
+  apiVersionOldest: number;
+  apiVersionNewest: number;
 }
 
 /** What the node does for its own files. */
@@ -1852,6 +1855,8 @@ function createBaseGetNodeInfoResponse(): GetNodeInfoResponse {
     httpAddress: "",
     maintenance: undefined,
     evidence: [],
+    apiVersionOldest: 0,
+    apiVersionNewest: 0,
   };
 }
 
@@ -1928,6 +1933,12 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
     }
     for (const v of message.evidence) {
       writer.uint32(330).string(v!);
+    }
+    if (message.apiVersionOldest !== 0) {
+      writer.uint32(336).uint32(message.apiVersionOldest);
+    }
+    if (message.apiVersionNewest !== 0) {
+      writer.uint32(344).uint32(message.apiVersionNewest);
     }
     return writer;
   },
@@ -2073,6 +2084,22 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
             message.evidence.push(reader.string());
             continue;
           }
+          case 42: {
+            if (tag !== 336) {
+              break;
+            }
+
+            message.apiVersionOldest = reader.uint32();
+            continue;
+          }
+          case 43: {
+            if (tag !== 344) {
+              break;
+            }
+
+            message.apiVersionNewest = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2116,6 +2143,8 @@ export const GetNodeInfoResponse: MessageFns<GetNodeInfoResponse> = {
       ? Maintenance.fromPartial(object.maintenance)
       : undefined;
     message.evidence = object.evidence?.map((e) => e) || [];
+    message.apiVersionOldest = object.apiVersionOldest ?? 0;
+    message.apiVersionNewest = object.apiVersionNewest ?? 0;
     return message;
   },
 };
