@@ -65,6 +65,7 @@ export class Connections {
   #unreadTotal = 0;
   /** Connections that are not read, or whose first calls after that are still to come. */
   #heldCount = 0;
+  #isTurnEnded = false;
 
   constructor({
     stallMs = STALL_MS,
@@ -154,6 +155,20 @@ export class Connections {
       this.#heldCount--;
     });
     if (isHeld === true) this.#heldCount++;
+  }
+
+  /** Reads no connection any more until the loop comes round again. */
+  endTurn(): void {
+    if (this.#isTurnEnded) return;
+    this.#isTurnEnded = true;
+    for (const { held } of this.#open.values()) held.pause();
+    setImmediate(() => {
+      this.#isTurnEnded = false;
+      // Who is read first is served first: it is another one each time.
+      const held = [...this.#open.values()].map((connection) => connection.held);
+      const first = Math.floor(Math.random() * held.length);
+      for (let i = 0; i < held.length; i++) held[(first + i) % held.length]!.resume();
+    });
   }
 
   /** Did a call wait while its connection was not read? */

@@ -16,6 +16,7 @@ export class HeldSocket {
   readonly #socket: Socket;
   #isHeld = false;
   #isStale = false;
+  #isPaused = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -34,7 +35,7 @@ export class HeldSocket {
     setTimeout(() => {
       this.#isHeld = false;
       this.#isStale = true;
-      this.#handle?.readStart?.();
+      if (!this.#isPaused) this.#handle?.readStart?.();
       // Timers, sockets, immediates: when this comes, what had arrived has been read.
       setImmediate(() => {
         this.#isStale = false;
@@ -42,6 +43,18 @@ export class HeldSocket {
       });
     }, forMs).unref();
     return true;
+  }
+
+  /** Not read until `resume`: for the rest of a turn of the loop. */
+  pause(): void {
+    this.#isPaused = true;
+    if (!this.#isHeld) this.#handle?.readStop?.();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (!this.#isHeld) this.#handle?.readStart?.();
   }
 
   get #handle(): ReadableHandle | undefined {

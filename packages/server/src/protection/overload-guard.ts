@@ -4,8 +4,8 @@
  *
  *   INV-OVER-1  A turn that has begun CALLS_FREE calls begins none after its time, once turns have been too long for
  *               INTERVAL_MS without a pause (a burst alone is served); one of CALLS_BURST none after BURST_TURNS times its time.
- *   INV-OVER-2  Refusing is bounded too: beyond REFUSALS_FREE in one turn a connection that asks on is not read for a while,
- *               as long as its calls are told to wait, and longer the more is refused; what waited meanwhile is refused.
+ *   INV-OVER-2  Refusing is bounded too: beyond REFUSALS_FREE in one turn no connection is read before the next one, and the one
+ *               that asks on not for a while, as long as its calls are told to wait; what waited meanwhile is refused.
  *
  * The interval is CoDel's (RFC 8289, 3: a queue that does not empty within an interval is a standing one; it takes no
  * notice of bursts). What leaves the interval alone is service time, not drops: here a refusal costs its share of the thread, nearly as much as a small
@@ -44,7 +44,9 @@ export interface RefusableCall {
 }
 
 /** The connections that calls come from: see connections.ts. */
-export interface HoldableConnections {
+interface HoldableConnections {
+  /** Reads no connection any more in this turn. */
+  endTurn(): void;
   /** Does not read the connection of a call for so long. */
   hold(call: RefusableCall, forMs: number): void;
   /** Did this call wait while its connection was not read? */
@@ -109,7 +111,9 @@ export class OverloadGuard {
     this.#refusedInTurn++;
     this.#refusedInWindow++;
     const isOfNode = call.metadata.get(FORWARDED_KEY).length > 0;
-    if (isLate && this.#refusedInTurn > REFUSALS_FREE && !isOfNode) {
+    const isTooMany = isLate && this.#refusedInTurn > REFUSALS_FREE;
+    if (isTooMany) connections.endTurn();
+    if (isTooMany && !isOfNode) {
       connections.hold(call, this.#holdMs * (0.5 + random()));
     }
     throw this.#error;

@@ -60,6 +60,19 @@ describe("a connection that is held", () => {
   });
 });
 
+describe("a turn that has ended", () => {
+  test("reads no connection before the next one, and all of them then", async () => {
+    const protection = protectionOf();
+    const h = await startHarness({ protection });
+    await call(h.client, ["read", "check"], { ...h.tenant, tuple: TUPLE });
+    for (let i = 0; i < 20; i++) {
+      protection.connections.endTurn();
+      protection.connections.endTurn();
+      await call(h.client, ["read", "check"], { ...h.tenant, tuple: TUPLE });
+    }
+  });
+});
+
 describe("calls that connections may have at once", () => {
   test("INV-OVER-3: all together stay below the total, however many connections there are", () => {
     for (const connections of [1, 2, 3, 16, 17, 100, 2_000, 4_000]) {

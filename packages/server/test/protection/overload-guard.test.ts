@@ -14,11 +14,15 @@ class Loop {
   readonly told: boolean[] = [];
   readonly refusals: Refusals = new Refusals();
   hasWaited = false;
+  endedTurns = 0;
   #ended: () => void = () => undefined;
   readonly guard: OverloadGuard = new OverloadGuard({
     turnMs: () => TURN_MS,
     refusals: this.refusals,
     connections: {
+      endTurn: () => {
+        this.endedTurns++;
+      },
       hold: (_, forMs) => void this.held.push(forMs),
       hasWaited: () => this.hasWaited,
     },
@@ -88,8 +92,9 @@ describe("the guard of the thread", () => {
     const loop = new Loop();
     for (let i = 0; i < 2; i++) loop.turn(240, 0.25);
     loop.turn(101 + 64, 0.25);
-    expect(loop.held).toEqual([]);
+    expect([loop.held, loop.endedTurns]).toEqual([[], 0]);
     for (let i = 0; i < 100; i++) loop.turn(500, 0.25);
+    expect(loop.endedTurns).toBeGreaterThan(100);
     expect(Math.min(...loop.held)).toBe(250);
     expect(Math.max(...loop.held)).toBeGreaterThan(250);
     expect(loop.guard.holdMs).toBeLessThanOrEqual(2_000);
