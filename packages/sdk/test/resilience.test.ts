@@ -192,8 +192,10 @@ describe("a circuit", () => {
 
 describe("a hedged read", () => {
   it("asks a second node when the first is slow, takes the first answer, and cancels the other (INV-SDK-16)", async () => {
-    const seen: boolean[] = [];
-    const metrics: ClientMetrics = { attemptEnded: ({ isHedge }) => seen.push(isHedge) };
+    const seen: string[] = [];
+    const metrics: ClientMetrics = {
+      attemptEnded: ({ isHedge, code }) => seen.push(`${isHedge} ${code}`),
+    };
     const { time, nodes, transport } = scripted(2, {
       hedge: { afterMs: 20, shareMax: 1 },
       metrics,
@@ -207,7 +209,7 @@ describe("a hedged read", () => {
     expect(await call).toBe("yes");
     expect([a!.calls.length, b!.calls.length, a!.calls[0]!.signal?.aborted]).toEqual([1, 1, true]);
     await time.pass(0);
-    expect(seen).toEqual([true, false]);
+    expect(seen).toEqual(["true OK", "false CANCELLED"]);
     expect(transport.endpoints().map(({ inFlight, circuit }) => [inFlight, circuit])).toEqual([
       [0, "closed"],
       [0, "closed"],

@@ -64,6 +64,9 @@ const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
 /** Of calls that wait for an election, which takes less than a second. */
 const ELECTION_BACKOFF = { firstMs: 50, maxMs: 150 } as const;
 
+const OK = "OK" as const;
+const CANCELLED = "CANCELLED" as const;
+
 type Outcome<Res> = { kind: "done"; response: Res } | { kind: "failed"; failure: Failure };
 
 export class Transport implements Connection {
@@ -256,7 +259,9 @@ export class Transport implements Connection {
       })
       .finally(() => endpoint.left());
     const ms = this.#ports.nowMs() - startMs;
-    const code = outcome.kind === "done" ? ("OK" as const) : codeOf(outcome.failure);
+    // The other leg of a hedged read was faster: that is no fault of this endpoint.
+    const isLost = signal?.aborted === true && running.signal?.aborted !== true;
+    const code = outcome.kind === "done" ? OK : isLost ? CANCELLED : codeOf(outcome.failure);
     const { metrics } = this.#options;
     if (metrics?.attemptEnded !== undefined) {
       const about = { name: nameOf(running.method), endpoint: endpoint.address, code, ms, isHedge };
@@ -268,7 +273,6 @@ export class Transport implements Connection {
       return outcome;
     }
     const { address } = endpoint;
-    const isLost = signal?.aborted === true && running.signal?.aborted !== true;
     if (isLost) endpoint.breaker.released();
     else {
       noteFailure(endpoint, outcome.failure);
