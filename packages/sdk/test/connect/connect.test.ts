@@ -12,8 +12,8 @@ import { startLiar } from "./liar.js";
 import { type Findings, type Setting, scenario } from "./scenario.js";
 
 /** Of everything the library can do, minified: what one page pays once. */
-const BUNDLE_KB_MAX = 850;
-const GZIP_KB_MAX = 190;
+const BUNDLE_KB_MAX = 950;
+const GZIP_KB_MAX = 210;
 
 const EXPECTED: Findings = {
   height: "1",
