@@ -41,12 +41,11 @@ const stages = [
     ],
     count: countTests,
   },
-  // The same seeds each time, until a long campaign finds nothing (docs/simulation.md).
   {
     name: "simulation of whole nodes",
     command: [
-      ...["node", "packages/simulator/dist/cluster/main.js"],
-      ...["--from", "3009", "--seeds", "8", "--shrink-runs", "20"],
+      ...["node", "packages/simulator/dist/cluster/main.js", "--from", String(firstSeed())],
+      ...["--seeds", "10", "--seconds", "40", "--shrink-runs", "20"],
     ],
   },
   {
@@ -69,8 +68,8 @@ rmSync(scratch, { recursive: true, force: true });
 report(results);
 
 /**
- * The seed of the random tests, and where the simulation of the core begins: seeds that no commit had before, and that every run over this commit has again. A
- * finding is one of the change that is checked, and is there when the check is run once more.
+ * The seed of the random tests, and where the simulations begin: seeds that no commit had before, and that every run over this
+ * commit has again. A finding is one of the change that is checked, and is there when the check is run once more.
  */
 function firstSeed() {
   const about = { cwd: root, encoding: /** @type {const} */ ("utf8") };
