@@ -1,9 +1,10 @@
 /** Whole nodes that demand credentials: how the first one comes to be, and what followers do with those of others. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { MemberInfo } from "@authledger/engine";
 import type { admin, cluster, errors } from "@authledger/proto";
 import { IDENTITY_KEY } from "@authledger/proto";
-import { type Client, Metadata } from "@grpc/grpc-js";
+import { type Client, credentials, Client as GrpcClient, Metadata } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
@@ -11,7 +12,7 @@ import { ApiKeys } from "../../src/authn/api-keys.js";
 import { ForwardedIdentity } from "../../src/authn/forwarded-identity.js";
 import { parseNodeConfig, type RunningNode, startNode } from "../../src/index.js";
 import { SystemVault } from "../../src/system/system-vault.js";
-import { freePort } from "../peer/peer-support.js";
+import { Authority, freePort, HAS_OPENSSL } from "../peer/peer-support.js";
 import { call, connect, failureOf, methodOf } from "../support/harness.js";
 
 interface Node extends RunningNode {
@@ -107,6 +108,46 @@ describe("three nodes with --auth", () => {
     await forgeries(first, rootKey);
   }, 30_000);
 });
+
+describe.runIf(HAS_OPENSSL)("two nodes with TLS and client certificates", () => {
+  it("know who calls by its certificate, and pass calls on to the leader over TLS", async () => {
+    const authority = new Authority(temporaryDirectory());
+    const tlsOf = (name: string): object => {
+      const { cert, key, ca } = authority.issue(name, "DNS:localhost,IP:127.0.0.1");
+      return { tlsCert: cert, tlsKey: key, tlsCa: ca, clientCa: ca };
+    };
+    const first = await start("n1", tlsOf("n1"));
+    const second = await start("n2", { join: first.peerAddress!, ...tlsOf("n2") });
+    const address = second.peerAddress!;
+    const { member } = await first.engine.call("cluster_add", { address });
+    await promoted(first, member.nodeId);
+    const own = authority.issue("deployer", undefined);
+    const [ca, key, cert] = [own.ca, own.key, own.cert].map((file) => readFileSync(file));
+    const client = new GrpcClient(second.grpcAddress, credentials.createSsl(ca!, key!, cert!));
+    onTestFinished(() => client.close());
+    const who = await call(client, ["iam", "whoAmI"], {});
+    expect(who).toEqual({ principal: "cert:deployer", kind: "certificate" });
+    const failure = await failureOf(create(client, "by-a-certificate"));
+    expect(failure.details.code).toBe("PERMISSION_DENIED");
+    const text = readFileSync(join(first.data, "root.key"), "utf8").trim();
+    expect((await create(client, "by-root", bearer(text))).organization!.name).toBe("by-root");
+    expect(await newestSystemBlocks(first)).toMatch(/root.{0,60}org:[0-9]+/s);
+    const metrics = await (await fetch(`http://${first.httpAddress}/metrics`)).text();
+    expect(metrics).toMatch(/authledger_tls_certificate_expiry_seconds [1-9]/);
+  }, 20_000);
+});
+
+async function promoted({ engine }: Node, node: MemberInfo["nodeId"]): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      await engine.call("cluster_promote", { node });
+      return;
+    } catch (error) {
+      if (tries === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
 
 /** What the newest transactions of the system vault say, as text: the call's own, and its record of the audit. */
 async function newestSystemBlocks({ engine }: Node): Promise<string> {
