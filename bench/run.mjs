@@ -28,6 +28,7 @@ const BENCHMARKS = new Map([
   ["proofs", { packages: ["cli"] }],
   ["authz", { packages: ["cli"] }],
   ["overload", { packages: ["cli"] }],
+  ["overhead", { packages: ["cli"] }],
   ["sdk", { packages: ["cli"] }],
   ["vaults", { packages: ["cli"] }],
   ["roots", { packages: ["state"], withPeers: true }],

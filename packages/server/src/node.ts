@@ -35,6 +35,8 @@ import type { SpanRecorder } from "./trace/tracing.js";
 
 export interface NodeDeps extends ObservabilityDeps {
   readonly version: string;
+  /** The gate holds nothing: for the bench that tells what it costs, and for nothing else. Default false. */
+  readonly isBare?: boolean;
   /** The node cannot go on; the process must exit with the error's exit code: 74 for I/O, 70 for a bug. */
   readonly onFatal: (error: LedgerError) => void;
 }
@@ -255,7 +257,10 @@ interface GrpcParts {
 async function listenGrpc(
   config: NodeConfig,
   { engine, meters, authn, protection, observability, live }: GrpcParts,
-  about: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress">,
+  {
+    isBare = false,
+    ...about
+  }: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress"> & Pick<NodeDeps, "isBare">,
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
   const { pageTokenKey } = engine;
@@ -263,10 +268,9 @@ async function listenGrpc(
   const roles = new Roles(engine, authn.moves);
   const authorize = new AuthorizeStep({ roles, isOpen: () => !authn.isRequired() });
   const first = [new VersionStep(), ...observability.steps, authn.step, new DeadlineStep()];
-  const gate = new Gate(
-    [...first, ...protection.steps, authorize],
-    [...observability.observers, ...protection.observers],
-  );
+  const steps = [...first, ...protection.steps, authorize];
+  const observers = [...observability.observers, ...protection.observers];
+  const gate = isBare ? new Gate([]) : new Gate(steps, observers);
   authn.moves.onMove(() => gate.open.recheckSoon());
   try {
     return await startGrpcServer(options, {
