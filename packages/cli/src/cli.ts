@@ -25,6 +25,7 @@ import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
 import { addQuickstartCommand } from "./commands/quickstart.js";
 import { addResourceCommands } from "./commands/resource.js";
+import { addRoleCommands } from "./commands/role.js";
 import { addSchemaCommand } from "./commands/schema.js";
 import { addScrubCommand } from "./commands/scrub.js";
 import { addStartCommand } from "./commands/start.js";
@@ -124,6 +125,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addOrgCommands(program, frame);
   addKeyCommands(program, frame);
   addWhoAmICommand(program, frame);
+  addRoleCommands(program, frame);
   addVaultCommands(program, frame);
   addUsageCommand(program, frame);
   addConfigCommands(program, frame);

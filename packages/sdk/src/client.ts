@@ -66,6 +66,7 @@ import { ModelsClient } from "./calls/models-client.js";
 import type { PagedList, UnprovenListOptions, UnprovenOptions } from "./calls/paged-list.js";
 import { batchRead, hasTuples } from "./calls/reads.js";
 import { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
+import { RolesClient } from "./calls/roles-client.js";
 import type {
   BatchReadAnswer,
   BatchStoredAnswer,
@@ -109,6 +110,8 @@ export class LedgerClient implements AsyncDisposable {
   readonly keys: KeysClient;
   /** The vault's authorization models. */
   readonly models: ModelsClient;
+  /** Who may do what. */
+  readonly roles: RolesClient;
   readonly #session: Session;
   readonly #coalesced: CoalescedCalls;
 
@@ -120,6 +123,7 @@ export class LedgerClient implements AsyncDisposable {
     this.cluster = new ClusterClient(this.#session);
     this.keys = new KeysClient(this.#session);
     this.models = new ModelsClient(this.#session);
+    this.roles = new RolesClient(this.#session);
   }
 
   /**

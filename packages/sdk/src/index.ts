@@ -110,6 +110,15 @@ export {
   type UnprovenOptions,
 } from "./calls/paged-list.js";
 export { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
+export {
+  ROLE_NAMES,
+  type Role,
+  type RoleBinding,
+  type RoleChangeOptions,
+  type RoleListOptions,
+  type RolePlace,
+  RolesClient,
+} from "./calls/roles-client.js";
 export { RowList } from "./calls/row-list.js";
 export type {
   Answer,

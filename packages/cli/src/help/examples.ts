@@ -54,6 +54,13 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "key list": ["authledger key list", "authledger key list -o json"],
   "key revoke": ["authledger key revoke 3kQ9vX0aB7mT2cYd --yes --reason 'left the team'"],
   whoami: ["authledger whoami", "authledger whoami -o name"],
+  "role grant": [
+    "authledger role grant user:ann writer",
+    "authledger role grant group:sre operator --on cluster --expires 2030-01-01T00:00:00Z",
+    "authledger role grant user:ann member --on group:sre",
+  ],
+  "role revoke": ["authledger role revoke user:ann writer --reason 'left the team'"],
+  "role list": ["authledger role list --on organization", "authledger role list user:ann -o json"],
   "vault create": ["authledger vault create main --org 7"],
   "vault get": ["authledger vault get", "authledger vault get --field height"],
   "vault list": ["authledger vault list --org 7 -o json"],

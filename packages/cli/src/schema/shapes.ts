@@ -4,6 +4,8 @@ import type { Shape } from "./shape.js";
 const ORGANIZATION = "slug:u64 name:text status:text created_at:time created_at_ms:u64";
 const VAULT = `organization:u64 origin:text height:u64 retention:text retention_blocks:u64 oldest_height:u64 health?:text ${ORGANIZATION}`;
 const API_KEY = "id:text name:text principal:text creator:text created_at:time expires_at?:time";
+const ROLE =
+  "principal:text role:text organization:u64? vault:u64? group:text? expires_at:time? version:u64";
 const TUPLE =
   "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64 " +
   "condition:text? condition_context:object?";
@@ -88,6 +90,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "config update": lines("field:text before:text after:text"),
   "config diff": lines("field:text before:text? after:text?"),
   "entity erase": document("key:text erased:u64 deleted:bool token:text"),
+  "role grant": document(ROLE),
+  "role list": lines(ROLE),
   "vault create": document(VAULT),
   "vault get": document(VAULT),
   "vault list": lines(VAULT),

@@ -21,6 +21,7 @@ const WITHOUT_FIELDS = [
   "model types",
   "model format",
   "key revoke",
+  "role revoke",
   ...CONFIG_TEXTS,
 ];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts, history.test.ts). */
@@ -155,6 +156,8 @@ type doc
     "org create second",
     "key create ci",
     "key list",
+    "role grant user:ann reader",
+    "role list",
     "whoami",
     `org get ${org}`,
     "org list",
