@@ -2,7 +2,7 @@
  * The audit log as a file of the node: JSON lines, synced, rotated by size and count (L-164). It has every refused call,
  * which the ledger has in summaries only, and what could not be written to the ledger.
  *
- *   INV-AUDIT-3  Lines are written in their order, and a line that was acknowledged is on the disk; lines that wait take at
+ *   INV-TRAIL-3  Lines are written in their order, and a line that was acknowledged is on the disk; lines that wait take at
  *                most WAITING_BYTES_MAX.
  */
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";

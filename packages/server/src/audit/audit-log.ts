@@ -2,7 +2,7 @@
  * The audit log (L-54 to L-56, L-145): every call of administration as a transaction of the system vault, so that it is
  * replicated, hashed and provable as the data is; refused calls there in summaries, and all of it in a file of the node.
  *
- *   INV-AUDIT-1  A call of administration is answered after its record is committed, whether it went well or failed; where
+ *   INV-TRAIL-1  A call of administration is answered after its record is committed, whether it went well or failed; where
  *                the record could not be written, the node's log and its metrics say so.
  *
  * The record follows the change in a transaction of its own: what changed is in the ledger with its actor in any case, so a

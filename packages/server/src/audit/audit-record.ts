@@ -4,7 +4,7 @@
  */
 import { utf8 } from "@authledger/types";
 
-export const AUDIT_PREFIX = "audit:";
+const AUDIT_PREFIX = "audit:";
 
 /** `refused`: the caller was not let in; such calls of a minute are told of together. */
 export type AuditOutcome = "success" | "failure" | "refused";

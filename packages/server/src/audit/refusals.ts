@@ -2,7 +2,7 @@
  * Calls that were refused since their caller was not let in, counted by principal, method and reason, so that whoever knocks
  * a thousand times a second fills neither the ledger nor memory.
  *
- *   INV-AUDIT-2  Each refused call is counted in one summary, and a minute has at most REFUSALS_MAX and one of them.
+ *   INV-TRAIL-2  Each refused call is counted in one summary, and a minute has at most REFUSALS_MAX and one of them.
  */
 import type { AuditRecord } from "./audit-record.js";
 

@@ -1,7 +1,6 @@
 /** How lines of the log look: JSON for programs, text for people (L-216). */
 
-export const LOG_FORMATS = ["auto", "json", "text"] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
+export type LogFormat = "auto" | "json" | "text";
 
 const LEVELS: Readonly<Record<number, string>> = {
   20: "DEBUG",

@@ -9,7 +9,7 @@ import { type Metric, Registry } from "prom-client";
 import { LABEL_BUDGETS, type LabelBudget } from "./label-budgets.js";
 
 /** Where values beyond a budget are counted together. */
-export const OTHER = "other";
+const OTHER = "other";
 
 type Labels = Record<string, string | number>;
 

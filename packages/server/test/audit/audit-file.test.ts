@@ -18,7 +18,7 @@ const idsIn = (path: string): string[] =>
     .map((line) => JSON.parse(line).requestId);
 
 describe("the file of the audit log", () => {
-  test("INV-AUDIT-3: lines are on the disk in their order when they are flushed, and only their owner reads them", async () => {
+  test("INV-TRAIL-3: lines are on the disk in their order when they are flushed, and only their owner reads them", async () => {
     const path = join(temporaryDirectory(), "deep", "audit.jsonl");
     const file = new AuditFile({ path, bytesMax: 1e6, filesMax: 2 });
     await file.open();

@@ -56,7 +56,7 @@ const RECORD: AuditRecord = {
 };
 
 describe("the audit log", () => {
-  test("INV-AUDIT-1: when administration is answered its record is in the system vault and in the file: who, what, how it ended", async () => {
+  test("INV-TRAIL-1: when administration is answered its record is in the system vault and in the file: who, what, how it ended", async () => {
     const { client, records, auditLog, close } = await startWithFile();
     const metadata = new Metadata();
     metadata.set("x-request-id", "req-1");
@@ -101,7 +101,7 @@ describe("the audit log", () => {
     expect(entity!.expiresAtMs).toBeGreaterThan(Date.now() + 364 * 86_400_000);
   });
 
-  test("INV-AUDIT-2: who is not let in is in the next summary, whatever was called, and what cannot be written then in the one after", async () => {
+  test("INV-TRAIL-2: who is not let in is in the next summary, whatever was called, and what cannot be written then in the one after", async () => {
     const written: unknown[] = [];
     let isDown = true;
     const log = logOver(async (operations) => {
@@ -135,7 +135,7 @@ describe("the audit log", () => {
     expect(written).toHaveLength(1);
   });
 
-  test("INV-AUDIT-1: a record that nobody can write is counted, and its call is answered", async () => {
+  test("INV-TRAIL-1: a record that nobody can write is counted, and its call is answered", async () => {
     const log = logOver(async () => {
       throw new LedgerError("DISK_FULL", "full");
     });

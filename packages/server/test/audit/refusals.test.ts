@@ -17,7 +17,7 @@ const sum = (records: readonly AuditRecord[]): number =>
   records.reduce((count, record) => count + record.count!, 0);
 
 describe("summaries of refused calls", () => {
-  test("INV-AUDIT-2: calls of one principal, method and reason are one summary, which begins with the first and ends with the last", () => {
+  test("INV-TRAIL-2: calls of one principal, method and reason are one summary, which begins with the first and ends with the last", () => {
     const refusals = new Refusals();
     for (const time of [5, 6, 9]) refusals.add(refusal("key:a", time));
     refusals.add(refusal("key:b", 7));
@@ -30,7 +30,7 @@ describe("summaries of refused calls", () => {
     expect(refusals.take()).toEqual([]);
   });
 
-  test("INV-AUDIT-2: however many names somebody invents, a minute has a fixed number of summaries, and every call is in one", () => {
+  test("INV-TRAIL-2: however many names somebody invents, a minute has a fixed number of summaries, and every call is in one", () => {
     const refusals = new Refusals();
     for (let i = 0; i < 10_000; i++) refusals.add(refusal(`user:${i}`, i));
     const taken = refusals.take();
@@ -39,7 +39,7 @@ describe("summaries of refused calls", () => {
     expect(sum(taken)).toBe(10_000);
   });
 
-  test("INV-AUDIT-2: what could not be written is counted on in the next summary, in bounded memory", () => {
+  test("INV-TRAIL-2: what could not be written is counted on in the next summary, in bounded memory", () => {
     const refusals = new Refusals();
     refusals.add(refusal("key:a", 1));
     const taken = refusals.take();
