@@ -9,7 +9,7 @@ import { LedgerError } from "@authledger/types";
 import { RANK, type Rank } from "../iam/role-ranks.js";
 
 /** Of what the caller needs the role. */
-export type RuleScope =
+type RuleScope =
   /** Of nothing, but the caller must be known. */
   | "known"
   | "cluster"

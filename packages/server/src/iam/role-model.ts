@@ -12,7 +12,7 @@ import type { RelationTuple } from "@authledger/authz";
 import { readSource } from "../authorization/read-source.js";
 import { CLUSTER_OBJECT } from "./role-names.js";
 
-export const ROLE_MODEL = `model
+const ROLE_MODEL = `model
   schema 1.1
 
 type principal

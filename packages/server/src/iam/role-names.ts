@@ -7,12 +7,9 @@ import { LedgerError, limits, utf8Length } from "@authledger/types";
 import type { Principal } from "../gate/principal.js";
 
 /** Roles of an organization or a vault; each includes those before it. */
-export const TENANT_ROLES = ["reader", "writer", "manager", "administrator"] as const;
+export type TenantRole = "reader" | "writer" | "manager" | "administrator";
 /** Roles of the cluster; the second one includes the first. */
-export const CLUSTER_ROLES = ["operator", "administrator"] as const;
-
-export type TenantRole = (typeof TENANT_ROLES)[number];
-export type ClusterRole = (typeof CLUSTER_ROLES)[number];
+export type ClusterRole = "operator" | "administrator";
 
 /** The only object of its type. */
 export const CLUSTER_OBJECT = "cluster:main";

@@ -44,7 +44,7 @@ export function as(name: string): { readonly metadata: Metadata } {
   return { metadata };
 }
 
-export interface Tenant {
+interface Tenant {
   readonly organization: bigint;
   readonly vault: bigint;
 }
