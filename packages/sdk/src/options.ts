@@ -152,8 +152,13 @@ export interface VaultName {
   readonly vault: bigint;
 }
 
-/** @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
+/**
+ * Both slugs given as 0 name the system vault, which cluster administrators read: the audit log is there.
+ * @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT
+ */
 export function vaultNameOf(tenant: Tenant | undefined): VaultName {
+  const isSystem = String(tenant?.organization) === "0" && String(tenant?.vault) === "0";
+  if (isSystem) return { organization: 0n, vault: 0n };
   return {
     organization: slugOf(tenant?.organization, "organization"),
     vault: slugOf(tenant?.vault, "vault"),
