@@ -67,6 +67,8 @@ export interface StoredTuple {
   readonly expiresAtMs: number;
   /** Where it has one: its canonical encoding, and the nonce in front of it in its digest. */
   readonly condition?: { readonly value: Uint8Array; readonly nonce: Uint8Array };
+  /** In a list of an older height: it has a condition, which was erased. */
+  readonly erased?: true;
 }
 
 export interface StoredEntity {

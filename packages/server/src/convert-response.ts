@@ -53,13 +53,14 @@ export function entityMessage(entity: StoredEntity | undefined): common.Entity |
 }
 
 export function relationshipMessage(stored: StoredTuple): common.Relationship {
-  const { tuple, version, expiresAtMs, condition } = stored;
+  const { tuple, version, expiresAtMs, condition, erased } = stored;
   return {
     tuple,
     version: BigInt(version),
     expiresAtMs: BigInt(expiresAtMs),
     conditionNonce: condition?.nonce ?? NO_BYTES,
     ...(condition && { condition: storedConditionMessage(condition.value) }),
+    ...(erased && { erased }),
   };
 }
 

@@ -8,6 +8,7 @@ const OURS = [
   "authledger.v1.AdminService",
   "authledger.v1.AuthorizationService",
   "authledger.v1.ClusterService",
+  "authledger.v1.IamService",
   "authledger.v1.ModelService",
   "authledger.v1.ReadService",
   "authledger.v1.WriteService",

@@ -3,7 +3,8 @@
  * the order of hashes. The index has every entity of every kept height, so older states are listed by the same walk.
  */
 import { entityKey, isLive, NONCE_BYTES } from "@authledger/proof";
-import { assert, decodeUtf8, LedgerError } from "@authledger/types";
+import { assert, decodeUtf8 } from "@authledger/types";
+import { valueUnlessErased } from "./erase.js";
 import { LIST_SCAN_MAX, type ReadEntity } from "./reader.js";
 import { entityRowKey } from "./record-indexes.js";
 import type { StateView } from "./state-view.js";
@@ -70,21 +71,10 @@ function entityOf(
   const record = state.record(entityKey(key), path);
   if (record === undefined || !(includeExpired || isLive(record, timeMs))) return undefined;
   const about = { version: Number(record.version), expiresAtMs: Number(record.expiresAtMs) };
-  const stored = storedValue(state, path);
+  const stored = valueUnlessErased(state, path);
   if (stored === "erased") return { key, nonce: NO_BYTES, value: NO_BYTES, ...about, erased: true };
+  assert(stored !== undefined, "an entity has a value", { vault: state.id });
   return { key, nonce: stored.slice(0, NONCE_BYTES), value: stored.slice(NONCE_BYTES), ...about };
-}
-
-/** A list shows what is there although the value of one is gone. */
-function storedValue(state: StateView, path: Uint8Array): Uint8Array | "erased" {
-  try {
-    const stored = state.value(path);
-    assert(stored !== undefined, "an entity has a value", { vault: state.id });
-    return stored;
-  } catch (error) {
-    if (error instanceof LedgerError && error.code === "VALUE_ERASED") return "erased";
-    throw error;
-  }
 }
 
 function beginsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {

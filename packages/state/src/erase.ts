@@ -12,6 +12,7 @@
 import { NONCE_BYTES, PATH_BYTES } from "@authledger/proof";
 import { compareBytes, LedgerError } from "@authledger/types";
 import { leafHistKey } from "./past/history-rows.js";
+import type { StateView } from "./state-view.js";
 import { readU48, type Tables, writeU48 } from "./tables.js";
 
 /** Versions of one entry: some 10 ms. */
@@ -65,4 +66,17 @@ export function requireValue(row: Uint8Array): Uint8Array {
   const erasedAtMs = readU48(row, 0);
   const message = `the value was erased at ${erasedAtMs} (milliseconds since 1970); its digest is kept, and proofs of it stay valid`;
   throw new LedgerError("VALUE_ERASED", message, { details: { erasedAtMs } });
+}
+
+/** For lists: they show what was there although the value of one is gone. */
+export function valueUnlessErased(
+  state: Pick<StateView, "value">,
+  path: Uint8Array,
+): Uint8Array | undefined | "erased" {
+  try {
+    return state.value(path);
+  } catch (error) {
+    if (error instanceof LedgerError && error.code === "VALUE_ERASED") return "erased";
+    throw error;
+  }
 }

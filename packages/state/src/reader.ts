@@ -18,6 +18,7 @@ import {
   tupleOfKey,
 } from "@authledger/proof";
 import { assert, compareBytes, type Tuple } from "@authledger/types";
+import { valueUnlessErased } from "./erase.js";
 import type { OpenVault } from "./open-vault.js";
 import type { StateView } from "./state-view.js";
 import { type Tables, transactionKey } from "./tables.js";
@@ -32,6 +33,8 @@ export interface ListedTuple {
   readonly expiresAtMs: number;
   /** Its condition, where it has one: canonical encoding, and the nonce in front of it in its digest. */
   readonly condition?: { readonly value: Uint8Array; readonly nonce: Uint8Array };
+  /** In a list of an older height: it has a condition, which was erased. */
+  readonly erased?: true;
 }
 
 export interface ReadEntity {
@@ -155,7 +158,8 @@ function listedTuple(
   const tuple = tupleOfKey(key);
   const plain = { tuple, version: Number(version), expiresAtMs: Number(expiresAtMs) };
   if (value === undefined) return plain;
-  const stored = state.value(state.paths.path(tupleKey(tuple)));
+  const stored = valueUnlessErased(state, state.paths.path(tupleKey(tuple)));
+  if (stored === "erased") return { ...plain, erased: true };
   assert(stored !== undefined, "a tuple with a condition has its value", { vault: state.id });
   const nonce = stored.slice(0, NONCE_BYTES);
   return { ...plain, condition: { value: stored.slice(NONCE_BYTES), nonce } };

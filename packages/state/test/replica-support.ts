@@ -29,13 +29,16 @@ export function framed(frames: readonly { type: number; payload: Uint8Array }[])
   return new Uint8Array(Buffer.concat([REPLICA_MAGIC, ...parts]));
 }
 
-/** Loads a stream in pieces of `step` bytes into a new store, and verifies it. */
+/** Loads a stream in pieces of `step` bytes into a new store, one of the applied index `at`, and verifies it. */
 export async function load(
   ledger: Ledger,
   bytes: Uint8Array,
-  { step = 100_000 }: { readonly step?: number } = {},
+  {
+    step = 100_000,
+    at = ledger.state.applied,
+  }: { readonly step?: number; readonly at?: { index: number; term: number } } = {},
 ): Promise<{ store: PageStore; state: GroupState }> {
-  const { index, term } = ledger.state.applied;
+  const { index, term } = at;
   const { id: clusterId } = ledger.state.cluster!;
   const store = await openStore(await newDisk(), ledger.leader.random);
   const replica = new ReplicaLoad(store, { clusterId, group: 1, index, term });

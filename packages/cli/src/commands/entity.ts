@@ -164,8 +164,8 @@ async function listEntities(run: Run): Promise<undefined> {
 }
 
 /** Text is shown as text; bytes that are none only in base64. */
-function thingOf({ key, value, version, expiresAtMs }: Entity): Thing {
-  const text = decodeUtf8(value);
+function thingOf({ key, value, version, expiresAtMs, erased }: Entity): Thing {
+  const text = erased ? "" : decodeUtf8(value);
   const base64 = Buffer.from(value).toString("base64");
   return {
     name: key,
@@ -176,7 +176,11 @@ function thingOf({ key, value, version, expiresAtMs }: Entity): Thing {
       version,
       expires_at: timeText(expiresAtMs) ?? null,
       expires_at_ms: expiresAtMs,
+      ...(erased && { erased }),
     },
-    columns: ["key", text === undefined ? "value_base64" : "value", "version", "expires_at"],
+    columns: [
+      ...["key", text === undefined ? "value_base64" : "value", "version", "expires_at"],
+      ...(erased ? ["erased"] : []),
+    ],
   };
 }

@@ -1,4 +1,7 @@
-/** `authledger export --format ndjson|csv`: tuples and entities of one vault as of one block. */
+/**
+ * `authledger export --format ndjson|csv`: tuples and entities of one vault as of one block. What was erased since is
+ * left out and counted: a tuple without its condition would count always where it is imported.
+ */
 import { open } from "node:fs/promises";
 import { atHeight, type Consistency } from "@authledger/sdk";
 import { ExitCode, LedgerError } from "@authledger/types";
@@ -18,6 +21,7 @@ type Filter = Partial<Record<(typeof FILTERS)[number], string>>;
 interface Counts {
   tuples: number;
   entities: number;
+  erased: number;
 }
 
 export async function exportRows(run: Run): Promise<number> {
@@ -28,7 +32,7 @@ export async function exportRows(run: Run): Promise<number> {
   const format = formatOf(textFlag(run, "format"), file);
   const startMs = performance.now();
   const { consistency, height } = await pointOf(run);
-  const counts: Counts = { tuples: 0, entities: 0 };
+  const counts: Counts = { tuples: 0, entities: 0, erased: 0 };
   const progress = new Progress({
     write: run.io.err,
     isTerminal: run.io.isErrTerminal && !run.settings.isQuiet,
@@ -46,9 +50,11 @@ export async function exportRows(run: Run): Promise<number> {
   const ms = performance.now() - startMs;
   const words = `${counts.tuples} tuples and ${counts.entities} entities as of block ${height}, in ${durationText(ms)}`;
   run.say(run.settings.isVerifying ? `${words}; every page is proven complete` : words);
+  const { erased, ...written } = counts;
+  if (erased > 0) run.say(`${erased} rows are left out: their values were erased since`);
   if (file === undefined) return ExitCode.OK;
   const seconds = Math.round(ms) / 1000;
-  await run.print.one({ name: file, fields: { file, ...counts, height, seconds } });
+  await run.print.one({ name: file, fields: { file, ...written, erased, height, seconds } });
   return ExitCode.OK;
 }
 
@@ -78,6 +84,10 @@ async function* counted(
   progressed: (rows: number) => void,
 ): AsyncGenerator<ExportedRow, void, undefined> {
   for await (const row of rows) {
+    if (row.row.erased) {
+      counts.erased++;
+      continue;
+    }
     if (row.kind === "tuple") counts.tuples++;
     else counts.entities++;
     progressed(counts.tuples + counts.entities);

@@ -187,7 +187,7 @@ function changedThing(tuple: string, answer: WriteAnswer, index: number): Thing 
   };
 }
 
-function thingOf({ tuple, version, expiresAtMs, condition }: Relationship): Thing {
+function thingOf({ tuple, version, expiresAtMs, condition, erased }: Relationship): Thing {
   return {
     name: formatTuple(tuple),
     fields: {
@@ -199,10 +199,12 @@ function thingOf({ tuple, version, expiresAtMs, condition }: Relationship): Thin
       expires_at_ms: expiresAtMs,
       condition: condition?.name ?? null,
       condition_context: condition?.context ?? null,
+      ...(erased && { condition_erased: true }),
     },
     columns: [
       ...["resource", "relation", "subject", "version", "expires_at"],
       ...(condition === undefined ? [] : ["condition", "condition_context"]),
+      ...(erased ? ["condition_erased"] : []),
     ],
   };
 }

@@ -8,7 +8,7 @@ const ROLE =
   "principal:text role:text organization:u64? vault:u64? group:text? expires_at:time? version:u64";
 const TUPLE =
   "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64 " +
-  "condition:text? condition_context:object?";
+  "condition:text? condition_context:object? condition_erased?:bool";
 const WRITTEN =
   "tuple:text status:text height:u64 token:text transaction:text sequence:u64 replayed:bool";
 const MODEL =
@@ -17,7 +17,7 @@ const MODEL =
 const SWITCHED = "version:u64 previous_version:u64 height:u64 token:text";
 const CHANGED = "key:text status:text height:u64 token:text";
 const ENTITY =
-  "key:text value?:text value_base64:text version:u64 expires_at:time? expires_at_ms:u64";
+  "key:text value?:text value_base64:text version:u64 expires_at:time? expires_at_ms:u64 erased?:bool";
 const CONTEXT =
   "current:bool name:text endpoint?:text organization?:u64 vault?:u64 anchor?:text pins?:text " +
   "token?:text token_file?:text tls_ca?:text tls_cert?:text tls_key?:text tls_server_name?:text made_by?:text";

@@ -70,15 +70,16 @@ export function policyBundleOf({ policyValue, proof }: read.PolicyBundle): Polic
 
 export function entityOf(message: common.Entity | undefined): Entity | undefined {
   if (message === undefined) return undefined;
-  const { key, value, version, expiresAtMs } = message;
-  return { key, value: plain(value), version, expiresAtMs };
+  const { key, value, version, expiresAtMs, erased } = message;
+  return { key, value: plain(value), version, expiresAtMs, ...(erased && { erased }) };
 }
 
 export function relationshipOf(message: common.Relationship): Relationship {
-  const { tuple, version, expiresAtMs, condition } = message;
+  const { tuple, version, expiresAtMs, condition, erased } = message;
   if (tuple === undefined) throw malformed("a relationship without a tuple");
   const carried = condition && tupleConditionOf(condition);
-  return { tuple, version, expiresAtMs, ...(carried && { condition: carried }) };
+  const about = { tuple, version, expiresAtMs, ...(erased && { erased }) };
+  return { ...about, ...(carried && { condition: carried }) };
 }
 
 export function tupleConditionMessage({ name, context }: TupleCondition): common.TupleCondition {

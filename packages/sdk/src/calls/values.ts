@@ -24,6 +24,8 @@ export interface Relationship {
   readonly expiresAtMs: bigint;
   /** Where it has one: the tuple counts only where it holds. */
   readonly condition?: TupleCondition;
+  /** As of an older height: it has a condition, which was erased since. It does not count always. */
+  readonly erased?: true;
 }
 
 /** A key with a value, as it is stored. */
@@ -32,6 +34,8 @@ export interface Entity {
   readonly value: Uint8Array;
   readonly version: bigint;
   readonly expiresAtMs: bigint;
+  /** In a list of an older height: the value was erased since, and is empty here. */
+  readonly erased?: true;
 }
 
 /** Each is a filter where it is set. */

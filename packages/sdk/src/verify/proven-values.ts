@@ -142,6 +142,8 @@ function provenRelationship(
   if (record.value === undefined) return plain;
   const name = formatTuple(tuple);
   const found = sent.find((row) => row.tuple !== undefined && formatTuple(row.tuple) === name);
+  // The record proves that it has a condition; who hides one by this says less, never more.
+  if (found?.erased === true) return { ...plain, erased: true };
   if (found?.condition === undefined) throw insufficient(`the condition of ${name}`);
   const condition = tupleConditionOf(found.condition);
   checkValue(hasher, record, concatBytes(found.conditionNonce, encodeTupleCondition(condition)));

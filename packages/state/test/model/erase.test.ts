@@ -4,21 +4,11 @@ import { toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds, thrownBy } from "../../../../test/support.js";
 import { ERASE_VERSIONS_MAX } from "../../src/erase.js";
-import { type EntryItem, readEntity } from "../../src/index.js";
-import { dump, Ledger, newDisk, ORGANIZATION, openState, openStore } from "../state-support.js";
+import { readEntity } from "../../src/index.js";
+import { erasure } from "../erase-support.js";
+import { dump, Ledger, newDisk, openState, openStore } from "../state-support.js";
 
 const KEYS = ["p:1", "p:2", "p:3"];
-
-function erasure(ledger: Ledger, key: string): EntryItem {
-  const vault = ledger.state.vault(1)!;
-  const path = vault.paths.path(entityKey(key)).slice();
-  const plain = new TextEncoder().encode("{}");
-  const entity = `erasure:${ORGANIZATION}:1:${toHex(path)}`;
-  const registration = ledger.leader.seal([
-    { op: "set_entity", key: entity, plain, expiresAtMs: 0 },
-  ]);
-  return { kind: "erase", vault: 1, path, registration };
-}
 
 /** What was set at which height, and whether it must be gone. */
 interface Version {

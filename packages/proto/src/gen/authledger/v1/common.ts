@@ -38,6 +38,8 @@ export interface Relationship {
     | undefined;
   /** Of a tuple with a condition: hashed in front of its encoding (docs/format/model.md) in its digest. */
   conditionNonce: Uint8Array;
+  /** In a list of an older height: it has a condition, which was erased. So it does not count always. */
+  erased?: boolean | undefined;
 }
 
 /** What must hold so that a tuple counts: a condition of the model, with what the tuple says of its parameters. */
@@ -211,7 +213,14 @@ export const Tuple: MessageFns<Tuple> = {
 };
 
 function createBaseRelationship(): Relationship {
-  return { tuple: undefined, version: 0n, expiresAtMs: 0n, condition: undefined, conditionNonce: new Uint8Array(0) };
+  return {
+    tuple: undefined,
+    version: 0n,
+    expiresAtMs: 0n,
+    condition: undefined,
+    conditionNonce: new Uint8Array(0),
+    erased: undefined,
+  };
 }
 
 export const Relationship: MessageFns<Relationship> = {
@@ -236,6 +245,9 @@ export const Relationship: MessageFns<Relationship> = {
     }
     if (message.conditionNonce.length !== 0) {
       writer.uint32(42).bytes(message.conditionNonce);
+    }
+    if (message.erased !== undefined) {
+      writer.uint32(48).bool(message.erased);
     }
     return writer;
   },
@@ -293,6 +305,14 @@ export const Relationship: MessageFns<Relationship> = {
             message.conditionNonce = reader.bytes();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.erased = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -319,6 +339,7 @@ export const Relationship: MessageFns<Relationship> = {
       ? TupleCondition.fromPartial(object.condition)
       : undefined;
     message.conditionNonce = object.conditionNonce ?? new Uint8Array(0);
+    message.erased = object.erased ?? undefined;
     return message;
   },
 };
