@@ -29,7 +29,7 @@ export function addOrgCommands(program: Command, frame: CommandFrame): void {
     watchable(org.command("list").description("list all organizations")),
     async (run) => {
       const count = await run.print.many(all(run));
-      if (count === 0) run.say("no organizations yet: authledger org create NAME");
+      if (count === 0) run.say("no organizations that you may see: authledger org create NAME");
       return undefined;
     },
   );
