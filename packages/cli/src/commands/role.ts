@@ -86,7 +86,8 @@ function placeOf(run: Run): RolePlace {
   const place = textFlag(run, "on") ?? "vault";
   if (place === "cluster") return {};
   if (place.startsWith(GROUP)) return { group: place.slice(GROUP.length) };
-  if (place === "organization" || place === "org") return { organization: BigInt(requireOrganization(run.settings)) };
+  if (place === "organization" || place === "org")
+    return { organization: BigInt(requireOrganization(run.settings)) };
   if (place !== "vault") {
     throw usage(`--on "${place}" is none of vault, organization, cluster and group:<name>`);
   }

@@ -74,7 +74,9 @@ it("what is no role, no principal or no place is refused with what there is", as
     return err;
   };
   expect(await refused("role grant user:ann boss --on cluster")).toMatch(/reader, writer/);
-  expect(await refused("role grant user:ann writer --on cluster")).toMatch(/administrator, operator/);
+  expect(await refused("role grant user:ann writer --on cluster")).toMatch(
+    /administrator, operator/,
+  );
   expect(await refused("role grant ann operator --on cluster")).toMatch(/user:<subject>/);
   expect(await refused("role grant user:ann writer --on planet")).toMatch(/group:<name>/);
   expect(await refused("role grant user:ann writer --on org")).toMatch(/--org <slug>/);
