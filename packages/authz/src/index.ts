@@ -38,6 +38,11 @@ export { MapTupleReader } from "./evaluate/map-tuple-reader.js";
 export { OverlayReader } from "./evaluate/overlay-reader.js";
 export { CONTEXTUAL_TUPLES_MAX, validateAgainstModel } from "./evaluate/resolve-question.js";
 export type { PositionedTuple, RelationTuple, TupleReader } from "./evaluate/tuple-reader.js";
+export { aboutModel } from "./life/about-model.js";
+export { requireAssertions, type Trial } from "./life/assertions.js";
+export { type ChangedAnswer, type DryRun, dryRun, type SampledTuple } from "./life/dry-run.js";
+export { DRY_RUN_CHECKS_MAX } from "./life/dry-run-limits.js";
+export { requireAllowed } from "./life/tuple-rules.js";
 export { compileModel } from "./model/compile.js";
 export type {
   CompiledModel,

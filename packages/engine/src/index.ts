@@ -9,7 +9,6 @@ export type {
 } from "@authledger/state";
 export type {
   AuthorizationCalls,
-  ChangedAnswer,
   DecisionPoint,
   DecisionProof,
   DecisionQuestion,

@@ -82,10 +82,3 @@ export const ACTIVE_MODELS_KEPT_MAX = 65_536;
 /** A dry run looks at so many places of the vault, and so many rows at each: one in two is a tuple by resource. */
 export const DRY_RUN_PLACES = 64;
 export const DRY_RUN_ROWS_PER_PLACE = 8;
-/** Lists that it reads to find who is behind an object, rows of each, and subjects that it asks about for one object. */
-export const DRY_RUN_READS_MAX = 1_000;
-export const DRY_RUN_ROWS_PER_READ = 4;
-export const DRY_RUN_NEAR_SUBJECTS = 8;
-/** Checks that it compares, and changed answers that it names. */
-export const DRY_RUN_CHECKS_MAX = 2_000;
-export const DRY_RUN_ANSWERS_MAX = 1_000;

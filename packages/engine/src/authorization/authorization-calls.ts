@@ -1,6 +1,7 @@
 /** Decisions and the life of models through the engine's port. Plain data, as everything that crosses it. */
 import type {
   ConditionContext,
+  DryRun,
   Explanation,
   ModelAbout,
   ModelAssertion,
@@ -76,27 +77,10 @@ export interface ModelInfo extends ModelAbout {
   readonly assertions: number;
 }
 
-/** A question whose answer another model would change. */
-export interface ChangedAnswer {
-  readonly tuple: Tuple;
-  /** Absent: there was none. */
-  readonly before?: boolean;
-  readonly after?: boolean;
-  /** It is an assertion, and not a sample. */
-  readonly isAsserted: boolean;
-  /** Why there is no answer. */
-  readonly reason?: string;
-}
-
 /** What a model would do to the vault's answers. */
-export interface DryRun {
+interface TriedModel extends DryRun {
   /** Of the version that is active now; absent: there is none. */
   readonly active?: ModelBody;
-  readonly changed: readonly ChangedAnswer[];
-  /** Checks that were compared. */
-  readonly compared: number;
-  /** Among the sampled tuples: those that the model does not allow. */
-  readonly unallowed: readonly Tuple[];
 }
 
 /** Who changes a model, and why. */
@@ -157,7 +141,7 @@ export interface AuthorizationCalls {
       readonly body: Uint8Array;
       readonly assertions?: readonly ModelAssertion[];
     };
-    reply: DryRun & { readonly model: ModelInfo; readonly at: AnswerPoint };
+    reply: TriedModel & { readonly model: ModelInfo; readonly at: AnswerPoint };
   };
   /** @throws LedgerError MODEL_NOT_FOUND, MODEL_ASSERTION_FAILED */
   activate_model: {

@@ -1,4 +1,5 @@
 /** Decisions and models of a node: what their calls share, and which of them need the leader. */
+import { requireAllowed } from "@authledger/authz";
 import type { GroupState, OpenVault } from "@authledger/state";
 import type { Consistency, Hasher, Operation } from "@authledger/types";
 import type { Seen } from "../listings.js";
@@ -10,7 +11,6 @@ import { Decisions } from "./decisions.js";
 import { ModelLife, type ModelLifeDeps } from "./model-life.js";
 import { ModelReads } from "./model-reads.js";
 import { ProvenDecisions, type ProvenDecisionsDeps } from "./proven-decisions.js";
-import { requireAllowed } from "./tuple-rules.js";
 
 export interface AuthorizationDeps {
   readonly state: GroupState;

@@ -1,8 +1,8 @@
 /** What a question sees: a state of its vault, the model that is active in it, and what the question brings along. */
-import type { CheckQuestion, EvaluationLimits, World } from "@authledger/authz";
-import type { GroupState } from "@authledger/state";
+import type { CheckQuestion, EvaluationLimits, Trial, World } from "@authledger/authz";
+import type { GroupState, StateView } from "@authledger/state";
 import type { Consistency } from "@authledger/types";
-import { DECISION_COST_MAX, DECISION_DEPTH_MAX } from "../limits.js";
+import { DECISION_COST_MAX, DECISION_DEPTH_MAX, DECISIONS_COST_MAX } from "../limits.js";
 import type { Seen } from "../listings.js";
 import { momentAt } from "../past-moment.js";
 import type { ActiveModels } from "./active-models.js";
@@ -59,5 +59,13 @@ export function broughtBy({ context, contextualTuples }: DecisionQuestion): Brou
   return {
     ...(context && { context }),
     ...(contextualTuples && contextualTuples.length > 0 && { contextualTuples }),
+  };
+}
+
+/** For what is asked of a model before it decides. */
+export function trialOf(view: StateView, timeMs: number): Trial {
+  return {
+    tuples: () => new StateTupleReader(view, timeMs),
+    limits: { depth: DECISION_DEPTH_MAX, cost: DECISIONS_COST_MAX },
   };
 }

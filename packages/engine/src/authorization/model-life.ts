@@ -8,6 +8,7 @@
 import {
   ACTIVE_MODEL_KEY,
   type ActiveModel,
+  aboutModel,
   decodeModelBody,
   encodeActiveModel,
   encodeAssertions,
@@ -15,11 +16,11 @@ import {
   MODEL_VERSIONS_MAX,
   type ModelAbout,
   type ModelAssertion,
-  type ModelBody,
   modelAboutKey,
   modelAssertionsKey,
   modelBodyKey,
   ROLLBACKS_MAX,
+  requireAssertions,
 } from "@authledger/authz";
 import type { GroupState, OpenVault, Outcome } from "@authledger/state";
 import { equalBytes, type Hasher, LedgerError, toHex } from "@authledger/types";
@@ -27,8 +28,8 @@ import type { AnswerPoint, EngineReply, EngineRequest } from "../port.js";
 import type { LedgerRecordValue } from "../sealer.js";
 import { throwIfRefused } from "../writes.js";
 import type { ActiveModels } from "./active-models.js";
-import { requireAssertions } from "./assertions.js";
 import type { ModelInfo } from "./authorization-calls.js";
+import { trialOf } from "./decision-world.js";
 import {
   aboutVersion,
   activeRecord,
@@ -83,9 +84,9 @@ export class ModelLife {
       const isSet = encoded !== undefined && !equalBytes(encoded, encodeAssertions(stored));
       const isSwitched = activate && active.version !== version;
       if (isSwitched || (isSet && active.version === version)) {
-        requireAssertions({ view: vault, timeMs }, compiled, assertions ?? stored);
+        requireAssertions(trialOf(vault, timeMs), compiled, assertions ?? stored);
       }
-      const about = aboutOf(decoded, { hash, deployedAtMs: timeMs, deployedBy: request.actor });
+      const about = aboutModel(decoded, { hash, deployedAtMs: timeMs, deployedBy: request.actor });
       return [
         ...(existing === undefined ? bodyRecords(version, body, about) : []),
         ...(isSet ? [{ ...modelAssertionsKey(version), value: encoded }] : []),
@@ -159,7 +160,7 @@ export class ModelLife {
     assertions: readonly ModelAssertion[],
   ): void {
     const compiled = this.#deps.models.compile(bodyOf(vault, version));
-    requireAssertions({ view: vault, timeMs }, compiled, assertions);
+    requireAssertions(trialOf(vault, timeMs), compiled, assertions);
   }
 
   /** Where the change is, or where the vault is if there was nothing to change. */
@@ -219,15 +220,4 @@ function activation(
   const kept = before.slice(0, ROLLBACKS_MAX);
   const value = encodeActiveModel({ version, hash, activatedAtMs, before: kept });
   return { ...ACTIVE_MODEL_KEY, value };
-}
-
-/** What lists tell of a body. */
-export function aboutOf(
-  { language, model }: ModelBody,
-  stamp: Pick<ModelAbout, "hash" | "deployedAtMs" | "deployedBy">,
-): ModelAbout {
-  const types = Object.values(model.types);
-  const relations = types.reduce((sum, type) => sum + Object.keys(type.relations).length, 0);
-  const conditions = Object.keys(model.conditions).length;
-  return { ...stamp, language, schema: model.schema, types: types.length, relations, conditions };
 }

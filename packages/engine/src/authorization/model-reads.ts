@@ -1,12 +1,12 @@
 /** What is asked about the models of a vault, now or at a height. */
-import { decodeModelBody } from "@authledger/authz";
+import { aboutModel, decodeModelBody, dryRun } from "@authledger/authz";
 import type { Consistency, Hasher } from "@authledger/types";
 import { LedgerError, toHex } from "@authledger/types";
 import type { Seen } from "../listings.js";
 import type { EngineReply, EngineRequest } from "../port.js";
 import type { ActiveModels } from "./active-models.js";
-import { dryRun } from "./dry-run.js";
-import { aboutOf } from "./model-life.js";
+import { trialOf } from "./decision-world.js";
+import { dryRunSample } from "./dry-run-sample.js";
 import {
   activeRecord,
   assertionsOf,
@@ -68,8 +68,13 @@ export class ModelReads {
     const version = versionOfHash(view, hash) ?? 0;
     const stored = active === undefined ? [] : assertionsOf(view, active.version);
     const own = request.assertions ?? (version === 0 ? [] : assertionsOf(view, version));
-    const found = dryRun({ view, timeMs }, active?.compiled, compiled, [...own, ...stored]);
-    const about = aboutOf(decodeModelBody(body), { hash, deployedAtMs: 0, deployedBy: "" });
+    const found = dryRun(trialOf(view, timeMs), {
+      before: active?.compiled,
+      after: compiled,
+      assertions: [...own, ...stored],
+      sample: dryRunSample(view, timeMs),
+    });
+    const about = aboutModel(decodeModelBody(body), { hash, deployedAtMs: 0, deployedBy: "" });
     const known = version === 0 ? about : requireVersion(view, version);
     const was = active && decodeModelBody(bodyOf(view, active.version));
     return { ...found, model: modelInfo(view, version, known), at, ...(was && { active: was }) };

@@ -1,10 +1,9 @@
 /** What a dry run finds in a vault that is much larger than its sample, and what it may cost. */
-import { encodeModelBody } from "@authledger/authz";
+import { DRY_RUN_CHECKS_MAX, encodeModelBody } from "@authledger/authz";
 import { parseOpenFga } from "@authledger/authz/language";
 import { formatTuple } from "@authledger/types";
 import { expect, test } from "vitest";
 import type { EngineReply } from "../../src/index.js";
-import { DRY_RUN_CHECKS_MAX } from "../../src/limits.js";
 import { applied, LINEARIZABLE, writeOne } from "../engine-support.js";
 import { create, type ModelNode, nodeWith } from "../models-support.js";
 

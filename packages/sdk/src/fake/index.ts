@@ -3,7 +3,8 @@
  * messages; statuses, versions, conditions, expiry, idempotency, history, order of lists, errors and proofs are those of
  * a node, which one suite of tests holds both to (test/conformance).
  *
- * Not here: models, what needs a network or a disk (retries, restarts, overload), and authentication.
+ * Not here: what needs a network or a disk (retries, restarts, overload), authentication, and how long a question may look
+ * for rows.
  */
 import { LedgerClient } from "../client.js";
 import { type ClientOptions, type Tenant, vaultNameOf } from "../options.js";

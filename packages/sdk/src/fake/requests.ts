@@ -124,7 +124,8 @@ function conditionOf(message: write.EntityCondition | undefined): SetCondition {
   }
 }
 
-function atMost(value: number, limit: number, field: string): number {
+/** @throws LedgerError LIMIT_EXCEEDED */
+export function atMost(value: number, limit: number, field: string): number {
   if (value <= limit) return value;
   throw new LedgerError("LIMIT_EXCEEDED", `${field} is ${value}; the limit is ${limit}`, {
     details: { field, limit, actual: value },

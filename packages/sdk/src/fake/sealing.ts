@@ -29,6 +29,14 @@ export interface Sealed {
   readonly values: ReadonlyMap<string, NoncedValue>;
 }
 
+/** A record of the ledger, and what it is to hold. */
+export interface RecordValue {
+  readonly partition: "ledger" | "model";
+  readonly group: string;
+  readonly item: string;
+  readonly value: Uint8Array;
+}
+
 /** Over what the block so far left. */
 export function seal(block: BlockBuilder, request: TransactionRequest, sequence: number): Sealed {
   const values = new Map<string, NoncedValue>();
@@ -51,20 +59,30 @@ export function sealGenesis(
   records: readonly { readonly group: string; readonly value: Uint8Array }[],
   timestampMs: number,
 ): Sealed {
-  const values = new Map<string, NoncedValue>();
-  const ops = records.map(({ group, value }): CanonicalOp => {
-    const id = keyId(ledgerRecordKey("ledger", group));
-    return {
-      op: "set_record",
-      partition: "ledger",
-      group,
-      item: "",
-      value: commit(id, value, values),
-    };
-  });
   const id = new Uint8Array(ID_BYTES);
-  const about = { id, clientId: "", sequence: 0, actor: "system", reason: "" };
-  return { transaction: { ...about, timestampMs, ops }, values };
+  const named = records.map((record) => ({ ...record, partition: "ledger" as const, item: "" }));
+  return sealSet(named, { id, actor: "system", reason: "", timestampMs });
+}
+
+/** A change of the ledger's own records, such as those of a model. */
+export function sealRecords(
+  records: readonly RecordValue[],
+  about: { readonly reason: string; readonly timestampMs: number },
+): Sealed {
+  const id = new Uint8Array(randomBytes(ID_BYTES));
+  return sealSet(records, { id, actor: "anonymous", ...about });
+}
+
+function sealSet(
+  records: readonly RecordValue[],
+  about: Pick<CanonicalTransaction, "id" | "actor" | "reason" | "timestampMs">,
+): Sealed {
+  const values = new Map<string, NoncedValue>();
+  const ops = records.map(({ partition, group, item, value }): CanonicalOp => {
+    const id = keyId(ledgerRecordKey(partition, group, item));
+    return { op: "set_record", partition, group, item, value: commit(id, value, values) };
+  });
+  return { transaction: { clientId: "", sequence: 0, ...about, ops }, values };
 }
 
 function canonicalOp(

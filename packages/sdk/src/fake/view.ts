@@ -4,6 +4,7 @@ import type { common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import type { VaultName } from "../options.js";
 import type { Questions } from "./commitment.js";
+import type { Values } from "./model-records.js";
 import { numberOf } from "./requests.js";
 import type { FakeState, OpenVault } from "./state.js";
 import { decodeToken, encodeToken } from "./tokens.js";
@@ -80,6 +81,11 @@ export class View {
     const now = this.#prove === undefined ? this.#nowMs : Math.floor(this.#nowMs / 1000) * 1000;
     return Math.max(timeMs, now);
   }
+}
+
+/** Values of a view by their keys. */
+export function valuesOf(view: View): Values {
+  return (key) => view.get(key)?.value;
 }
 
 /** An entity as it is stored; undefined where there is none. */

@@ -3,7 +3,7 @@
  * neither side holds objects of the other; a call takes a turn of the event loop, so that it can be given up.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { admin, authorization, read, write } from "@authledger/proto";
+import { admin, authorization, model, read, write } from "@authledger/proto";
 import { LedgerError, limits } from "@authledger/types";
 import { type CallOptions, type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
 import type { Connection, EndpointInfo, Repeat, UnaryMethod } from "../transport/connection.js";
@@ -14,6 +14,7 @@ import { FakeAdmin } from "./admin.js";
 import { FakeAuthorization } from "./authorization.js";
 import { FakeHistory } from "./history.js";
 import { FakeListings } from "./listings.js";
+import { FakeModels } from "./models.js";
 import { FakeReads } from "./reads.js";
 import type { FakeState } from "./state.js";
 import { writeHandlers } from "./writes.js";
@@ -45,6 +46,7 @@ export function fakeNode(state: FakeState): FakeNode {
     ...service(read.ReadServiceService, new FakeListings(state)),
     ...service(read.ReadServiceService, history),
     ...service(authorization.AuthorizationServiceService, new FakeAuthorization(state)),
+    ...service(model.ModelServiceService, new FakeModels(state)),
     ...service(write.WriteServiceService, writeHandlers(state)),
     ...service(admin.AdminServiceService, new FakeAdmin(state)),
   ]);

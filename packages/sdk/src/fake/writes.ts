@@ -1,4 +1,5 @@
 /** WriteService of a fake ledger. */
+import { requireAllowed } from "@authledger/authz";
 import { write } from "@authledger/proto";
 import {
   equalBytes,
@@ -7,6 +8,7 @@ import {
   OperationStatus,
   type TransactionRequest,
 } from "@authledger/types";
+import { decidingModel } from "./model-records.js";
 import { checkCount, checkTransactionBytes, transactionOf } from "./requests.js";
 import { seal } from "./sealing.js";
 import type { FakeState, OpenVault, Remembered } from "./state.js";
@@ -88,7 +90,9 @@ function decide(
 }
 
 function run(open: OpenVault, block: BlockBuilder, request: TransactionRequest): Remembered {
-  const { clientId } = request;
+  const { clientId, operations } = request;
+  const model = decidingModel((key) => block.value(key));
+  if (model !== undefined) requireAllowed(model.compiled, operations);
   const sequence = clientId === "" ? 0 : (open.clients.get(clientId)?.sequence ?? 0) + 1;
   const { transaction, values } = seal(block, request, sequence);
   const statuses = block.run(transaction, values);

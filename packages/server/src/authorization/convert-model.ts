@@ -1,6 +1,12 @@
 /** Models, assertions and their changes, from messages and to them. */
-import type { ModelAssertion, ModelBody, ModelFile, ModelLanguage } from "@authledger/authz";
-import type { ChangedAnswer, ModelInfo } from "@authledger/engine";
+import type {
+  ChangedAnswer,
+  ModelAssertion,
+  ModelBody,
+  ModelFile,
+  ModelLanguage,
+} from "@authledger/authz";
+import type { ModelInfo } from "@authledger/engine";
 import { model } from "@authledger/proto";
 import { fromHex, LedgerError, limits, utf8Length, validateFreeText } from "@authledger/types";
 import { atMost, ITEM, itemsOf, missing, tupleOf } from "../convert-request.js";

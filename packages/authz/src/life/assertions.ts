@@ -1,19 +1,33 @@
 /** Assertions stored with a model: checks with the answers that they must have while it is active. */
-import { type CompiledModel, check, type ModelAssertion } from "@authledger/authz";
-import type { StateView } from "@authledger/state";
 import { formatTuple, LedgerError, type Tuple } from "@authledger/types";
-import { DECISION_DEPTH_MAX, DECISIONS_COST_MAX } from "../limits.js";
-import { StateTupleReader } from "./state-tuple-reader.js";
+import { check } from "../evaluate/check.js";
+import type { EvaluationLimits } from "../evaluate/decision.js";
+import type { TupleReader } from "../evaluate/tuple-reader.js";
+import type { CompiledModel } from "../model/compiled-model.js";
+import type { ModelAssertion } from "../records.js";
 
 /** Failing assertions that an error spells out. */
 const SHOWN_MAX = 20;
+
+/** What questions are tried on: a state, and what all of them together may cost. */
+export interface Trial {
+  /** A reader for one question: readers count what they look at. */
+  readonly tuples: () => TupleReader;
+  readonly limits: EvaluationLimits;
+}
 
 /** What a question came to, or why it has no answer. */
 export type Answer = { readonly allowed: boolean } | { readonly problem: string };
 
 /** What checks of one request may cost together. */
 export class CostBudget {
-  #left: number = DECISIONS_COST_MAX;
+  readonly #trial: Trial;
+  #left: number;
+
+  constructor(trial: Trial) {
+    this.#trial = trial;
+    this.#left = trial.limits.cost;
+  }
 
   get isSpent(): boolean {
     return this.#left <= 0;
@@ -21,13 +35,13 @@ export class CostBudget {
 
   /** Asks with what is left. A question that cannot be answered has a reason. */
   answer(
-    { view, timeMs }: { readonly view: StateView; readonly timeMs: number },
     model: CompiledModel,
     question: Pick<ModelAssertion, "object" | "relation" | "subject"> &
       Partial<Pick<ModelAssertion, "context" | "contextualTuples">>,
   ): Answer {
-    const limits = { depth: DECISION_DEPTH_MAX, cost: Math.max(this.#left, 1) };
-    const world = { model, tuples: new StateTupleReader(view, timeMs) };
+    const { tuples, limits: all } = this.#trial;
+    const limits = { depth: all.depth, cost: Math.max(this.#left, 1) };
+    const world = { model, tuples: tuples() };
     try {
       const { allowed, cost } = check(world, { ...question, limits });
       this.#left -= Math.max(cost, 1);
@@ -42,14 +56,14 @@ export class CostBudget {
 
 /** @throws LedgerError MODEL_ASSERTION_FAILED listing those that do not hold */
 export function requireAssertions(
-  seen: { readonly view: StateView; readonly timeMs: number },
+  trial: Trial,
   model: CompiledModel,
   assertions: readonly ModelAssertion[],
 ): void {
-  const budget = new CostBudget();
+  const budget = new CostBudget(trial);
   const failing: string[] = [];
   for (const assertion of assertions) {
-    const answer = budget.answer(seen, model, assertion);
+    const answer = budget.answer(model, assertion);
     if ("allowed" in answer && answer.allowed === assertion.expected) continue;
     const came = "allowed" in answer ? `is ${answer.allowed}` : answer.problem;
     failing.push(`${formatTuple(tupleOf(assertion))}: expected ${assertion.expected}, ${came}`);

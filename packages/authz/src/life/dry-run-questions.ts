@@ -3,9 +3,15 @@
  * following their tuples, so that what is inherited is asked about; and objects with subjects that nothing seems to connect. One
  * of each in turn, always in the same order, so that each kind has its share of the questions that are allowed.
  */
-import type { CompiledModel, ModelAssertion, TupleReader } from "@authledger/authz";
 import type { Tuple } from "@authledger/types";
-import { DRY_RUN_NEAR_SUBJECTS, DRY_RUN_READS_MAX, DRY_RUN_ROWS_PER_READ } from "../limits.js";
+import type { TupleReader } from "../evaluate/tuple-reader.js";
+import type { CompiledModel } from "../model/compiled-model.js";
+import type { ModelAssertion } from "../records.js";
+import {
+  DRY_RUN_NEAR_SUBJECTS,
+  DRY_RUN_READS_MAX,
+  DRY_RUN_ROWS_PER_READ,
+} from "./dry-run-limits.js";
 
 export type Question = Pick<ModelAssertion, "object" | "relation" | "subject"> &
   Partial<Pick<ModelAssertion, "context" | "contextualTuples">>;

@@ -5,9 +5,10 @@
  * The leader checks when it proposes. Where an activation is in the log before a write that was checked against the model of
  * before, the tuple is stored all the same; the evaluator leaves out what the model does not allow.
  */
-import type { CompiledModel, CompiledRelation, TypeRestriction } from "@authledger/authz";
-import { decodeTupleCondition } from "@authledger/authz";
 import { LedgerError, type Operation, type Tuple } from "@authledger/types";
+import { decodeTupleCondition } from "../condition/tuple-condition.js";
+import type { CompiledModel, CompiledRelation } from "../model/compiled-model.js";
+import type { TypeRestriction } from "../model/model.js";
 
 /** Names that an error lists. */
 const NAMES_SHOWN_MAX = 20;
