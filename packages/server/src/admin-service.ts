@@ -10,8 +10,13 @@ import { API_VERSION_NEWEST, API_VERSION_OLDEST } from "./gate/version.js";
 import type { Roles } from "./iam/roles.js";
 import { VisibleOrganizations } from "./iam/visible-organizations.js";
 import { checkIntegrity, compact, healthMessage, maintenanceMessage } from "./maintenance-calls.js";
+import type { HotKey } from "./protection/hot-keys.js";
+import type { TierRates } from "./protection/protection-config.js";
+import { QuotaCalls } from "./quota/quota-calls.js";
+import type { Quotas } from "./quota/quotas.js";
 import type { ServiceDeps } from "./read-service.js";
 import { type AnyStreamMethod, transfer } from "./streaming.js";
+import { SystemVault } from "./system/system-vault.js";
 import type { Handler } from "./unary.js";
 import { requireSlug } from "./vault-directory.js";
 
@@ -34,6 +39,11 @@ export const ADMIN_REQUESTS: Decoders<admin.AdminServiceService> = {
   getUsage: strict(admin.GetUsageRequest),
   getConfig: strict(admin.GetConfigRequest),
   updateConfig: strict(admin.UpdateConfigRequest),
+  setQuota: strict(admin.SetQuotaRequest),
+  getQuota: strict(admin.GetQuotaRequest),
+  listQuotas: strict(admin.ListQuotasRequest),
+  deleteQuota: strict(admin.DeleteQuotaRequest),
+  getHotKeys: strict(admin.GetHotKeysRequest),
   exportSnapshot: strict(admin.ExportSnapshotRequest),
 };
 
@@ -63,6 +73,11 @@ interface AdminHandlers {
   readonly getUsage: Handler<admin.GetUsageRequest, admin.GetUsageResponse>;
   readonly getConfig: Handler<admin.GetConfigRequest, admin.GetConfigResponse>;
   readonly updateConfig: Handler<admin.UpdateConfigRequest, admin.UpdateConfigResponse>;
+  readonly setQuota: Handler<admin.SetQuotaRequest, admin.SetQuotaResponse>;
+  readonly getQuota: Handler<admin.GetQuotaRequest, admin.GetQuotaResponse>;
+  readonly listQuotas: Handler<admin.ListQuotasRequest, admin.ListQuotasResponse>;
+  readonly deleteQuota: Handler<admin.DeleteQuotaRequest, admin.DeleteQuotaResponse>;
+  readonly getHotKeys: Handler<admin.GetHotKeysRequest, admin.GetHotKeysResponse>;
   readonly createVault: Handler<admin.CreateVaultRequest, admin.CreateVaultResponse>;
   readonly getVault: Handler<admin.GetVaultRequest, admin.GetVaultResponse>;
   readonly deleteVault: Handler<admin.DeleteVaultRequest, admin.DeleteVaultResponse>;
@@ -74,6 +89,15 @@ interface AdminHandlers {
   readonly checkIntegrity: Handler<admin.CheckIntegrityRequest, admin.CheckIntegrityResponse>;
 }
 
+/** What limits organizations, and what was seen of keys. */
+export interface LimitDeps {
+  readonly quotas: Quotas;
+  /** Of organizations without a quota. */
+  readonly organizationRates: () => TierRates;
+  /** Most first. */
+  readonly hotKeys: () => readonly HotKey[];
+}
+
 export class AdminService {
   readonly #deps: ServiceDeps;
   readonly #visible: VisibleOrganizations;
@@ -81,6 +105,8 @@ export class AdminService {
   readonly #startedAtMs: number;
   readonly #httpAddress: string;
   readonly #config: ConfigDeps;
+  readonly #quotas: QuotaCalls;
+  readonly #hotKeys: () => readonly HotKey[];
 
   constructor(
     deps: ServiceDeps & { readonly roles: Roles },
@@ -89,9 +115,13 @@ export class AdminService {
       readonly startedAtMs: number;
       readonly httpAddress: string;
     },
-    config: ConfigDeps,
+    live: { readonly config: ConfigDeps; readonly limits: LimitDeps },
   ) {
-    this.#config = config;
+    this.#config = live.config;
+    const { quotas, organizationRates: configured, hotKeys } = live.limits;
+    const system = new SystemVault(deps.engine);
+    this.#quotas = new QuotaCalls({ ...deps, system, quotas, configured });
+    this.#hotKeys = hotKeys;
     this.#deps = deps;
     this.#visible = new VisibleOrganizations(deps);
     this.#version = about.version;
@@ -130,6 +160,13 @@ export class AdminService {
     },
     getConfig: async () => getConfig(this.#config),
     updateConfig: (request, call) => updateConfig(this.#config, request, call),
+    setQuota: (request, call) => this.#quotas.set(request, call),
+    getQuota: (request, call) => this.#quotas.get(request, call),
+    listQuotas: (request, call) => this.#quotas.list(request, call),
+    deleteQuota: (request, call) => this.#quotas.delete(request, call),
+    getHotKeys: async () => ({
+      keys: this.#hotKeys().map(({ key, perSecond }) => ({ key, perSecond: BigInt(perSecond) })),
+    }),
     createVault: async ({ organization, name }, { principal }) => {
       requireSlug(organization, "organization");
       validateName(name, "name");

@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import type { EnginePort } from "@authledger/engine";
 import { admin, authorization, cluster, model, read, write } from "@authledger/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { ADMIN_REQUESTS, AdminService } from "./admin-service.js";
+import { ADMIN_REQUESTS, AdminService, type LimitDeps } from "./admin-service.js";
 import type { AuditedCalls } from "./audit/audited-calls.js";
 import type { RootCredential } from "./authn/root-credential.js";
 import { AuthorizationService } from "./authorization/authorization-service.js";
@@ -56,6 +56,7 @@ export interface GrpcServerDeps extends FrameDeps {
   readonly audit?: AuditedCalls | undefined;
   readonly streamLimits: StreamLimits;
   readonly config: ConfigDeps;
+  readonly limits: LimitDeps;
   readonly engine: EnginePort;
   /** Passes on in the name of who calls; without it calls go on as they came. */
   readonly forwarding?: Forwarding;
@@ -137,7 +138,7 @@ function addServices(
     handlers: { ...reads.handlers, ...blocks.handlers, ...listings.handlers, ...heads.handlers },
     streams: blocks.streams,
   };
-  const administration = new AdminService(services, options, deps.config);
+  const administration = new AdminService(services, options, deps);
   const adminService = {
     name: "AdminService",
     definition: admin.AdminServiceService,
@@ -148,6 +149,7 @@ function addServices(
     ownMethods: [
       "getNodeInfo",
       "getConfig",
+      "getHotKeys",
       "compact",
       "checkIntegrity",
       "exportSnapshot",

@@ -30,6 +30,8 @@ import { RpcMeters } from "./metrics.js";
 import { Observability, type ObservabilityDeps } from "./observability.js";
 import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { Protection } from "./protection/protection.js";
+import { QuotaStep } from "./quota/quota-step.js";
+import { Quotas } from "./quota/quotas.js";
 import { openTracing } from "./trace/open-tracing.js";
 import type { SpanRecorder } from "./trace/tracing.js";
 
@@ -90,8 +92,9 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     const meters = new RpcMeters((error) => logError(deps.logger, error));
     const told = { ...deps, recorder };
     const observability = await Observability.open(config, runtime, engine, told);
+    const quotas = await openQuotas(authn, deps.logger);
     const protection = new Protection(() => runtime.values, {
-      ...config,
+      ...{ ...config, quotas },
       onHotKey: (hot) => deps.logger.warn(hot, "a key is asked for very often"),
     });
     const http = await listenHttp(config, {
@@ -109,7 +112,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     const { connections } = protection;
     const about = { ...deps, startedAtMs, httpAddress };
     const live = { runtime, cluster };
-    const parts = { engine, meters, authn, protection, observability, live };
+    const parts = { engine, meters, authn, protection, quotas, observability, live };
     grpc = await listenGrpc(config, parts, about).catch(async (error: unknown) => {
       http.close();
       throw error;
@@ -245,18 +248,29 @@ async function listenHttp(
   }
 }
 
+/** Follows the cluster's quotas from now on. */
+async function openQuotas({ vault, moves }: Authn, logger: Logger): Promise<Quotas> {
+  const quotas = new Quotas({
+    system: vault,
+    onProblem: (error) => logger.error({ err: error }, "quotas stay as they were"),
+  });
+  await quotas.start(moves);
+  return quotas;
+}
+
 interface GrpcParts {
   readonly engine: Engine;
   readonly meters: RpcMeters;
   readonly authn: Authn;
   readonly protection: Protection;
+  readonly quotas: Quotas;
   readonly observability: Observability;
   readonly live: ConfigDeps;
 }
 
 async function listenGrpc(
   config: NodeConfig,
-  { engine, meters, authn, protection, observability, live }: GrpcParts,
+  { engine, meters, authn, protection, quotas, observability, live }: GrpcParts,
   {
     isBare = false,
     ...about
@@ -268,7 +282,11 @@ async function listenGrpc(
   const roles = new Roles(engine, authn.moves);
   const authorize = new AuthorizeStep({ roles, isOpen: () => !authn.isRequired() });
   const first = [new VersionStep(), ...observability.steps, authn.step, new DeadlineStep()];
-  const steps = [...first, ...protection.steps, authorize];
+  const quota = new QuotaStep({
+    ...{ engine, refusals: protection.refusals },
+    limitsOf: (organization) => quotas.of(organization, protection.organizationRates).limits,
+  });
+  const steps = [...first, ...protection.steps, authorize, protection.organization, quota];
   const observers = [...observability.observers, ...protection.observers];
   const gate = isBare ? new Gate([]) : new Gate(steps, observers);
   authn.moves.onMove(() => gate.open.recheckSoon());
@@ -278,6 +296,11 @@ async function listenGrpc(
       roles,
       meters,
       config: live,
+      limits: {
+        quotas,
+        organizationRates: () => protection.organizationRates,
+        hotKeys: () => protection.hotKeys.top,
+      },
       ...protection.parts,
       gate,
       audit: observability.audit,

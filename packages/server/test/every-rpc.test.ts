@@ -60,6 +60,7 @@ const GOOD: Readonly<Record<string, Fields>> = {
   "AdminService/CreateVault": { name: "fresh" },
   "AdminService/UpdateVault": { retentionBlocks: 10n },
   "AdminService/UpdateConfig": { values: { logLevel: "warn" } },
+  "AdminService/SetQuota": { limits: { vaults: 9n } },
   "ClusterService/InitCluster": { addresses: ["127.0.0.1:1"] },
   "ClusterService/AddMember": { address: "127.0.0.1:1" },
   "ClusterService/PromoteMember": { nodeId: 5n },

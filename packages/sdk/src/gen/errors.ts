@@ -1860,6 +1860,23 @@ export class RateLimitedError extends LedgerError {
 }
 
 /**
+ * The organization has as many vaults, or stores as many bytes, as its quota allows; nothing was changed.
+ * Send again? no: it would fail again. See docs/errors.md#quota-exceeded
+ */
+export class QuotaExceededError extends LedgerError {
+  declare readonly code: "QUOTA_EXCEEDED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("QUOTA_EXCEEDED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is QuotaExceededError {
+    return hasCode(thrown, "QUOTA_EXCEEDED");
+  }
+}
+
+/**
  * The request came with less time left than it takes; it was refused before anything happened.
  * Send again? yes: nothing happened. See docs/errors.md#deadline-too-short
  */

@@ -42,6 +42,11 @@ export class AuthorizeStep implements GateStep {
         return this.#require(principal, rule, 0n, 0n);
       case "binding":
         return this.#requireOfBinding(call, rule);
+      case "organization or cluster": {
+        const { organization = 0n } = call.target;
+        if (organization === 0n) return this.#require(principal, GOVERNS, 0n, 0n);
+        return this.#require(principal, rule, organization, 0n);
+      }
       case "organization": {
         const { organization = 0n } = call.target;
         requireSlug(organization, "organization");
@@ -50,7 +55,7 @@ export class AuthorizeStep implements GateStep {
       case "vault": {
         const { organization = 0n, vault = 0n } = call.target;
         if (organization === 0n && vault === 0n && !rule.isWrite) {
-          return this.#require(principal, SYSTEM_READ, 0n, 0n);
+          return this.#require(principal, GOVERNS, 0n, 0n);
         }
         requireSlug(organization, "organization");
         requireSlug(vault, "vault");
@@ -93,7 +98,7 @@ export class AuthorizeStep implements GateStep {
   }
 }
 
-const SYSTEM_READ: MethodRule = { scope: "cluster", rank: RANK.administrator, isWrite: false };
+const GOVERNS: MethodRule = { scope: "cluster", rank: RANK.administrator, isWrite: false };
 
 type Binding = Pick<iam.RoleBinding, "organization" | "vault" | "group" | "principal">;
 

@@ -15,6 +15,8 @@ type RuleScope =
   | "cluster"
   /** The organization that the request names. */
   | "organization"
+  /** The organization that the request names; where it names none, being administrator of the cluster. */
+  | "organization or cluster"
   /** The vault that the request names. */
   | "vault"
   /** What a role is asked for or given on: cluster, organization, vault, or a group (which is the cluster's). */
@@ -36,6 +38,10 @@ const writes: MethodRule = { scope: "vault", rank: RANK.writer, isWrite: true };
 const manages: MethodRule = { scope: "vault", rank: RANK.manager, isWrite: true };
 const deletes: MethodRule = { scope: "vault", rank: RANK.administrator, isWrite: true };
 const seesOrganization: MethodRule = { scope: "organization", rank: RANK.reader, isWrite: false };
+const seesOrganizationOrGoverns: MethodRule = {
+  ...seesOrganization,
+  scope: "organization or cluster",
+};
 const managesOrganization: MethodRule = {
   scope: "organization",
   rank: RANK.manager,
@@ -65,6 +71,11 @@ const RULES: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     GetUsage: seesOrganization,
     GetConfig: operates,
     UpdateConfig: governs,
+    SetQuota: governs,
+    GetQuota: seesOrganizationOrGoverns,
+    ListQuotas: governs,
+    DeleteQuota: governs,
+    GetHotKeys: governs,
   },
   AuthorizationService: {
     Check: reads,

@@ -2,10 +2,16 @@
 import { Gauge, type Registry } from "prom-client";
 import { Connections } from "../connections.js";
 import type { CallObserver, GateStep } from "../gate/gate.js";
+import type { Quotas } from "../quota/quotas.js";
 import { type HotKey, HotKeys } from "./hot-keys.js";
 import { OrganizationStep } from "./organization-step.js";
 import { OverloadGuard } from "./overload-guard.js";
-import { type ProtectionSettings, type RateLimits, rateLimitsOf } from "./protection-config.js";
+import {
+  type ProtectionSettings,
+  type RateLimits,
+  rateLimitsOf,
+  type TierRates,
+} from "./protection-config.js";
 import { RateStep } from "./rate-step.js";
 import { Refusals } from "./refusals.js";
 import { StreamLimits } from "./stream-limits.js";
@@ -16,6 +22,8 @@ export interface ProtectionOptions {
   readonly connectionsMax: number;
   /** Told of keys that are asked for very often. */
   readonly onHotKey?: (hot: HotKey) => void;
+  /** Of organizations; without them the configured rates hold for each. */
+  readonly quotas?: Pick<Quotas, "of">;
   /** Others than its own. */
   readonly connections?: Connections;
 }
@@ -59,7 +67,11 @@ export class Protection {
     this.#settings = settings;
     this.#limits = { of: settings(), limits: rateLimitsOf(settings()) };
     this.rate = new RateStep({ limits: () => this.#now(), refusals });
-    const ratesOf = () => this.#now().organization;
+    const { quotas } = options;
+    const ratesOf = (organization: bigint) => {
+      const configured = this.organizationRates;
+      return quotas === undefined ? configured : quotas.of(organization, configured).rates;
+    };
     this.organization = new OrganizationStep({ ratesOf, refusals });
   }
 
@@ -67,8 +79,14 @@ export class Protection {
     return [this.writes, this.hotKeys];
   }
 
+  /** Before the roles are asked; `organization` comes behind them. */
   get steps(): readonly GateStep[] {
-    return [this.rate, this.writes, this.organization];
+    return [this.rate, this.writes];
+  }
+
+  /** Of organizations without a quota. */
+  get organizationRates(): TierRates {
+    return this.#now().organization;
   }
 
   /** What the frames and the server need. */

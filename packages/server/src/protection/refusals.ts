@@ -5,6 +5,8 @@ const REASONS = [
   "rate_node",
   "rate_client",
   "rate_organization",
+  "quota_vaults",
+  "quota_bytes",
   "overload_turn",
   "overload_writes",
   "deadline_short",

@@ -10,6 +10,7 @@ const PLACES: Readonly<Record<string, string>> = {
   cluster: "the cluster",
   organization: "the organization",
   vault: "the vault",
+  "organization or cluster": "the organization",
 };
 
 const SERVICES: readonly object[] = [

@@ -31,7 +31,7 @@ async function limited(
       if (name !== undefined) c.principal = { kind: "key", name: name() };
     },
   };
-  const steps = [named, ...protection.steps];
+  const steps = [named, ...protection.steps, protection.organization];
   const h = await startHarness({ steps });
   const ask = (method: readonly ["read" | "write", string], rest: object) =>
     call(h.client, method, { ...h.tenant, ...rest });

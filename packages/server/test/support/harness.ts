@@ -27,6 +27,7 @@ import { SystemMoves } from "../../src/system/system-moves.js";
 import { SystemVault } from "../../src/system/system-vault.js";
 import type { TlsFront } from "../../src/tls/tls-front.js";
 import { FakeEngine } from "./fake-engine.js";
+import { limitsOf } from "./limits.js";
 
 const SERVICES = {
   read: read.ReadServiceService,
@@ -109,6 +110,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       meters,
       ...{ connections, overload, streamLimits },
       config: { runtime, cluster: new ClusterConfig({ ...quiet, config: runtime, system }) },
+      limits: limitsOf(engine, protection),
       gate: new Gate(steps, observers),
       tls: options.tls,
       isStopped: () => bugs.length > 0,

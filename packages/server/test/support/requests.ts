@@ -79,6 +79,11 @@ export const GOOD_CALLS: readonly GoodCall[] = [
     method: ["admin", "updateConfig"],
     request: () => ({ values: { scrubHours: "5" }, dryRun: true, reason: "" }),
   },
+  { method: ["admin", "setQuota"], request: () => ({ ...QUOTA, limits: { vaults: 9n } }) },
+  { method: ["admin", "getQuota"], request: () => QUOTA },
+  { method: ["admin", "listQuotas"], request: () => PAGE },
+  { method: ["admin", "deleteQuota"], request: () => QUOTA },
+  { method: ["admin", "getHotKeys"], request: () => ({}) },
   { method: ["admin", "createOrganization"], request: () => ({ name: "acme" }) },
   { method: ["admin", "getOrganization"], request: (t) => t },
   { method: ["admin", "listOrganizations"], request: () => PAGE },
@@ -93,6 +98,9 @@ export const GOOD_CALLS: readonly GoodCall[] = [
   { method: ["admin", "compact"], request: () => ({ fillPercent: 0 }) },
   { method: ["admin", "checkIntegrity"], request: () => ({ waitMs: 10_000, follow: false }) },
 ];
+
+/** Of all organizations. */
+const QUOTA = { organization: 0n, tier: "", assignedTier: "", reason: "" };
 
 export const PAGE: { readonly pageSize: number; readonly pageToken: Uint8Array } = {
   pageSize: 0,

@@ -20,6 +20,7 @@ import { Protection } from "../../src/protection/protection.js";
 import { SystemMoves } from "../../src/system/system-moves.js";
 import { SystemVault } from "../../src/system/system-vault.js";
 import { call, connect } from "./harness.js";
+import { limitsOf } from "./limits.js";
 import { createVault } from "./vault.js";
 
 export const ROOT = "root";
@@ -93,6 +94,7 @@ export async function startTenants(): Promise<Tenants> {
     {
       ...{ engine, roles, gate, ...protection.parts, isStopped: () => false },
       config: { runtime: config, cluster: new ClusterConfig({ ...quiet, config, system }) },
+      limits: limitsOf(engine, protection),
       meters: new RpcMeters(() => undefined),
       onBug: fail,
     },

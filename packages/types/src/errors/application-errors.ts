@@ -477,6 +477,15 @@ export const applicationErrors = {
     "The caller, its organization or the node has reached its rate; the request was refused before anything happened.",
     "Wait for the time in the details, then send it again; the message names the limit.",
   ],
+  QUOTA_EXCEEDED: [
+    3121,
+    "RESOURCE_EXHAUSTED",
+    429,
+    "CONFLICT",
+    "never",
+    "The organization has as many vaults, or stores as many bytes, as its quota allows; nothing was changed.",
+    "Delete what is not needed, keep less history, or ask an administrator for more: authledger quota set; the message names the quota and where it was set.",
+  ],
   DEADLINE_TOO_SHORT: [
     3122,
     "DEADLINE_EXCEEDED",

@@ -424,6 +424,107 @@ export interface UpdateConfigResponse {
   dryRun: boolean;
 }
 
+/** What is not given falls through; 0 = no limit. */
+export interface QuotaLimits {
+  /** Vaults of the organization that are not deleted. */
+  vaults?:
+    | bigint
+    | undefined;
+  /** Live bytes and history together, as GetUsage counts them. */
+  bytes?:
+    | bigint
+    | undefined;
+  /** Units a second, on each node; docs/operations.md says what calls cost. */
+  reads?: bigint | undefined;
+  writes?: bigint | undefined;
+}
+
+export interface Quota {
+  /** Whose it is: an organization's, or a tier's; with neither that of all organizations. */
+  organization: bigint;
+  tier: string;
+  limits?:
+    | QuotaLimits
+    | undefined;
+  /** The tier that the organization is in; empty = none. */
+  assignedTier: string;
+}
+
+export interface SetQuotaRequest {
+  organization: bigint;
+  tier: string;
+  limits?:
+    | QuotaLimits
+    | undefined;
+  /** For an organization: the tier that it is put in; empty = none. The tier's quota must be set. */
+  assignedTier: string;
+  /** Why, for the record. */
+  reason: string;
+}
+
+export interface SetQuotaResponse {
+  quota?: Quota | undefined;
+}
+
+export interface GetQuotaRequest {
+  organization: bigint;
+  tier: string;
+}
+
+export interface EffectiveLimit {
+  /** vaults, bytes, reads or writes. */
+  quota: string;
+  /** 0 = no limit. */
+  limit: bigint;
+  /** organization, tier:<name>, global or configuration: where it was set. */
+  source: string;
+}
+
+export interface GetQuotaResponse {
+  /** Absent where none is set. */
+  quota?:
+    | Quota
+    | undefined;
+  /** Of an organization: all four. */
+  effective: EffectiveLimit[];
+}
+
+export interface ListQuotasRequest {
+  pageSize: number;
+  pageToken: Uint8Array;
+}
+
+export interface ListQuotasResponse {
+  quotas: Quota[];
+  nextPageToken: Uint8Array;
+}
+
+export interface DeleteQuotaRequest {
+  organization: bigint;
+  tier: string;
+  /** Why, for the record. */
+  reason: string;
+}
+
+export interface DeleteQuotaResponse {
+  existed: boolean;
+}
+
+export interface GetHotKeysRequest {
+}
+
+export interface HotKey {
+  /** Organization, vault, and resource or entity key, with slashes between. */
+  key: string;
+  /** Calls a second, estimated from a sample; never too few. */
+  perSecond: bigint;
+}
+
+export interface GetHotKeysResponse {
+  /** 10 at most. */
+  keys: HotKey[];
+}
+
 function createBaseOrganization(): Organization {
   return { slug: 0n, name: "", status: 0, createdAtMs: 0n };
 }
@@ -4588,6 +4689,1034 @@ export const UpdateConfigResponse: MessageFns<UpdateConfigResponse> = {
   },
 };
 
+function createBaseQuotaLimits(): QuotaLimits {
+  return { vaults: undefined, bytes: undefined, reads: undefined, writes: undefined };
+}
+
+export const QuotaLimits: MessageFns<QuotaLimits> = {
+  encode(message: QuotaLimits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vaults !== undefined) {
+      if (BigInt.asUintN(64, message.vaults) !== message.vaults) {
+        throw new globalThis.Error("value provided for field message.vaults of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.vaults);
+    }
+    if (message.bytes !== undefined) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bytes);
+    }
+    if (message.reads !== undefined) {
+      if (BigInt.asUintN(64, message.reads) !== message.reads) {
+        throw new globalThis.Error("value provided for field message.reads of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.reads);
+    }
+    if (message.writes !== undefined) {
+      if (BigInt.asUintN(64, message.writes) !== message.writes) {
+        throw new globalThis.Error("value provided for field message.writes of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.writes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QuotaLimits {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuotaLimits();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.vaults = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.reads = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.writes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<QuotaLimits>, I>>(base?: I): QuotaLimits {
+    return QuotaLimits.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<QuotaLimits>, I>>(object: I): QuotaLimits {
+    const message = createBaseQuotaLimits();
+    message.vaults = (object.vaults !== undefined && object.vaults !== null) ? BigInt(object.vaults) : undefined;
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : undefined;
+    message.reads = (object.reads !== undefined && object.reads !== null) ? BigInt(object.reads) : undefined;
+    message.writes = (object.writes !== undefined && object.writes !== null) ? BigInt(object.writes) : undefined;
+    return message;
+  },
+};
+
+function createBaseQuota(): Quota {
+  return { organization: 0n, tier: "", limits: undefined, assignedTier: "" };
+}
+
+export const Quota: MessageFns<Quota> = {
+  encode(message: Quota, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.tier !== "") {
+      writer.uint32(18).string(message.tier);
+    }
+    if (message.limits !== undefined) {
+      QuotaLimits.encode(message.limits, writer.uint32(26).fork()).join();
+    }
+    if (message.assignedTier !== "") {
+      writer.uint32(34).string(message.assignedTier);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Quota {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuota();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tier = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.limits = QuotaLimits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.assignedTier = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Quota>, I>>(base?: I): Quota {
+    return Quota.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Quota>, I>>(object: I): Quota {
+    const message = createBaseQuota();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.tier = object.tier ?? "";
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? QuotaLimits.fromPartial(object.limits)
+      : undefined;
+    message.assignedTier = object.assignedTier ?? "";
+    return message;
+  },
+};
+
+function createBaseSetQuotaRequest(): SetQuotaRequest {
+  return { organization: 0n, tier: "", limits: undefined, assignedTier: "", reason: "" };
+}
+
+export const SetQuotaRequest: MessageFns<SetQuotaRequest> = {
+  encode(message: SetQuotaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.tier !== "") {
+      writer.uint32(18).string(message.tier);
+    }
+    if (message.limits !== undefined) {
+      QuotaLimits.encode(message.limits, writer.uint32(26).fork()).join();
+    }
+    if (message.assignedTier !== "") {
+      writer.uint32(34).string(message.assignedTier);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetQuotaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetQuotaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tier = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.limits = QuotaLimits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.assignedTier = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetQuotaRequest>, I>>(base?: I): SetQuotaRequest {
+    return SetQuotaRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetQuotaRequest>, I>>(object: I): SetQuotaRequest {
+    const message = createBaseSetQuotaRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.tier = object.tier ?? "";
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? QuotaLimits.fromPartial(object.limits)
+      : undefined;
+    message.assignedTier = object.assignedTier ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseSetQuotaResponse(): SetQuotaResponse {
+  return { quota: undefined };
+}
+
+export const SetQuotaResponse: MessageFns<SetQuotaResponse> = {
+  encode(message: SetQuotaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.quota !== undefined) {
+      Quota.encode(message.quota, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetQuotaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetQuotaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.quota = Quota.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetQuotaResponse>, I>>(base?: I): SetQuotaResponse {
+    return SetQuotaResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetQuotaResponse>, I>>(object: I): SetQuotaResponse {
+    const message = createBaseSetQuotaResponse();
+    message.quota = (object.quota !== undefined && object.quota !== null) ? Quota.fromPartial(object.quota) : undefined;
+    return message;
+  },
+};
+
+function createBaseGetQuotaRequest(): GetQuotaRequest {
+  return { organization: 0n, tier: "" };
+}
+
+export const GetQuotaRequest: MessageFns<GetQuotaRequest> = {
+  encode(message: GetQuotaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.tier !== "") {
+      writer.uint32(18).string(message.tier);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetQuotaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetQuotaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tier = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetQuotaRequest>, I>>(base?: I): GetQuotaRequest {
+    return GetQuotaRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetQuotaRequest>, I>>(object: I): GetQuotaRequest {
+    const message = createBaseGetQuotaRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.tier = object.tier ?? "";
+    return message;
+  },
+};
+
+function createBaseEffectiveLimit(): EffectiveLimit {
+  return { quota: "", limit: 0n, source: "" };
+}
+
+export const EffectiveLimit: MessageFns<EffectiveLimit> = {
+  encode(message: EffectiveLimit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.quota !== "") {
+      writer.uint32(10).string(message.quota);
+    }
+    if (message.limit !== 0n) {
+      if (BigInt.asUintN(64, message.limit) !== message.limit) {
+        throw new globalThis.Error("value provided for field message.limit of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.limit);
+    }
+    if (message.source !== "") {
+      writer.uint32(26).string(message.source);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EffectiveLimit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEffectiveLimit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.quota = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<EffectiveLimit>, I>>(base?: I): EffectiveLimit {
+    return EffectiveLimit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EffectiveLimit>, I>>(object: I): EffectiveLimit {
+    const message = createBaseEffectiveLimit();
+    message.quota = object.quota ?? "";
+    message.limit = (object.limit !== undefined && object.limit !== null) ? BigInt(object.limit) : 0n;
+    message.source = object.source ?? "";
+    return message;
+  },
+};
+
+function createBaseGetQuotaResponse(): GetQuotaResponse {
+  return { quota: undefined, effective: [] };
+}
+
+export const GetQuotaResponse: MessageFns<GetQuotaResponse> = {
+  encode(message: GetQuotaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.quota !== undefined) {
+      Quota.encode(message.quota, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.effective) {
+      EffectiveLimit.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetQuotaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetQuotaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.quota = Quota.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.effective.push(EffectiveLimit.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetQuotaResponse>, I>>(base?: I): GetQuotaResponse {
+    return GetQuotaResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetQuotaResponse>, I>>(object: I): GetQuotaResponse {
+    const message = createBaseGetQuotaResponse();
+    message.quota = (object.quota !== undefined && object.quota !== null) ? Quota.fromPartial(object.quota) : undefined;
+    message.effective = object.effective?.map((e) => EffectiveLimit.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseListQuotasRequest(): ListQuotasRequest {
+  return { pageSize: 0, pageToken: new Uint8Array(0) };
+}
+
+export const ListQuotasRequest: MessageFns<ListQuotasRequest> = {
+  encode(message: ListQuotasRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken.length !== 0) {
+      writer.uint32(18).bytes(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListQuotasRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListQuotasRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListQuotasRequest>, I>>(base?: I): ListQuotasRequest {
+    return ListQuotasRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListQuotasRequest>, I>>(object: I): ListQuotasRequest {
+    const message = createBaseListQuotasRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListQuotasResponse(): ListQuotasResponse {
+  return { quotas: [], nextPageToken: new Uint8Array(0) };
+}
+
+export const ListQuotasResponse: MessageFns<ListQuotasResponse> = {
+  encode(message: ListQuotasResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.quotas) {
+      Quota.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken.length !== 0) {
+      writer.uint32(18).bytes(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListQuotasResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListQuotasResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.quotas.push(Quota.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListQuotasResponse>, I>>(base?: I): ListQuotasResponse {
+    return ListQuotasResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListQuotasResponse>, I>>(object: I): ListQuotasResponse {
+    const message = createBaseListQuotasResponse();
+    message.quotas = object.quotas?.map((e) => Quota.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseDeleteQuotaRequest(): DeleteQuotaRequest {
+  return { organization: 0n, tier: "", reason: "" };
+}
+
+export const DeleteQuotaRequest: MessageFns<DeleteQuotaRequest> = {
+  encode(message: DeleteQuotaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.organization !== 0n) {
+      if (BigInt.asUintN(64, message.organization) !== message.organization) {
+        throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.organization);
+    }
+    if (message.tier !== "") {
+      writer.uint32(18).string(message.tier);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteQuotaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteQuotaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.organization = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tier = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DeleteQuotaRequest>, I>>(base?: I): DeleteQuotaRequest {
+    return DeleteQuotaRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteQuotaRequest>, I>>(object: I): DeleteQuotaRequest {
+    const message = createBaseDeleteQuotaRequest();
+    message.organization = (object.organization !== undefined && object.organization !== null)
+      ? BigInt(object.organization)
+      : 0n;
+    message.tier = object.tier ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseDeleteQuotaResponse(): DeleteQuotaResponse {
+  return { existed: false };
+}
+
+export const DeleteQuotaResponse: MessageFns<DeleteQuotaResponse> = {
+  encode(message: DeleteQuotaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.existed !== false) {
+      writer.uint32(8).bool(message.existed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteQuotaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteQuotaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.existed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DeleteQuotaResponse>, I>>(base?: I): DeleteQuotaResponse {
+    return DeleteQuotaResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteQuotaResponse>, I>>(object: I): DeleteQuotaResponse {
+    const message = createBaseDeleteQuotaResponse();
+    message.existed = object.existed ?? false;
+    return message;
+  },
+};
+
+function createBaseGetHotKeysRequest(): GetHotKeysRequest {
+  return {};
+}
+
+export const GetHotKeysRequest: MessageFns<GetHotKeysRequest> = {
+  encode(_: GetHotKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHotKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHotKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetHotKeysRequest>, I>>(base?: I): GetHotKeysRequest {
+    return GetHotKeysRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetHotKeysRequest>, I>>(_: I): GetHotKeysRequest {
+    const message = createBaseGetHotKeysRequest();
+    return message;
+  },
+};
+
+function createBaseHotKey(): HotKey {
+  return { key: "", perSecond: 0n };
+}
+
+export const HotKey: MessageFns<HotKey> = {
+  encode(message: HotKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.perSecond !== 0n) {
+      if (BigInt.asUintN(64, message.perSecond) !== message.perSecond) {
+        throw new globalThis.Error("value provided for field message.perSecond of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.perSecond);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HotKey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHotKey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.perSecond = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<HotKey>, I>>(base?: I): HotKey {
+    return HotKey.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<HotKey>, I>>(object: I): HotKey {
+    const message = createBaseHotKey();
+    message.key = object.key ?? "";
+    message.perSecond = (object.perSecond !== undefined && object.perSecond !== null) ? BigInt(object.perSecond) : 0n;
+    return message;
+  },
+};
+
+function createBaseGetHotKeysResponse(): GetHotKeysResponse {
+  return { keys: [] };
+}
+
+export const GetHotKeysResponse: MessageFns<GetHotKeysResponse> = {
+  encode(message: GetHotKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keys) {
+      HotKey.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHotKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHotKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keys.push(HotKey.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetHotKeysResponse>, I>>(base?: I): GetHotKeysResponse {
+    return GetHotKeysResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetHotKeysResponse>, I>>(object: I): GetHotKeysResponse {
+    const message = createBaseGetHotKeysResponse();
+    message.keys = object.keys?.map((e) => HotKey.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 /** Organizations, vaults and the node. */
 export type AdminServiceService = typeof AdminServiceService;
 export const AdminServiceService = {
@@ -4816,6 +5945,59 @@ export const AdminServiceService = {
       asBuffer(UpdateConfigResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpdateConfigResponse => UpdateConfigResponse.decode(value),
   },
+  /**
+   * Sets the quota of an organization, of a tier, or, with neither, of all organizations. It replaces the one that was
+   * there: a limit that is not given falls through to the tier's, then to the one of all, then to the configuration.
+   */
+  setQuota: {
+    path: "/authledger.v1.AdminService/SetQuota" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetQuotaRequest): Buffer => asBuffer(SetQuotaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetQuotaRequest => SetQuotaRequest.decode(value),
+    responseSerialize: (value: SetQuotaResponse): Buffer => asBuffer(SetQuotaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetQuotaResponse => SetQuotaResponse.decode(value),
+  },
+  /** The quota as it was set, and for an organization the limits that hold and where each was set. */
+  getQuota: {
+    path: "/authledger.v1.AdminService/GetQuota" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetQuotaRequest): Buffer => asBuffer(GetQuotaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetQuotaRequest => GetQuotaRequest.decode(value),
+    responseSerialize: (value: GetQuotaResponse): Buffer => asBuffer(GetQuotaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetQuotaResponse => GetQuotaResponse.decode(value),
+  },
+  /** All quotas that are set: of all organizations first, then of organizations, then of tiers. */
+  listQuotas: {
+    path: "/authledger.v1.AdminService/ListQuotas" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListQuotasRequest): Buffer => asBuffer(ListQuotasRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListQuotasRequest => ListQuotasRequest.decode(value),
+    responseSerialize: (value: ListQuotasResponse): Buffer => asBuffer(ListQuotasResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListQuotasResponse => ListQuotasResponse.decode(value),
+  },
+  /** Takes a quota away, so that its limits fall through; one that is not set is no error. */
+  deleteQuota: {
+    path: "/authledger.v1.AdminService/DeleteQuota" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteQuotaRequest): Buffer => asBuffer(DeleteQuotaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteQuotaRequest => DeleteQuotaRequest.decode(value),
+    responseSerialize: (value: DeleteQuotaResponse): Buffer => asBuffer(DeleteQuotaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteQuotaResponse => DeleteQuotaResponse.decode(value),
+  },
+  /** Keys that are asked for or written very often on this node now, most first. */
+  getHotKeys: {
+    path: "/authledger.v1.AdminService/GetHotKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetHotKeysRequest): Buffer => asBuffer(GetHotKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetHotKeysRequest => GetHotKeysRequest.decode(value),
+    responseSerialize: (value: GetHotKeysResponse): Buffer => asBuffer(GetHotKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetHotKeysResponse => GetHotKeysResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -4873,6 +6055,19 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
   getConfig: handleUnaryCall<GetConfigRequest, GetConfigResponse>;
   /** Changes configuration of the whole cluster; all of it or nothing. A node's own file or flag goes before it there. */
   updateConfig: handleUnaryCall<UpdateConfigRequest, UpdateConfigResponse>;
+  /**
+   * Sets the quota of an organization, of a tier, or, with neither, of all organizations. It replaces the one that was
+   * there: a limit that is not given falls through to the tier's, then to the one of all, then to the configuration.
+   */
+  setQuota: handleUnaryCall<SetQuotaRequest, SetQuotaResponse>;
+  /** The quota as it was set, and for an organization the limits that hold and where each was set. */
+  getQuota: handleUnaryCall<GetQuotaRequest, GetQuotaResponse>;
+  /** All quotas that are set: of all organizations first, then of organizations, then of tiers. */
+  listQuotas: handleUnaryCall<ListQuotasRequest, ListQuotasResponse>;
+  /** Takes a quota away, so that its limits fall through; one that is not set is no error. */
+  deleteQuota: handleUnaryCall<DeleteQuotaRequest, DeleteQuotaResponse>;
+  /** Keys that are asked for or written very often on this node now, most first. */
+  getHotKeys: handleUnaryCall<GetHotKeysRequest, GetHotKeysResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
