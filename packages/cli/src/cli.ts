@@ -2,6 +2,7 @@
 import { ExitCode } from "@authledger/types";
 import { Command, CommanderError } from "commander";
 import { addAuditCommands } from "./commands/audit.js";
+import { addAuditLogCommand } from "./commands/audit-log.js";
 import { addBenchCommand } from "./commands/bench.js";
 import { addBlockCommands } from "./commands/block.js";
 import { addCheatCommand } from "./commands/cheat.js";
@@ -128,6 +129,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addRoleCommands(program, frame);
   addVaultCommands(program, frame);
   addUsageCommand(program, frame);
+  addAuditLogCommand(program, frame);
   addConfigCommands(program, frame);
   addCompactCommand(program, frame);
   addScrubCommand(program, frame);

@@ -3,6 +3,7 @@
  * is checked and nothing can fail before the first call.
  */
 import { AdminClient } from "./calls/admin-client.js";
+import { type AuditLogOptions, type AuditRecord, auditLog } from "./calls/audit-log.js";
 import {
   type BlockRange,
   type BlockRangeOptions,
@@ -258,6 +259,15 @@ export class LedgerClient implements AsyncDisposable {
   /** Resources of a type that at least one tuple is about, in no order that means anything. Without a proof. */
   listResources(type: string, options: UnprovenListOptions = {}): PagedList<string> {
     return listResources(this.#session, type, options);
+  }
+
+  /**
+   * What was done in the cluster, by whom, and who was not let in; oldest first. For administrators of the cluster, whatever
+   * the client's own vault is. Records are proven where the client verifies.
+   * @example for await (const { actor, action } of client.auditLog({ outcome: "refused" })) show(actor, action);
+   */
+  auditLog(options: AuditLogOptions = {}): AsyncGenerator<AuditRecord, void, undefined> {
+    return auditLog(this.#session, options);
   }
 
   /** What a client did last in the vault: to go on where it was after it lost its own state. Without a proof. */

@@ -26,6 +26,12 @@ export {
   type VaultWithHealth,
 } from "./calls/admin-client.js";
 export { AdminList, type AdminListOptions } from "./calls/admin-list.js";
+export type {
+  AuditFilter,
+  AuditLogOptions,
+  AuditOutcome,
+  AuditRecord,
+} from "./calls/audit-log.js";
 export {
   type BlockProof,
   type BlockRange,

@@ -91,6 +91,21 @@ export class Session {
     return vaultNameOf(this.options.tenant);
   }
 
+  /**
+   * The same connections for calls about another vault, which is verified where this one is; the session itself for its own.
+   * @param anchor where trust in the other vault begins; absent: what is pinned, or trust on first use where that is allowed
+   */
+  forVault(name: VaultName, anchor?: string): Session {
+    const { tenant, verify } = this.options;
+    const isOwn = [
+      [tenant?.organization, name.organization],
+      [tenant?.vault, name.vault],
+    ].every(([own, other]) => String(own ?? "") === String(other));
+    if (isOwn && anchor === undefined) return this;
+    const options = { ...this.options, tenant: name, verify: verify && { ...verify, anchor } };
+    return new Session(options, { ...this.#surroundings, connect: () => this.#open() });
+  }
+
   /** Undefined where answers are not verified. @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
   verifier(): VaultVerifier | undefined {
     const { verify } = this.options;

@@ -37,6 +37,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "org suspend": ["authledger org suspend 7 --reason 'invoice 31 is open'"],
   "org resume": ["authledger org resume 7"],
   usage: ["authledger usage", "authledger usage --org 7 --all -o json"],
+  "audit-log": [
+    "authledger audit-log --since 2030-01-01T00:00:00Z --outcome refused",
+    "authledger audit-log --actor user:ann --action IamService/ --limit 20 -o wide",
+    "authledger audit-log --verify --anchor system-anchor.json --prove -o json",
+  ],
   "config get": ["authledger config get", "authledger config get logLevel -o json"],
   "config update": [
     "authledger config update logLevel=debug scrubHours=48 --dry-run",

@@ -7,7 +7,8 @@ const GROUPS: Readonly<Record<string, string>> = {
   "Ask and write:":
     "check explain lookup expand list tuple entity resource model import export watch",
   "Prove:": "proof block audit",
-  "Administer:": "status cluster org vault key role whoami usage config compact scrub debug bench",
+  "Administer:":
+    "status cluster org vault key role whoami usage audit-log config compact scrub debug bench",
   "Help:": "help cheat completion schema version",
 };
 

@@ -5,7 +5,7 @@ const ORGANIZATION = "slug:u64 name:text status:text created_at:time created_at_
 const VAULT = `organization:u64 origin:text height:u64 retention:text retention_blocks:u64 oldest_height:u64 health?:text ${ORGANIZATION}`;
 const API_KEY = "id:text name:text principal:text creator:text created_at:time expires_at?:time";
 const ROLE =
-  "principal:text role:text organization:u64? vault:u64? group:text? expires_at:time? version:u64";
+  "principal:text role:text organization?:u64 vault?:u64 group?:text expires_at?:time version:u64";
 const TUPLE =
   "resource:text relation:text subject:text version:u64 expires_at:time? expires_at_ms:u64 " +
   "condition:text? condition_context:object? condition_erased?:bool";
@@ -85,6 +85,11 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   usage: document(
     "organization:u64 vaults?:u64 vault?:u64 blocks?:u64 entities:u64 tuples:u64 records:u64",
     "stored:text stored_bytes:u64 history:text history_bytes:u64",
+  ),
+  "audit-log": lines(
+    "key:text time:time time_ms:u64 actor:text action:text outcome:text resource:object about:text",
+    "code?:text message?:text request_id:text client:text node:text count?:int until?:time until_ms?:u64",
+    "version:u64 proven:bool proof?:object",
   ),
   "config get": lines("field:text value:text source:text cluster:text? default:text doc:text"),
   "config update": lines("field:text before:text after:text"),

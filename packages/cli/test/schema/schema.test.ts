@@ -196,6 +196,8 @@ type doc
     "vault update --retention 100",
     "usage",
     "usage --all",
+    "audit-log",
+    "audit-log --limit 1 --prove --trust-on-first-use",
     "config get",
     "config get logLevel",
     "config update scrubHours=48",
