@@ -1,4 +1,4 @@
-/** `authledger tuple write|delete|read` and `authledger list`. */
+/** `authledger tuple write|delete|erase|read` and `authledger list`. */
 import {
   createTuple,
   deleteTuple,
@@ -13,6 +13,7 @@ import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { withConfirmation } from "../run/confirm.js";
+import { isDeletionConfirmed } from "../run/confirm-deletion.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
 import { conditionOf } from "../run/context-values.js";
 import { expiryOf } from "../run/expiry.js";
@@ -64,6 +65,13 @@ export function addTupleCommands(program: Command, frame: CommandFrame): void {
     const operations = tuples.map((text) => deleteTuple(text));
     return change(run, tuples, operations);
   });
+  const erase = tuple
+    .command("erase")
+    .argument("<tuple>")
+    .description("delete a tuple, and erase what its condition said of parameters in every version")
+    .option("--keep-current", "leave what is stored now, and erase earlier conditions only")
+    .option("--reason <text>", "why, for the record; do not name the person in it");
+  frame.handle(withConfirmation(erase), eraseCondition);
   const read = tuple
     .command("read")
     .argument("<tuple>")
@@ -141,6 +149,25 @@ async function readTuple(run: Run, text = ""): Promise<undefined> {
   const [found] = await client.list(tuple, { ...run.call, consistency }).collect(1);
   if (found !== undefined) return void (await run.print.one(thingOf(found)));
   throw new LedgerError("TUPLE_NOT_FOUND", `"${text}" is not stored`, { details: { tuple: text } });
+}
+
+async function eraseCondition(run: Run, text = ""): Promise<undefined> {
+  requireTenant(run);
+  const tuple = parseTuple(text);
+  const keepCurrent = run.flags["keepCurrent"] === true;
+  const plan = {
+    what: keepCurrent
+      ? `earlier conditions of ${text}`
+      : `${text} and its condition in every version`,
+    name: text,
+    lines: ["digests stay, so proofs stay valid", "the tuple itself stays in the history"],
+  };
+  if (!(await isDeletionConfirmed(run, plan))) return undefined;
+  const client = await run.client();
+  const options = { ...run.call, keepCurrent, reason: textFlag(run, "reason") };
+  const { erased, deleted, token } = await client.erase({ tuple }, options);
+  await run.print.one({ name: text, fields: { tuple: text, erased, deleted, token } });
+  return undefined;
 }
 
 function preconditions({ flags }: Run): WriteOperation[] {

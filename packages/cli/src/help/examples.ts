@@ -50,6 +50,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "config schema": ["authledger config schema > authledger.schema.json"],
   "config example": ["authledger config example > authledger.yaml"],
   "config diff": ["authledger config diff old.yaml new.yaml"],
+  "tuple erase": ["authledger tuple erase doc:1#viewer@user:7 --reason 'request 11' --yes"],
   "entity erase": ["authledger entity erase person:7 --reason 'request 11' --yes"],
   "org delete": ["authledger org delete 7 --dry-run", "authledger org delete 7 --yes"],
   "key create": [

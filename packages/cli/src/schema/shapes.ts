@@ -94,6 +94,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "config get": lines("field:text value:text source:text cluster:text? default:text doc:text"),
   "config update": lines("field:text before:text after:text"),
   "config diff": lines("field:text before:text? after:text?"),
+  "tuple erase": document("tuple:text erased:u64 deleted:bool token:text"),
   "entity erase": document("key:text erased:u64 deleted:bool token:text"),
   "role grant": document(ROLE),
   "role list": lines(ROLE),
@@ -182,7 +183,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     "organizations?:u64 vaults?:u64 blocks_checked?:u64 records_checked?:u64 restored?:objects",
   ),
   export: document(
-    "file?:text tuples?:int entities?:int height?:u64 seconds:num",
+    "file?:text tuples?:int entities?:int erased?:int height?:u64 seconds:num",
     "snapshot?:text size?:text size_bytes?:u64 uncompressed?:text uncompressed_bytes?:u64 time?:text",
   ),
   "audit run": document(AUDITED),

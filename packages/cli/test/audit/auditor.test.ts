@@ -182,6 +182,30 @@ describe("an honest node", () => {
     expect(again.position).toEqual(saved!.position);
   });
 
+  it("passes over a history whose values were erased, from its beginning and from a place within", async () => {
+    const scene = await start();
+    const { client } = scene;
+    const secret = (text: string): Promise<void> => {
+      const value = new TextEncoder().encode(text);
+      const condition = { kind: "none" } as const;
+      return write(client, { op: "set_entity", key: "person", value, expiresAtMs: 0, condition });
+    };
+    await secret("a");
+    await secret("b");
+    const saved = await run(auditor(scene));
+    await write(client, create(1));
+    await secret("c");
+    const erased = await client.erase({ entity: "person" }, { reason: "request 11" });
+    expect([erased.erased, erased.deleted]).toEqual([3n, true]);
+    await write(client, create(2));
+    const later = await run(auditor(scene, saved));
+    const whole = auditor(scene);
+    expect((await run(whole)).position).toEqual(later.position);
+    expect(whole.executed).toBe(7);
+    await restart(scene);
+    expect((await run(auditor(scene))).position).toEqual(later.position);
+  });
+
   it("is given a place in memory that does not grow with its history", async () => {
     const scene = await start();
     for (let i = 0; i < 5; i++) await write(scene.client, create(i));

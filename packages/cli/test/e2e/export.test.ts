@@ -55,6 +55,38 @@ function contentsOf(ndjson: string): string[] {
 }
 
 describe("an export of rows", () => {
+  it("of an older block leaves out what was erased since, and says how many", async () => {
+    const { directory, run } = await setUp();
+    const model =
+      "model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define viewer: [user with named]\n";
+    const condition = 'condition named(name: string) {\n  name == "ann"\n}\n';
+    const file = join(directory, "model.fga");
+    writeFileSync(file, model + condition);
+    const deployed = await run(["model", "deploy", file, "--activate"]);
+    expect(deployed).toMatchObject({ end: 0 });
+    const tuple = "doc:1#viewer@user:ann";
+    const steps: readonly (readonly string[])[] = [
+      ["entity", "set", "person:1", "Ann"],
+      ["entity", "set", "person:2", "Bob"],
+      ["tuple", "write", tuple, "--condition", "named", "--with", "name=ann"],
+    ];
+    for (const step of steps) expect((await run(step)).end).toBe(0);
+    const at = ["--at-height", JSON.parse((await run(["vault", "get", "-o", "json"])).out).height];
+    expect((await run(["entity", "erase", "person:1", "--yes"])).end).toBe(0);
+    const erased = await run(["tuple", "erase", tuple, "--yes", "--reason", "r 1", "-o", "json"]);
+    expect(JSON.parse(erased.out)).toMatchObject({ tuple, erased: "1", deleted: true });
+    const done = await run(["export", "--format", "ndjson", ...at]);
+    expect([done.end, contentsOf(done.out).filter((row) => row.includes("Bob")).length]).toEqual([
+      0, 1,
+    ]);
+    expect(done.out).not.toMatch(/person:1|doc:1/);
+    expect(done.err).toContain("2 rows are left out: their values were erased since");
+    const listed = await run(["list", "--resource", "doc:1", ...at, "-o", "json"]);
+    expect(JSON.parse(listed.out)).toMatchObject({ condition: null, condition_erased: true });
+    const entities = await run(["entity", "list", "--prefix", "person:1", ...at, "-o", "json"]);
+    expect(JSON.parse(entities.out)).toMatchObject({ key: "person:1", value: "", erased: true });
+  });
+
   it.each(["ndjson", "csv"])("in %s is imported to equal contents, and resumes", async (format) => {
     const { directory, env, run } = await setUp();
     expect((await run(["import", "-"], NDJSON)).end).toBe(0);

@@ -203,6 +203,7 @@ type doc
     "config update scrubHours=48",
     `config diff ${before} ${after}`,
     "entity erase k --yes",
+    "tuple erase doc:nothing#viewer@user:a --yes",
     "tuple delete --filter resource=doc:nothing --yes",
     `org suspend ${org} --reason audit`,
     `org resume ${org}`,
