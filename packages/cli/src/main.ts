@@ -6,8 +6,10 @@ import type { Writable } from "node:stream";
 import { ExitCode } from "@authledger/types";
 import { runCli } from "./cli.js";
 import type { Terminal } from "./run/cli-io.js";
+import { dropTlsNameWarning } from "./run/tls-name-warning.js";
 import { writeLater } from "./run/write-later.js";
 
+dropTlsNameWarning(process);
 const abort = new AbortController();
 // A second signal finds no handler, and ends the process at once.
 process.once("SIGINT", () => abort.abort("interrupted"));

@@ -56,7 +56,8 @@ export class NodeDisk implements Disk {
 
   async makeDirectory(directory: string): Promise<void> {
     try {
-      fs.mkdirSync(directory, { recursive: true });
+      // What is in it is for nobody else on the machine: tuples, values, salts and keys.
+      fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw failed(error, "IO_WRITE_FAILED", "create directory", directory);
     }

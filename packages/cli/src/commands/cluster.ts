@@ -85,7 +85,9 @@ function addInit(cluster: Command, frame: CommandFrame): void {
     const client = await run.client();
     const { rootKey, rootKeyFile } = await client.cluster.init(addresses, changeCall(run));
     if (rootKey !== undefined) {
-      run.say(`the root credential, shown once and kept in ${rootKeyFile}; pass it with --token:`);
+      run.say(
+        `the root credential, shown once and kept in ${rootKeyFile}; pass it with --token-file:`,
+      );
       await run.io.out(`${rootKey}\n`);
       return undefined;
     }

@@ -1,5 +1,5 @@
 /** A node with credentials, walked through as its operator and two tenants do. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
@@ -39,8 +39,8 @@ async function tenantOf(json: (command: string) => Promise<Json>, name: string):
   return `--org ${org} --vault ${vault}`;
 }
 
-it("roles that are given by command let a key in where they say, and nowhere else, until they are taken away", async () => {
-  const { root, as, json } = await setUp();
+it("roles that are given by command let a key in where they say, and nowhere else, until they are taken away; nothing tells a secret", async () => {
+  const { data, root, as, json, end } = await setUp();
   const asRoot = (command: string): Promise<Json> => json(root, command);
   const [acme, globex] = [await tenantOf(asRoot, "acme"), await tenantOf(asRoot, "globex")];
   const { key = "", principal = "" } = await asRoot("key create billing");
@@ -64,6 +64,12 @@ it("roles that are given by command let a key in where they say, and nowhere els
   expect((await as(key, `check ${TUPLE} ${acme}`)).end).toBe(4);
   const again = await as(root, `role revoke ${principal} writer ${acme}`);
   expect(again).toMatchObject({ end: 0, err: `${principal} was not writer\n` });
+
+  const { out, err } = await end();
+  expect(err).toContain(principal);
+  for (const secret of [root, key]) expect(`${out}${err}`).not.toContain(secret.slice(-30));
+  expect(statSync(data).mode & 0o777).toBe(0o700);
+  expect(statSync(join(data, "root.key")).mode & 0o777).toBe(0o600);
 });
 
 it("what is no role, no principal or no place is refused with what there is", async () => {

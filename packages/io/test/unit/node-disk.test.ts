@@ -134,9 +134,10 @@ describe("what is no failure", () => {
     expect(await disk.exists(missing)).toBe(false);
   });
 
-  it("making a directory twice, with its parents", async () => {
+  it("making a directory twice, with its parents, that only its owner may enter", async () => {
     const directory = join(temporaryDirectory(), "a", "b");
     await disk.makeDirectory(directory);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
     await disk.makeDirectory(directory);
     await disk.syncDirectory(directory);
     expect(await disk.exists(directory)).toBe(true);

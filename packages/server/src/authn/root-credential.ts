@@ -34,6 +34,11 @@ export interface MadeRoot {
   readonly file: string;
 }
 
+/** A node that waits, or is being taken in, has no vault yet; who does not lead leaves it to the leader. */
+const NOT_MINE: ReadonlySet<string> = new Set([
+  ...["NODE_WAITING", "NOT_READY", "VAULT_NOT_FOUND", "NOT_LEADER", "NO_LEADER"],
+]);
+
 export class RootCredential {
   readonly #deps: RootCredentialDeps;
   #exists = false;
@@ -77,9 +82,7 @@ export class RootCredential {
       await this.#make();
     } catch (error) {
       const failure = LedgerError.from(error);
-      // A node that waits has no vault yet; who does not lead leaves it to the leader.
-      if (!["NODE_WAITING", "VAULT_NOT_FOUND", "NOT_LEADER", "NO_LEADER"].includes(failure.code))
-        onProblem(failure);
+      if (!NOT_MINE.has(failure.code)) onProblem(failure);
     }
   }
 

@@ -100,4 +100,12 @@ describe("the root credential", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(root.exists).toBe(true);
   });
+
+  it("is not missed while a node is being taken into a cluster, or another one leads", async () => {
+    const engine = new FakeEngine();
+    const { root, problems } = rootOf(engine);
+    engine.failure = { call: "read_entities", error: new LedgerError("NOT_READY", "no data yet") };
+    await root.start();
+    expect([root.exists, problems]).toEqual([false, []]);
+  });
 });
