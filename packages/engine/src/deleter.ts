@@ -20,13 +20,13 @@ import {
 } from "@authledger/state";
 import { assert, LedgerError, toHex } from "@authledger/types";
 import { SWEEP_RETRY_MS, SWEEP_ROWS } from "./limits.js";
-import type { EngineReply, EngineRequest } from "./port.js";
+import type { EngineReply, EngineRequest, Stated } from "./port.js";
 import type { Signer } from "./signer.js";
 import { findOrganization, findVault, organizationInfo, vaultInfo } from "./vault-lookup.js";
 import { throwIfRefused, type Writes } from "./writes.js";
 
 /** Who removes what is left of a deleted vault. */
-const SWEEP_ACTOR = "system:gc";
+const SWEEPER: Stated = { actor: "system:gc" };
 
 export interface DeleterDeps {
   readonly state: GroupState;
@@ -89,7 +89,7 @@ export class Deleter {
     const find = (): VaultRow => findVault(state, request.organization, request.vault);
     const { id, ...row } = find();
     if (!isGone(row)) {
-      const outcome = await this.#setVaultStatus(find, "deleting", request.actor);
+      const outcome = await this.#setVaultStatus(find, "deleting", request);
       // Two who delete at once both get what they asked for.
       if (!isGone(find())) throwIfRefused(outcome);
       signer.forget(id);
@@ -106,7 +106,7 @@ export class Deleter {
     const find = (): OrganizationRow => findOrganization(state, request.organization);
     const { status } = find();
     if (status !== "deleted" && status !== "deleting") {
-      const outcome = await this.#setOrganizationStatus(find, request.actor);
+      const outcome = await this.#setOrganizationStatus(find, request);
       if (find().status === status) throwIfRefused(outcome);
       this.#organizations.add(request.organization);
       this.#wake();
@@ -169,7 +169,7 @@ export class Deleter {
       this.#rows += swept.removed;
       if (!swept.isDone) return;
       const find = (): VaultRow => state.rows.vault(vault)!;
-      throwIfRefused(await this.#setVaultStatus(find, "deleted", SWEEP_ACTOR));
+      throwIfRefused(await this.#setVaultStatus(find, "deleted", SWEEPER));
     }
     // Refused: it is deleted already.
     this.#vaults.delete(vault);
@@ -184,7 +184,7 @@ export class Deleter {
       const { id, status } = find();
       if (rows.vaultsLeft(id).deleting > 0) continue;
       if (status === "deleting") {
-        throwIfRefused(await this.#setOrganizationStatus(find, SWEEP_ACTOR));
+        throwIfRefused(await this.#setOrganizationStatus(find, SWEEPER));
       }
       this.#organizations.delete(slug);
     }
@@ -193,7 +193,7 @@ export class Deleter {
   #setVaultStatus(
     find: () => VaultRow,
     status: "deleting" | "deleted",
-    actor: string,
+    by: Stated,
   ): Promise<Outcome> {
     return this.#deps.writes.proposeItem((timeMs) => {
       const { id, organizationSlug: organization, slug, lastHeight } = find();
@@ -203,18 +203,18 @@ export class Deleter {
           ? { last_height: open.height, last_block_hash: toHex(open.tip.blockHash) }
           : { last_height: lastHeight ?? 0 };
       const key = vaultEntityKey(organization, slug);
-      const registration = this.#registration(key, { actor, timeMs }, status, more);
+      const registration = this.#registration(key, stampOf(by, timeMs), status, more);
       return { kind: "set_status", organization, vault: slug, registration };
     });
   }
 
-  #setOrganizationStatus(find: () => OrganizationRow, actor: string): Promise<Outcome> {
+  #setOrganizationStatus(find: () => OrganizationRow, by: Stated): Promise<Outcome> {
     return this.#deps.writes.proposeItem((timeMs) => {
       const { id, slug } = find();
       const { deleting } = this.#deps.state.rows.vaultsLeft(id);
       const status = deleting > 0 ? "deleting" : "deleted";
       const key = organizationEntityKey(slug);
-      const registration = this.#registration(key, { actor, timeMs }, status);
+      const registration = this.#registration(key, stampOf(by, timeMs), status);
       return { kind: "set_status", organization: slug, vault: 0n, registration };
     });
   }
@@ -222,7 +222,7 @@ export class Deleter {
   /** The entity as it is, with another status. */
   #registration(
     key: string,
-    stamp: { readonly actor: string; readonly timeMs: number; readonly reason?: string },
+    stamp: Stated & { readonly timeMs: number },
     status: OrganizationStatus,
     more: Parameters<typeof withStatus>[2] = {},
   ): ReturnType<Writes["sealEntity"]> {
@@ -231,4 +231,9 @@ export class Deleter {
     const value = withStatus(entity.value, status, more);
     return this.#deps.writes.sealEntity({ key, value, version: entity.version }, stamp);
   }
+}
+
+/** Of a request only what a transaction says of it. */
+function stampOf({ actor, reason = "" }: Stated, timeMs: number): Stated & { timeMs: number } {
+  return { actor, reason, timeMs };
 }

@@ -60,6 +60,12 @@ export interface PolicyBundleReply {
   readonly checkpoint: string;
 }
 
+/** Who changes something, and why: both stand in the transaction of the system vault. */
+export interface Stated {
+  readonly actor: string;
+  readonly reason?: string;
+}
+
 export interface StoredTuple {
   readonly tuple: Tuple;
   readonly version: number;
@@ -422,7 +428,7 @@ export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
     reply: { readonly judgement: "consistent" | "larger" | "contradiction" };
   };
   create_organization: {
-    request: { readonly name: string; readonly actor: string };
+    request: { readonly name: string } & Stated;
     reply: { readonly organization: OrganizationInfo };
   };
   get_organization: {
@@ -434,7 +440,7 @@ export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
     reply: { readonly organizations: readonly OrganizationInfo[]; readonly next?: bigint };
   };
   delete_organization: {
-    request: { readonly organization: bigint; readonly actor: string };
+    request: { readonly organization: bigint } & Stated;
     reply: { readonly organization: OrganizationInfo };
   };
   /** Takes an organization out of service, so that nothing of it is read or written. */
@@ -464,11 +470,11 @@ export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
     reply: { readonly erased: number; readonly deleted: boolean; readonly at: AnswerPoint };
   };
   delete_vault: {
-    request: { readonly organization: bigint; readonly vault: bigint; readonly actor: string };
+    request: { readonly organization: bigint; readonly vault: bigint } & Stated;
     reply: { readonly vault: VaultInfo };
   };
   create_vault: {
-    request: { readonly organization: bigint; readonly name: string; readonly actor: string };
+    request: { readonly organization: bigint; readonly name: string } & Stated;
     reply: { readonly vault: VaultInfo; readonly genesisHeader: Uint8Array };
   };
   get_vault: {
@@ -476,10 +482,9 @@ export interface EngineCalls extends ClusterCalls, AuthorizationCalls {
     reply: { readonly vault: VaultInfo; readonly health: VaultHealth };
   };
   update_vault: {
-    request: {
+    request: Stated & {
       readonly organization: bigint;
       readonly vault: bigint;
-      readonly actor: string;
       /** What is absent stays as it is. */
       readonly name?: string;
       /** The newest blocks to keep whole; 0 = all. */

@@ -30,6 +30,7 @@ export async function updateVault(
     operationsMax: 1,
     operationsAt: () => [changed(state, request)],
     needsCurrentState: true,
+    ...(request.reason !== undefined && { reason: request.reason }),
   });
   if (outcome.kind === "refused") {
     throw new LedgerError(outcome.code, outcome.message, { details: outcome.details });

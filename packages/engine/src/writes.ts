@@ -95,6 +95,8 @@ export interface OwnTransaction {
   readonly operationsAt: (timeMs: number) => readonly Operation[];
   /** Not before everything proposed so far is applied. */
   readonly needsCurrentState: boolean;
+  /** Default: none. */
+  readonly reason?: string;
 }
 
 /** What a step of pruning weighs in an entry. */
@@ -162,15 +164,15 @@ export class Writes {
     request: EngineRequest<"create_organization">,
   ): Promise<EngineReply<"create_organization">> {
     const slug = this.#nextSlug();
-    const { name } = request;
+    const { name, actor, reason } = request;
     const value = encodeOrganizationEntity({
       name,
       status: "active",
       created_ms: this.#deps.nowMs(),
     });
     const key = organizationEntityKey(slug);
-    const transaction = systemRequest(key, value);
-    const about = { vault: SYSTEM_VAULT, actor: request.actor };
+    const transaction = systemRequest(key, value, reason);
+    const about = { vault: SYSTEM_VAULT, actor };
     const { outcome } = await this.#propose(about, transaction, undefined);
     throwIfRefused(outcome);
     const row = this.#deps.state.rows.organizationBySlug(slug);
@@ -196,7 +198,7 @@ export class Writes {
   async proposeOwn(
     vault: number,
     actor: string,
-    { operationsMax: operations, operationsAt, needsCurrentState }: OwnTransaction,
+    { operationsMax: operations, operationsAt, needsCurrentState, reason = "" }: OwnTransaction,
   ): Promise<Outcome> {
     const make = (timeMs: number): EntryItem => ({
       kind: "transaction",
@@ -205,7 +207,7 @@ export class Writes {
       payloadHash: NO_HASH,
       transaction: this.#sealer.seal(
         this.#deps.state.requireVault(vault),
-        { operations: operationsAt(timeMs), ...OWN },
+        { operations: operationsAt(timeMs), ...OWN, reason },
         { sequence: 0, actor, timeMs },
       ),
     });
@@ -410,7 +412,7 @@ export class Writes {
       vaultRef: vaultRef(hasher, origin, salt),
       created_ms: timeMs,
     });
-    const transaction = systemRequest(vaultEntityKey(organization, slug), value);
+    const transaction = systemRequest(vaultEntityKey(organization, slug), value, request.reason);
     const system = state.vault(SYSTEM_VAULT)!;
     const stamp = { sequence: 0, actor: request.actor, timeMs };
     return {
@@ -479,11 +481,12 @@ function requestBytes(request: TransactionRequest): number {
   return bytes;
 }
 
-function systemRequest(key: string, value: Uint8Array): TransactionRequest {
+function systemRequest(key: string, value: Uint8Array, reason = ""): TransactionRequest {
   const condition = { kind: "must_not_exist" } as const;
   return {
     operations: [{ op: "set_entity", key, value, expiresAtMs: 0, condition }],
     ...OWN,
+    reason,
   };
 }
 

@@ -16,6 +16,8 @@ import {
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+const SYSTEM_TIP = { vault: 0, consistency: { kind: "linearizable" } } as const;
+
 let node: RunningNode;
 let data: string;
 
@@ -82,6 +84,38 @@ describe("a suspended organization", () => {
     const { client } = await scene();
     const error = await rejectedBy(client.admin.suspendOrganization(12345n));
     expect(error.code).toBe("ORGANIZATION_NOT_FOUND");
+    client.close();
+  });
+});
+
+describe("a change of organizations and vaults", () => {
+  it("is kept with its reason, in the transaction that makes it", async () => {
+    const client = createClient({ endpoints: node.grpcAddress });
+    const from = { height: (await node.engine.call("get_tip", SYSTEM_TIP)).at.height + 1 };
+    const { admin } = client;
+    const { slug: organization } = await admin.createOrganization("acme", { reason: "r 1" });
+    const { slug: vault } = await admin.createVault({ organization, name: "v" }, { reason: "r 2" });
+    const tenant = { organization, vault };
+    await admin.updateVault(tenant, { name: "w" }, { reason: "r 3" });
+    await admin.deleteVault(tenant, { reason: "r 4" });
+    await expect
+      .poll(async () => (await admin.getVault(tenant)).status, { timeout: 5_000 })
+      .toBe("deleted");
+    await admin.deleteOrganization(organization, { reason: "r 5" });
+    const { changes } = await node.engine.call("list_changes", {
+      vault: 0,
+      from: { ...from, index: 0, operation: 0 },
+      end: Number.MAX_SAFE_INTEGER,
+      filter: {},
+      limit: 100,
+    });
+    const own = changes.flatMap(({ target, reason }) =>
+      target.kind === "entity" && /^(org|vault):/.test(target.key) ? [reason] : [],
+    );
+    // Who removed the rows of the vault was not asked to.
+    expect(own.filter((reason) => reason !== "")).toEqual(["r 1", "r 2", "r 3", "r 4", "r 5"]);
+    const tooLong = await rejectedBy(admin.createOrganization("b", { reason: "x".repeat(5_000) }));
+    expect(tooLong.details["field"] ?? tooLong.details["name"]).toBe("reason");
     client.close();
   });
 });

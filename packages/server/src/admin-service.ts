@@ -130,10 +130,10 @@ export class AdminService {
   }
 
   readonly handlers: AdminHandlers = {
-    createOrganization: async ({ name }, { principal }) => {
+    createOrganization: async ({ name, reason }, call) => {
       validateName(name, "name");
-      const { engine } = this.#deps;
-      const reply = await engine.call("create_organization", { name, actor: principal.name });
+      const request = { name, ...stated(reason, call) };
+      const reply = await this.#deps.engine.call("create_organization", request);
       return { organization: organizationMessage(reply.organization) };
     },
     getOrganization: async ({ organization }) => {
@@ -141,9 +141,9 @@ export class AdminService {
       const reply = await this.#deps.engine.call("get_organization", { organization });
       return { organization: organizationMessage(reply.organization) };
     },
-    deleteOrganization: async ({ organization }, { principal }) => {
+    deleteOrganization: async ({ organization, reason }, call) => {
       requireSlug(organization, "organization");
-      const request = { organization, actor: principal.name };
+      const request = { organization, ...stated(reason, call) };
       const reply = await this.#deps.engine.call("delete_organization", request);
       return { organization: organizationMessage(reply.organization) };
     },
@@ -167,10 +167,10 @@ export class AdminService {
     getHotKeys: async () => ({
       keys: this.#hotKeys().map(({ key, perSecond }) => ({ key, perSecond: BigInt(perSecond) })),
     }),
-    createVault: async ({ organization, name }, { principal }) => {
+    createVault: async ({ organization, name, reason }, call) => {
       requireSlug(organization, "organization");
       validateName(name, "name");
-      const request = { organization, name, actor: principal.name };
+      const request = { organization, name, ...stated(reason, call) };
       const { vault, genesisHeader } = await this.#deps.engine.call("create_vault", request);
       return { vault: vaultMessage(vault), genesisHeader };
     },
@@ -180,21 +180,22 @@ export class AdminService {
       const reply = await this.#deps.engine.call("get_vault", { organization, vault });
       return { vault: vaultMessage(reply.vault), health: healthMessage(reply.health) };
     },
-    deleteVault: async ({ organization, vault }, { principal }) => {
+    deleteVault: async ({ organization, vault, reason }, call) => {
       requireSlug(organization, "organization");
       requireSlug(vault, "vault");
-      const request = { organization, vault, actor: principal.name };
+      const request = { organization, vault, ...stated(reason, call) };
       const reply = await this.#deps.engine.call("delete_vault", request);
       return { vault: vaultMessage(reply.vault) };
     },
-    updateVault: async ({ organization, vault, name, retentionBlocks: blocks }, { principal }) => {
+    updateVault: async (request, call) => {
+      const { organization, vault, name, retentionBlocks: blocks, reason } = request;
       requireSlug(organization, "organization");
       requireSlug(vault, "vault");
       if (name !== undefined) validateName(name, "name");
       const reply = await this.#deps.engine.call("update_vault", {
         organization,
         vault,
-        actor: principal.name,
+        ...stated(reason, call),
         ...(name !== undefined && { name }),
         ...(blocks !== undefined && { retentionBlocks: numberOf(blocks, "retention_blocks") }),
       });
@@ -247,11 +248,10 @@ export class AdminService {
   async #setService(
     call: "suspend_organization" | "resume_organization",
     { organization, reason }: admin.SuspendOrganizationRequest,
-    { principal }: CallContext,
+    context: CallContext,
   ): Promise<admin.SuspendOrganizationResponse> {
     requireSlug(organization, "organization");
-    validateFreeText(reason, limits.REASON_BYTES_MAX, "reason");
-    const request = { organization, reason, actor: principal.name };
+    const request = { organization, ...stated(reason, context) };
     const reply = await this.#deps.engine.call(call, request);
     return { organization: organizationMessage(reply.organization) };
   }
@@ -269,4 +269,10 @@ export class AdminService {
     if (next === undefined) return new Uint8Array(0);
     return this.#deps.pageTokens.encode(query, new ByteWriter(8).u64(next).finish());
   }
+}
+
+/** Who changes something, and why. @throws LedgerError LIMIT_EXCEEDED, INVALID_ARGUMENT */
+function stated(reason: string, { principal }: CallContext): { actor: string; reason: string } {
+  validateFreeText(reason, limits.REASON_BYTES_MAX, "reason");
+  return { actor: principal.name, reason };
 }

@@ -2,18 +2,19 @@
 import type { Organization } from "@authledger/sdk";
 import type { Command } from "commander";
 import { type Thing, timeText } from "../output/printer.js";
-import { type CommandFrame, type Run, textFlag } from "../run/command.js";
+import type { CommandFrame, Run } from "../run/command.js";
 import { withConfirmation } from "../run/confirm.js";
 import { isDeletionConfirmed } from "../run/confirm-deletion.js";
+import { stating, withReason } from "../run/reason.js";
 import { watchable } from "../run/watch.js";
 
 export function addOrgCommands(program: Command, frame: CommandFrame): void {
   const org = program.command("org").description("organizations: who owns vaults");
   frame.handle(
-    org.command("create").argument("<name>").description("create an organization"),
+    withReason(org.command("create").argument("<name>").description("create an organization")),
     async (run, name) => {
       const { admin } = await run.client();
-      await run.print.one(thingOf(await admin.createOrganization(name!, run.call)));
+      await run.print.one(thingOf(await admin.createOrganization(name!, stating(run))));
       return undefined;
     },
   );
@@ -36,20 +37,18 @@ export function addOrgCommands(program: Command, frame: CommandFrame): void {
   const suspend = org
     .command("suspend")
     .argument("<slug>")
-    .description("take an organization out of service: nothing of it is read or written")
-    .option("--reason <text>", "why, for the record");
-  frame.handle(suspend, (run, slug) => setService(run, "suspendOrganization", slug));
+    .description("take an organization out of service: nothing of it is read or written");
+  frame.handle(withReason(suspend), (run, slug) => setService(run, "suspendOrganization", slug));
   const resume = org
     .command("resume")
     .argument("<slug>")
-    .description("take a suspended organization back into service")
-    .option("--reason <text>", "why, for the record");
-  frame.handle(resume, (run, slug) => setService(run, "resumeOrganization", slug));
+    .description("take a suspended organization back into service");
+  frame.handle(withReason(resume), (run, slug) => setService(run, "resumeOrganization", slug));
   const remove = org
     .command("delete")
     .argument("<slug>")
     .description("delete an organization without vaults, for ever");
-  frame.handle(withConfirmation(remove), deleteOrganization);
+  frame.handle(withConfirmation(withReason(remove)), deleteOrganization);
 }
 
 async function setService(
@@ -58,8 +57,7 @@ async function setService(
   slug = "",
 ): Promise<undefined> {
   const { admin } = await run.client();
-  const options = { ...run.call, reason: textFlag(run, "reason") };
-  await run.print.one(thingOf(await admin[call](slug, options)));
+  await run.print.one(thingOf(await admin[call](slug, stating(run))));
   return undefined;
 }
 
@@ -75,7 +73,7 @@ async function deleteOrganization(run: Run, slug = ""): Promise<undefined> {
   const deleted =
     isGone || !(await isDeletionConfirmed(run, plan))
       ? found
-      : await admin.deleteOrganization(slug, run.call);
+      : await admin.deleteOrganization(slug, stating(run));
   await run.print.one(thingOf(deleted));
   return undefined;
 }

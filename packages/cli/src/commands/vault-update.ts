@@ -4,6 +4,7 @@ import type { Vault } from "@authledger/sdk";
 import type { Command } from "commander";
 import type { Thing } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
+import { stating, withReason } from "../run/reason.js";
 import { usage, wholeOf } from "../run/settings.js";
 
 /** Blocks that `--retention compacted` keeps (L-24). */
@@ -26,7 +27,7 @@ export function addVaultUpdateCommand(
       "after",
       "\nOlder blocks lose their transactions and states, for ever; headers and proofs of history stay.",
     );
-  frame.handle(update, async (run) => {
+  frame.handle(withReason(update), async (run) => {
     const name = textFlag(run, "name");
     const retentionBlocks = retentionOf(run);
     if (name === undefined && retentionBlocks === undefined) {
@@ -36,7 +37,7 @@ export function addVaultUpdateCommand(
     const changed = await admin.updateVault(
       requireTenant(run),
       { name, retentionBlocks },
-      run.call,
+      stating(run),
     );
     await run.print.one(thingOf(changed));
     return undefined;

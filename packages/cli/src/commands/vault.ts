@@ -6,6 +6,7 @@ import { type CommandFrame, type Run, requireOrganization, requireTenant } from 
 import { withConfirmation } from "../run/confirm.js";
 import { isDeletionConfirmed } from "../run/confirm-deletion.js";
 import { consistencyOf, withConsistency } from "../run/consistency.js";
+import { stating, withReason } from "../run/reason.js";
 import { withoutProof } from "../run/rows.js";
 import { watchable } from "../run/watch.js";
 import { addVaultUpdateCommand, retentionText } from "./vault-update.js";
@@ -13,11 +14,11 @@ import { addVaultUpdateCommand, retentionText } from "./vault-update.js";
 export function addVaultCommands(program: Command, frame: CommandFrame): void {
   const vault = program.command("vault").description("vaults: each a ledger of its own");
   frame.handle(
-    vault.command("create").argument("<name>").description("create a vault in --org"),
+    withReason(vault.command("create").argument("<name>").description("create a vault in --org")),
     async (run, name) => {
       const { admin } = await run.client();
       const organization = requireOrganization(run.settings);
-      const created = await admin.createVault({ organization, name: name! }, run.call);
+      const created = await admin.createVault({ organization, name: name! }, stating(run));
       await run.print.one(thingOf(created));
       return undefined;
     },
@@ -44,7 +45,7 @@ export function addVaultCommands(program: Command, frame: CommandFrame): void {
     .command("delete")
     .argument("<slug>")
     .description("delete a vault of --org and everything in it, for ever");
-  frame.handle(withConfirmation(remove), deleteVault);
+  frame.handle(withConfirmation(withReason(remove)), deleteVault);
   const client = vault
     .command("client")
     .argument("<id>")
@@ -79,7 +80,7 @@ async function deleteVault(run: Run, slug = ""): Promise<undefined> {
   const deleted =
     isGone || !(await isDeletionConfirmed(run, plan))
       ? found
-      : await admin.deleteVault(tenant, run.call);
+      : await admin.deleteVault(tenant, stating(run));
   await run.print.one(thingOf(deleted));
   return undefined;
 }

@@ -86,6 +86,8 @@ it("a word that is not known gets the one that was meant", async () => {
     expect(err.toLowerCase()).toContain("did you mean");
     expect(err).toContain(meant);
   }
-  expect((await cliHere(["tuple"])).err).toContain('"tuple" needs one of: write, delete, read');
+  expect((await cliHere(["tuple"])).err).toContain(
+    '"tuple" needs one of: write, delete, erase, read',
+  );
   expect(suggestion("xyz", ["check", "list"])).toBe("");
 });

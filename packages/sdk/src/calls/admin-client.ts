@@ -79,10 +79,10 @@ export class AdminClient {
     this.#session = session;
   }
 
-  async createOrganization(name: string, options?: CallOptions): Promise<Organization> {
+  async createOrganization(name: string, options?: AdminOptions): Promise<Organization> {
     const response = await this.#session.call(
       SERVICE.createOrganization,
-      { name },
+      { name, reason: reasonOf(options) },
       options,
       "once",
     );
@@ -99,8 +99,9 @@ export class AdminClient {
    * Deletes an organization for ever; one that is deleted already is no error.
    * @throws LedgerError ORGANIZATION_NOT_EMPTY while it has vaults
    */
-  async deleteOrganization(organization: Slug, options?: CallOptions): Promise<Organization> {
-    const request = { organization: slugOf(organization, "organization") };
+  async deleteOrganization(organization: Slug, options?: AdminOptions): Promise<Organization> {
+    const reason = reasonOf(options);
+    const request = { organization: slugOf(organization, "organization"), reason };
     const response = await this.#session.call(SERVICE.deleteOrganization, request, options);
     return organizationOf(response.organization);
   }
@@ -169,10 +170,10 @@ export class AdminClient {
 
   async createVault(
     vault: { readonly organization: Slug; readonly name: string },
-    options?: CallOptions,
+    options?: AdminOptions,
   ): Promise<CreatedVault> {
     const organization = slugOf(vault.organization, "organization");
-    const request = { organization, name: vault.name };
+    const request = { organization, name: vault.name, reason: reasonOf(options) };
     const response = await this.#session.call(SERVICE.createVault, request, options, "once");
     return { ...vaultOf(response.vault), genesisHeader: plain(response.genesisHeader) };
   }
@@ -183,9 +184,9 @@ export class AdminClient {
   }
 
   /** @example await client.admin.updateVault(tenant, { retentionBlocks: 10_000n }); */
-  async updateVault(tenant: Tenant, changes: VaultChanges, options?: CallOptions): Promise<Vault> {
+  async updateVault(tenant: Tenant, changes: VaultChanges, options?: AdminOptions): Promise<Vault> {
     const { name, retentionBlocks } = changes;
-    const request = { ...vaultNameOf(tenant), name, retentionBlocks };
+    const request = { ...vaultNameOf(tenant), name, retentionBlocks, reason: reasonOf(options) };
     return vaultOf((await this.#session.call(SERVICE.updateVault, request, options)).vault);
   }
 
@@ -193,8 +194,9 @@ export class AdminClient {
    * Deletes a vault and everything in it for ever; one that is deleted already is no error. Reads and writes of it are
    * refused with VAULT_DELETED from the answer on; its rows go in the background, until its status is "deleted".
    */
-  async deleteVault(tenant: Tenant, options?: CallOptions): Promise<Vault> {
-    const response = await this.#session.call(SERVICE.deleteVault, vaultNameOf(tenant), options);
+  async deleteVault(tenant: Tenant, options?: AdminOptions): Promise<Vault> {
+    const request = { ...vaultNameOf(tenant), reason: reasonOf(options) };
+    const response = await this.#session.call(SERVICE.deleteVault, request, options);
     return vaultOf(response.vault);
   }
 
@@ -256,6 +258,10 @@ export class AdminClient {
     const { waitMs = 1_000, follow = false } = options;
     return this.#session.call(SERVICE.checkIntegrity, { waitMs, follow }, options);
   }
+}
+
+function reasonOf(options: AdminOptions | undefined): string {
+  return options?.reason ?? "";
 }
 
 const ORGANIZATION_STATUS: Readonly<Record<number, OrganizationStatus>> = {

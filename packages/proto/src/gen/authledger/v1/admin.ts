@@ -97,6 +97,8 @@ export interface Vault {
 export interface CreateOrganizationRequest {
   /** 1 to 256 letters, digits, hyphens and underscores. */
   name: string;
+  /** Why, for the record. */
+  reason: string;
 }
 
 export interface CreateOrganizationResponse {
@@ -125,6 +127,8 @@ export interface ListOrganizationsResponse {
 export interface CreateVaultRequest {
   organization: bigint;
   name: string;
+  /** Why, for the record. */
+  reason: string;
 }
 
 export interface CreateVaultResponse {
@@ -156,7 +160,11 @@ export interface UpdateVaultRequest {
    * How many of the newest blocks are kept whole; 0 = all. Of older ones the header stays, and everything that proves
    * it; their transactions and states go for ever, also when this is raised later.
    */
-  retentionBlocks?: bigint | undefined;
+  retentionBlocks?:
+    | bigint
+    | undefined;
+  /** Why, for the record. */
+  reason: string;
 }
 
 export interface UpdateVaultResponse {
@@ -317,6 +325,8 @@ export interface ExportSnapshotResponse {
 export interface DeleteVaultRequest {
   organization: bigint;
   vault: bigint;
+  /** Why, for the record. */
+  reason: string;
 }
 
 export interface DeleteVaultResponse {
@@ -325,6 +335,8 @@ export interface DeleteVaultResponse {
 
 export interface DeleteOrganizationRequest {
   organization: bigint;
+  /** Why, for the record. */
+  reason: string;
 }
 
 export interface DeleteOrganizationResponse {
@@ -812,13 +824,16 @@ export const Vault: MessageFns<Vault> = {
 };
 
 function createBaseCreateOrganizationRequest(): CreateOrganizationRequest {
-  return { name: "" };
+  return { name: "", reason: "" };
 }
 
 export const CreateOrganizationRequest: MessageFns<CreateOrganizationRequest> = {
   encode(message: CreateOrganizationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
     }
     return writer;
   },
@@ -844,6 +859,14 @@ export const CreateOrganizationRequest: MessageFns<CreateOrganizationRequest> = 
             message.name = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -862,6 +885,7 @@ export const CreateOrganizationRequest: MessageFns<CreateOrganizationRequest> = 
   fromPartial<I extends Exact<DeepPartial<CreateOrganizationRequest>, I>>(object: I): CreateOrganizationRequest {
     const message = createBaseCreateOrganizationRequest();
     message.name = object.name ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -1175,7 +1199,7 @@ export const ListOrganizationsResponse: MessageFns<ListOrganizationsResponse> = 
 };
 
 function createBaseCreateVaultRequest(): CreateVaultRequest {
-  return { organization: 0n, name: "" };
+  return { organization: 0n, name: "", reason: "" };
 }
 
 export const CreateVaultRequest: MessageFns<CreateVaultRequest> = {
@@ -1188,6 +1212,9 @@ export const CreateVaultRequest: MessageFns<CreateVaultRequest> = {
     }
     if (message.name !== "") {
       writer.uint32(18).string(message.name);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
     }
     return writer;
   },
@@ -1221,6 +1248,14 @@ export const CreateVaultRequest: MessageFns<CreateVaultRequest> = {
             message.name = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1242,6 +1277,7 @@ export const CreateVaultRequest: MessageFns<CreateVaultRequest> = {
       ? BigInt(object.organization)
       : 0n;
     message.name = object.name ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -1456,7 +1492,7 @@ export const GetVaultResponse: MessageFns<GetVaultResponse> = {
 };
 
 function createBaseUpdateVaultRequest(): UpdateVaultRequest {
-  return { organization: 0n, vault: 0n, name: undefined, retentionBlocks: undefined };
+  return { organization: 0n, vault: 0n, name: undefined, retentionBlocks: undefined, reason: "" };
 }
 
 export const UpdateVaultRequest: MessageFns<UpdateVaultRequest> = {
@@ -1481,6 +1517,9 @@ export const UpdateVaultRequest: MessageFns<UpdateVaultRequest> = {
         throw new globalThis.Error("value provided for field message.retentionBlocks of type uint64 too large");
       }
       writer.uint32(32).uint64(message.retentionBlocks);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
     }
     return writer;
   },
@@ -1530,6 +1569,14 @@ export const UpdateVaultRequest: MessageFns<UpdateVaultRequest> = {
             message.retentionBlocks = reader.uint64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1555,6 +1602,7 @@ export const UpdateVaultRequest: MessageFns<UpdateVaultRequest> = {
     message.retentionBlocks = (object.retentionBlocks !== undefined && object.retentionBlocks !== null)
       ? BigInt(object.retentionBlocks)
       : undefined;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -3387,7 +3435,7 @@ export const ExportSnapshotResponse: MessageFns<ExportSnapshotResponse> = {
 };
 
 function createBaseDeleteVaultRequest(): DeleteVaultRequest {
-  return { organization: 0n, vault: 0n };
+  return { organization: 0n, vault: 0n, reason: "" };
 }
 
 export const DeleteVaultRequest: MessageFns<DeleteVaultRequest> = {
@@ -3403,6 +3451,9 @@ export const DeleteVaultRequest: MessageFns<DeleteVaultRequest> = {
         throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
       }
       writer.uint32(16).uint64(message.vault);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
     }
     return writer;
   },
@@ -3436,6 +3487,14 @@ export const DeleteVaultRequest: MessageFns<DeleteVaultRequest> = {
             message.vault = reader.uint64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3457,6 +3516,7 @@ export const DeleteVaultRequest: MessageFns<DeleteVaultRequest> = {
       ? BigInt(object.organization)
       : 0n;
     message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -3517,7 +3577,7 @@ export const DeleteVaultResponse: MessageFns<DeleteVaultResponse> = {
 };
 
 function createBaseDeleteOrganizationRequest(): DeleteOrganizationRequest {
-  return { organization: 0n };
+  return { organization: 0n, reason: "" };
 }
 
 export const DeleteOrganizationRequest: MessageFns<DeleteOrganizationRequest> = {
@@ -3527,6 +3587,9 @@ export const DeleteOrganizationRequest: MessageFns<DeleteOrganizationRequest> = 
         throw new globalThis.Error("value provided for field message.organization of type uint64 too large");
       }
       writer.uint32(8).uint64(message.organization);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
     }
     return writer;
   },
@@ -3552,6 +3615,14 @@ export const DeleteOrganizationRequest: MessageFns<DeleteOrganizationRequest> = 
             message.organization = reader.uint64() as bigint;
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3572,6 +3643,7 @@ export const DeleteOrganizationRequest: MessageFns<DeleteOrganizationRequest> = 
     message.organization = (object.organization !== undefined && object.organization !== null)
       ? BigInt(object.organization)
       : 0n;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
