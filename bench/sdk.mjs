@@ -95,8 +95,8 @@ async function checks({ client, tuples, inFlight, serverPid }, calls) {
       left--;
       const expected = left % ABSENT_EVERY !== 0;
       const asked = expected ? tuple(random(tuples)) : absentTuple(random(tuples));
-      const { allowed } = await client.hasTuple(asked);
-      if (allowed !== expected) throw new Error(`${JSON.stringify(asked)}: ${allowed}`);
+      const { stored } = await client.hasTuple(asked);
+      if (stored !== expected) throw new Error(`${JSON.stringify(asked)}: ${stored}`);
     }
   };
   const cpu = process.cpuUsage();

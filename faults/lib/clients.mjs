@@ -103,7 +103,7 @@ export class Client {
   async #call(kind, key, value, expected) {
     switch (kind) {
       case "check":
-        return (await this.#ledger.hasTuple(key)).allowed;
+        return (await this.#ledger.hasTuple(key)).stored;
       case "get": {
         const { entity } = await this.#ledger.read(key);
         const found = entity === undefined ? null : new TextDecoder().decode(entity.value);

@@ -75,6 +75,7 @@ import type {
   Block,
   Checkpoint,
   Entity,
+  NoneEmpty,
   NotEmpty,
   ReadAnswer,
   ReadOptions,
@@ -132,7 +133,15 @@ export class LedgerClient implements AsyncDisposable {
    * @throws LedgerError PRECONDITION_FAILED, IDEMPOTENCY_KEY_REUSED, INVALID_TUPLE, LIMIT_EXCEEDED, ...
    */
   write<const L extends readonly WriteOperation[]>(
-    transaction: TransactionInput | (L & NotEmpty<L>),
+    operations: L & NotEmpty<L>,
+    options?: CallOptions,
+  ): Promise<WriteAnswer>;
+  write<const L extends readonly WriteOperation[]>(
+    transaction: TransactionInput<L>,
+    options?: CallOptions,
+  ): Promise<WriteAnswer>;
+  write(
+    transaction: TransactionInput | readonly WriteOperation[],
     options: CallOptions = {},
   ): Promise<WriteAnswer> {
     return this.#run(() => this.#coalesced.write(transaction, options));
@@ -140,7 +149,7 @@ export class LedgerClient implements AsyncDisposable {
 
   /** Applies independent transactions in order, 1 to 1,000, each with an outcome of its own. */
   batchWrite<const L extends readonly TransactionInput[]>(
-    transactions: L & NotEmpty<L>,
+    transactions: L & NotEmpty<L> & NoneEmpty<L>,
     options: CallOptions = {},
   ): Promise<BatchWriteAnswer> {
     return this.#run(() => writeBatch(this.#session, transactions, options));

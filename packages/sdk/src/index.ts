@@ -135,6 +135,7 @@ export type {
   Block,
   Checkpoint,
   Entity,
+  NoneEmpty,
   NotEmpty,
   Proof,
   ReadAnswer,

@@ -175,7 +175,7 @@ it.runIf(HAS_OPENSSL)(
         deadlineMs: 2_000,
         discover: false,
       }).hasTuple(TUPLE);
-    expect((await ask({ ca, serverName: "n1.internal", ...own })).allowed).toBe(true);
+    expect((await ask({ ca, serverName: "n1.internal", ...own })).stored).toBe(true);
     expect(seen).toEqual(["Bearer t"]);
     for (const tls of [
       { ca, ...own },

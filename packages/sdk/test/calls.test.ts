@@ -170,7 +170,7 @@ describe("reads", () => {
     });
     const { token, ...answer } = await client.hasTuple(TUPLE, { consistency });
     expect(sent).toEqual(expected);
-    expect(answer).toEqual({ allowed: true, height: 7n });
+    expect(answer).toEqual({ stored: true, height: 7n });
     expect(token).toBe("AQID");
   });
 

@@ -8,9 +8,12 @@ import {
   type ClientOptions,
   createClient,
   createTuple,
+  deleteTuple,
   type LedgerClient,
+  type NoneEmpty,
   type NotEmpty,
   setEntity,
+  type TransactionInput,
 } from "../src/index.js";
 import {
   appliedWrite,
@@ -79,8 +82,8 @@ describe("calls of one tick", () => {
         return client.hasTuple(subject(i));
       }),
     );
-    expect(answers.map(({ allowed }) => allowed)).toEqual(answers.map((_, i) => i % 2 === 0));
-    expect(answers[0]).toEqual({ allowed: true, height: 7n, token: "AQ" });
+    expect(answers.map(({ stored }) => stored)).toEqual(answers.map((_, i) => i % 2 === 0));
+    expect(answers[0]).toEqual({ stored: true, height: 7n, token: "AQ" });
     expect(requests).toEqual([100]);
   });
 
@@ -159,7 +162,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
     const right = Promise.all([client.hasTuple(subject(1)), client.hasTuple(subject(2))]);
     expect(await wrong).toBe("INVALID_TUPLE");
     expect(await late).toBe("INVALID_ARGUMENT");
-    expect((await right).map(({ allowed }) => allowed)).toEqual([false, true]);
+    expect((await right).map(({ stored }) => stored)).toEqual([false, true]);
     expect(requests).toEqual([2]);
   });
 
@@ -178,7 +181,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
     flying.abort();
     expect(await late).toBe("CANCELLED");
     gate.resolve();
-    expect((await others).map(({ allowed }) => allowed)).toEqual([true, false]);
+    expect((await others).map(({ stored }) => stored)).toEqual([true, false]);
     expect(requests).toEqual([3]);
   });
 
@@ -210,7 +213,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
     const error: unknown = await hasty.catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "DEADLINE_EXCEEDED", details: { deadlineMs: 40 } });
     expect(String(error)).toMatch(/127\.0\.0\.1:\d+ is connected, but did not answer "Check"/);
-    expect((await patient).allowed).toBe(true);
+    expect((await patient).stored).toBe(true);
   });
 
   it("at its own deadline when it still waits to be sent, and when nothing is there to connect to", async () => {
@@ -254,7 +257,7 @@ describe("a call of a batch ends by itself (INV-SDK-6)", () => {
     });
     const calls = Array.from({ length: 8 }, (_, i) =>
       client.hasTuple(subject(i)).then(
-        ({ allowed }) => allowed,
+        ({ stored }) => stored,
         (error: LedgerError) => error.code,
       ),
     );
@@ -422,5 +425,13 @@ describe("checks that are decided", () => {
     expectTypeOf<NotEmpty<readonly string[]>>().toBeUnknown();
     expectTypeOf<NotEmpty<readonly ["a", "b"]>>().toBeUnknown();
     expectTypeOf<LedgerClient["checkMany"]>().toBeCallableWith([TUPLE]);
+    // Operations of a transaction are such a list too, alone and in a batch.
+    const one = [deleteTuple(TUPLE)] as const;
+    expectTypeOf<TransactionInput<[]>["operations"]>().toBeNever();
+    expectTypeOf<TransactionInput<typeof one>["operations"]>().toEqualTypeOf<typeof one>();
+    expectTypeOf<LedgerClient["write"]>().toBeCallableWith({ operations: one });
+    type None = { readonly operations: readonly [] };
+    expectTypeOf<NoneEmpty<readonly [TransactionInput, None]>[1]>().toBeNever();
+    expectTypeOf<NoneEmpty<readonly [TransactionInput, None]>[0]>().toBeUnknown();
   });
 });

@@ -12,9 +12,9 @@ describe("the clock of a fake ledger", () => {
     const client = ledger.client();
     await client.write([createTuple(ALICE, { expiresAtMs: 1_060_000 })]);
     ledger.clock.advance(59_999);
-    expect((await client.hasTuple(ALICE)).allowed).toBe(true);
+    expect((await client.hasTuple(ALICE)).stored).toBe(true);
     ledger.clock.advance(1);
-    expect((await client.hasTuple(ALICE)).allowed).toBe(false);
+    expect((await client.hasTuple(ALICE)).stored).toBe(false);
     expect(ledger.clock.nowMs()).toBe(1_060_000);
   });
 
@@ -24,7 +24,7 @@ describe("the clock of a fake ledger", () => {
     await client.write([createTuple(ALICE, { expiresAtMs: 900_000 })]);
     ledger.clock.set(800_000);
     await client.write([setEntity("k", "v")]);
-    expect((await client.hasTuple(ALICE)).allowed).toBe(false);
+    expect((await client.hasTuple(ALICE)).stored).toBe(false);
     for (const wrong of [Number.NaN, -1, 0.5]) {
       expect(() => ledger.clock.set(wrong)).toThrow(/whole milliseconds/);
     }
@@ -46,8 +46,8 @@ describe("the clock of a fake ledger", () => {
     const verify = { anchor: ledger.anchor(), pinnedRoots: new MemoryRoots() };
     const client = ledger.client({ verify });
     await client.write([createTuple(ALICE)]);
-    const { allowed, verified } = await client.hasTuple(ALICE);
-    expect([allowed, verified?.timeMs]).toEqual([true, 5_000n]);
+    const { stored, verified } = await client.hasTuple(ALICE);
+    expect([stored, verified?.timeMs]).toEqual([true, 5_000n]);
   });
 });
 
@@ -61,8 +61,8 @@ describe("clients of a fake ledger", () => {
   it("share it, and two ledgers share nothing", async () => {
     const ledger = createFakeLedger();
     await ledger.client().write([createTuple(ALICE)]);
-    expect((await ledger.client().hasTuple(ALICE)).allowed).toBe(true);
-    expect((await createFakeLedger().client().hasTuple(ALICE)).allowed).toBe(false);
+    expect((await ledger.client().hasTuple(ALICE)).stored).toBe(true);
+    expect((await createFakeLedger().client().hasTuple(ALICE)).stored).toBe(false);
     const elsewhere = createFakeLedger().client({ tenant: ledger.tenant });
     expect((await rejectedBy(elsewhere.hasTuple(ALICE))).code).toBe("ORGANIZATION_NOT_FOUND");
   });

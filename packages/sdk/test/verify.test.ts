@@ -229,7 +229,7 @@ describe("a verified answer", () => {
     const lies: Lies = { allowed: false };
     const client = await verifying(vault, lies);
     const present = await client.hasTuple(viewer("alice"));
-    expect([present.allowed, present.height]).toEqual([true, 1n]);
+    expect([present.stored, present.height]).toEqual([true, 1n]);
     expect(present.verified).toEqual({
       kind: "current",
       height: 1n,
@@ -239,9 +239,9 @@ describe("a verified answer", () => {
       trustedRoot: vault.root(),
     });
     lies.allowed = true;
-    expect((await client.hasTuple(viewer("eve"))).allowed).toBe(false);
+    expect((await client.hasTuple(viewer("eve"))).stored).toBe(false);
     const asked = [viewer("eve"), viewer("bob")];
-    expect((await client.hasTuples(asked)).allowed).toEqual([false, true]);
+    expect((await client.hasTuples(asked)).stored).toEqual([false, true]);
   });
 
   it("judges expiry by the signed time", async () => {
@@ -249,8 +249,8 @@ describe("a verified answer", () => {
     const endMs = (START_S + 2) * 1000;
     vault.seal([create(viewer("gone"), endMs), create(viewer("here"), endMs + 1)]);
     const client = await verifying(vault, { allowed: true });
-    expect((await client.hasTuple(viewer("gone"))).allowed).toBe(false);
-    expect((await client.hasTuple(viewer("here"))).allowed).toBe(true);
+    expect((await client.hasTuple(viewer("gone"))).stored).toBe(false);
+    expect((await client.hasTuple(viewer("here"))).stored).toBe(true);
   });
 
   it("shows an entity only with the value that the record commits to", async () => {
@@ -311,7 +311,7 @@ describe("a verified answer", () => {
     const rolledBack = await rejectedBy(client.hasTuple(viewer("alice")));
     expect(reasonOf(rolledBack)).toEqual(["PROOF_STALE", "not-current"]);
     const old = await client.hasTuple(viewer("bob"), { consistency: anyReplica() });
-    expect([old.allowed, old.height, old.verified?.kind]).toEqual([false, 1n, "historical"]);
+    expect([old.stored, old.height, old.verified?.kind]).toEqual([false, 1n, "historical"]);
     expect(old.verified?.trustedSize).toBe(3n);
     delete lies.size;
     vi.spyOn(Date, "now").mockImplementation(() => performance.now() + later);
@@ -330,7 +330,7 @@ describe("the pinned root", () => {
     const missing = await clientOf(honest(vault), {});
     expect((await rejectedBy(missing.hasTuple(viewer("alice")))).code).toBe("TRUST_ANCHOR_MISSING");
     const trusting = await clientOf(honest(vault), { trustOnFirstUse: true });
-    expect((await trusting.hasTuple(viewer("alice"))).allowed).toBe(true);
+    expect((await trusting.hasTuple(viewer("alice"))).stored).toBe(true);
     const other = formatTrustAnchor(new TestVault({ saltByte: 8 }).anchor);
     const wrong = await clientOf(honest(vault), { anchor: other });
     expect((await rejectedBy(wrong.hasTuple(viewer("alice")))).code).toBe("PROOF_INVALID");
@@ -420,7 +420,7 @@ describe("the pinned root", () => {
     const second = rejectedBy(client.hasTuple(viewer("eve"), { consistency: anyReplica() }));
     await vi.waitFor(() => expect(answers.size).toBe(2));
     answers.get("user:alice")!();
-    expect((await first).allowed).toBe(true);
+    expect((await first).stored).toBe(true);
     answers.get("user:eve")!();
     expect(reasonOf(await second)).toEqual(["PROOF_INVALID", "consistency"]);
   });
@@ -652,7 +652,7 @@ describe("more cosignatures than the policy's quorum", () => {
       },
     };
     const client = await pinnedTo(vault, handlers, { cosignatures: 3 });
-    expect((await client.hasTuple(viewer("alice"))).allowed).toBe(true);
+    expect((await client.hasTuple(viewer("alice"))).stored).toBe(true);
     cosigners = cosigners.slice(1);
     const error = await rejectedBy(client.hasTuple(viewer("alice")));
     expect([error.code, error.details["reason"]]).toEqual(["PROOF_INVALID", "cosignatures"]);
@@ -707,10 +707,10 @@ describe("policies that moved (INV-SDK-10)", () => {
     const { vault, bundle } = moved();
     const pinnedRoots = new MemoryRoots();
     const client = await pinnedTo(vault, serving(vault, [bundle]), { pinnedRoots });
-    expect((await client.hasTuple(viewer("alice"))).allowed).toBe(true);
+    expect((await client.hasTuple(viewer("alice"))).stored).toBe(true);
     // Another client of these pins needs no bundle any more.
     const again = await pinnedTo(vault, serving(vault, []), { pinnedRoots });
-    expect((await again.hasTuple(viewer("eve"))).allowed).toBe(false);
+    expect((await again.hasTuple(viewer("eve"))).stored).toBe(false);
   });
 
   it("are not believed without a bundle, nor by one that the old replicas have not signed", async () => {

@@ -20,7 +20,7 @@ export function addCheckCommand(program: Command, frame: CommandFrame): void {
     .option("--explain", "and why: the steps that decided")
     .option("--with <key=value...>", "values of parameters of the model's conditions")
     .option("--stored", "is this very tuple stored, whatever a model makes of it?")
-    .option("--exit-code", "exit with 1 when the answer is denied")
+    .option("--exit-code", "exit with 1 when the answer is denied or absent")
     .addHelpText(
       "after",
       "\nWithout an active model: is this tuple stored? With --verify the answer is computed from its proof, here.",
@@ -30,9 +30,9 @@ export function addCheckCommand(program: Command, frame: CommandFrame): void {
 
 async function runCheck(run: Run, tuple = ""): Promise<number> {
   requireTenant(run);
-  const allowed =
+  const isYes =
     run.flags["stored"] === true ? await checkStored(run, tuple) : await checkDecision(run, tuple);
-  return !allowed && run.flags["exitCode"] === true ? ExitCode.DENIED : ExitCode.OK;
+  return !isYes && run.flags["exitCode"] === true ? ExitCode.DENIED : ExitCode.OK;
 }
 
 async function checkStored(run: Run, tuple: string): Promise<boolean> {
@@ -43,14 +43,14 @@ async function checkStored(run: Run, tuple: string): Promise<boolean> {
   }
   const client = await run.client();
   const options = { ...run.call, consistency: consistencyOf(run) };
-  const { allowed, height, token, verified } = await client.hasTuple(tuple, options);
-  const result = allowed ? "allowed" : "denied";
+  const { stored, height, token, verified } = await client.hasTuple(tuple, options);
+  const result = stored ? "stored" : "absent";
   await run.print.one({
     name: result,
-    fields: { result, allowed, tuple, height, token, ...verifiedFields(verified) },
+    fields: { result, stored, tuple, height, token, ...verifiedFields(verified) },
     columns: ["result", "tuple", "height", ...(verified === undefined ? [] : VERIFIED_COLUMNS)],
   });
-  return allowed;
+  return stored;
 }
 
 async function checkDecision(run: Run, tuple: string): Promise<boolean> {

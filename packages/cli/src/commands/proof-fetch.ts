@@ -32,8 +32,8 @@ async function ask(
 ): Promise<Asked> {
   const options = { ...call, prove: FROM_GENESIS };
   if (question.kind === "tuple") {
-    const { allowed, height, proof } = await client.hasTuple(question.tuple, options);
-    return { height, proof: required(proof), answer: allowed ? "present" : "absent" };
+    const { stored, height, proof } = await client.hasTuple(question.tuple, options);
+    return { height, proof: required(proof), answer: stored ? "present" : "absent" };
   }
   if (question.kind === "entity") {
     const { entity, nonce, height, proof } = await client.read(question.key, options);

@@ -194,7 +194,7 @@ it(
       endpoints: again.endpoints.split(","),
       tenant: again.tenant,
     });
-    expect((await client.hasTuple(last!)).allowed).toBe(true);
+    expect((await client.hasTuple(last!)).stored).toBe(true);
     expect(await again.stop()).toBe(0);
   },
   TEST_MS,

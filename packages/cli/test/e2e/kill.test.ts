@@ -120,14 +120,14 @@ async function expectAllProven(
   await using client = createClient({ endpoints: node.grpc, tenant, verify, deadlineMs: 20_000 });
   for (let from = 0; from < tuples.length; from += 500) {
     const part = tuples.slice(from, from + 500);
-    const { allowed, verified } = await client.hasTuples(part);
-    expect(part.filter((_, i) => !allowed[i])).toEqual([]);
+    const { stored, verified } = await client.hasTuples(part);
+    expect(part.filter((_, i) => !stored[i])).toEqual([]);
     expect(verified?.kind).toBe("current");
   }
   await expectAbsent(client);
 }
 
 async function expectAbsent(client: LedgerClient): Promise<void> {
-  const { allowed, verified } = await client.hasTuple("doc:never#viewer@user:written");
-  expect([allowed, verified?.kind]).toEqual([false, "current"]);
+  const { stored, verified } = await client.hasTuple("doc:never#viewer@user:written");
+  expect([stored, verified?.kind]).toEqual([false, "current"]);
 }

@@ -36,7 +36,7 @@ export async function hasTuple(
   const request = { ...session.vault(), tuple, consistency, prove };
   const response = await session.call(CHECK, request, options);
   const { answer, verified } = await proving.judge(response);
-  return { ...answer, allowed: verified ? provenTuple(verified, tuple) : response.allowed };
+  return { ...answer, stored: verified ? provenTuple(verified, tuple) : response.allowed };
 }
 
 export async function hasTuples(
@@ -46,7 +46,7 @@ export async function hasTuples(
 ): Promise<BatchStoredAnswer> {
   const tuples = inputs.map(tupleOf);
   const { answer, of } = await hasManyTuples(session, tuples, options);
-  return { ...answer, allowed: tuples.map((_, i) => of(i)) };
+  return { ...answer, stored: tuples.map((_, i) => of(i)) };
 }
 
 export async function hasManyTuples(

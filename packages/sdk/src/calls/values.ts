@@ -15,6 +15,11 @@ export type TupleInput = string | Tuple;
  */
 export type NotEmpty<L extends readonly unknown[]> = L extends readonly [] ? never : unknown;
 
+/** The same of transactions: a literal with `operations: []` is refused by the compiler. */
+export type NoneEmpty<L extends readonly TransactionInput[]> = {
+  readonly [I in keyof L]: L[I] extends { readonly operations: readonly [] } ? never : unknown;
+};
+
 /** A tuple as it is stored. */
 export interface Relationship {
   readonly tuple: Tuple;
@@ -77,12 +82,12 @@ export interface Answer {
 
 export interface StoredAnswer extends Answer {
   /** The tuple is stored, and not expired; what a model makes of it is another question. */
-  readonly allowed: boolean;
+  readonly stored: boolean;
 }
 
 export interface BatchStoredAnswer extends Answer {
   /** One for each tuple, in order. */
-  readonly allowed: readonly boolean[];
+  readonly stored: readonly boolean[];
 }
 
 export interface ReadAnswer extends Answer {
@@ -108,9 +113,9 @@ export type WriteOperation = Exclude<
 >;
 
 /** One atomic transaction. */
-export interface TransactionInput {
+export interface TransactionInput<L extends readonly WriteOperation[] = readonly WriteOperation[]> {
   /** 1 to 1,000, applied in order. */
-  readonly operations: readonly WriteOperation[];
+  readonly operations: L & NotEmpty<L>;
   /** Default: a random UUID. The same key with the same content is applied once in 24 hours. */
   readonly idempotencyKey?: string | undefined;
   /** Why, for the record. */

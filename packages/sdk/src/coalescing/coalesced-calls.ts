@@ -126,7 +126,7 @@ export class CoalescedCalls {
         const options = { ...shared, ...call };
         if (tuples.length === 1) return [done(await hasTuple(session, tuples[0]!, options))];
         const answers = await hasManyTuples(session, [...tuples], options);
-        return tuples.map((_, i) => oneOf(answers, i, withAllowed));
+        return tuples.map((_, i) => oneOf(answers, i, withStored));
       },
     };
   }
@@ -203,9 +203,9 @@ function done<Result>(result: Result): Outcome<Result> {
   return { kind: "done", result };
 }
 
-function withAllowed({ height, token, proof, verified }: Answer, allowed: boolean): StoredAnswer {
-  if (proof === undefined) return { height, token, allowed };
-  return { height, token, proof, ...(verified && { verified }), allowed };
+function withStored({ height, token, proof, verified }: Answer, stored: boolean): StoredAnswer {
+  if (proof === undefined) return { height, token, stored };
+  return { height, token, proof, ...(verified && { verified }), stored };
 }
 
 function oneOf<T, Result>(

@@ -105,6 +105,23 @@ export const changes: readonly Behaviour[] = [
     },
   },
   {
+    title: "a watch on a client that is closed ends with CLIENT_CLOSED, open before or not",
+    run: async ({ client }) => {
+      const ledger = client();
+      let heights = 0;
+      const watching = (async () => {
+        for await (const event of ledger.watchBlocks({ from: 0n })) {
+          if (event.kind === "block") heights++;
+          else if (event.state === "live") ledger.close();
+        }
+      })();
+      await expectRefusal(watching, "CLIENT_CLOSED");
+      expect(heights).toBe(1);
+      await expectRefusal(collected(ledger.watchBlocks()), "CLIENT_CLOSED");
+      await expectRefusal(collected(ledger.watchChanges({})), "CLIENT_CLOSED");
+    },
+  },
+  {
     title:
       "a watch of changes begins behind the newest block, gives what matches, and ends with its loop",
     run: async ({ client }) => {

@@ -73,10 +73,10 @@ export const history: readonly Behaviour[] = [
       const many = Array.from({ length: 30 }, (_, i) => createTuple(`doc:many#viewer@user:${i}`));
       await ledger.write([createTuple(ALICE), setEntity("config:a", "on"), ...many]);
       const check = await ledger.hasTuple(ALICE);
-      expect(check).toMatchObject({ allowed: true, verified: { kind: "current", height: 1n } });
-      expect((await ledger.hasTuple(BOB)).allowed).toBe(false);
+      expect(check).toMatchObject({ stored: true, verified: { kind: "current", height: 1n } });
+      expect((await ledger.hasTuple(BOB)).stored).toBe(false);
       const together = await Promise.all([ledger.hasTuple(ALICE), ledger.hasTuple(BOB)]);
-      expect(together.map(({ allowed }) => allowed)).toEqual([true, false]);
+      expect(together.map(({ stored }) => stored)).toEqual([true, false]);
       expect((await ledger.read("config:a")).entity?.version).toBe(1n);
       const { entities } = await ledger.batchRead(["config:a", "config:b"]);
       expect(entities.map((entity) => entity?.key)).toEqual(["config:a", undefined]);

@@ -20,14 +20,14 @@ export const past: readonly Behaviour[] = [
         const { entity } = await ledger.read("k", options);
         const rows = await ledger.list({ resource: "doc:budget" }, options).collect();
         const entities = await ledger.listEntities("", options).collect();
-        return [check.allowed, check.height, entity?.version, rows.length, entities.length];
+        return [check.stored, check.height, entity?.version, rows.length, entities.length];
       };
       expect(await seen(0n)).toEqual([false, 0n, undefined, 0, 0]);
       expect(await seen(1n)).toEqual([true, 1n, 1n, 1, 1]);
       expect(await seen(2n)).toEqual([true, 2n, 2n, 2, 1]);
       expect(await seen(3n)).toEqual([false, 3n, 2n, 1, 1]);
       const options = { consistency: atHeight(1n) };
-      expect((await ledger.hasTuples([ALICE, BOB], options)).allowed).toEqual([true, false]);
+      expect((await ledger.hasTuples([ALICE, BOB], options)).stored).toEqual([true, false]);
       expect((await ledger.batchRead(["k"], options)).entities[0]?.version).toBe(1n);
       expect((await ledger.getTip(options)).height).toBe(1n);
       const resources = ledger.listResources("doc", { consistency: atHeight(0n) });
@@ -42,8 +42,8 @@ export const past: readonly Behaviour[] = [
       const { height } = await ledger.write([createTuple(ALICE, { expiresAtMs })]);
       await later(SOON_MS);
       await ledger.write([createTuple(ALICE, { expiresAtMs: 1 })]);
-      expect((await ledger.hasTuple(ALICE)).allowed).toBe(false);
-      expect((await ledger.hasTuple(ALICE, { consistency: atHeight(height) })).allowed).toBe(true);
+      expect((await ledger.hasTuple(ALICE)).stored).toBe(false);
+      expect((await ledger.hasTuple(ALICE, { consistency: atHeight(height) })).stored).toBe(true);
     },
   },
   {
@@ -54,12 +54,12 @@ export const past: readonly Behaviour[] = [
       await ledger.write([createTuple(ALICE)]);
       await ledger.write([deleteTuple(ALICE), setEntity("k", "v")]);
       const options = { consistency: atHeight(1n) };
-      const { allowed, verified } = await ledger.hasTuple(ALICE, options);
-      expect([allowed, verified?.kind, verified?.height]).toEqual([true, "historical", 1n]);
+      const { stored, verified } = await ledger.hasTuple(ALICE, options);
+      expect([stored, verified?.kind, verified?.height]).toEqual([true, "historical", 1n]);
       const together = await Promise.all(
         [ALICE, BOB].map((tuple) => ledger.hasTuple(tuple, options)),
       );
-      expect(together.map((answer) => answer.allowed)).toEqual([true, false]);
+      expect(together.map((answer) => answer.stored)).toEqual([true, false]);
       expect(await ledger.list({ resource: "doc:budget" }, options).collect()).toHaveLength(1);
       expect((await ledger.read("k", options)).entity).toBeUndefined();
     },

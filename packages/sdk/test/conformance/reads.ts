@@ -20,11 +20,11 @@ export const reads: readonly Behaviour[] = [
     run: async ({ client }) => {
       const ledger = client();
       await ledger.write([createTuple(ALICE)]);
-      expect(await ledger.hasTuple(ALICE)).toMatchObject({ allowed: true, height: 1n });
+      expect(await ledger.hasTuple(ALICE)).toMatchObject({ stored: true, height: 1n });
       const parts = { resource: "doc:budget", relation: "viewer", subject: "user:alice" };
-      expect((await ledger.hasTuple(parts)).allowed).toBe(true);
+      expect((await ledger.hasTuple(parts)).stored).toBe(true);
       for (const other of ["doc:budget#editor@user:alice", "doc:budge#viewer@user:alice", BOB]) {
-        expect((await ledger.hasTuple(other)).allowed).toBe(false);
+        expect((await ledger.hasTuple(other)).stored).toBe(false);
       }
     },
   },
@@ -38,10 +38,10 @@ export const reads: readonly Behaviour[] = [
         ledger.hasTuple(BOB),
         ledger.hasTuple(ALICE),
       ]);
-      expect(together.map(({ allowed }) => allowed)).toEqual([true, false, true]);
+      expect(together.map(({ stored }) => stored)).toEqual([true, false, true]);
       expect(new Set(together.map(({ height }) => height))).toEqual(new Set([1n]));
       const batch = await ledger.hasTuples([ALICE, BOB]);
-      expect([batch.allowed, batch.height]).toEqual([[true, false], 1n]);
+      expect([batch.stored, batch.height]).toEqual([[true, false], 1n]);
     },
   },
   {
@@ -91,7 +91,7 @@ export const reads: readonly Behaviour[] = [
       const ledger = client();
       const { token } = await ledger.write([createTuple(ALICE)]);
       const options = { consistency: atLeast(token) };
-      expect((await ledger.hasTuple(ALICE, options)).allowed).toBe(true);
+      expect((await ledger.hasTuple(ALICE, options)).stored).toBe(true);
       expect((await ledger.list({}, options).collect()).length).toBe(1);
       const made = { organization: tenant.organization, name: "other" };
       const { slug: vault } = await ledger.admin.createVault(made);
@@ -111,7 +111,7 @@ export const reads: readonly Behaviour[] = [
       const { token } = await ledger.write([createTuple(ALICE)]);
       const ways = [linearizable, atLeast(token), anyReplica(), anyReplica({ maxStalenessMs: 50 })];
       for (const consistency of ways) {
-        expect((await ledger.hasTuple(ALICE, { consistency })).allowed).toBe(true);
+        expect((await ledger.hasTuple(ALICE, { consistency })).stored).toBe(true);
       }
       await expectRefusal(
         ledger.hasTuple(ALICE, { consistency: atHeight(2n) }),
@@ -250,7 +250,7 @@ export const reads: readonly Behaviour[] = [
       await expectRefusal(ledger.hasTuple(ALICE, { requestId: "a b" }), "INVALID_ARGUMENT", {
         field: "requestId",
       });
-      expect((await ledger.hasTuple(ALICE, { requestId: "mine", deadlineMs: 4_000 })).allowed).toBe(
+      expect((await ledger.hasTuple(ALICE, { requestId: "mine", deadlineMs: 4_000 })).stored).toBe(
         false,
       );
     },

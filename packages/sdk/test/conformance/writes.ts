@@ -106,7 +106,7 @@ export const writes: readonly Behaviour[] = [
         condition: "tuple_must_exist",
         key: "doc:budget viewer user:bob",
       });
-      expect((await ledger.hasTuple(ALICE)).allowed).toBe(false);
+      expect((await ledger.hasTuple(ALICE)).stored).toBe(false);
       expect((await ledger.read("k")).entity).toBeUndefined();
       expect((await ledger.getTip()).height).toBe(0n);
     },
@@ -151,7 +151,7 @@ export const writes: readonly Behaviour[] = [
         setEntity("lock:a", "me", { expiresAtMs }),
       ]);
       await later(SOON_MS);
-      expect((await ledger.hasTuples([ALICE, BOB])).allowed).toEqual([false, true]);
+      expect((await ledger.hasTuples([ALICE, BOB])).stored).toEqual([false, true]);
       expect((await ledger.read("lock:a")).entity).toBeUndefined();
       await expectRefusal(ledger.write([tupleMustExist(ALICE)]), "PRECONDITION_FAILED");
       const condition = { kind: "must_not_exist" } as const;
@@ -213,7 +213,7 @@ export const writes: readonly Behaviour[] = [
       });
       expect(last.statuses).toEqual(["satisfied", "deleted"]);
       expect(token.length).toBeGreaterThan(0);
-      expect((await ledger.hasTuples([ALICE, BOB])).allowed).toEqual([false, false]);
+      expect((await ledger.hasTuples([ALICE, BOB])).stored).toEqual([false, false]);
     },
   },
   {
@@ -226,7 +226,7 @@ export const writes: readonly Behaviour[] = [
         ledger.write([tupleMustNotExist(BOB), setEntity("k", "v")]),
       ]);
       expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
-      expect((await ledger.hasTuples([ALICE, BOB])).allowed).toEqual([true, true]);
+      expect((await ledger.hasTuples([ALICE, BOB])).stored).toEqual([true, true]);
       expect((await ledger.read("k")).entity).toBeUndefined();
     },
   },
