@@ -4,6 +4,7 @@
  *   INV-NODE-1  Nothing is served before recovery is done, and health says so.
  *   INV-NODE-2  After a fatal error nothing is answered as if it had been written.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { COMPACTION_POLICY, type Engine, openNodeEngine } from "@authledger/engine";
 import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@authledger/types";
 import type { Logger } from "pino";
@@ -32,6 +33,7 @@ import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { Protection } from "./protection/protection.js";
 import { QuotaStep } from "./quota/quota-step.js";
 import { Quotas } from "./quota/quotas.js";
+import { type ShutdownPhase, shutDown } from "./shutdown.js";
 import { openTracing } from "./trace/open-tracing.js";
 import type { SpanRecorder } from "./trace/tracing.js";
 
@@ -127,22 +129,42 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     );
     front.health.isServing = engine.failure === undefined && watch.problem === undefined;
     const bootstrap = beginTogether(config, { engine, peers, logger: deps.logger });
-    const close = async (): Promise<void> => {
-      bootstrap?.stop();
-      await observability.stopping();
-      await handOver(engine, deps.logger);
-      watch.stop();
-      cluster.stop();
-      delay.stop();
-      const graceMs = runtime.values.shutdownGrace;
-      await Promise.all([front.stop(graceMs), connect?.stop(graceMs)]);
-      authn?.close();
-      http.closeAllConnections();
-      await new Promise<void>((resolve) => http.close(() => resolve()));
-      await observability.close();
-      await engine.close();
-      await peers?.close();
-    };
+    const phases: readonly ShutdownPhase[] = [
+      {
+        name: "readiness",
+        run: () => {
+          bootstrap?.stop();
+          // It would say that the node is ready again.
+          watch.stop();
+          front.health.isServing = false;
+          return observability.stopping();
+        },
+      },
+      // A node that has failed answers nobody: there is nothing to wait for.
+      { name: "delay", run: () => engine.failure ?? sleep(runtime.values.preStopDelay) },
+      { name: "hand over", run: () => handOver(engine, deps.logger) },
+      {
+        name: "drain",
+        run: () => {
+          const graceMs = runtime.values.shutdownGrace;
+          return Promise.all([front.stop(graceMs), connect?.stop(graceMs)]);
+        },
+      },
+      { name: "tasks", run: () => observability.close() },
+      {
+        name: "close",
+        run: async () => {
+          cluster.stop();
+          delay.stop();
+          authn?.close();
+          http.closeAllConnections();
+          await new Promise<void>((resolve) => http.close(() => resolve()));
+          await engine.close();
+          await peers?.close();
+        },
+      },
+    ];
+    const close = (): Promise<void> => shutDown(phases, deps.logger);
     return {
       engine,
       grpcAddress: joinAddress({ ...split(config.listen), port: front.port }),

@@ -25,6 +25,8 @@ export interface RuntimeValues extends ProtectionSettings {
   readonly traceRate: number;
   /** In milliseconds. */
   readonly shutdownGrace: number;
+  /** In milliseconds. */
+  readonly preStopDelay: number;
   readonly scrubHours: number;
 }
 
@@ -56,6 +58,10 @@ export const RUNTIME_FIELDS: { readonly [K in RuntimeFieldName]: Field<RuntimeVa
   shutdownGrace: durationField("How long calls may run on after the node was told to stop.", {
     ...{ default: 10_000, min: 0, max: 300_000 },
   }),
+  preStopDelay: durationField(
+    "How long a node that was told to stop says that it is not ready, and still serves.",
+    { default: 0, min: 0, max: 300_000 },
+  ),
   scrubHours: numberField("Hours between the beginnings of two passes of the scrubber; 0 = none.", {
     ...{ default: 24, min: 0, max: 720 },
   }),
