@@ -4,6 +4,8 @@
  *   INV-AUTHN-8  Where credentials are required a call without one passes only when it begins a cluster that has no root
  *                credential yet, from this machine.
  *
+ *   INV-AUTHN-10  A call that stays open ends when the key or token that it came with is refused.
+ *
  * A credential that is there is looked at wherever it comes: one that is wrong is refused also where none is required.
  */
 import { IDENTITY_KEY } from "@authledger/proto";
@@ -53,6 +55,17 @@ export class AuthenticateStep implements GateStep {
     if (certified !== undefined) call.principal = certified;
     else if (this.#deps.isRequired()) call.principal = this.#beginner(call);
     return undefined;
+  }
+
+  /**
+   * Of a call that stays open: the credential may have been revoked, or have expired, since it began.
+   * @throws LedgerError UNAUTHENTICATED, CREDENTIAL_EXPIRED; at once or by rejection
+   */
+  again(call: GatedCall): void | Promise<void> {
+    const { metadata } = call.wire;
+    if (metadata.get(IDENTITY_KEY).length > 0) return undefined;
+    const credentials = metadata.get("authorization");
+    return credentials.length > 0 ? this.#bearer(call, credentials) : undefined;
   }
 
   #bearer(call: GatedCall, [credential, ...others]: readonly unknown[]): void | Promise<void> {
