@@ -109,7 +109,7 @@ export class Engine implements EnginePort {
   #closing: Promise<void> | undefined;
 
   private constructor(parts: EngineParts) {
-    const { deps, node, wal, holder, open, options } = parts;
+    const { deps, node, wal, holder, open } = parts;
     const { state } = holder;
     this.#deps = deps;
     this.#node = node;
@@ -125,14 +125,7 @@ export class Engine implements EnginePort {
       done.catch((error: unknown) => this.#die(LedgerError.from(error)));
     };
     const onFatal = (error: LedgerError): void => this.#die(error);
-    this.#heads = new NodeHeads({
-      ...{ ...deps, group: parts.group, node, wal, state, soon, evidence: parts.evidence },
-      clusterNode: options.cluster && (() => this.#cluster.node),
-      cosigners: () => this.#policies.cosigners,
-      isWhole: (vault) => this.#healthOf(vault) === "healthy",
-      onRefused: onFatal,
-      onAlarm: (alarm) => deps.onAlarm?.(alarm),
-    });
+    this.#heads = this.#newHeads(parts, soon, onFatal);
     open.heads = this.#heads;
     this.#signer = this.#heads.signer;
     this.#proposer = new Proposer({
@@ -155,15 +148,7 @@ export class Engine implements EnginePort {
     this.#feed = new BlockFeed(state.applied.index, timers);
     open.feed = this.#feed;
     const { proposer, signer } = { proposer: this.#proposer, signer: this.#signer };
-    this.#maintenance = new Maintenance(
-      {
-        ...{ holder, state, flusher: parts.flusher, clock, timers, hasher },
-        onAlarm: (alarm) => deps.onAlarm?.(alarm),
-        onFatal,
-        failure: () => this.#failure,
-      },
-      options,
-    );
+    this.#maintenance = this.#newMaintenance(parts, onFatal);
     const rules = this.#writeRules();
     const writes = new Writes({
       state,
@@ -184,6 +169,37 @@ export class Engine implements EnginePort {
     this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter, this.#policies]);
     this.#cluster = this.#newCluster(parts, writes);
     this.#heads.listen(this.#cluster.node);
+  }
+
+  #newHeads(
+    { deps, options, group, node, wal, holder, evidence }: EngineParts,
+    soon: (run: () => void) => void,
+    onRefused: (error: LedgerError) => void,
+  ): NodeHeads {
+    const { state } = holder;
+    return new NodeHeads({
+      ...{ ...deps, group, node, wal, state, soon, evidence, onRefused },
+      clusterNode: options.cluster && (() => this.#cluster.node),
+      cosigners: () => this.#policies.cosigners,
+      isWhole: (vault) => this.#healthOf(vault) === "healthy",
+      onAlarm: (alarm) => deps.onAlarm?.(alarm),
+    });
+  }
+
+  #newMaintenance(
+    { deps, options, holder, flusher }: EngineParts,
+    onFatal: (error: LedgerError) => void,
+  ): Maintenance {
+    const { clock, timers, hasher } = deps;
+    const { state } = holder;
+    return new Maintenance(
+      {
+        ...{ holder, state, flusher, clock, timers, hasher, onFatal },
+        onAlarm: (alarm) => deps.onAlarm?.(alarm),
+        failure: () => this.#failure,
+      },
+      options,
+    );
   }
 
   #writeRules(): Pick<WriteDeps, "checkWritable" | "checkAllowed"> {

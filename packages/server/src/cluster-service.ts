@@ -8,9 +8,11 @@ import type {
 } from "@authledger/engine";
 import { cluster } from "@authledger/proto";
 import { LedgerError, type NodeId, nodeId, splitAddress } from "@authledger/types";
+import { recordAudit } from "./audit/audit-intake.js";
 import type { RootCredential } from "./authn/root-credential.js";
 import { type CallContext, type Decoders, strict } from "./call-frame.js";
 import { furthestVoter } from "./hand-over.js";
+import { SystemVault } from "./system/system-vault.js";
 import type { Handler } from "./unary.js";
 
 export const CLUSTER_REQUESTS: Decoders<cluster.ClusterServiceService> = {
@@ -20,6 +22,7 @@ export const CLUSTER_REQUESTS: Decoders<cluster.ClusterServiceService> = {
   promoteMember: strict(cluster.PromoteMemberRequest),
   removeMember: strict(cluster.RemoveMemberRequest),
   transferLeadership: strict(cluster.TransferLeadershipRequest),
+  recordAudit: strict(cluster.RecordAuditRequest),
 };
 
 /** Nodes that begin together. */
@@ -39,6 +42,7 @@ interface ClusterHandlers {
     cluster.TransferLeadershipRequest,
     cluster.TransferLeadershipResponse
   >;
+  readonly recordAudit: Handler<cluster.RecordAuditRequest, cluster.RecordAuditResponse>;
 }
 
 export class ClusterService {
@@ -85,6 +89,8 @@ export class ClusterService {
       return {};
     },
     transferLeadership: (request, call) => this.#transfer(request.nodeId, call),
+    recordAudit: (request, call) =>
+      recordAudit(new SystemVault(this.#engine), request, call.deadlineAtMs),
   };
 
   async #transfer(

@@ -92,7 +92,7 @@ export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<Run
     await watch.start();
     authn = await openAuthn(config, engine, deps.logger);
     const meters = new RpcMeters((error) => logError(deps.logger, error));
-    const told = { ...deps, recorder };
+    const told = { ...deps, recorder, forwarding: authn.forwarding };
     const observability = await Observability.open(config, runtime, engine, told);
     const quotas = await openQuotas(authn, deps.logger);
     const protection = new Protection(() => runtime.values, {

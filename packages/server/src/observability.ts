@@ -5,11 +5,13 @@ import { LedgerError } from "@authledger/types";
 import type { Logger } from "pino";
 import { AuditFile } from "./audit/audit-file.js";
 import { AuditLog } from "./audit/audit-log.js";
+import { AuditRelay } from "./audit/audit-relay.js";
 import { AuditedCalls } from "./audit/audited-calls.js";
 import { CallLog } from "./call-log/call-log.js";
 import { logRulesOf } from "./call-log/log-rules.js";
 import type { RuntimeConfig } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
+import type { Forwarding } from "./forwarding.js";
 import type { CallObserver, GateStep } from "./gate/gate.js";
 import type { LogMetricsParts } from "./log-metrics.js";
 import { ErrorMeter } from "./metrics/error-meter.js";
@@ -25,6 +27,11 @@ export interface ObservabilityDeps {
   readonly linesLost?: () => number;
   /** Records traces; none are recorded without. */
   readonly recorder?: SpanRecorder | undefined;
+}
+
+interface OpenDeps extends ObservabilityDeps {
+  /** Reaches the leader. */
+  readonly forwarding: Forwarding;
 }
 
 interface Parts extends LogMetricsParts {
@@ -46,7 +53,7 @@ export class Observability {
     config: NodeConfig,
     runtime: RuntimeConfig,
     engine: EnginePort,
-    { logger, linesLost = () => 0, recorder }: ObservabilityDeps,
+    { logger, linesLost = () => 0, recorder, forwarding }: OpenDeps,
   ): Promise<Observability> {
     const deps = { logger, random: Math.random, nowMs: () => performance.now() };
     const callLog = new CallLog(deps, logRulesOf(runtime.values));
@@ -56,12 +63,13 @@ export class Observability {
       });
     }
     const file = await openFile(config);
+    const { nodeId } = await engine.call("get_node_info", {});
+    const relay = new AuditRelay(new SystemVault(engine), { forwarding, node: nodeId });
     const auditLog = new AuditLog({
-      ...{ system: new SystemVault(engine), file, logger, nowMs: Date.now },
+      ...{ system: relay, file, logger, nowMs: Date.now },
       retentionMs: () => runtime.values.auditRetention,
       suffix: () => randomBytes(SUFFIX_BYTES).toString("hex"),
     });
-    const { nodeId } = await engine.call("get_node_info", {});
     const audit = new AuditedCalls(auditLog, config.name ?? String(nodeId));
     const share = (): number => runtime.values.traceRate;
     const tracing = recorder && new Tracing(recorder, share);

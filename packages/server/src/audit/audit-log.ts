@@ -10,9 +10,9 @@
  */
 import { LedgerError, type Operation } from "@authledger/types";
 import type { Logger } from "pino";
-import type { SystemVault } from "../system/system-vault.js";
 import type { AuditFile } from "./audit-file.js";
-import { type AuditRecord, auditKey, auditValue } from "./audit-record.js";
+import { type AuditRecord, auditKey, auditValue, RECORDS_MAX } from "./audit-record.js";
+import type { AuditWriter } from "./audit-relay.js";
 import { Refusals } from "./refusals.js";
 
 /** A call waits no longer for its record. */
@@ -20,11 +20,9 @@ const WRITE_MS_MAX = 5_000;
 /** Refusals are told of so often. */
 const SUMMARY_MS = 60_000;
 const SUMMARY_ACTOR = "system:audit";
-/** Operations of one transaction. */
-const RECORDS_MAX = 64;
 
 export interface AuditLogDeps {
-  readonly system: Pick<SystemVault, "write">;
+  readonly system: AuditWriter;
   /** Absent: the ledger alone. */
   readonly file: AuditFile | undefined;
   readonly logger: Logger;

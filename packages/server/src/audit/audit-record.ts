@@ -5,6 +5,8 @@
 import { utf8 } from "@authledger/types";
 
 const AUDIT_PREFIX = "audit:";
+/** Of one transaction. */
+export const RECORDS_MAX = 64;
 
 /** `refused`: the caller was not let in; such calls of a minute are told of together. */
 export type AuditOutcome = "success" | "failure" | "refused";

@@ -21,7 +21,7 @@ const AGE_MS_MAX = 30_000;
 const TEXT_MAX = 2_048;
 
 const schema = z.object({
-  kind: z.enum(["root", "key", "token", "certificate"]),
+  kind: z.enum(["root", "key", "token", "certificate", "node"]),
   name: z.string().min(1),
   at_ms: z.number().int(),
 });

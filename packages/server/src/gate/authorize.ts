@@ -38,6 +38,8 @@ export class AuthorizeStep implements GateStep {
       case "known":
         this.#requireKnown(principal);
         return;
+      case "node":
+        return this.#requireNode(principal);
       case "cluster":
         return this.#require(principal, rule, 0n, 0n);
       case "binding":
@@ -70,6 +72,15 @@ export class AuthorizeStep implements GateStep {
 
   #requireKnown({ kind }: Principal): void {
     if (kind === "anonymous" && !this.#deps.isOpen()) throw unauthenticated();
+  }
+
+  /** Also where everybody may do everything: what a node says of itself is said by nodes. */
+  #requireNode({ kind, name }: Principal): void {
+    if (kind === "node") return;
+    if (kind === "anonymous") throw unauthenticated();
+    throw new LedgerError("PERMISSION_DENIED", `${name} is no node of the cluster`, {
+      details: { principal: name, scope: "the cluster" },
+    });
   }
 
   #requireOfBinding(call: GatedCall, rule: MethodRule): void | Promise<void> {

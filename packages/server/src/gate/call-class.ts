@@ -12,10 +12,12 @@ const ADMINISTRATION: ReadonlySet<string> = new Set([
   "ModelService",
   "IamService",
 ]);
+/** Calls of nodes to each other: what they carry is audited already. */
+const OF_NODES: ReadonlySet<string> = new Set(["recordAudit"]);
 const TELLS = /^(get|list|validate|diff|watch|whoAmI|whoami|explain|describe)/;
 
 /** By the method's name, so that a call that is added later is audited unless its name says that it only tells. */
 export function callClassOf({ service, name }: MethodInfo): CallClass {
-  if (WRITES.has(service)) return "write";
+  if (WRITES.has(service) || OF_NODES.has(name)) return "write";
   return ADMINISTRATION.has(service) && !TELLS.test(name) ? "administration" : "read";
 }

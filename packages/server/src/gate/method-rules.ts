@@ -12,6 +12,8 @@ import { RANK, type Rank } from "../iam/role-ranks.js";
 type RuleScope =
   /** Of nothing, but the caller must be known. */
   | "known"
+  /** Nodes of the cluster call it for themselves, and nobody else may. */
+  | "node"
   | "cluster"
   /** The organization that the request names. */
   | "organization"
@@ -30,6 +32,7 @@ export interface MethodRule {
 }
 
 const known: MethodRule = { scope: "known", rank: RANK.none, isWrite: false };
+const node: MethodRule = { scope: "node", rank: RANK.none, isWrite: true };
 const operates: MethodRule = { scope: "cluster", rank: RANK.operator, isWrite: false };
 const governs: MethodRule = { scope: "cluster", rank: RANK.administrator, isWrite: false };
 const binds: MethodRule = { scope: "binding", rank: RANK.administrator, isWrite: true };
@@ -94,6 +97,7 @@ const RULES: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     PromoteMember: operates,
     RemoveMember: operates,
     TransferLeadership: operates,
+    RecordAudit: node,
   },
   IamService: {
     GrantRole: binds,

@@ -43,8 +43,9 @@ describe("the table of what calls need", () => {
       const [service, method] = path.slice("/authledger.v1.".length).split("/");
       const place = scope === "binding" ? "what the role is of" : scope;
       const role = rankName(rank, scope === "cluster");
-      const needs = scope === "known" ? "any credential" : `${role} of ${PLACES[place] ?? place}`;
-      expect(text).toContain(`| ${service} | ${method} | ${needs} |`);
+      const byRole = `${role} of ${PLACES[place] ?? place}`;
+      const needs = { known: "any credential", node: "a node of the cluster" }[scope as string];
+      expect(text).toContain(`| ${service} | ${method} | ${needs ?? byRole} |`);
     }
   });
 

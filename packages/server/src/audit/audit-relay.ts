@@ -1,0 +1,98 @@
+/**
+ * Brings records of the audit log into the system vault from any node: where this one does not lead, the leader writes them.
+ *
+ *   INV-TRAIL-4  A record of a call that ran on a node that does not lead is written by the leader, once: what is sent again
+ *                has the same keys, and keys are written only where they are not there.
+ */
+import { cluster } from "@authledger/proto";
+import type { LedgerError, Operation } from "@authledger/types";
+import { Metadata } from "@grpc/grpc-js";
+import type { Forwarding } from "../forwarding.js";
+import { ForeignError } from "../grpc-error.js";
+import { isNotLeader } from "../not-leader.js";
+import type { SystemVault, SystemWrite } from "../system/system-vault.js";
+
+const { recordAudit: RECORD } = cluster.ClusterServiceService;
+/** With the first. */
+const ATTEMPTS_MAX = 3;
+/** Codes after which nobody knows whether the records were written. */
+const UNKNOWN: ReadonlySet<string> = new Set(["COMMIT_UNKNOWN"]);
+
+export interface AuditWriter {
+  /** Resolves when the records are in the ledger. */
+  write(operations: readonly Operation[], about: SystemWrite): Promise<unknown>;
+}
+
+export interface AuditRelayDeps {
+  readonly forwarding: Pick<Forwarding, "pass">;
+  /** Of this node. */
+  readonly node: bigint;
+}
+
+export class AuditRelay implements AuditWriter {
+  readonly #system: Pick<SystemVault, "write">;
+  readonly #deps: AuditRelayDeps;
+
+  constructor(system: Pick<SystemVault, "write">, deps: AuditRelayDeps) {
+    this.#system = system;
+    this.#deps = deps;
+  }
+
+  /** @throws what the write here failed with, or what the leader answered */
+  async write(operations: readonly Operation[], about: SystemWrite): Promise<unknown> {
+    try {
+      return await this.#system.write(operations, about);
+    } catch (error) {
+      if (!isNotLeader(error)) throw error;
+      return this.#relay(operations, about, error);
+    }
+  }
+
+  async #relay(
+    operations: readonly Operation[],
+    about: SystemWrite,
+    refusal: LedgerError,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#pass(operations, about, refusal);
+        return;
+      } catch (error) {
+        const code = codeOf(error);
+        // The keys are there: an attempt before this one has written them all.
+        if (attempt > 1 && code === "PRECONDITION_FAILED") return;
+        if (attempt === ATTEMPTS_MAX || !UNKNOWN.has(code)) throw error;
+      }
+    }
+  }
+
+  async #pass(
+    operations: readonly Operation[],
+    about: SystemWrite,
+    refusal: LedgerError,
+  ): Promise<void> {
+    const records = operations.flatMap(entryOf);
+    const call = {
+      ...{ path: RECORD.path, metadata: new Metadata(), signal: new AbortController().signal },
+      principal: { kind: "node" as const, name: `node:${this.#deps.node}` },
+      deadlineAtMs: about.deadlineAtMs,
+      encode: () => RECORD.requestSerialize({ actor: about.actor, records }),
+      again: async () => {
+        await this.#system.write(operations, about);
+        return RECORD.responseSerialize({});
+      },
+    };
+    await this.#deps.forwarding.pass(call, refusal);
+  }
+}
+
+function entryOf(operation: Operation): cluster.AuditEntry[] {
+  if (operation.op !== "set_entity") return [];
+  const { key, value, expiresAtMs } = operation;
+  return [{ key, value: Buffer.from(value), expiresAtMs: BigInt(expiresAtMs) }];
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof ForeignError) return error.code;
+  return (error as Partial<LedgerError>).code ?? "";
+}
