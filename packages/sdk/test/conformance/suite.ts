@@ -34,7 +34,7 @@ const OF_THE_DISK: readonly string[] = ["compact", "checkIntegrity", "exportSnap
 const NOT_IN_THE_FAKE: readonly string[] = [
   // It has no nodes to tell of.
   ...["suspendOrganization", "resumeOrganization"],
-  ...["getUsage", "getConfig", "updateConfig", "deleteByFilter", "erase", "endpoints"],
+  ...["getUsage", "getConfig", "updateConfig", "auditLog", "deleteByFilter", "erase", "endpoints"],
 ];
 
 /** Runs everything on a subject. */
