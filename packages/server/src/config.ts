@@ -132,9 +132,12 @@ export function parseNodeConfig(input: NodeConfigInput): NodeConfig {
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const field = issue?.path.join(".") ?? "configuration";
-    throw new LedgerError("USAGE", `${field}: ${issue?.message ?? "is wrong"}`, {
-      details: { field },
-    });
+    const message = issue?.message ?? "is wrong";
+    const given = fixed[field as keyof typeof fixed];
+    const named = message.startsWith("is ")
+      ? `"${String(given).slice(0, 80)}" ${message}`
+      : message;
+    throw new LedgerError("USAGE", `${field}: ${named}`, { details: { field } });
   }
   const config = { ...withPeers(parsed.data), runtime: parseRuntimeInput(runtime) };
   requireAuthSettings(config);
