@@ -60,7 +60,7 @@ describe("start", () => {
         .trim()
         .split("\n")
         .map((line) => (JSON.parse(line) as { msg: string }).msg);
-      expect(messages).toEqual(["ready", "stopping", "stopped"]);
+      expect(messages).toEqual(["ready", "stopping", ...Array(6).fill("stopping"), "stopped"]);
     }
   });
 
