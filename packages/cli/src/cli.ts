@@ -25,6 +25,7 @@ import { addModelCommands } from "./commands/model.js";
 import { addOrgCommands } from "./commands/org.js";
 import { addProofCommands } from "./commands/proof.js";
 import { addQuickstartCommand } from "./commands/quickstart.js";
+import { addQuotaCommands } from "./commands/quota.js";
 import { addResourceCommands } from "./commands/resource.js";
 import { addRoleCommands } from "./commands/role.js";
 import { addSchemaCommand } from "./commands/schema.js";
@@ -130,6 +131,7 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   addVaultCommands(program, frame);
   addUsageCommand(program, frame);
   addAuditLogCommand(program, frame);
+  addQuotaCommands(program, frame);
   addConfigCommands(program, frame);
   addCompactCommand(program, frame);
   addScrubCommand(program, frame);

@@ -65,6 +65,7 @@ import {
 } from "./calls/listings.js";
 import { ModelsClient } from "./calls/models-client.js";
 import type { PagedList, UnprovenListOptions, UnprovenOptions } from "./calls/paged-list.js";
+import { QuotasClient } from "./calls/quotas-client.js";
 import { batchRead, hasTuples } from "./calls/reads.js";
 import { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
 import { RolesClient } from "./calls/roles-client.js";
@@ -114,6 +115,8 @@ export class LedgerClient implements AsyncDisposable {
   readonly models: ModelsClient;
   /** Who may do what. */
   readonly roles: RolesClient;
+  /** How much organizations may use. */
+  readonly quotas: QuotasClient;
   readonly #session: Session;
   readonly #coalesced: CoalescedCalls;
 
@@ -126,6 +129,7 @@ export class LedgerClient implements AsyncDisposable {
     this.keys = new KeysClient(this.#session);
     this.models = new ModelsClient(this.#session);
     this.roles = new RolesClient(this.#session);
+    this.quotas = new QuotasClient(this.#session);
   }
 
   /**

@@ -15,6 +15,7 @@ export {
   type ConfigChange,
   type ConfigField,
   type CreatedVault,
+  type HotKey,
   type IntegrityReport,
   type NodeInfo,
   type Organization,
@@ -115,6 +116,15 @@ export {
   type UnprovenListOptions,
   type UnprovenOptions,
 } from "./calls/paged-list.js";
+export {
+  type EffectiveLimit,
+  type Quota,
+  type QuotaAnswer,
+  type QuotaLimits,
+  type QuotaOptions,
+  type QuotaOwner,
+  QuotasClient,
+} from "./calls/quotas-client.js";
 export { type ListOptions, RelationshipList } from "./calls/relationship-list.js";
 export {
   ROLE_NAMES,

@@ -309,3 +309,52 @@ describe("runtime configuration", () => {
     client.close();
   });
 });
+
+describe("quotas", () => {
+  it("are set, told with where they come from, listed and taken away", async () => {
+    const { client, organization } = await scene();
+    const { quotas } = client;
+    await quotas.set({ tier: "gold" }, { vaults: 1n, writes: 5_000n });
+    const set = await quotas.set({ organization }, { bytes: 10n ** 9n }, { assignedTier: "gold" });
+    expect(set).toEqual({ organization, assignedTier: "gold", bytes: 10n ** 9n });
+    const { quota, effective } = await quotas.get({ organization });
+    expect(quota).toEqual(set);
+    expect(effective.map(({ quota: name, limit, source }) => `${name} ${limit} ${source}`)).toEqual(
+      [
+        "vaults 1 tier:gold",
+        "bytes 1000000000 organization",
+        "reads 0 configuration",
+        "writes 5000 tier:gold",
+      ],
+    );
+    const refused = await rejectedBy(client.admin.createVault({ organization, name: "second" }));
+    expect([refused.code, refused.details["source"]]).toEqual(["QUOTA_EXCEEDED", "tier:gold"]);
+    const listed = await quotas.list({ pageSize: 1 }).collect(10);
+    expect(listed).toEqual([set, { tier: "gold", vaults: 1n, writes: 5_000n }]);
+    expect(await quotas.delete({ tier: "gold" })).toBe(true);
+    expect(await quotas.delete({ tier: "gold" })).toBe(false);
+    await client.admin.createVault({ organization, name: "second" });
+    await quotas.delete({ organization });
+    expect((await quotas.get({ tier: "gold" })).quota).toBeUndefined();
+    client.close();
+  });
+});
+
+describe("hot keys", () => {
+  it("are told most first to who asks this node", async () => {
+    const { client, organization, vault } = await scene();
+    node.reconfigure({ shutdownGrace: 200, hotKeyRate: 1 });
+    // One call in eight is counted, and fewer than 64 of them are chance.
+    for (let i = 0; i < 12; i++) {
+      const written = Array.from({ length: 100 }, () =>
+        client.write([setEntity("hot:1", bytes("x"))]),
+      );
+      await Promise.all(written);
+    }
+    const keys = await client.admin.getHotKeys();
+    expect(keys[0]?.key).toBe(`${organization}/${vault}/hot:1`);
+    expect(keys[0]!.perSecond).toBeGreaterThan(1n);
+    node.reconfigure({ shutdownGrace: 200 });
+    client.close();
+  });
+});

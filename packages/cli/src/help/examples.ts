@@ -42,6 +42,15 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "authledger audit-log --actor user:ann --action IamService/ --limit 20 -o wide",
     "authledger audit-log --verify --anchor system-anchor.json --prove -o json",
   ],
+  "quota set": [
+    "authledger quota set --global --vaults 10 --bytes 10000000000",
+    "authledger quota set --tier gold --vaults 100 --writes 5000",
+    "authledger quota set --org 7 --in-tier gold --reason 'contract 12'",
+  ],
+  "quota get": ["authledger quota get --org 7", "authledger quota get --tier gold -o json"],
+  "quota list": ["authledger quota list", "authledger quota list -o json"],
+  "quota delete": ["authledger quota delete --org 7 --reason 'back to the tier'"],
+  "hot-keys": ["authledger hot-keys", "authledger hot-keys -o json"],
   "config get": ["authledger config get", "authledger config get logLevel -o json"],
   "config update": [
     "authledger config update logLevel=debug scrubHours=48 --dry-run",

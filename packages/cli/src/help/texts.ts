@@ -8,7 +8,7 @@ const GROUPS: Readonly<Record<string, string>> = {
     "check explain lookup expand list tuple entity resource model import export watch",
   "Prove:": "proof block audit",
   "Administer:":
-    "status cluster org vault key role whoami usage audit-log config compact scrub debug bench",
+    "status cluster org vault key role whoami usage quota hot-keys audit-log config compact scrub debug bench",
   "Help:": "help cheat completion schema version",
 };
 

@@ -4,6 +4,7 @@ import type { Shape } from "./shape.js";
 const ORGANIZATION = "slug:u64 name:text status:text created_at:time created_at_ms:u64";
 const VAULT = `organization:u64 origin:text height:u64 retention:text retention_blocks:u64 oldest_height:u64 health?:text ${ORGANIZATION}`;
 const API_KEY = "id:text name:text principal:text creator:text created_at:time expires_at?:time";
+const QUOTA = "of:text tier:text? vaults:u64? bytes:u64? reads:u64? writes:u64?";
 const ROLE =
   "principal:text role:text organization?:u64 vault?:u64 group?:text expires_at?:time version:u64";
 const TUPLE =
@@ -91,6 +92,14 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     "code?:text message?:text request_id:text client:text node:text count?:int until?:time until_ms?:u64",
     "version:u64 proven:bool proof?:object",
   ),
+  "quota set": document(QUOTA),
+  "quota get": document(
+    QUOTA,
+    "effective_vaults?:u64 vaults_from?:text effective_bytes?:u64 bytes_from?:text",
+    "effective_reads?:u64 reads_from?:text effective_writes?:u64 writes_from?:text",
+  ),
+  "quota list": lines(QUOTA),
+  "hot-keys": lines("key:text per_second:u64"),
   "config get": lines("field:text value:text source:text cluster:text? default:text doc:text"),
   "config update": lines("field:text before:text after:text"),
   "config diff": lines("field:text before:text? after:text?"),

@@ -22,6 +22,7 @@ const WITHOUT_FIELDS = [
   "model format",
   "key revoke",
   "role revoke",
+  "quota delete",
   ...CONFIG_TEXTS,
 ];
 /** Started as processes elsewhere (start.test.ts, cheats.test.ts, bench.test.ts, history.test.ts). */
@@ -198,6 +199,9 @@ type doc
     "usage --all",
     "audit-log",
     "audit-log --limit 1 --prove --trust-on-first-use",
+    "quota set --global --vaults 1000",
+    "quota get",
+    "quota list",
     "config get",
     "config get logLevel",
     "config update scrubHours=48",

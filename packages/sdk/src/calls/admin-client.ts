@@ -66,6 +66,8 @@ export type Usage = admin.Usage;
 /** A field of the runtime configuration, and who said what it is: node, cluster or default. */
 export type ConfigField = admin.ConfigField;
 export type ConfigChange = admin.ConfigChange;
+/** Organization, vault and resource or entity key, and how often a second. */
+export type HotKey = admin.HotKey;
 
 export interface AdminOptions extends CallOptions {
   /** Why, for the record. */
@@ -158,6 +160,11 @@ export class AdminClient {
     const { dryRun = false, reason = "" } = options;
     const request = { values: { ...values }, dryRun, reason };
     return (await this.#session.call(SERVICE.updateConfig, request, options)).changes;
+  }
+
+  /** Keys that the node is asked for very often now, most first; 10 at most. For administrators of the cluster. */
+  async getHotKeys(options?: CallOptions): Promise<readonly HotKey[]> {
+    return (await this.#session.call(SERVICE.getHotKeys, {}, options)).keys;
   }
 
   /** All that are not deleted, in the order of their slugs. */

@@ -34,7 +34,8 @@ const OF_THE_DISK: readonly string[] = ["compact", "checkIntegrity", "exportSnap
 const NOT_IN_THE_FAKE: readonly string[] = [
   // It has no nodes to tell of.
   ...["suspendOrganization", "resumeOrganization"],
-  ...["getUsage", "getConfig", "updateConfig", "auditLog", "deleteByFilter", "erase", "endpoints"],
+  ...["getUsage", "getHotKeys", "getConfig", "updateConfig", "auditLog"],
+  ...["deleteByFilter", "erase", "endpoints"],
 ];
 
 /** Runs everything on a subject. */
