@@ -98,7 +98,6 @@ async function deleteQuota(run: Run): Promise<undefined> {
 async function showHotKeys(run: Run): Promise<undefined> {
   const { admin } = await run.client();
   const keys = await admin.getHotKeys(run.call);
-  if (keys.length === 0) run.say("no key is asked for very often on this node");
   await run.print.many(
     keys.map(({ key, perSecond }) => ({
       name: key,
