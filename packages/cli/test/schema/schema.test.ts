@@ -1,6 +1,7 @@
 /** The JSON of every command, held to its schema on a real node. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createClient } from "@authledger/sdk";
 import { expect, it } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
 import { createProgram } from "../../src/cli.js";
@@ -103,6 +104,16 @@ it("every command that prints fields has a schema, and there is none for a comma
   const wanted = paths.filter((path) => !WITHOUT_FIELDS.includes(path)).sort();
   expect(Object.keys(SHAPES).sort()).toEqual(wanted);
 });
+
+/** One call in eight is counted, and fewer than 64 of them are chance. */
+async function makeHot(
+  endpoints: string,
+  tenant: { readonly organization: string; readonly vault: string },
+): Promise<void> {
+  const client = createClient({ endpoints, tenant });
+  for (let i = 0; i < 1_200; i++) await client.read("hot:1");
+  client.close();
+}
 
 it("the JSON of every command is what its schema says", async () => {
   const directory = temporaryDirectory();
@@ -237,6 +248,9 @@ type doc
   ]) {
     await run(line);
   }
+  await run("config update hotKeyRate=1");
+  await makeHot(node.grpc, { organization: org, vault: vault.out.trim() });
+  await run("hot-keys");
   writeFileSync(
     anchor,
     JSON.stringify(

@@ -26,7 +26,7 @@ export const QUOTAS_MAX = 10_000;
 const RESOLVED_MAX = 4_096;
 
 /** Where a limit was set. */
-export type QuotaSource = "organization" | `tier:${string}` | "global" | "configuration";
+type QuotaSource = "organization" | `tier:${string}` | "global" | "configuration";
 
 /** 0 = no limit. */
 export interface EffectiveLimit {
