@@ -5,37 +5,24 @@
  *   INV-NODE-2  After a fatal error nothing is answered as if it had been written.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { COMPACTION_POLICY, type Engine, openNodeEngine } from "@authledger/engine";
-import { type Address, assert, joinAddress, LedgerError, splitAddress } from "@authledger/types";
+import type { Engine } from "@authledger/engine";
+import { joinAddress, LedgerError } from "@authledger/types";
 import type { Logger } from "pino";
 import { type Authn, openAuthn } from "./authn/authn.js";
 import { beginTogether } from "./bootstrap.js";
-import { ClusterWatch } from "./cluster-watch.js";
-import { followClusterConfig } from "./config/cluster-config.js";
-import type { ConfigDeps } from "./config/config-calls.js";
-import { type ConfigChange, RuntimeConfig } from "./config/runtime-config.js";
+import type { ConfigChange } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
-import { type ConnectServer, startConnectServer } from "./connect/connect-server.js";
-import { AuthorizeStep } from "./gate/authorize.js";
-import { DeadlineStep } from "./gate/deadline.js";
-import { Gate } from "./gate/gate.js";
-import { VersionStep } from "./gate/version.js";
-import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "./grpc-server.js";
+import type { GrpcServer } from "./grpc-server.js";
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
-import { portOf, startHttp } from "./http.js";
-import { Roles } from "./iam/roles.js";
-import { LoopDelay } from "./loop-delay.js";
-import { nodeRegistry } from "./metrics/node-metrics.js";
+import { portOf } from "./http.js";
 import { RpcMeters } from "./metrics.js";
+import { type NodeBase, openNodeBase } from "./node-base.js";
+import { listenConnect, listenGrpc, listenHttp, split } from "./node-ports.js";
 import { Observability, type ObservabilityDeps } from "./observability.js";
-import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { Protection } from "./protection/protection.js";
-import { QuotaStep } from "./quota/quota-step.js";
 import { Quotas } from "./quota/quotas.js";
 import { type ShutdownPhase, shutDown } from "./shutdown.js";
-import { openTracing } from "./trace/open-tracing.js";
-import type { SpanRecorder } from "./trace/tracing.js";
 
 export interface NodeDeps extends ObservabilityDeps {
   readonly version: string;
@@ -60,214 +47,140 @@ export interface RunningNode {
   close(): Promise<void>;
 }
 
+/** The gRPC side, once it is there: health speaks through it. */
+interface Serving {
+  grpc: GrpcServer | undefined;
+}
+
+/** What answers clients. */
+interface Front {
+  readonly authn: Authn;
+  readonly observability: Observability;
+  readonly http: Awaited<ReturnType<typeof listenHttp>>;
+  readonly httpAddress: string;
+  readonly grpc: GrpcServer;
+  readonly connect: Awaited<ReturnType<typeof listenConnect>>;
+}
+
 /** @throws LedgerError DATA_DIR_IN_USE and what else keeps a node from starting */
 export async function startNode(config: NodeConfig, deps: NodeDeps): Promise<RunningNode> {
   const startedAtMs = Date.now();
   keepCallsYoung();
-  let grpc: GrpcServer | undefined;
-  const onFatal = (error: LedgerError): void => {
-    deps.logger.fatal({ err: error, code: error.code }, error.advice);
-    if (grpc !== undefined) grpc.health.isServing = false;
-    deps.onFatal(error);
-  };
-  const onAlarm = (alarm: string): void => deps.logger.error({ alarm }, "stored rows are damaged");
-  const runtime = new RuntimeConfig(config.runtime);
-  deps.logger.level = runtime.values.logLevel;
-  runtime.subscribe("logLevel", (level) => {
-    deps.logger.level = level;
+  const { logger } = deps;
+  const serving: Serving = { grpc: undefined };
+  const base = await openNodeBase(config, {
+    ...deps,
+    onFatal: (error) => {
+      logger.fatal({ err: error, code: error.code }, error.advice);
+      if (serving.grpc !== undefined) serving.grpc.health.isServing = false;
+      deps.onFatal(error);
+    },
+    onReadiness: (isReady) => {
+      if (serving.grpc === undefined) return;
+      serving.grpc.health.isServing = isReady && base.engine.failure === undefined;
+    },
   });
-  const peers = await openNodePeers(config, deps.logger);
-  const recorder = await openTracing(config, deps.version);
-  const engine = await openEngine(config, { peers, runtime, recorder }, onFatal, onAlarm);
-  runtime.subscribe("scrubHours", (hours) => engine.setScrubInterval(hours * 3_600_000));
-  const cluster = followClusterConfig(engine, runtime, deps.logger);
-  const delay = new LoopDelay((ms) =>
-    deps.logger.warn({ ms: Math.round(ms) }, "the event loop was held: the machine is too busy"),
-  );
-  const watch = watchCluster(engine, deps.logger, (isReady) => {
-    if (grpc !== undefined) grpc.health.isServing = isReady && engine.failure === undefined;
-  });
-  let authn: Authn | undefined;
+  const { engine, peers, runtime } = base;
   try {
-    await watch.start();
-    authn = await openAuthn(config, engine, deps.logger);
-    const meters = new RpcMeters((error) => logError(deps.logger, error));
-    const told = { ...deps, recorder, forwarding: authn.forwarding };
-    const observability = await Observability.open(config, runtime, engine, told);
-    const quotas = await openQuotas(authn, deps.logger);
-    const protection = new Protection(() => runtime.values, {
-      ...{ ...config, quotas },
-      onHotKey: (hot) => deps.logger.warn(hot, "a key is asked for very often"),
-    });
-    const http = await listenHttp(config, {
-      authn,
-      observability,
-      protection,
-      engine,
-      watch,
-      meters,
-      peers,
-      delay,
-      grpc: () => grpc,
-    });
-    const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
-    const { connections } = protection;
-    const about = { ...deps, startedAtMs, httpAddress };
-    const live = { runtime, cluster };
-    const parts = { engine, meters, authn, protection, quotas, observability, live };
-    grpc = await listenGrpc(config, parts, about).catch(async (error: unknown) => {
-      http.close();
-      throw error;
-    });
-    const front = grpc;
-    const connect = await listenConnect(config, { ...front, connections, tls: authn.tls }).catch(
-      async (error: unknown) => {
-        http.close();
-        await front.stop(0);
-        throw error;
-      },
-    );
-    front.health.isServing = engine.failure === undefined && watch.problem === undefined;
-    const bootstrap = beginTogether(config, { engine, peers, logger: deps.logger });
-    const phases: readonly ShutdownPhase[] = [
-      {
-        name: "readiness",
-        run: () => {
-          bootstrap?.stop();
-          // It would say that the node is ready again.
-          watch.stop();
-          front.health.isServing = false;
-          return observability.stopping();
-        },
-      },
-      // A node that has failed answers nobody: there is nothing to wait for.
-      { name: "delay", run: () => engine.failure ?? sleep(runtime.values.preStopDelay) },
-      { name: "hand over", run: () => handOver(engine, deps.logger) },
-      {
-        name: "drain",
-        run: () => {
-          const graceMs = runtime.values.shutdownGrace;
-          return Promise.all([front.stop(graceMs), connect?.stop(graceMs)]);
-        },
-      },
-      { name: "tasks", run: () => observability.close() },
-      {
-        name: "close",
-        run: async () => {
-          cluster.stop();
-          delay.stop();
-          authn?.close();
-          http.closeAllConnections();
-          await new Promise<void>((resolve) => http.close(() => resolve()));
-          await engine.close();
-          await peers?.close();
-        },
-      },
-    ];
-    const close = (): Promise<void> => shutDown(phases, deps.logger);
+    const front = await openFront(config, { ...deps, startedAtMs }, base, serving);
+    const bootstrap = beginTogether(config, { engine, peers, logger });
+    const phases = shutdownPhases(base, front, { stop: () => bootstrap?.stop(), logger });
     return {
       engine,
-      grpcAddress: joinAddress({ ...split(config.listen), port: front.port }),
-      httpAddress,
-      connectAddress: connect?.address,
+      grpcAddress: joinAddress({ ...split(config.listen), port: front.grpc.port }),
+      httpAddress: front.httpAddress,
+      connectAddress: front.connect?.address,
       peerAddress: peers?.cluster.peerAddress,
       reconfigure: (own) => runtime.setOwn(own),
-      close,
+      close: () => shutDown(phases, logger),
     };
   } catch (error) {
-    cluster.stop();
-    authn?.close();
-    watch.stop();
-    delay.stop();
-    await engine.close();
-    await peers?.close();
+    base.stopWatching();
+    await base.close();
     throw error;
   }
 }
 
-async function openEngine(
-  { data, cache, clusterOrigin }: NodeConfig,
-  {
-    peers,
-    runtime,
-    recorder,
-  }: {
-    readonly peers: NodePeers | undefined;
-    readonly runtime: RuntimeConfig;
-    readonly recorder: SpanRecorder | undefined;
-  },
-  onFatal: (error: LedgerError) => void,
-  onAlarm: (alarm: string) => void,
-): Promise<Engine> {
-  const options = {
-    ...{ directory: data, cacheBytes: cache, clusterOrigin, cluster: peers?.cluster },
-    compaction: COMPACTION_POLICY,
-    scrubIntervalMs: runtime.values.scrubHours * 3_600_000,
-  };
-  try {
-    return await openNodeEngine(options, onFatal, onAlarm, recorder);
-  } catch (error) {
-    await peers?.close();
-    throw error;
-  }
-}
-
-/** Who leads is worth a line of the log; a node alone leads for ever. */
-function watchCluster(
-  engine: Engine,
-  logger: Logger,
-  onReadiness: (isReady: boolean) => void,
-): ClusterWatch {
-  return new ClusterWatch({
-    engine,
-    nowMs: () => performance.now(),
-    onReadiness: (problem) => {
-      onReadiness(problem === undefined);
-      if (problem !== undefined) logger.warn({ problem }, "not ready");
-    },
-    onChange: ({ role, term, leader, members }) => {
-      const name = members.find(({ info }) => info.nodeId === leader)?.info.name;
-      if (members.length > 1) logger.info({ role, term, leader: name }, "the cluster");
-    },
-  });
-}
-
-interface HttpParts {
-  readonly authn: Authn;
-  readonly observability: Observability;
-  readonly engine: Engine;
-  readonly watch: ClusterWatch;
-  readonly meters: RpcMeters;
-  readonly peers: NodePeers | undefined;
-  readonly delay: LoopDelay;
-  readonly protection: Protection;
-  readonly grpc: () => GrpcServer | undefined;
-}
-
-async function listenHttp(
+async function openFront(
   config: NodeConfig,
-  { authn, observability, engine, watch, meters, peers, delay, protection, grpc }: HttpParts,
-): Promise<Awaited<ReturnType<typeof startHttp>>> {
-  const isLive = (): boolean => engine.failure === undefined;
-  const isStarted = (): boolean => grpc() !== undefined;
-  const problem = (): string | undefined => {
-    if (!isLive()) return "the node has stopped";
-    if (!isStarted()) return "the node is starting";
-    if (watch.problem !== undefined) return watch.problem;
-    return grpc()?.health.isServing === true ? undefined : "the node is shutting down";
-  };
-  const registry = nodeRegistry({
-    ...{ meters, delay, protection, errors: observability.errors, log: observability.metrics },
-    stats: () => engine.stats(),
-    cluster: () => watch.status,
-    links: () => peers?.peers.stats() ?? [],
-    certificateExpiresAtMs: () => authn.tls?.expiresAtMs ?? 0,
-  });
+  deps: NodeDeps & { readonly startedAtMs: number },
+  base: NodeBase,
+  serving: Serving,
+): Promise<Front> {
+  const { engine, runtime, cluster, recorder, watch } = base;
+  const { logger } = deps;
+  await watch.start();
+  const authn = await openAuthn(config, engine, logger);
+  /** What to undo, newest first, when a later part does not open. */
+  const opened: (() => unknown)[] = [() => authn.close()];
   try {
-    return await startHttp(split(config.http), { registry, problem, isLive, isStarted });
+    const meters = new RpcMeters((error) => logError(logger, error));
+    const told = { ...deps, recorder, forwarding: authn.forwarding };
+    const observability = await Observability.open(config, runtime, engine, told);
+    const quotas = await openQuotas(authn, logger);
+    const protection = new Protection(() => runtime.values, {
+      ...{ ...config, quotas },
+      onHotKey: (hot) => logger.warn(hot, "a key is asked for very often"),
+    });
+    const parts = { engine, meters, authn, protection, observability };
+    const http = await listenHttp(config, { ...base, ...parts, grpc: () => serving.grpc });
+    opened.unshift(() => http.close());
+    const httpAddress = joinAddress({ ...split(config.http), port: portOf(http) });
+    const live = { runtime, cluster };
+    const grpc = await listenGrpc(config, { ...parts, quotas, live }, { ...deps, httpAddress });
+    opened.unshift(() => grpc.stop(0));
+    const { connections } = protection;
+    const connect = await listenConnect(config, { ...grpc, connections, tls: authn.tls });
+    serving.grpc = grpc;
+    grpc.health.isServing = engine.failure === undefined && watch.problem === undefined;
+    return { authn, observability, http, httpAddress, grpc, connect };
   } catch (error) {
-    throw bindError(config.http, error);
+    for (const undo of opened) await undo();
+    throw error;
   }
+}
+
+/** From the first sign of the end to the last byte on the disk (L-157). */
+function shutdownPhases(
+  base: NodeBase,
+  front: Front,
+  bootstrap: { readonly stop: () => void; readonly logger: Logger },
+): readonly ShutdownPhase[] {
+  const { engine, runtime, watch } = base;
+  const { authn, observability, http, grpc, connect } = front;
+  return [
+    {
+      name: "readiness",
+      run: () => {
+        bootstrap.stop();
+        // It would say that the node is ready again.
+        watch.stop();
+        grpc.health.isServing = false;
+        return observability.stopping();
+      },
+    },
+    // A node that has failed answers nobody: there is nothing to wait for.
+    { name: "delay", run: () => engine.failure ?? sleep(runtime.values.preStopDelay) },
+    { name: "hand over", run: () => handOver(engine, bootstrap.logger) },
+    {
+      name: "drain",
+      run: () => {
+        const graceMs = runtime.values.shutdownGrace;
+        return Promise.all([grpc.stop(graceMs), connect?.stop(graceMs)]);
+      },
+    },
+    { name: "tasks", run: () => observability.close() },
+    {
+      name: "close",
+      run: async () => {
+        base.stopWatching();
+        authn.close();
+        http.closeAllConnections();
+        await new Promise<void>((resolve) => http.close(() => resolve()));
+        await base.close();
+      },
+    },
+  ];
 }
 
 /** Follows the cluster's quotas from now on. */
@@ -278,88 +191,6 @@ async function openQuotas({ vault, moves }: Authn, logger: Logger): Promise<Quot
   });
   await quotas.start(moves);
   return quotas;
-}
-
-interface GrpcParts {
-  readonly engine: Engine;
-  readonly meters: RpcMeters;
-  readonly authn: Authn;
-  readonly protection: Protection;
-  readonly quotas: Quotas;
-  readonly observability: Observability;
-  readonly live: ConfigDeps;
-}
-
-async function listenGrpc(
-  config: NodeConfig,
-  { engine, meters, authn, protection, quotas, observability, live }: GrpcParts,
-  {
-    isBare = false,
-    ...about
-  }: Pick<GrpcServerOptions, "version" | "startedAtMs" | "httpAddress"> & Pick<NodeDeps, "isBare">,
-): Promise<GrpcServer> {
-  const { listen, streamsPerConnection } = config;
-  const { pageTokenKey } = engine;
-  const options = { ...split(listen), streamsPerConnection, pageTokenKey, ...about };
-  const roles = new Roles(engine, authn.moves);
-  const authorize = new AuthorizeStep({ roles, isOpen: () => !authn.isRequired() });
-  const first = [new VersionStep(), ...observability.steps, authn.step, new DeadlineStep()];
-  const quota = new QuotaStep({
-    ...{ engine, refusals: protection.refusals },
-    limitsOf: (organization) => quotas.of(organization, protection.organizationRates).limits,
-  });
-  const steps = [...first, ...protection.steps, authorize, protection.organization, quota];
-  const observers = [...observability.observers, ...protection.observers];
-  const gate = isBare ? new Gate([]) : new Gate(steps, observers);
-  authn.moves.onMove(() => gate.open.recheckSoon());
-  try {
-    return await startGrpcServer(options, {
-      engine,
-      roles,
-      meters,
-      config: live,
-      limits: {
-        quotas,
-        organizationRates: () => protection.organizationRates,
-        hotKeys: () => protection.hotKeys.top,
-      },
-      ...protection.parts,
-      gate,
-      audit: observability.audit,
-      ...{ forwarding: authn.forwarding, tls: authn.tls, root: authn.root },
-      isStopped: () => engine.failure !== undefined,
-      onBug: (error) => engine.fail(LedgerError.from(error)),
-    });
-  } catch (error) {
-    throw bindError(listen, error);
-  }
-}
-
-async function listenConnect(
-  { connect, corsOrigins }: NodeConfig,
-  deps: Parameters<typeof startConnectServer>[1],
-): Promise<(ConnectServer & { readonly address: string }) | undefined> {
-  if (connect === undefined) return undefined;
-  const at = split(connect);
-  try {
-    const server = await startConnectServer({ ...at, corsOrigins }, deps);
-    return { ...server, address: joinAddress({ ...at, port: server.port }) };
-  } catch (error) {
-    throw bindError(connect, error);
-  }
-}
-
-function bindError(address: string, cause: unknown): LedgerError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `cannot listen on ${address}: ${why}; another process may have the port, choose one with --listen, --http or --connect`;
-  return new LedgerError("USAGE", message, { details: { address }, cause });
-}
-
-/** The configuration has checked that it is one. */
-function split(address: string): Address {
-  const parts = splitAddress(address);
-  assert(parts !== undefined, "a configured address is host:port");
-  return parts;
 }
 
 /** Only what is our fault is worth a line of the log. */
