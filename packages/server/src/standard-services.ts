@@ -37,8 +37,11 @@ export class Health {
     return this.#status === ServingStatus.SERVING;
   }
 
+  /** Watchers are told of what has changed. */
   set isServing(serving: boolean) {
-    this.#status = serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+    const next = serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+    if (next === this.#status) return;
+    this.#status = next;
     for (const watcher of this.#watchers) this.#tell(watcher);
   }
 
