@@ -10,8 +10,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
-import { resourceFromAttributes } from "@opentelemetry/resources";
-import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import { node as nodeSdk, resources, tracing } from "@opentelemetry/sdk-node";
 import type { CallSpan, EndedCall } from "./call-span.js";
 import type { SpanRecorder } from "./tracing.js";
 
@@ -30,14 +29,14 @@ const EXPORT_MS_MAX = 5_000;
 export function openRecorder({ endpoint, version, node }: RecorderOptions): SpanRecorder {
   const url = `${endpoint.replace(/\/+$/, "")}/v1/traces`;
   const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_MS_MAX });
-  const processor = new BatchSpanProcessor({ exporter, maxQueueSize: SPANS_MAX });
-  const provider = new TracerProvider({
-    resource: resourceFromAttributes({
+  const processor = new tracing.BatchSpanProcessor(exporter, { maxQueueSize: SPANS_MAX });
+  const provider = new nodeSdk.NodeTracerProvider({
+    resource: resources.resourceFromAttributes({
       "service.name": "authledger",
       "service.version": version,
       "service.instance.id": node,
     }),
-    sampler: new AlwaysOnSampler(),
+    sampler: new tracing.AlwaysOnSampler(),
     spanProcessors: [processor],
   });
   const tracer = provider.getTracer("authledger", version);
