@@ -91,7 +91,7 @@ describe("a check that comes again", () => {
     const wrong: readonly (readonly [Buffer, string])[] = [
       [bytesOf({ ...h.tenant, tuple: { ...TUPLE, relation: "9" } }), "INVALID_TUPLE"],
       [bytesOf({ ...h.tenant }), "INVALID_ARGUMENT"],
-      [bytesOf({ tuple: TUPLE }), "SLUG_REQUIRED"],
+      [bytesOf({ organization: h.tenant.organization, tuple: TUPLE }), "SLUG_REQUIRED"],
       [Buffer.from([0x1a, 0x03, 0x0a, 0x01, 0xff]), "MALFORMED_MESSAGE"],
     ];
     for (let again = 0; again < 3; again++) {

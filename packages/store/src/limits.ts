@@ -90,8 +90,8 @@ export const COMPACT_STARVED_FLUSHES_MAX: number = 3;
 /** A pass that shortens the file by less than this part of it, 1 / 8, is the last one; there are so many at most. */
 export const COMPACT_PASSES_MAX: number = 8;
 /**
- * Free pages that a compaction leaves between others. Moving a leaf copies the branches above it, and what a flush lets go is
- * free only two flushes later: a pass that wants every hole filled makes as many as it fills, each time it is run.
+ * With no more free pages a pass moves nothing. Moving a leaf copies the branches above it, and what a flush lets go is free
+ * only two flushes later: a pass that wants the last holes filled makes as many as it fills, each time it is run.
  */
 export const COMPACT_FREE_PAGES_KEPT: number = 16;
 /** Leaves that one step of the page scrub reads: 0.2 ms from the page cache of the system, 3 ms from an SSD. */

@@ -50,7 +50,7 @@ it("is what fits there", async () => {
     ["authledger cluster transfer ", ["n1", "n2"]],
     ["authledger cluster remove n2", ["n2"]],
     ["authledger che", ["check", "cheat"]],
-    ["authledger tuple ", ["write", "delete", "read", "watch", "changes"]],
+    ["authledger tuple ", ["write", "delete", "erase", "read", "watch", "changes"]],
     ["authledger --org 7 tuple w", ["write", "watch"]],
     ["authledger -o ", ["table", "wide", "json", "yaml", "name"]],
     ["authledger check x --output=j", ["--output=json"]],

@@ -243,7 +243,7 @@ describe("errors", () => {
       [`check ${TUPLE} --consistency sometimes`, /--consistency "sometimes"/],
       ["start --cache lots", /cache: "lots" is not a size/],
       ["start --listen 0.0.0.0:7400", /not a loopback address/],
-      ["start --log-level loud", /--log-level "loud"/],
+      ["start --log-level loud", /logLevel "loud"/],
     ] as const) {
       const args = command === "" ? [] : command.split(" ");
       const tenant = { AUTHLEDGER_ORG: "1", AUTHLEDGER_VAULT: "1" };

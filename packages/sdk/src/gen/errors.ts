@@ -1996,23 +1996,6 @@ export class ValueErasedError extends LedgerError {
 }
 
 /**
- * A web page of this origin may not call this node.
- * Send again? no: it would fail again. See docs/errors.md#origin-not-allowed
- */
-export class OriginNotAllowedError extends LedgerError {
-  declare readonly code: "ORIGIN_NOT_ALLOWED";
-  declare readonly details: ErrorDetails;
-
-  constructor(message: string, options?: LedgerErrorOptions) {
-    super("ORIGIN_NOT_ALLOWED", message, options);
-  }
-
-  static override [Symbol.hasInstance](thrown: unknown): thrown is OriginNotAllowedError {
-    return hasCode(thrown, "ORIGIN_NOT_ALLOWED");
-  }
-}
-
-/**
  * The client sent nothing: every endpoint failed several times in a row and is left alone for a moment.
  * Send again? yes: nothing happened. See docs/errors.md#circuit-open
  */
@@ -2043,6 +2026,23 @@ export class ClientClosedError extends LedgerError {
 
   static override [Symbol.hasInstance](thrown: unknown): thrown is ClientClosedError {
     return hasCode(thrown, "CLIENT_CLOSED");
+  }
+}
+
+/**
+ * A web page of this origin may not call this node.
+ * Send again? no: it would fail again. See docs/errors.md#origin-not-allowed
+ */
+export class OriginNotAllowedError extends LedgerError {
+  declare readonly code: "ORIGIN_NOT_ALLOWED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("ORIGIN_NOT_ALLOWED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is OriginNotAllowedError {
+    return hasCode(thrown, "ORIGIN_NOT_ALLOWED");
   }
 }
 

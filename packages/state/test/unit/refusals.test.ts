@@ -186,13 +186,13 @@ describe("an item is refused and changes nothing", () => {
     expect(made.state.applied.digest).not.toEqual(digest);
   });
 
-  test("a vault in an organization that is not active: ORGANIZATION_NOT_ACTIVE", async () => {
+  test("a vault in an organization that is suspended: ORGANIZATION_SUSPENDED", async () => {
     const made = await ledger();
     const plain = utf8(JSON.stringify({ name: "acme", status: "suspended", created_ms: 1 }));
     made.write(0, [{ op: "set_entity", key: `org:${ORGANIZATION}`, plain, expiresAtMs: 0 }]);
     const before = dump(made.state);
     const { outcomes, blocks } = made.apply([made.leader.vault(ORGANIZATION, 9n)]);
-    expect(outcomes).toMatchObject([{ kind: "refused", code: "ORGANIZATION_NOT_ACTIVE" }]);
+    expect(outcomes).toMatchObject([{ kind: "refused", code: "ORGANIZATION_SUSPENDED" }]);
     expect([blocks, dump(made.state)]).toEqual([[], before]);
   });
 

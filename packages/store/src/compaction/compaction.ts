@@ -127,7 +127,9 @@ export class Compaction {
     this.#phase = "walk";
     this.#passes++;
     this.#passPages = pages;
-    this.#limit = Math.min(pages, pages - freePages + COMPACT_FREE_PAGES_KEPT);
+    const { pendingPages } = this.#host.pager.allocator.stats;
+    const hasGain = freePages + pendingPages > COMPACT_FREE_PAGES_KEPT;
+    this.#limit = hasGain ? pages - freePages : pages;
     this.#tables = this.#host.tables();
     this.#table = 0;
     this.#key = new Uint8Array(0);

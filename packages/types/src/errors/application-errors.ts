@@ -540,15 +540,6 @@ export const applicationErrors = {
     "The value was erased: its digest is kept, so that proofs stay valid, and the value itself is gone for ever.",
     "Nobody can bring it back; the message says when it was erased and by whom.",
   ],
-  ORIGIN_NOT_ALLOWED: [
-    3150,
-    "PERMISSION_DENIED",
-    403,
-    "USAGE",
-    "never",
-    "A web page of this origin may not call this node.",
-    "Name the page's origin with --cors-origin when the node starts, or call from a page of an origin that is named.",
-  ],
   CIRCUIT_OPEN: [
     3140,
     "UNAVAILABLE",
@@ -566,6 +557,15 @@ export const applicationErrors = {
     "never",
     "The client was closed before the call ended; a write may have happened.",
     "Close the client after the last call, or make a new one.",
+  ],
+  ORIGIN_NOT_ALLOWED: [
+    3150,
+    "PERMISSION_DENIED",
+    403,
+    "USAGE",
+    "never",
+    "A web page of this origin may not call this node.",
+    "Name the page's origin with --cors-origin when the node starts, or call from a page of an origin that is named.",
   ],
   INTERNAL: [
     3299,
