@@ -72,8 +72,11 @@ describe("a node that does not lead", () => {
     await first.engine.call("cluster_init", { addresses });
     const applied = (): number[] => [first, ...others].map((n) => n.engine.stats().appliedIndex);
     await until("all are as far", () => new Set(applied()).size === 1);
+    // It vouches for itself once it has the log seed, which it gets as a voter.
+    await until("it can vouch", () => others[0].engine.clusterKey("test") !== undefined);
     const follower = connect(others[0].grpcAddress);
     await call(follower, ["admin", "compact"], { fillPercent: 0 }, { deadlineMs: 10_000 });
+    await until("all are as far again", () => new Set(applied()).size === 1);
     const { entities } = await new SystemVault(first.engine).list("audit:");
     const records = entities.map(({ value }) => JSON.parse(new TextDecoder().decode(value)));
     expect(records).toMatchObject([
