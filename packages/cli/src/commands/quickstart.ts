@@ -4,6 +4,7 @@ import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
 import { howToReach, keepDevContext } from "../dev/dev-context.js";
 import { type DevLedger, openDevLedger, remember } from "../dev/dev-ledger.js";
+import { localPages, PAGES_FLAG, PAGES_FLAG_TEXT } from "../dev/local-pages.js";
 import { ensurePosixRules } from "../importers/posix/posix-rules.js";
 import { formatCount } from "../output/progress.js";
 import { type Proven, type ProvenAnswer, proveDecisions } from "../quickstart/decisions.js";
@@ -22,6 +23,7 @@ export function addQuickstartCommand(program: Command, frame: CommandFrame): voi
     .description("start a node, import who may do what on this machine, and prove answers about it")
     .option("--once", "end with the verdict instead of staying up")
     .option("--data <directory>", `everything is kept here (default ${DIRECTORY_DEFAULT})`)
+    .option(PAGES_FLAG, PAGES_FLAG_TEXT)
     .option("--limit <tuples>", "import no more than this", TUPLES_DEFAULT);
   frame.handle(quickstart, runQuickstart);
 }
@@ -29,7 +31,8 @@ export function addQuickstartCommand(program: Command, frame: CommandFrame): voi
 async function runQuickstart(run: Run): Promise<undefined> {
   const limit = wholeOf(textFlag(run, "limit") ?? TUPLES_DEFAULT, "limit");
   const directory = textFlag(run, "data") ?? DIRECTORY_DEFAULT;
-  const ledger = await openDevLedger(directory, { name: "quickstart", say: run.say });
+  const options = { name: "quickstart", pages: localPages(run), say: run.say };
+  const ledger = await openDevLedger(directory, options);
   try {
     const stopping = interrupted(run.io.signal);
     const imported = await Promise.race([ledger.node.failed, stopping, tour(run, ledger, limit)]);
@@ -55,6 +58,7 @@ async function tour(run: Run, ledger: DevLedger, limit: number): Promise<Importe
   const step = stepsOf(run);
   step("node", [
     `gRPC on ${node.grpcAddress}, metrics and health on http://${node.httpAddress}`,
+    `Connect for browsers and curl on http://${node.connectAddress}`,
     `${isNew ? "new" : "known"} data in ${directory}`,
   ]);
   step("vault", [

@@ -41,14 +41,16 @@ export interface DevLedgerOptions {
   readonly nodes?: number | undefined;
   /** Of the first node's gRPC. */
   readonly port?: number | undefined;
+  /** Origins of web pages that may call; default none. */
+  readonly pages?: readonly string[];
   /** Tells the person about ports that are taken. */
   readonly say: (text: string) => void;
 }
 
 export async function openDevLedger(path: string, options: DevLedgerOptions): Promise<DevLedger> {
-  const { name, nodes: count, port, say } = options;
+  const { name, nodes: count, port, pages = [], say } = options;
   const directory = resolve(path);
-  const node = await startDevNodes({ directory, count, port, say });
+  const node = await startDevNodes({ directory, count, port, pages, say });
   try {
     return await setUp(directory, node, name);
   } catch (error) {

@@ -20,7 +20,7 @@ import { type NodeProcess, startNodeProcess } from "./node-process.js";
 
 const HOST = "127.0.0.1";
 const PORT_BASE = 7400;
-/** Between two nodes: gRPC at +0, peers at +1, HTTP at +2. */
+/** Between two nodes: gRPC at +0, peers at +1, HTTP at +2, Connect at +3. */
 const PORT_STEP = 10;
 /** Between two tries to find free ports for all. */
 const BASE_STEP = 100;
@@ -41,6 +41,8 @@ export interface DevNodesOptions {
   readonly count: number | undefined;
   /** Of the first node's gRPC; undefined: the usual one, or where there is room. */
   readonly port: number | undefined;
+  /** Origins of web pages that may call. */
+  readonly pages: readonly string[];
   readonly say: (text: string) => void;
 }
 
@@ -50,6 +52,7 @@ export interface DevNodes {
   /** Of the first one. */
   readonly grpcAddress: string;
   readonly httpAddress: string;
+  readonly connectAddress: string;
   readonly pid: number;
   readonly nodes: readonly DevNode[];
   /** Rejects when no node is left. */
@@ -61,6 +64,7 @@ interface DevNode {
   readonly name: string;
   readonly grpc: string;
   readonly http: string;
+  readonly connect: string;
   /** Undefined for a node alone, which has no peers. */
   readonly peer: string | undefined;
   readonly pid: number;
@@ -110,7 +114,8 @@ async function recall(directory: string): Promise<NodesFile | undefined> {
 function planOf(i: number, base: number): PlannedNode {
   const at = (port: number): string => `${HOST}:${base + i * PORT_STEP + port}`;
   const suffix = i === 0 ? "" : `-${i + 1}`;
-  return { name: `n${i + 1}`, folder: `node${suffix}`, grpc: at(0), peer: at(1), http: at(2) };
+  const addresses = { grpc: at(0), peer: at(1), http: at(2), connect: at(3) };
+  return { name: `n${i + 1}`, folder: `node${suffix}`, ...addresses };
 }
 
 /** The usual ports, or the next hundred where all of them are free. */
@@ -129,8 +134,8 @@ async function chooseBase({ port, say }: DevNodesOptions, count: number): Promis
 async function firstTaken(
   plans: readonly PlannedNode[],
 ): Promise<{ readonly address: string; readonly holder: string } | undefined> {
-  for (const { grpc, peer, http } of plans) {
-    for (const address of [grpc, peer, http]) {
+  for (const { grpc, peer, http, connect } of plans) {
+    for (const address of [grpc, peer, http, connect]) {
       const port = Number(address.slice(HOST.length + 1));
       if (await isFree(port)) continue;
       return { address, holder: (await portHolder(port)) ?? "another process" };
@@ -150,18 +155,21 @@ function portTaken(address: string, holder: string): LedgerError {
 }
 
 /** A node without peers, on the usual ports or any others. */
-async function alone({ directory, port, say }: DevNodesOptions): Promise<DevNodes> {
+async function alone({ directory, port, pages, say }: DevNodesOptions): Promise<DevNodes> {
   const base = port ?? PORT_BASE;
   const node = await startNodeProcess({
     data: join(directory, "node"),
     listen: await freeAddress(base, say),
     http: await freeAddress(base + 2, say),
+    connect: await freeAddress(base + 3, say),
+    pages,
     logFile: join(directory, "node.log"),
   });
-  const { grpcAddress: grpc, httpAddress: http, pid } = node;
+  const { grpcAddress, httpAddress, connectAddress, pid } = node;
+  const [grpc, http, connect] = [grpcAddress, httpAddress, connectAddress];
   return {
-    ...{ endpoints: [grpc], grpcAddress: grpc, httpAddress: http, pid },
-    nodes: [{ name: "n1", grpc, http, peer: undefined, pid }],
+    ...{ endpoints: [grpc], grpcAddress, httpAddress, connectAddress, pid },
+    nodes: [{ name: "n1", grpc, http, connect, peer: undefined, pid }],
     failed: node.failed,
     stop: () => node.stop(),
   };
@@ -197,7 +205,7 @@ async function together(
   }
   return {
     endpoints: plans.map(({ grpc }) => grpc),
-    ...{ grpcAddress: first.grpc, httpAddress: first.http },
+    ...{ grpcAddress: first.grpc, httpAddress: first.http, connectAddress: first.connect },
     pid: kept[0]!.pid,
     get nodes() {
       return kept.map(({ plan, pid }) => ({ ...plan, pid }));
@@ -212,6 +220,7 @@ class KeptNode {
   readonly plan: PlannedNode;
   readonly #first: string;
   readonly #directory: string;
+  readonly #pages: readonly string[];
   readonly #say: (text: string) => void;
   #process: NodeProcess | undefined;
   #isStopping = false;
@@ -221,11 +230,12 @@ class KeptNode {
   constructor(
     plan: PlannedNode,
     first: string,
-    { directory, say }: Pick<DevNodesOptions, "directory" | "say">,
+    { directory, pages, say }: Pick<DevNodesOptions, "directory" | "pages" | "say">,
   ) {
     this.plan = plan;
     this.#first = first;
     this.#directory = directory;
+    this.#pages = pages;
     this.#say = say;
   }
 
@@ -234,12 +244,12 @@ class KeptNode {
   }
 
   async start(): Promise<void> {
-    const { name, folder, grpc, peer, http } = this.plan;
+    const { name, folder, grpc, peer, http, connect } = this.plan;
     // The first one begins the cluster, and takes in the others, which wait for that.
     const waiting = this.#first === peer ? [] : ["--join", this.#first];
     this.#process = await startNodeProcess({
       data: join(this.#directory, folder),
-      ...{ listen: grpc, http },
+      ...{ listen: grpc, http, connect, pages: this.#pages },
       logFile: join(this.#directory, `${folder}.log`),
       more: ["--name", name, "--peer", peer, ...waiting],
     });

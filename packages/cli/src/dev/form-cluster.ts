@@ -13,6 +13,7 @@ export interface PlannedNode {
   readonly grpc: string;
   readonly peer: string;
   readonly http: string;
+  readonly connect: string;
 }
 
 /**

@@ -6,7 +6,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { isErrorCode, LedgerError } from "@authledger/types";
 
-const READY = /^listening grpc=(\S+) http=(\S+) pid=[0-9]+$/m;
+const READY = /^listening grpc=(\S+) http=(\S+) connect=(\S+) pid=[0-9]+$/m;
 const FAILED = /^error\[([A-Z_]+)\]: (.*)$/m;
 /** Replaying a long log takes its time; a node that says nothing for so long hangs. */
 const READY_MS_MAX = 10 * 60_000;
@@ -17,6 +17,9 @@ export interface NodeProcessOptions {
   readonly data: string;
   readonly listen: string;
   readonly http: string;
+  readonly connect: string;
+  /** Origins of web pages that may call it. */
+  readonly pages: readonly string[];
   /** What the node writes to its standard error, of this start only. */
   readonly logFile: string;
   /** Further options of `authledger start`. */
@@ -27,6 +30,7 @@ export interface NodeProcess {
   readonly pid: number;
   readonly grpcAddress: string;
   readonly httpAddress: string;
+  readonly connectAddress: string;
   /** Rejects when the node ends without having been stopped. */
   readonly failed: Promise<never>;
   /** Stops the node cleanly and waits for its end. */
@@ -35,16 +39,17 @@ export interface NodeProcess {
 
 /** @throws LedgerError with the code and the message that the node ended with */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
-  const { data, listen, http, logFile, more = [] } = options;
+  const { logFile } = options;
   mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, "w");
   const main = fileURLToPath(new URL("../main.js", import.meta.url));
-  const args = [main, "start", "--data", data, "--listen", listen, "--http", http, ...more];
   // The channel tells the node when this process is gone.
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", log, "ipc"] });
+  const child = spawn(process.execPath, [main, "start", ...argumentsOf(options)], {
+    stdio: ["ignore", "pipe", log, "ipc"],
+  });
   closeSync(log);
   const ended = endOf(child);
-  const [, grpcAddress, httpAddress] = await ready(child, ended, logFile);
+  const [, grpcAddress, httpAddress, connectAddress] = await ready(child, ended, logFile);
   let isStopping = false;
   const failed = ended.then((how) => {
     if (!isStopping) throw failureOf(how, logFile);
@@ -55,6 +60,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     pid: child.pid!,
     grpcAddress: grpcAddress!,
     httpAddress: httpAddress!,
+    connectAddress: connectAddress!,
     failed,
     stop: async () => {
       isStopping = true;
@@ -64,6 +70,13 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
       clearTimeout(timer);
     },
   };
+}
+
+function argumentsOf(options: NodeProcessOptions): readonly string[] {
+  const { data, listen, http, connect, pages, more = [] } = options;
+  const where = ["--data", data, "--listen", listen, "--http", http, "--connect", connect];
+  // Last: it takes all that follows.
+  return [...where, ...more, ...(pages.length === 0 ? [] : ["--cors-origin", ...pages])];
 }
 
 /** Exit code or signal, as text. */

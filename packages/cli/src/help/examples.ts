@@ -11,6 +11,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "authledger dev",
     "authledger dev --nodes 3",
     "authledger dev --data /tmp/ledger --port 8400",
+    "authledger dev --cors-origin http://localhost:5173",
   ],
   quickstart: ["authledger quickstart --once", "authledger quickstart --limit 1000 -o json --once"],
   status: ["authledger status", "authledger status --watch", "authledger status --field health"],

@@ -55,7 +55,7 @@ function lines(...fields: readonly string[]): Shape {
 /** By the path of the command. Commands that are not here print text, files or a script. */
 export const SHAPES: Readonly<Record<string, Shape>> = {
   dev: document(
-    "grpc:text http:text organization:u64 vault:u64 data:text is_new:bool anchor:text pins:text",
+    "grpc:text http:text connect:text pages:text? organization:u64 vault:u64 data:text is_new:bool anchor:text pins:text",
     "env:text context:text? pid:int nodes:int processes:objects",
   ),
   quickstart: document(

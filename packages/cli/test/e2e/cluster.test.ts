@@ -27,7 +27,9 @@ interface Dev {
 async function freeBase(): Promise<number> {
   for (;;) {
     const base = 20_000 + Math.floor(Math.random() * 300) * 100;
-    const ports = Array.from({ length: NODES }, (_, i) => [0, 1, 2].map((n) => base + i * 10 + n));
+    const ports = Array.from({ length: NODES }, (_, i) =>
+      [0, 1, 2, 3].map((n) => base + i * 10 + n),
+    );
     const free = await Promise.all(ports.flat().map(isFree));
     if (free.every((one) => one)) return base;
   }
