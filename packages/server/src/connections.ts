@@ -40,6 +40,8 @@ export interface AnsweredCall {
 interface Connection {
   readonly socket: Socket;
   readonly held: HeldSocket;
+  /** Another node passes calls on by it. */
+  isOfNode: boolean;
   /** Of answers. */
   unreadBytes: number;
   /** Of messages of streams. A stream may be left unread for long, so they alone get nobody cut off in time. */
@@ -149,12 +151,20 @@ export class Connections {
     };
   }
 
-  /** Does not read a connection for so long. */
+  /** The connection is that of another node: many clients are behind it. */
+  markNode(call: { getPeer(): string }): void {
+    const connection = this.#open.get(call.getPeer());
+    if (connection !== undefined) connection.isOfNode = true;
+  }
+
+  /** Does not read a connection for so long, unless it is that of another node. */
   hold(call: { getPeer(): string }, forMs: number): void {
-    const isHeld = this.#open.get(call.getPeer())?.held.hold(forMs, () => {
+    const connection = this.#open.get(call.getPeer());
+    if (connection === undefined || connection.isOfNode) return;
+    const isHeld = connection.held.hold(forMs, () => {
       this.#heldCount--;
     });
-    if (isHeld === true) this.#heldCount++;
+    if (isHeld) this.#heldCount++;
   }
 
   /** Reads no connection any more until the loop comes round again. */
@@ -191,6 +201,7 @@ export class Connections {
     const connection: Connection = {
       socket,
       held: new HeldSocket(socket),
+      isOfNode: false,
       unreadBytes: 0,
       streamBytes: 0,
       waiting: [],

@@ -12,6 +12,7 @@ import { type Authn, openAuthn } from "./authn/authn.js";
 import { beginTogether } from "./bootstrap.js";
 import type { ConfigChange } from "./config/runtime-config.js";
 import type { NodeConfig } from "./config.js";
+import { Connections } from "./connections.js";
 import type { GrpcServer } from "./grpc-server.js";
 import { handOver } from "./hand-over.js";
 import { keepCallsYoung } from "./heap.js";
@@ -110,7 +111,8 @@ async function openFront(
   const { engine, runtime, cluster, recorder, watch } = base;
   const { logger } = deps;
   await watch.start();
-  const authn = await openAuthn(config, engine, logger);
+  const connections = new Connections(config);
+  const authn = await openAuthn(config, { engine, logger, connections });
   /** What to undo, newest first, when a later part does not open. */
   const opened: (() => unknown)[] = [() => authn.close()];
   try {
@@ -119,7 +121,7 @@ async function openFront(
     const observability = await Observability.open(config, runtime, engine, told);
     const quotas = await openQuotas(authn, logger);
     const protection = new Protection(() => runtime.values, {
-      ...{ ...config, quotas },
+      ...{ ...config, quotas, connections },
       onHotKey: (hot) => logger.warn(hot, "a key is asked for very often"),
     });
     const parts = { engine, meters, authn, protection, observability };
@@ -129,7 +131,6 @@ async function openFront(
     const live = { runtime, cluster };
     const grpc = await listenGrpc(config, { ...parts, quotas, live }, { ...deps, httpAddress });
     opened.unshift(() => grpc.stop(0));
-    const { connections } = protection;
     const connect = await listenConnect(config, { ...grpc, connections, tls: authn.tls });
     serving.grpc = grpc;
     grpc.health.isServing = engine.failure === undefined && watch.problem === undefined;

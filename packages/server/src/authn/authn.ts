@@ -5,6 +5,7 @@
 import type { Engine } from "@authledger/engine";
 import type { Logger } from "pino";
 import type { NodeConfig } from "../config.js";
+import type { Connections } from "../connections.js";
 import { Forwarding } from "../forwarding.js";
 import { AuthenticateStep } from "../gate/authenticate.js";
 import { SystemMoves } from "../system/system-moves.js";
@@ -35,11 +36,16 @@ export interface Authn {
   close(): void;
 }
 
+interface AuthnDeps {
+  readonly engine: Engine;
+  readonly logger: Logger;
+  readonly connections: Pick<Connections, "markNode">;
+}
+
 /** @throws LedgerError TLS_CONFIG */
 export async function openAuthn(
   config: NodeConfig,
-  engine: Engine,
-  logger: Logger,
+  { engine, logger, connections }: AuthnDeps,
 ): Promise<Authn> {
   warnOf(config, logger);
   const isWanted = requiresCredentials(config);
@@ -62,6 +68,7 @@ export async function openAuthn(
     ...{ authenticator: new Authenticator({ keys, tokens }), identity },
     certificateOf: config.clientCa === undefined ? undefined : (peer) => tls?.principalOf(peer),
     isRequired,
+    onForwarded: (call) => connections.markNode(call),
     hasRoot: () => root.exists,
   });
   moves.start();

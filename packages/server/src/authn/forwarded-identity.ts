@@ -1,6 +1,7 @@
 /**
  * Who calls, as the node says that passed the call on: a certificate ends where its connection ends, so the name travels
- * instead of the credential, under a key that only the cluster's voters have (they derive it from the log seed).
+ * instead of the credential, under a key that only the cluster's voters have (they derive it from the log seed). Nobody is
+ * vouched for too: that a node passed the call on is what the limits of clients must know.
  *
  *     base64url(JSON {"kind","name","at_ms"}) "." base64url(HMAC-SHA256(key, label | path | SHA-256 of the request | the JSON))
  *
@@ -21,7 +22,7 @@ const AGE_MS_MAX = 30_000;
 const TEXT_MAX = 2_048;
 
 const schema = z.object({
-  kind: z.enum(["root", "key", "token", "certificate", "node"]),
+  kind: z.enum(["anonymous", "root", "key", "token", "certificate", "node"]),
   name: z.string().min(1),
   at_ms: z.number().int(),
 });
@@ -43,10 +44,10 @@ export class ForwardedIdentity {
     this.#nowMs = nowMs;
   }
 
-  /** Undefined where there is nobody to vouch for, or no key to do it with. */
+  /** Undefined without the key to do it with. */
   sign(principal: Principal, call: IdentifiedCall): string | undefined {
     const key = this.#key();
-    if (key === undefined || principal.kind === "anonymous") return undefined;
+    if (key === undefined) return undefined;
     const { kind, name } = principal;
     const about = Buffer.from(JSON.stringify({ kind, name, at_ms: this.#nowMs() }));
     return `${about.toString("base64url")}.${macOf(key, call, about).toString("base64url")}`;

@@ -2,7 +2,6 @@
  * The canonical line of a call: everything that is known of it in one line of the log (L-183), so that a question about
  * one call is one search, and a question about many is a count of lines.
  */
-import { FORWARDED_KEY } from "@authledger/proto";
 import { GrpcStatus, LedgerError } from "@authledger/types";
 import type { Logger } from "pino";
 import { type CallClass, callClassOf } from "../gate/call-class.js";
@@ -95,7 +94,7 @@ function lineOf(
     error: codeOf(error),
     ms: Math.round(durationMs * 1_000) / 1_000,
     raft: raftRoundTrips(call, kind),
-    forward: call.wasPassedOn ? "to-leader" : isForwarded(call) ? "from-node" : undefined,
+    forward: call.wasPassedOn ? "to-leader" : call.isForwarded ? "from-node" : undefined,
     sdk: textOf(call, SDK_KEY, SDK_LENGTH_MAX),
     client: call.client,
     why: reason,
@@ -130,10 +129,6 @@ function raftRoundTrips(call: GatedCall, kind: CallClass): number {
   };
   const requirement = consistency?.requirement as { readonly $case?: string } | undefined;
   return requirement?.$case === "linearizable" ? 1 : 0;
-}
-
-function isForwarded({ wire }: GatedCall): boolean {
-  return wire.metadata.get(FORWARDED_KEY).length > 0;
 }
 
 function textOf({ wire }: GatedCall, key: string, lengthMax: number): string | undefined {

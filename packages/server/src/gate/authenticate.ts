@@ -6,6 +6,8 @@
  *
  *   INV-AUTHN-10  A call that stays open ends when the key or token that it came with is refused.
  *
+ *   INV-AUTHN-11  A call counts as passed on by a node only where the node vouched for it: the metadata that says so is not believed.
+ *
  * A credential that is there is looked at wherever it comes: one that is wrong is refused also where none is required.
  */
 import { IDENTITY_KEY } from "@authledger/proto";
@@ -15,7 +17,7 @@ import type { ForwardedIdentity } from "../authn/forwarded-identity.js";
 import { isLoopbackPeer } from "../loopback.js";
 import { requestBytes } from "../request-bytes.js";
 import type { GateStep } from "./gate.js";
-import type { GatedCall } from "./gated-call.js";
+import type { GatedCall, WireCall } from "./gated-call.js";
 import type { Principal } from "./principal.js";
 
 const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
@@ -28,6 +30,8 @@ export interface AuthenticateDeps {
   readonly identity: ForwardedIdentity;
   /** Whom the certificate of a client's connection stands for; absent where clients show none. */
   readonly certificateOf?: ((peer: string) => Principal | undefined) | undefined;
+  /** Told of each call that a node has vouched for. */
+  readonly onForwarded?: ((call: WireCall) => void) | undefined;
   /** By this node's configuration, or because the cluster has a root credential. */
   readonly isRequired: () => boolean;
   /** The cluster has a root credential already. */
@@ -46,7 +50,7 @@ export class AuthenticateStep implements GateStep {
     const { metadata } = call.wire;
     const identities = metadata.get(IDENTITY_KEY);
     if (identities.length > 0) {
-      call.principal = this.#vouchedFor(call, identities);
+      this.#forwarded(call, identities);
       return undefined;
     }
     const credentials = metadata.get("authorization");
@@ -79,6 +83,13 @@ export class AuthenticateStep implements GateStep {
     return found.then((principal) => {
       call.principal = principal;
     });
+  }
+
+  #forwarded(call: GatedCall, identities: readonly unknown[]): void {
+    call.principal = this.#vouchedFor(call, identities);
+    if (call.principal.kind === "anonymous" && this.#deps.isRequired()) throw unauthenticated();
+    call.isForwarded = true;
+    this.#deps.onForwarded?.(call.wire);
   }
 
   #vouchedFor({ method, wire }: GatedCall, [text, ...others]: readonly unknown[]): Principal {

@@ -43,6 +43,8 @@ export class GatedCall implements CallContext {
   readonly startedAtMs: number;
   deadlineAtMs: number | undefined = undefined;
   principal: Principal = ANONYMOUS;
+  /** Another node passed it on, and has shown that it is one of the cluster: what the metadata alone says, anybody can. */
+  isForwarded = false;
   /** How the call is charged, and how many units it costs, once the limits have looked at it. */
   charge: Charge | undefined = undefined;
   units = 0;

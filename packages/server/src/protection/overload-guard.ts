@@ -11,9 +11,7 @@
  * notice of bursts). What leaves the interval alone is service time, not drops: here a refusal costs its share of the thread, nearly as much as a small
  * read, which is why a client that does not slow down is not read. Reserved calls (costs.ts) are never refused here.
  */
-import { FORWARDED_KEY } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
-import type { Metadata } from "@grpc/grpc-js";
 import { prepareError } from "../grpc-error.js";
 import type { Refusals } from "./refusals.js";
 
@@ -39,7 +37,6 @@ export const REFUSED: unique symbol = Symbol("refused");
 
 /** What is needed of a call. */
 export interface RefusableCall {
-  readonly metadata: Metadata;
   getPeer(): string;
 }
 
@@ -47,7 +44,7 @@ export interface RefusableCall {
 interface HoldableConnections {
   /** Reads no connection any more in this turn. */
   endTurn(): void;
-  /** Does not read the connection of a call for so long. */
+  /** Does not read the connection of a call for so long, unless another node has it. */
   hold(call: RefusableCall, forMs: number): void;
   /** Did this call wait while its connection was not read? */
   hasWaited(call: RefusableCall): boolean;
@@ -110,10 +107,9 @@ export class OverloadGuard {
     refusals.count("overload_turn");
     this.#refusedInTurn++;
     this.#refusedInWindow++;
-    const isOfNode = call.metadata.get(FORWARDED_KEY).length > 0;
     const isTooMany = isLate && this.#refusedInTurn > REFUSALS_FREE;
-    if (isTooMany) connections.endTurn();
-    if (isTooMany && !isOfNode) {
+    if (isTooMany) {
+      connections.endTurn();
       connections.hold(call, this.#holdMs * (0.5 + random()));
     }
     throw this.#error;

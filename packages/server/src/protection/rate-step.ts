@@ -4,7 +4,6 @@
  *
  *   INV-RATE-4  A call that is refused takes nothing from any bucket, and is told when the same call would pass.
  */
-import { FORWARDED_KEY } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import type { GateStep } from "../gate/gate.js";
 import type { GatedCall } from "../gate/gated-call.js";
@@ -95,10 +94,10 @@ export function rateLimited({ tier, rate, call, wait }: LimitedCall): LedgerErro
   });
 }
 
-/** What another node passes on without an identity has been counted where it arrived. */
-function clientOf({ principal, wire }: GatedCall): string | undefined {
+/** What nobody asked of another node, which vouches for that, has been counted where it arrived. */
+function clientOf({ principal, isForwarded, wire }: GatedCall): string | undefined {
   if (principal.kind !== "anonymous") return principal.name;
-  if (wire.metadata.get(FORWARDED_KEY).length > 0) return undefined;
+  if (isForwarded) return undefined;
   const peer = wire.getPeer();
   const port = peer.lastIndexOf(":");
   return port < 0 ? peer : peer.slice(0, port);

@@ -190,8 +190,10 @@ async function forgeries({ client, engine }: Node, rootKey: string): Promise<voi
   );
   const now = new ForwardedIdentity(() => key);
   const other = { path: "/authledger.v1.AdminService/CreateVault", request };
+  const nobody = { kind: "anonymous", name: "anonymous" } as const;
   const attempts = [
     "x.y",
+    now.sign(nobody, { path, request })!,
     new ForwardedIdentity(() => new Uint8Array(32)).sign(principal, { path, request })!,
     late.sign(principal, { path, request })!,
     now.sign(principal, other)!,

@@ -46,8 +46,12 @@ describe("a forwarded identity", () => {
     }
   });
 
-  it("is not made for nobody, nor without the key, and not believed without it", () => {
-    expect(at(0).sign({ kind: "anonymous", name: "anonymous" }, CALL)).toBeUndefined();
+  it("is made for nobody, too: that a node passed the call on is worth to be known", () => {
+    const nobody = { kind: "anonymous", name: "anonymous" } as const;
+    expect(at(0).verify(at(0).sign(nobody, CALL)!, CALL)).toEqual(nobody);
+  });
+
+  it("is not made without the key, and not believed without it", () => {
     const keyless = new ForwardedIdentity(() => undefined);
     expect(keyless.sign(ALICE, CALL)).toBeUndefined();
     const text = at(0).sign(ALICE, CALL)!;

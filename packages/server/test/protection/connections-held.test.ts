@@ -44,6 +44,21 @@ describe("a connection that is held", () => {
     expect(protection.connections.heldCount).toBe(0);
   });
 
+  test("is never that of another node: many clients are behind it", async () => {
+    const protection = protectionOf();
+    const peers: string[] = [];
+    const step = {
+      enter: ({ wire }: { wire: { getPeer(): string } }) => void peers.push(wire.getPeer()),
+    };
+    const h = await startHarness({ protection, steps: [step] });
+    await call(h.client, ["admin", "getNodeInfo"], {});
+    const node = { getPeer: () => peers[0]! };
+    protection.connections.markNode(node);
+    protection.connections.hold(node, 60_000);
+    expect(protection.connections.heldCount).toBe(0);
+    await call(h.client, ["admin", "getNodeInfo"], {}, { deadlineMs: 5_000 });
+  });
+
   test("and a read that waited so is refused with the time to come again", async () => {
     const protection = protectionOf();
     const h = await startHarness({ protection });
