@@ -7,9 +7,11 @@ export const ENTRY_OPERATIONS_MAX = 1_000;
 export const ENTRY_TRANSACTIONS_MAX = 256;
 /** Entries on their way to the disk; one is being synced while the next ones gather. */
 export const ENTRIES_IN_FLIGHT_MAX = 4;
-/** Requests waiting to be proposed, and their bytes. More are refused with OVERLOADED. */
+/** Requests waiting to be proposed, and what they hold of memory: some 8 s of work. More are refused with OVERLOADED. */
 export const WRITES_WAITING_MAX = 10_000;
-export const WRITE_BYTES_WAITING_MAX: number = 32 * MiB;
+export const WRITE_BYTES_WAITING_MAX: number = 64 * MiB;
+/** Of each operation that waits, beside its texts and values: measured, as decoded message and as what is made of it. */
+export const OPERATION_HELD_BYTES = 400;
 /** What a refused client is told to wait. */
 export const OVERLOAD_RETRY_MS = 250;
 /** Flush when so much is dirty (hashed paths scatter: small flushes write a page per key), */

@@ -19,6 +19,7 @@ import {
   ENTRIES_IN_FLIGHT_MAX,
   ENTRY_OPERATIONS_MAX,
   ENTRY_TRANSACTIONS_MAX,
+  OPERATION_HELD_BYTES,
   OVERLOAD_RETRY_MS,
   WRITE_BYTES_WAITING_MAX,
   WRITES_WAITING_MAX,
@@ -27,7 +28,7 @@ import {
 /** One item to be proposed: made when its turn comes, since only then its time and sequence are known. */
 export interface Proposal {
   readonly operations: number;
-  /** Bytes in memory, near enough for limits. */
+  /** Of its texts and values, near enough for limits. */
   readonly bytes: number;
   /** On the monotonic clock; refused when it has passed before its turn. */
   readonly deadlineAtMs: number | undefined;
@@ -89,13 +90,13 @@ export class Proposer {
     if (this.#admission instanceof LedgerError) throw this.#admission;
     const isFull =
       this.#waiting.length >= WRITES_WAITING_MAX ||
-      this.#waitingBytes + proposal.bytes > WRITE_BYTES_WAITING_MAX;
-    if (isFull) {
+      this.#waitingBytes + heldBytes(proposal) > WRITE_BYTES_WAITING_MAX;
+    if (isFull && this.#waiting.length > 0) {
       const message = `${this.#waiting.length} writes of ${this.#waitingBytes} bytes are waiting`;
       throw new LedgerError("OVERLOADED", message, { retryAfterMs: OVERLOAD_RETRY_MS });
     }
     this.#waiting.push(proposal);
-    this.#waitingBytes += proposal.bytes;
+    this.#waitingBytes += heldBytes(proposal);
     this.#schedule();
   }
 
@@ -206,7 +207,7 @@ export class Proposer {
     }
     // Proposals leave the queue once nothing can fail any more: what is in it is told when the node stops.
     const payload = items.length > 0 ? encodeEntry({ timeMs, items }) : undefined;
-    for (const { bytes: size } of this.#waiting.splice(0, taken)) this.#waitingBytes -= size;
+    for (const left of this.#waiting.splice(0, taken)) this.#waitingBytes -= heldBytes(left);
     if (payload === undefined) return undefined;
     this.#stampedMs = timeMs;
     this.batching.entries++;
@@ -227,6 +228,11 @@ export class Proposer {
       return undefined;
     }
   }
+}
+
+/** What a proposal takes of memory while it waits. */
+function heldBytes({ bytes, operations }: Proposal): number {
+  return bytes + operations * OPERATION_HELD_BYTES;
 }
 
 function itemBytes(item: EntryItem): number {

@@ -59,6 +59,8 @@ export interface RefusedCall {
   readonly principal: Principal;
   readonly deadlineAtMs: number | undefined;
   readonly signal: AbortSignal;
+  /** What the call holds of memory until it is answered. */
+  readonly heldBytes: number;
   /** The request's bytes. */
   encode(): Buffer;
   /** Asks the engine here again, for when this node leads by now. */
@@ -106,10 +108,10 @@ export class Forwarding {
   async pass(call: RefusedCall, refusal: LedgerError): Promise<ForwardedAnswer> {
     const { metadata } = call;
     if (metadata.get(FORWARDED_KEY).length > 0) throw refusal;
-    await this.#turn();
-    const request = call.encode();
-    const giveBack = this.#budget.take(request.length);
+    const giveBack = this.#budget.take(call.heldBytes);
     try {
+      await this.#turn();
+      const request = call.encode();
       return await this.#pass(call, request, refusal);
     } finally {
       giveBack();

@@ -15,6 +15,7 @@ import {
   requireMessageSize,
   stopped,
 } from "./call-frame.js";
+import { heldBytes } from "./forward-budget.js";
 import type { Forwarding } from "./forwarding.js";
 import type { GatedCall } from "./gate/gated-call.js";
 import type { MethodInfo } from "./gate/method.js";
@@ -22,6 +23,7 @@ import { toServiceError } from "./grpc-error.js";
 import type { MethodMeter } from "./metrics.js";
 import { isNotLeader } from "./not-leader.js";
 import { chargeOf } from "./protection/costs.js";
+import { requestBytes } from "./request-bytes.js";
 import { REQUEST_ID_KEY } from "./trace/request-id.js";
 import { formatTraceparent, TRACEPARENT_KEY } from "./trace/traceparent.js";
 import type { UnaryWireCall } from "./wire-call.js";
@@ -124,6 +126,7 @@ export class UnaryFrame {
     const { forwarding, path, encodeRequest } = this.#forwarded;
     const { call, gated } = answering;
     const request = call.request as never;
+    const bytes = requestBytes(request);
     const cancelled = new AbortController();
     if (call.cancelled) cancelled.abort();
     call.once("cancelled", () => cancelled.abort());
@@ -137,16 +140,17 @@ export class UnaryFrame {
     const refused = {
       ...{ path, metadata, signal: cancelled.signal },
       ...{ principal: gated.principal, deadlineAtMs: gated.deadlineAtMs },
-      encode: () => encodeRequest(request),
+      encode: () => bytes ?? encodeRequest(request),
+      heldBytes: heldBytes(request, bytes?.length ?? 0),
       again: async () => {
         const message = await this.#handler(request, gated);
         return Buffer.isBuffer(message) ? message : this.#encode(message);
       },
     };
-    const { bytes, leader } = await forwarding.pass(refused, refusal);
+    const answer = await forwarding.pass(refused, refusal);
     const trailer = new Metadata();
-    if (leader !== undefined) trailer.set(LEADER_KEY, leader);
-    this.#succeed(answering, bytes, trailer);
+    if (answer.leader !== undefined) trailer.set(LEADER_KEY, answer.leader);
+    this.#succeed(answering, answer.bytes, trailer);
   }
 
   #fail({ callback, gated }: Answering, error: unknown): void {

@@ -122,6 +122,7 @@ describe("a write at a node that does not lead", () => {
             ...{ path: "/x", metadata: new Metadata(), signal: new AbortController().signal },
             principal: ANONYMOUS,
             deadlineAtMs: performance.now() + 50,
+            heldBytes: 24,
             encode: () => {
               encoded++;
               return Buffer.alloc(8);
@@ -143,6 +144,36 @@ describe("a write at a node that does not lead", () => {
     }
     expect(Math.max(...perTurn)).toBeLessThanOrEqual(4);
     for (const error of await Promise.all(passed)) expect(error.code).toBe("NOT_LEADER");
+  });
+
+  /*
+   * The story: the budget was asked only when a call was encoded, four in a turn. A flood of 2,000 large writes at a follower
+   * waited decoded for that, and the node grew by more than a gigabyte.
+   */
+  it("is refused before anything is made of it where too many are on their way, also while they wait to be encoded", async () => {
+    const { engine } = await startHarness();
+    refuse({ engine } as Harness, undefined);
+    const forwarding = new Forwarding(engine);
+    onTestFinished(() => forwarding.close());
+    const refusal = new LedgerError("NOT_LEADER", "another node leads");
+    let encoded = 0;
+    const errors = await Promise.all(
+      Array.from({ length: 200 }, () => {
+        const call = {
+          ...{ path: "/x", metadata: new Metadata(), signal: new AbortController().signal },
+          ...{ principal: ANONYMOUS, deadlineAtMs: performance.now() + 50, heldBytes: 1 << 20 },
+          encode: () => {
+            encoded++;
+            return Buffer.alloc(8);
+          },
+          again: () => Promise.reject(refusal),
+        };
+        return rejectedBy(forwarding.pass(call, refusal));
+      }),
+    );
+    const overloaded = errors.filter(({ code }) => code === "OVERLOADED");
+    expect([encoded, overloaded.length]).toEqual([32, 168]);
+    expect(overloaded.every(({ retryAfterMs = 0 }) => retryAfterMs > 0)).toBe(true);
   });
 
   it("is passed on once: what was passed on is refused where the leader is not (INV-CLUSTER-2)", async () => {

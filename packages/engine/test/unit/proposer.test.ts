@@ -7,6 +7,7 @@ import {
   ENTRIES_IN_FLIGHT_MAX,
   ENTRY_OPERATIONS_MAX,
   ENTRY_TRANSACTIONS_MAX,
+  OPERATION_HELD_BYTES,
   WRITE_BYTES_WAITING_MAX,
   WRITES_WAITING_MAX,
 } from "../../src/limits.js";
@@ -198,6 +199,18 @@ describe("a write is refused", () => {
     expect(thrownBy(() => large.add("b", { bytes })).code).toBe("OVERLOADED");
     large.turn();
     large.add("b", { bytes });
+  });
+
+  /*
+   * The story: 104 bytes were counted for a tuple that took 500 decoded, so what was called 32 MiB of writes was some 150.
+   */
+  test("with OVERLOADED when many operations wait, however few their bytes are; one alone never is", () => {
+    const scene = new Scene();
+    const one = { bytes: 1_000, operations: 1_000 };
+    const most = Math.floor(WRITE_BYTES_WAITING_MAX / (1_000 + 1_000 * OPERATION_HELD_BYTES));
+    for (let i = 0; i < most; i++) scene.add("x", one);
+    expect(thrownBy(() => scene.add("one more", one)).code).toBe("OVERLOADED");
+    new Scene().add("alone", { bytes: WRITE_BYTES_WAITING_MAX + 1 });
   });
 
   test("with DEADLINE_EXCEEDED when its deadline passed before its turn; it is never made", () => {

@@ -7,6 +7,7 @@
 import { cluster } from "@authledger/proto";
 import type { LedgerError, Operation } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
+import { heldBytes } from "../forward-budget.js";
 import type { Forwarding } from "../forwarding.js";
 import { ForeignError } from "../grpc-error.js";
 import { isNotLeader } from "../not-leader.js";
@@ -72,11 +73,13 @@ export class AuditRelay implements AuditWriter {
     refusal: LedgerError,
   ): Promise<void> {
     const records = operations.flatMap(entryOf);
+    const request = RECORD.requestSerialize({ actor: about.actor, records });
     const call = {
       ...{ path: RECORD.path, metadata: new Metadata(), signal: new AbortController().signal },
       principal: { kind: "node" as const, name: `node:${this.#deps.node}` },
       deadlineAtMs: about.deadlineAtMs,
-      encode: () => RECORD.requestSerialize({ actor: about.actor, records }),
+      heldBytes: heldBytes({}, request.length),
+      encode: () => request,
       again: async () => {
         await this.#system.write(operations, about);
         return RECORD.responseSerialize({});
