@@ -120,11 +120,13 @@ async function startWorkers({ host, port }, vault, options) {
 /** @param {readonly Played[]} parts @param {number} rate @param {number} seconds */
 function merged(parts, rate, seconds) {
   const accepted = new Histogram();
+  const writes = new Histogram();
   const refused = new Histogram();
   /** @type {Record<string, number>} */
   const errors = {};
   for (const part of parts) {
     accepted.merge(part.accepted);
+    writes.merge(part.writes);
     refused.merge(part.refused);
     for (const [reason, count] of Object.entries(part.errors)) {
       errors[reason] = (errors[reason] ?? 0) + count;
@@ -141,7 +143,7 @@ function merged(parts, rate, seconds) {
     };
   });
   return {
-    ...{ rate, seconds, accepted, refused, errors, bySecond },
+    ...{ rate, seconds, accepted, writes, refused, errors, bySecond },
     sent: sum((part) => part.sent),
     heldBack: sum((part) => part.heldBack),
     unanswered: sum((part) => part.unanswered),
@@ -153,6 +155,10 @@ function merged(parts, rate, seconds) {
 /** Calls a second that all get their answer in time. @param {{ play: (rate: number, seconds: number) => Promise<Stretch> }} workers */
 async function findSustained(workers) {
   const holds = async (/** @type {number} */ rate) => {
+    // A rate that is missed is tried again: one collection, or one neighbour on the machine, says nothing of the rate.
+    return (await holdsOnce(rate)) || (await holdsOnce(rate));
+  };
+  const holdsOnce = async (/** @type {number} */ rate) => {
     const { accepted, refused } = await workers.play(rate, STEP_SECONDS);
     const isSustained =
       refused.count === 0 &&
@@ -199,7 +205,7 @@ function report(measured) {
   return {
     title: `Overload: ${options.connections} connections, ${options.times} times ${number(sustained)} calls/s for ${seconds} s`,
     columns: [
-      ...["load", "due/s", "accepted/s", "p50", "p99", "p99.9"],
+      ...["load", "due/s", "accepted/s", "p50", "p99", "p99.9", "writes: p50", "p99"],
       ...["refused/s", "p50 of refusals", "p99 of refusals", "held back in the client"],
     ],
     rows: [row("calm", calm), row("overload", overload), row("after", after)],
@@ -230,20 +236,22 @@ function report(measured) {
 }
 
 /** @param {string} name @param {Stretch} stretch */
-function row(name, { rate, seconds, accepted, refused, heldBack }) {
+function row(name, { rate, seconds, accepted, writes, refused, heldBack }) {
   return [
     ...[name, number(rate), number(accepted.count / seconds)],
     ...[0.5, 0.99, 0.999].map((share) => millis(accepted.quantile(share))),
+    ...[millis(writes.quantile(0.5)), millis(writes.quantile(0.99))],
     ...[number(refused.count / seconds), millis(refused.quantile(0.5))],
     ...[millis(refused.quantile(0.99)), `${number(heldBack / seconds)}/s`],
   ];
 }
 
 /** @param {Stretch} stretch */
-function plain({ accepted, refused, ...rest }) {
+function plain({ accepted, writes, refused, ...rest }) {
   return {
     ...rest,
     accepted: { count: accepted.count, ...accepted.summary() },
+    writes: { count: writes.count, ...writes.summary() },
     refused: { count: refused.count, ...refused.summary() },
   };
 }

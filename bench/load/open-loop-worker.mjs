@@ -28,7 +28,7 @@ const DETAILS_READ_MAX = 1_000;
  * @typedef {{ ok: number, refused: number, heldBack: number, p99: number }} Second
  * @typedef {{
  *   sent: number, heldBack: number, unanswered: number, withRetryAfter: number, detailsRead: number, errors: Record<string, number>,
- *   accepted: Histogram["state"], refused: Histogram["state"], seconds: Second[],
+ *   accepted: Histogram["state"], writes: Histogram["state"], refused: Histogram["state"], seconds: Second[],
  * }} Played
  */
 
@@ -75,6 +75,7 @@ function onResponse(response) {
   const problem = response.problem();
   if (problem === undefined) {
     stretch["accepted"].record(micros);
+    if (response.index < 0) stretch["writes"].record(micros);
     second.histogram.record(micros);
     second.ok++;
   } else if (problem.startsWith("gRPC status 8")) {
@@ -106,7 +107,7 @@ async function run({ rate, seconds, writePercent }) {
   const stretch = {
     ...{ rate, seconds, writePercent, begin, sent: 0, due: 0, heldBack: 0, answered: 0 },
     ...{ detailsRead: 0, withRetryAfter: 0, bySecond: /** @type {any[]} */ ([]) },
-    ...{ accepted: new Histogram(), refused: new Histogram() },
+    ...{ accepted: new Histogram(), writes: new Histogram(), refused: new Histogram() },
     errors: /** @type {Record<string, number>} */ ({}),
   };
   current = stretch;
@@ -127,6 +128,7 @@ async function run({ rate, seconds, writePercent }) {
   return {
     ...{ sent, heldBack, unanswered: sent - answered, withRetryAfter, detailsRead, errors },
     accepted: stretch.accepted.state,
+    writes: stretch.writes.state,
     refused: stretch.refused.state,
     seconds: Array.from(bySecond, (second) =>
       second === undefined
@@ -145,20 +147,22 @@ function sendOne(stretch, now) {
     next = (next + 1) % connections.length;
     const connection = connections[next];
     if (connection === undefined || connection.capacity <= 0) continue;
-    connection.send(request(stretch["writePercent"]), stretch["sent"]++);
+    const isWrite = Math.random() * 100 < stretch["writePercent"];
+    const number = ++stretch["sent"];
+    connection.send(isWrite ? nextWrite() : nextCheck(), isWrite ? -number : number);
     return;
   }
   stretch["heldBack"]++;
   secondOf(stretch, now).heldBack++;
 }
 
-/** @param {number} writePercent */
-function request(writePercent) {
-  const to = /** @type {Target} */ (target);
-  if (Math.random() * 100 < writePercent) {
-    const at = to.worker * 100_000_000 + writes++;
-    return setEntitiesRequest(to.vault, at, at + 1);
-  }
+function nextWrite() {
+  const { worker, vault } = /** @type {Target} */ (target);
+  const at = worker * 100_000_000 + writes++;
+  return setEntitiesRequest(vault, at, at + 1);
+}
+
+function nextCheck() {
   return /** @type {import("./connection.mjs").Request} */ (checks[next % checks.length]);
 }
 

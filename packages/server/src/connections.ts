@@ -26,6 +26,8 @@ const UNREAD_TOTAL_MAX = 256 * 1024 * 1024;
 /** A connection with unread answers that takes none for so long is cut off: 8 MiB in a minute is 1.1 Mbit/s. */
 const STALL_MS = 60_000;
 const STALL_CHECK_MS = 5_000;
+/** Who asked within so many turns belongs to the crowd that asks now: a second, when turns take their 25 ms. */
+const CROWD_TURNS = 40;
 /** What a refused client is told to wait. */
 const RETRY_MS = 250;
 
@@ -48,6 +50,8 @@ interface Connection {
   streamBytes: number;
   /** Streams that wait for room. */
   waiting: (() => void)[];
+  /** The turn of the loop in which it asked last, of those that are noted. */
+  askedInTurn: number;
   /** When an answer was last taken, or the first one began to wait. */
   movedAtMs: number;
 }
@@ -67,7 +71,7 @@ export class Connections {
   #unreadTotal = 0;
   /** Connections that are not read, or whose first calls after that are still to come. */
   #heldCount = 0;
-  #isTurnEnded = false;
+  #turn = 0;
 
   constructor({
     stallMs = STALL_MS,
@@ -157,28 +161,28 @@ export class Connections {
     if (connection !== undefined) connection.isOfNode = true;
   }
 
-  /** Does not read a connection for so long, unless it is that of another node. */
-  hold(call: { getPeer(): string }, forMs: number): void {
+  /** Notes that a connection was read in this turn. */
+  noteAsked(call: { getPeer(): string }): void {
     const connection = this.#open.get(call.getPeer());
-    if (connection === undefined || connection.isOfNode) return;
-    const isHeld = connection.held.hold(forMs, () => {
-      this.#heldCount--;
-    });
-    if (isHeld) this.#heldCount++;
+    if (connection !== undefined) connection.askedInTurn = this.#turn;
   }
 
-  /** Reads no connection any more until the loop comes round again. */
   endTurn(): void {
-    if (this.#isTurnEnded) return;
-    this.#isTurnEnded = true;
-    for (const { held } of this.#open.values()) held.pause();
-    setImmediate(() => {
-      this.#isTurnEnded = false;
-      // Who is read first is served first: it is another one each time.
-      const held = [...this.#open.values()].map((connection) => connection.held);
-      const first = Math.floor(Math.random() * held.length);
-      for (let i = 0; i < held.length; i++) held[(first + i) % held.length]!.resume();
-    });
+    this.#turn++;
+  }
+
+  /** Does not read a connection for so long; false if it is held already, or must not be. */
+  hold(call: { getPeer(): string }, forMs: number): boolean {
+    const connection = this.#open.get(call.getPeer());
+    return connection !== undefined && this.#hold(connection, forMs);
+  }
+
+  /** Holds those that asked in the turns before and not in this one: they wait for it, and it has no time left. */
+  holdOthers(forMs: () => number): void {
+    for (const connection of this.#open.values()) {
+      const turnsAgo = this.#turn - connection.askedInTurn;
+      if (turnsAgo > 0 && turnsAgo <= CROWD_TURNS) this.#hold(connection, forMs());
+    }
   }
 
   /** Did a call wait while its connection was not read? */
@@ -189,6 +193,15 @@ export class Connections {
   /** Connections that are not read now. */
   get heldCount(): number {
     return this.#heldCount;
+  }
+
+  #hold(connection: Connection, forMs: number): boolean {
+    if (connection.isOfNode) return false;
+    const isHeld = connection.held.hold(forMs, () => {
+      this.#heldCount--;
+    });
+    if (isHeld) this.#heldCount++;
+    return isHeld;
   }
 
   #countStream(connection: Connection, bytes: number): void {
@@ -205,6 +218,7 @@ export class Connections {
       unreadBytes: 0,
       streamBytes: 0,
       waiting: [],
+      askedInTurn: Number.NEGATIVE_INFINITY,
       movedAtMs: 0,
     };
     this.#open.set(peer, connection);

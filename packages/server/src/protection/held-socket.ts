@@ -16,7 +16,6 @@ export class HeldSocket {
   readonly #socket: Socket;
   #isHeld = false;
   #isStale = false;
-  #isPaused = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -35,7 +34,7 @@ export class HeldSocket {
     setTimeout(() => {
       this.#isHeld = false;
       this.#isStale = true;
-      if (!this.#isPaused) this.#handle?.readStart?.();
+      this.#handle?.readStart?.();
       // Timers, sockets, immediates: when this comes, what had arrived has been read.
       setImmediate(() => {
         this.#isStale = false;
@@ -43,18 +42,6 @@ export class HeldSocket {
       });
     }, forMs).unref();
     return true;
-  }
-
-  /** Not read until `resume`: for the rest of a turn of the loop. */
-  pause(): void {
-    this.#isPaused = true;
-    if (!this.#isHeld) this.#handle?.readStop?.();
-  }
-
-  resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    if (!this.#isHeld) this.#handle?.readStart?.();
   }
 
   get #handle(): ReadableHandle | undefined {

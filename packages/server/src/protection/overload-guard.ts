@@ -4,8 +4,12 @@
  *
  *   INV-OVER-1  A turn that has begun CALLS_FREE calls begins none after its time, once turns have been too long for
  *               INTERVAL_MS without a pause (a burst alone is served); one of CALLS_BURST none after BURST_TURNS times its time.
- *   INV-OVER-2  Refusing is bounded too: beyond REFUSALS_FREE in one turn no connection is read before the next one, and the one
- *               that asks on not for a while, as long as its calls are told to wait; what waited meanwhile is refused.
+ *   INV-OVER-2  Refusing is bounded too: beyond REFUSALS_FREE in one turn the connection that asks on is not read for a while, as
+ *               long as its calls are told to wait; beyond HELD_FREE connections in one turn neither are the others that asked
+ *               of late and were not read in this turn. What has waited meanwhile is refused.
+ *
+ * So under overload there are connections that are read in every turn, few enough to be answered in its time, and others that are
+ * read once in a while: what is accepted has waited for a turn, not for everybody's calls.
  *
  * The interval is CoDel's (RFC 8289, 3: a queue that does not empty within an interval is a standing one; it takes no
  * notice of bursts). What leaves the interval alone is service time, not drops: here a refusal costs its share of the thread, nearly as much as a small
@@ -20,13 +24,17 @@ const BURST_TURNS = 4;
 /** On a machine that is busy with others a turn of few calls may take long, too: refusing them would help nobody. */
 const CALLS_FREE = 64;
 const CALLS_BURST = 512;
-const REFUSALS_FREE = 64;
+const REFUSALS_FREE = 16;
+/** Connections held in one turn; more are a crowd, whose refusals would take longer than the turn. */
+const HELD_FREE = 64;
+/** In this mode of service for so long after the last turn that was too long: a crowd that is held makes turns short. */
+const CALM_MS = 1_000;
 /** Refusals in a second that are fewer than a tenth of a thread. */
 const REFUSALS_FEW = 1_000;
 const REFUSALS_MANY = 2_000;
 const WINDOW_MS = 1_000;
 const HOLD_MS_MIN = 250;
-/** At two calls of 2,000 connections each some 2,000 refusals a second are left: a tenth of a thread. */
+/** At a call of 2,000 connections each some 1,000 refusals a second are left, and as many that come late: a tenth of a thread. */
 const HOLD_MS_MAX = 2_000;
 const HOLD_STEP = 1.5;
 /** The end is told so long after the last long turn: to tell every connection costs a turn itself. */
@@ -42,10 +50,14 @@ export interface RefusableCall {
 
 /** The connections that calls come from: see connections.ts. */
 interface HoldableConnections {
-  /** Reads no connection any more in this turn. */
+  /** Notes that the connection of a call was read in this turn. */
+  noteAsked(call: RefusableCall): void;
+  /** The turn is over in which connections asked. */
   endTurn(): void;
-  /** Does not read the connection of a call for so long, unless another node has it. */
-  hold(call: RefusableCall, forMs: number): void;
+  /** Does not read the connection of a call for so long; false if it is not read already, or another node has it. */
+  hold(call: RefusableCall, forMs: number): boolean;
+  /** Holds all that asked in the turns before and not in this one, but for those of nodes. */
+  holdOthers(forMs: () => number): void;
   /** Did this call wait while its connection was not read? */
   hasWaited(call: RefusableCall): boolean;
 }
@@ -75,6 +87,7 @@ export class OverloadGuard {
   #hasToldOverload = false;
   #begunInTurn = 0;
   #refusedInTurn = 0;
+  #heldInTurn = 0;
   #refusedInWindow = 0;
   #windowBeganMs = 0;
   #holdMs = HOLD_MS_MIN;
@@ -101,18 +114,24 @@ export class OverloadGuard {
 
   /** @throws LedgerError OVERLOADED when the request was not decoded, or has waited unseen */
   admit(request: unknown, call: RefusableCall): void {
-    const { connections, refusals, random } = this.#deps;
+    const { connections, refusals } = this.#deps;
     const isLate = request === REFUSED;
+    if (this.#begunInTurn > CALLS_FREE || this.#isOverloaded || isLate) {
+      connections.noteAsked(call);
+    }
     if (!isLate && !connections.hasWaited(call)) return;
     refusals.count("overload_turn");
     this.#refusedInTurn++;
     this.#refusedInWindow++;
-    const isTooMany = isLate && this.#refusedInTurn > REFUSALS_FREE;
-    if (isTooMany) {
-      connections.endTurn();
-      connections.hold(call, this.#holdMs * (0.5 + random()));
-    }
+    if (isLate && this.#refusedInTurn > REFUSALS_FREE) this.#hold(call);
     throw this.#error;
+  }
+
+  #hold(call: RefusableCall): void {
+    const { connections, random } = this.#deps;
+    const forMs = () => this.#holdMs * (0.5 + random());
+    if (!connections.hold(call, forMs())) return;
+    if (++this.#heldInTurn === HELD_FREE) connections.holdOthers(forMs);
   }
 
   #hasTime(): boolean {
@@ -123,6 +142,7 @@ export class OverloadGuard {
     this.#isInTurn = true;
     this.#turnBeganMs = nowMs;
     this.#refusedInTurn = 0;
+    this.#heldInTurn = 0;
     this.#begunInTurn = 1;
     this.#deps.afterTurn(this.#endTurn);
     return true;
@@ -138,6 +158,7 @@ export class OverloadGuard {
 
   readonly #endTurn = (): void => {
     this.#isInTurn = false;
+    this.#deps.connections.endTurn();
     const nowMs = this.#deps.nowMs();
     if (nowMs - this.#turnBeganMs > this.#deps.turnMs()) {
       this.#overSinceMs ??= this.#turnBeganMs;
@@ -146,7 +167,8 @@ export class OverloadGuard {
       this.#overSinceMs = undefined;
     }
     const { onOverload } = this.#deps;
-    const isOverloaded = this.#overSinceMs !== undefined && nowMs - this.#overSinceMs > INTERVAL_MS;
+    const isStanding = this.#overSinceMs !== undefined && nowMs - this.#overSinceMs > INTERVAL_MS;
+    const isOverloaded = isStanding || (this.#isOverloaded && nowMs - this.#lastOverMs < CALM_MS);
     this.#isOverloaded = isOverloaded;
     const isReleased = nowMs - this.#lastOverMs > RELEASE_MS;
     if (this.#hasToldOverload ? isReleased : isOverloaded) {
