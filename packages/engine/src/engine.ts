@@ -46,6 +46,7 @@ import { RetentionKeeper } from "./retention-keeper.js";
 import type { Signer } from "./signer.js";
 import { stoppedBy } from "./stopped.js";
 import { SystemSealer } from "./system-sealer.js";
+import { harmless } from "./tracer.js";
 import {
   findOrganization,
   findVault,
@@ -131,7 +132,7 @@ export class Engine implements EnginePort {
     this.#proposer = new Proposer({
       clock,
       lastTimeMs: () => state.applied.leaderTimeMs,
-      submit: (entry) => submitTo(this.#group, entry, this.#proposer),
+      submit: (entry) => submitTo(parts, entry, this.#proposer),
       soon,
       onCaughtUp: () => this.#writes.caughtUp(),
     });
@@ -231,10 +232,10 @@ export class Engine implements EnginePort {
   }
 
   #newCluster(parts: EngineParts, writes: Writes): NodeCluster {
-    const { deps, options, node, holder, wal, open } = parts;
+    const { deps, options, node, holder, wal, open, group, traces } = parts;
     const { state } = holder;
     return new NodeCluster({
-      ...{ ...deps, options, node, state, open, group: parts.group },
+      ...{ ...deps, options, node, state, open, group, traces },
       ...{ holder, wal, flusher: parts.flusher },
       beforeReplaced: async () => {
         this.#exports.endRunning();
@@ -295,7 +296,8 @@ export class Engine implements EnginePort {
    * Opens the data directory, recovers, and is ready for calls.
    * @throws LedgerError DATA_DIR_IN_USE, DATA_DIR_INVALID, FORMAT_NEWER, WAL_CORRUPT, STORE_NO_VALID_SLOT, ...
    */
-  static async open(options: EngineOptions, deps: EngineDeps): Promise<Engine> {
+  static async open(options: EngineOptions, given: EngineDeps): Promise<Engine> {
+    const deps = { ...given, tracer: given.tracer && harmless(given.tracer) };
     if (options.clusterOrigin !== undefined)
       validateOrigin(options.clusterOrigin, "cluster origin");
     await deps.disk.makeDirectory(options.directory);
@@ -625,8 +627,15 @@ const BEFORE_CLUSTER: ReadonlySet<EngineCall> = new Set([
 ]);
 
 /** Hands an entry to the group; everybody who waits for it is told once. */
-function submitTo(group: RaftGroup, { payload, proposals }: ProposedEntry, to: Proposer): void {
+function submitTo(
+  { group, traces }: EngineParts,
+  { payload, proposals, traced }: ProposedEntry,
+  to: Proposer,
+): void {
   group.propose(payload, {
+    ...(traced.length > 0 && {
+      placed: (index: number, term: number) => traces?.proposed(index, term, traced),
+    }),
     applied: (outcomes, index) => {
       for (const [i, outcome] of outcomes.entries()) proposals[i]!.done(outcome, index);
       to.settled();

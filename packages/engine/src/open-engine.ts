@@ -5,6 +5,7 @@ import { PageStore } from "@authledger/store";
 import { LedgerError } from "@authledger/types";
 import { Wal } from "@authledger/wal";
 import { ELECTION_TICKS, HEARTBEAT_TICKS, QUORUM_TIMEOUTS } from "./cluster/cluster-limits.js";
+import { EntryTraces } from "./cluster/entry-traces.js";
 import { EvidenceStore } from "./cluster/evidence-store.js";
 import {
   decodeConfiguration,
@@ -31,6 +32,7 @@ export interface EngineParts {
   readonly open: OpeningGroup;
   readonly flusher: Flusher;
   readonly group: RaftGroup;
+  readonly traces: EntryTraces | undefined;
   readonly evidence: EvidenceStore;
 }
 
@@ -52,11 +54,14 @@ export async function openParts(
     await wal.append([{ kind: "group", group: GROUP, action: "create" }]);
   }
   const { state } = holder;
-  const group = new RaftGroup(GROUP, node.identity.nodeId, coreSettings(options, deps), {
+  const { nodeId } = node.identity;
+  const traces = deps.tracer && new EntryTraces(GROUP, nodeId, deps.tracer);
+  const group = new RaftGroup(GROUP, nodeId, coreSettings(options, deps), {
     wal,
     state,
     clock: deps.clock,
     timers: deps.timers,
+    traces,
     configuration: firstConfiguration(state, node),
     send: (message) => open.watcher?.send(message),
     onBlocks: (index, blocks) => open.feed?.note(index, blocks),
@@ -84,7 +89,7 @@ export async function openParts(
   }
   if (open.failure !== undefined) throw open.failure;
   const evidence = await EvidenceStore.open(options.directory, deps);
-  return { options, deps, node, lock, wal, holder, open, flusher, group, evidence };
+  return { options, deps, node, lock, wal, holder, open, flusher, group, traces, evidence };
 }
 
 async function openStateAndLog(

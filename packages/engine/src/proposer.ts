@@ -24,6 +24,7 @@ import {
   WRITE_BYTES_WAITING_MAX,
   WRITES_WAITING_MAX,
 } from "./limits.js";
+import type { TracedWrite, WriteSpans } from "./tracer.js";
 
 /** One item to be proposed: made when its turn comes, since only then its time and sequence are known. */
 export interface Proposal {
@@ -34,6 +35,8 @@ export interface Proposal {
   readonly deadlineAtMs: number | undefined;
   /** Reads the applied state while it is made, so that nothing may be in flight before it. */
   readonly needsCurrentState: boolean;
+  /** Of a write that is traced. */
+  readonly spans?: WriteSpans | undefined;
   make(timeMs: number): EntryItem;
   done(outcome: Outcome, index: number): void;
   failed(error: unknown): void;
@@ -43,6 +46,7 @@ export interface Proposal {
 export interface ProposedEntry {
   readonly payload: Uint8Array;
   readonly proposals: readonly Proposal[];
+  readonly traced: readonly TracedWrite[];
 }
 
 export interface ProposerDeps {
@@ -188,6 +192,7 @@ export class Proposer {
     const timeMs = Math.max(this.#stampedMs, this.#deps.lastTimeMs(), this.#deps.clock.nowMs());
     const proposals: Proposal[] = [];
     const items: EntryItem[] = [];
+    const traced: TracedWrite[] = [];
     let operations = 0;
     let bytes = 0;
     let taken = 0;
@@ -201,6 +206,7 @@ export class Proposer {
       const item = this.#make(proposal, timeMs);
       if (item === undefined) continue;
       proposals.push(proposal);
+      if (proposal.spans !== undefined) traced.push(proposal.spans.proposed());
       items.push(item);
       operations += proposal.operations;
       bytes += itemBytes(item);
@@ -212,7 +218,7 @@ export class Proposer {
     this.#stampedMs = timeMs;
     this.batching.entries++;
     this.batching.proposals += proposals.length;
-    return { payload, proposals };
+    return { payload, proposals, traced };
   }
 
   #make(proposal: Proposal, timeMs: number): EntryItem | undefined {

@@ -41,7 +41,7 @@ import type {
   TransactionInclusion,
   TransactionOutcome,
 } from "./port.js";
-import type { Proposer } from "./proposer.js";
+import type { Proposal, Proposer } from "./proposer.js";
 import { type LedgerRecordValue, payloadHash, Sealer } from "./sealer.js";
 import type { Signer } from "./signer.js";
 import { SystemSealer } from "./system-sealer.js";
@@ -333,36 +333,28 @@ export class Writes {
   }
 
   async #submit(about: Proposing): Promise<Decided> {
-    const { tracer } = this.#deps;
-    if (tracer !== undefined && about.trace !== undefined) {
-      return this.#submitTraced(about, new WriteSpans(tracer, about.trace));
-    }
+    const { tracer, proposer } = this.#deps;
     const { promise, resolve, reject } = deferred<Decided>();
-    this.#deps.proposer.add({
+    const isTraced = tracer !== undefined && about.trace !== undefined;
+    const spans = isTraced ? new WriteSpans(tracer, about.trace) : undefined;
+    const failed = (error: unknown): void => {
+      spans?.failed(error);
+      reject(error);
+    };
+    const proposal: Proposal = {
       deadlineAtMs: undefined,
       needsCurrentState: false,
       ...about,
+      spans,
       done: (outcome, index) => resolve({ outcome, index }),
-      failed: reject,
-    });
-    return promise;
-  }
-
-  /** The same, told part by part. @throws LedgerError as `#submit` */
-  async #submitTraced(about: Proposing, spans: WriteSpans): Promise<Decided> {
-    const make = (timeMs: number): EntryItem => {
-      const item = about.make(timeMs);
-      spans.proposed();
-      return item;
+      failed,
     };
     try {
-      const decided = await this.#submit({ ...about, make, trace: undefined });
-      spans.done(decided.index);
-      return decided;
+      proposer.add(proposal);
     } catch (error) {
-      spans.failed(error);
-      throw error;
+      failed(error);
     }
+    return promise;
   }
 
   /** Everything stamped so far has been applied: the state knows all sequences. */

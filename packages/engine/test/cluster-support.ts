@@ -12,6 +12,7 @@ import {
   type PeerLink,
   type PeerPort,
   type PeerReceiver,
+  type Tracer,
 } from "../src/index.js";
 import { DIRECTORY, settle, TestTime } from "./engine-support.js";
 
@@ -163,11 +164,17 @@ export class TestCluster {
   readonly members: ClusterMember[] = [];
   readonly #options: Partial<EngineOptions>;
   readonly #cluster: Partial<ClusterOptions>;
+  readonly #tracerOf: (name: string) => Tracer | undefined;
   #seed = 1;
 
-  constructor(options: Partial<EngineOptions> = {}, cluster: Partial<ClusterOptions> = {}) {
+  constructor(
+    options: Partial<EngineOptions> = {},
+    cluster: Partial<ClusterOptions> = {},
+    tracerOf: (name: string) => Tracer | undefined = () => undefined,
+  ) {
     this.#options = options;
     this.#cluster = cluster;
+    this.#tracerOf = tracerOf;
   }
 
   /** A founder and nodes that join it, all voters. */
@@ -175,8 +182,9 @@ export class TestCluster {
     size: number,
     options: Partial<EngineOptions> = {},
     more: Partial<ClusterOptions> = {},
+    tracerOf?: (name: string) => Tracer | undefined,
   ): Promise<TestCluster> {
-    const cluster = new TestCluster(options, more);
+    const cluster = new TestCluster(options, more, tracerOf);
     const founder = await cluster.start("n1", false);
     for (let i = 2; i <= size; i++) await cluster.start(`n${i}`, true);
     const addresses = cluster.members.map(({ address }) => address);
@@ -223,6 +231,7 @@ export class TestCluster {
         lock: async () => ({ release: async () => undefined }),
         onFatal: (error) => fatal.push(error),
         onAlarm: (alarm) => alarms.push(alarm),
+        tracer: this.#tracerOf(name),
       },
     );
   }

@@ -16,11 +16,13 @@ import {
 import type { AppliedBlock, GroupState, Outcome } from "@authledger/state";
 import { APPLY_SLICE_ENTRIES, APPLY_SLICE_MS, HEAVY_ENTRY_BYTES } from "./cluster-limits.js";
 import type { CoreLog } from "./core-log.js";
+import type { EntryTraces } from "./entry-traces.js";
 
 export interface ApplierDeps {
   readonly state: GroupState;
   readonly log: CoreLog;
   readonly clock: Clock;
+  readonly traces?: EntryTraces | undefined;
   /** The configuration that follows from a change, in the bytes that the state keeps. */
   readonly configurationAfter: (index: number, change: ConfigurationChange) => Uint8Array;
   /** Told after each entry. */
@@ -80,7 +82,7 @@ export class Applier {
   }
 
   #apply(entry: Entry): void {
-    const { state, configurationAfter, onApplied } = this.#deps;
+    const { state, traces, configurationAfter, onApplied } = this.#deps;
     const { index, term, payload } = entry;
     if (payload.length > 0 && isConfigurationChange(payload)) {
       const bytes = configurationAfter(index, decodeConfigurationChange(payload));
@@ -88,7 +90,9 @@ export class Applier {
       onApplied(entry, [], []);
       return;
     }
+    traces?.applying(entry);
     const { outcomes, blocks } = state.apply(index, term, payload);
+    traces?.applied(entry);
     onApplied(entry, outcomes, blocks);
   }
 }

@@ -51,5 +51,9 @@ export const HAND_OVER_MS = 1_000;
 export const PROMOTE_LAG_MAX = 10;
 /** How long `cluster_init` waits for each node to catch up. */
 export const INIT_WAIT_MS = 60_000;
+/** Writes of one entry whose traces go to the other nodes: 400 bytes beside the entry. */
+export const TRACES_OF_ENTRY_MAX = 16;
+/** Entries with traced writes that a node follows to their apply: 16 times as many as a leader has in flight. */
+export const TRACED_ENTRIES_MAX = 64;
 /** Members that were removed since the start, which are told so when they come again. */
 export const REMOVED_KEPT_MAX = 64;

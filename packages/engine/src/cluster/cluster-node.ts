@@ -125,6 +125,13 @@ export class ClusterNode implements PeerReceiver {
     return this.#options.peers.send(to, { kind, group: this.#deps.groupId, payload });
   }
 
+  /** The same to all other members. */
+  sendToAll(kind: FrameKind, payload: Uint8Array): void {
+    for (const { nodeId } of this.#configured) {
+      if (nodeId !== this.info.nodeId) this.send(nodeId, kind, payload);
+    }
+  }
+
   sendMessage(message: Message): void {
     const isSent = this.send(message.to, FrameKind.raft, encodeMessage(message));
     if (!isSent && message.type === "append") this.#deps.group.unreachable(message.to);
@@ -350,10 +357,7 @@ export class ClusterNode implements PeerReceiver {
   #care(): void {
     this.#cancelCare = this.#deps.timers.after(CARE_INTERVAL_MS, () => {
       this.#care();
-      const frame = this.clocks.frame();
-      for (const { nodeId } of this.#configured) {
-        if (nodeId !== this.info.nodeId) this.send(nodeId, FrameKind.clock, frame);
-      }
+      this.sendToAll(FrameKind.clock, this.clocks.frame());
       this.#tellStrangers();
       this.#adoptAgain();
       this.#notePeers();

@@ -11,11 +11,13 @@ import type { GroupWatcher, OpeningGroup } from "../opening-group.js";
 import { ClusterAdmin } from "./cluster-admin.js";
 import { ELECTION_TICKS, TICK_MS } from "./cluster-limits.js";
 import { ClusterNode } from "./cluster-node.js";
+import type { EntryTraces } from "./entry-traces.js";
 import { Freshness } from "./freshness.js";
 import { nodesOf } from "./group-configuration.js";
 import { LeaderMoves } from "./leader-moves.js";
 import { encodeMemberInfos } from "./member-info.js";
 import { NodeReplicas, type NodeReplicasDeps } from "./node-replicas.js";
+import { FrameKind } from "./peer-port.js";
 import type { RaftGroup } from "./raft-group.js";
 import { ReadRules } from "./read-rules.js";
 import { SeedCarrier } from "./seed-carrier.js";
@@ -29,6 +31,7 @@ export interface NodeClusterDeps
   readonly group: RaftGroup;
   readonly state: GroupState;
   readonly open: OpeningGroup;
+  readonly traces: EntryTraces | undefined;
   /** Whether writes are proposed, and by whom, is another matter now. */
   readonly onAdmission: (admission: "open" | "soon" | LedgerError, isLeading: boolean) => void;
   /** Proposes the entry that names a new cluster. */
@@ -76,6 +79,7 @@ export class NodeCluster {
         ...{ ...deps, node, directory },
         replicas: cluster?.replicas,
       });
+      this.#shareTraces(node);
       this.#seeds = new SeedCarrier(node, { group, secrets, random, onAlarm, onFatal });
     }
     const electionTicks = options.cluster?.electionTicks ?? ELECTION_TICKS;
@@ -171,6 +175,12 @@ export class NodeCluster {
       onAlarm: (alarm) => this.#deps.onAlarm?.(alarm),
       onFatal: (error) => this.#deps.onDied(error),
     });
+  }
+
+  #shareTraces(node: ClusterNode): void {
+    const { traces, state } = this.#deps;
+    traces?.tellBy((frame) => node.sendToAll(FrameKind.trace, frame));
+    node.on(FrameKind.trace, (_from, frame) => traces?.heard(frame, state.applied.index));
   }
 
   #watcher(): GroupWatcher {

@@ -31,6 +31,8 @@ export const FrameKind = {
   secret: 7,
   /** u64: the wall clock of the sender, in milliseconds since 1970. */
   clock: 8,
+  /** Which writes of the entry behind it are traced; nothing depends on it. */
+  trace: 9,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

@@ -9,6 +9,8 @@ import { LedgerError } from "@authledger/types";
 
 /** Told once. */
 export interface EntryOwner<T> {
+  /** It has a place in this leader's log, and has not left yet. */
+  placed?(index: number, term: number): void;
   applied(result: T, index: number): void;
   failed(error: LedgerError): void;
 }
@@ -38,7 +40,9 @@ export class PendingEntries<T> {
   placed(proposal: number, index: number, term: number): void {
     const owner = this.#asked.get(proposal);
     this.#asked.delete(proposal);
-    if (owner !== undefined) this.#placed.push({ index, term, owner });
+    if (owner === undefined) return;
+    this.#placed.push({ index, term, owner });
+    owner.placed?.(index, term);
   }
 
   refused(proposal: number, error: LedgerError): void {

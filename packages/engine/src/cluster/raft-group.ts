@@ -35,6 +35,7 @@ import {
 } from "./cluster-limits.js";
 import { CoreLog } from "./core-log.js";
 import { dropError } from "./drop-error.js";
+import type { EntryTraces } from "./entry-traces.js";
 import {
   decodeConfiguration,
   encodeConfiguration,
@@ -64,6 +65,8 @@ export interface RaftGroupDeps {
   readonly state: GroupState;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Follows entries with traced writes. */
+  readonly traces?: EntryTraces | undefined;
   /** Who belongs to the group as of what the state has applied. */
   readonly configuration: GroupConfiguration;
   /** Hands a message over; it may be lost. */
@@ -138,7 +141,7 @@ export class RaftGroup {
     this.#log = deps.wal.group(id)!;
     this.#coreLog = new CoreLog(this.#log);
     this.#configuration = deps.configuration;
-    const { clock, timers, state, wal } = deps;
+    const { clock, timers, state, traces, wal } = deps;
     this.#writer = new LogWriter(id, {
       wal,
       onDurable: (action) => this.#durable(action),
@@ -149,6 +152,7 @@ export class RaftGroup {
     this.#applier = new Applier({
       state,
       clock,
+      traces,
       log: this.#coreLog,
       configurationAfter: (index, change) => this.#configurationAfter(index, change),
       onApplied: (entry, outcomes, blocks) => this.#onApplied(entry, outcomes, blocks),
@@ -438,6 +442,7 @@ export class RaftGroup {
         if (action.truncateFrom !== undefined) this.#coreLog.truncate(action.truncateFrom);
         this.#coreLog.note(action.entries);
         this.#hasAppended ||= action.entries.length > 0;
+        this.#deps.traces?.appended(action.entries);
         this.#writer.append(action);
         return;
       case "send":
@@ -446,6 +451,7 @@ export class RaftGroup {
         return;
       case "apply":
         this.#applier.commit(action.to);
+        this.#deps.traces?.committed(action.to);
         this.#deps.wal.hintCommit(this.#id, action.to);
         return;
       case "proposed":
@@ -483,6 +489,7 @@ export class RaftGroup {
 
   #durable(action: AppendAction): void {
     if (this.#full !== undefined || this.#failure !== undefined) return;
+    this.#deps.traces?.durable(action.entries);
     if (action.snapshot !== undefined) this.#deps.snapshots.installed();
     for (const message of action.whenDurable) this.#deps.send(message);
     this.#handle({ kind: "durable", append: action.append });

@@ -103,7 +103,8 @@ export class SendQueue {
   }
 
   #laneOf(kind: FrameKind): Lane {
-    if (kind === FrameKind.raft) return this.#raft;
+    // Traces reach the others before the entries that they tell of.
+    if (kind === FrameKind.raft || kind === FrameKind.trace) return this.#raft;
     return kind === FrameKind.snapshotChunk ? this.#chunks : this.#service;
   }
 }

@@ -56,7 +56,10 @@ function contextOf(parent: TraceContext | undefined): Context {
 }
 
 function traced(span: Span): TracedSpan {
+  const { traceId, spanId } = span.spanContext();
   return {
+    traceId,
+    spanId,
     end(attributes = {}, error) {
       span.setAttributes(attributes);
       if (error !== undefined) {

@@ -103,7 +103,7 @@ describe("traces", () => {
     const begun: unknown[] = [];
     const span = { traceId: TRACE, spanId: CLIENT_SPAN, end: () => undefined };
     const recorder = {
-      begin: () => ({ end: () => undefined }),
+      begin: () => span,
       beginCall: (_name: string, parent: unknown) => {
         begun.push(parent);
         return span;
