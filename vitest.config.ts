@@ -13,7 +13,10 @@ export default defineConfig({
         find: /^@authledger\/authz\/language$/,
         replacement: `${packages}/authz/src/language/index.ts`,
       },
-      { find: /^@authledger\/sdk\/fake$/, replacement: `${packages}/sdk/src/fake/index.ts` },
+      {
+        find: /^@authledger\/sdk\/(fake|otel)$/,
+        replacement: `${packages}/sdk/src/$1/index.ts`,
+      },
     ],
   },
   test: {

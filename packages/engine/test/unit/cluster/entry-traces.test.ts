@@ -1,5 +1,5 @@
 /** Traced writes on their way through a group: what each node tells of them, and that nothing else comes of it. */
-import { groupId, nodeId, toHex } from "@authledger/types";
+import { type Consistency, groupId, nodeId, toHex } from "@authledger/types";
 import { expect, test } from "vitest";
 import { thrownBy } from "../../../../../test/support.js";
 import { TRACED_ENTRIES_MAX, TRACES_OF_ENTRY_MAX } from "../../../src/cluster/cluster-limits.js";
@@ -12,6 +12,7 @@ import { applied, createTuple, newVault, transactionOf } from "../../engine-supp
 
 const CALL: TraceContext = { traceId: "4b".repeat(16), spanId: "00f067aa0ba902b7" };
 const TERM = 3;
+const ANY: Consistency = { kind: "any", maxStalenessMs: 0 };
 
 interface ToldSpan {
   readonly node: string;
@@ -116,7 +117,7 @@ test("INV-TRACE-6: nodes with tracers, and with tracers that fail, say the same 
       return false;
     });
     for (const { engine, fatal, alarms } of cluster.members) {
-      const tip = await engine.call("get_tip", { vault: 1, consistency: { kind: "any" } });
+      const tip = await engine.call("get_tip", { vault: 1, consistency: ANY });
       frames.push(
         JSON.stringify(tip, (_key, value) => (typeof value === "bigint" ? `${value}` : value)),
       );
