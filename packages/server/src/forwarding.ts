@@ -102,12 +102,12 @@ export class Forwarding {
   }
 
   /**
-   * @throws LedgerError the refusal when no leader is found in time, COMMIT_UNKNOWN when the leader was lost, OVERLOADED
+   * @throws LedgerError the refusal when no leader is found in time, or when the leader could not know who calls, COMMIT_UNKNOWN when the leader was lost, OVERLOADED
    * @throws ForeignError what the leader answered
    */
   async pass(call: RefusedCall, refusal: LedgerError): Promise<ForwardedAnswer> {
     const { metadata } = call;
-    if (metadata.get(FORWARDED_KEY).length > 0) throw refusal;
+    if (metadata.get(FORWARDED_KEY).length > 0 || !this.#speaksFor(call)) throw refusal;
     const giveBack = this.#budget.take(call.heldBytes);
     try {
       await this.#turn();
@@ -172,6 +172,16 @@ export class Forwarding {
     const deadline = Date.now() + (deadlineAtMs - performance.now());
     const about = { path: call.path, request, metadata, deadline, signal: call.signal };
     return { bytes: await send(channel, address, about), leader: address };
+  }
+
+  /**
+   * Would the leader know who calls? Where this node cannot vouch for it, as a learner cannot, only who shows a credential is
+   * known there, or who is nobody: a certificate ends here, and the leader would take the call for one of this node's own.
+   */
+  #speaksFor({ principal, metadata }: RefusedCall): boolean {
+    const { identity } = this.#deps;
+    if (identity === undefined || identity.canSign || principal.kind === "anonymous") return true;
+    return metadata.get("authorization").length > 0;
   }
 
   /** This node vouches for who calls; where it cannot, the caller's own credential goes with the call. */

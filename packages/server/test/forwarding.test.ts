@@ -6,13 +6,15 @@ import { LedgerError, nodeId } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
+import { ForwardedIdentity } from "../src/authn/forwarded-identity.js";
 import { Forwarding } from "../src/forwarding.js";
-import { ANONYMOUS } from "../src/gate/principal.js";
+import { ANONYMOUS, type Principal } from "../src/gate/principal.js";
 import {
   type CallOptions,
   call,
   failureOf,
   type Harness,
+  methodOf,
   startHarness,
 } from "./support/harness.js";
 
@@ -174,6 +176,42 @@ describe("a write at a node that does not lead", () => {
     const overloaded = errors.filter(({ code }) => code === "OVERLOADED");
     expect([encoded, overloaded.length]).toEqual([32, 168]);
     expect(overloaded.every(({ retryAfterMs = 0 }) => retryAfterMs > 0)).toBe(true);
+  });
+
+  it("is refused with the leader's address by a node that cannot vouch, as a learner, unless its credential goes along", async () => {
+    const { follower, leader } = await startPair();
+    const identity = new ForwardedIdentity(() => undefined);
+    const forwarding = new Forwarding(follower.engine, { identity });
+    onTestFinished(() => forwarding.close());
+    const details = { clientAddress: leader.address };
+    const refusal = new LedgerError("NOT_LEADER", "another node leads", { details });
+    const { path, requestSerialize } = methodOf("admin", "getNodeInfo");
+    const pass = (principal: Principal, metadata = new Metadata()) =>
+      forwarding.pass(
+        {
+          ...{ path, metadata, principal, signal: new AbortController().signal },
+          deadlineAtMs: performance.now() + 5_000,
+          heldBytes: 8,
+          encode: () => requestSerialize({} as never),
+          again: () => Promise.reject(refusal),
+        },
+        refusal,
+      );
+    // The leader would see the certificate of the learner, and a node's own word counts for nothing without the key.
+    for (const principal of [
+      { kind: "certificate", name: "cert:deployer" },
+      { kind: "node", name: "node:5" },
+    ] as const) {
+      const startMs = performance.now();
+      expect(await rejectedBy(pass(principal))).toBe(refusal);
+      expect(performance.now() - startMs).toBeLessThan(500);
+    }
+    expect(leader.engine.calls).toEqual([]);
+    const metadata = new Metadata();
+    metadata.set("authorization", "Bearer alk_1");
+    await pass({ kind: "key", name: "key:1" }, metadata);
+    await pass(ANONYMOUS);
+    expect(leader.engine.requests("get_node_info")).toHaveLength(2);
   });
 
   it("is passed on once: what was passed on is refused where the leader is not (INV-CLUSTER-2)", async () => {

@@ -44,6 +44,11 @@ export class ForwardedIdentity {
     this.#nowMs = nowMs;
   }
 
+  /** A learner has no log seed, so it vouches for nobody. */
+  get canSign(): boolean {
+    return this.#key() !== undefined;
+  }
+
   /** Undefined without the key to do it with. */
   sign(principal: Principal, call: IdentifiedCall): string | undefined {
     const key = this.#key();
