@@ -16,7 +16,13 @@ export {
   ServingStatus,
 } from "./health.js";
 export { JsonCodec, type MethodJson } from "./json-codec.js";
-export { API_VERSION_KEY, FORWARDED_KEY, IDENTITY_KEY, LEADER_KEY } from "./metadata-keys.js";
+export {
+  API_VERSION_KEY,
+  FORWARDED_KEY,
+  IDENTITY_KEY,
+  LEADER_KEY,
+  SDK_KEY,
+} from "./metadata-keys.js";
 export {
   Reflection,
   type ReflectionQuestion,

@@ -11,3 +11,6 @@ export const IDENTITY_KEY = "authledger-identity";
 
 /** On a request: the version of the API that the client speaks; 1 where it is absent. */
 export const API_VERSION_KEY = "authledger-api-version";
+
+/** On a request: the version of the SDK that sent it. */
+export const SDK_KEY = "authledger-sdk";

@@ -11,10 +11,12 @@
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import type { EnginePort } from "@authledger/engine";
 import {
+  API_VERSION_KEY,
   decodeErrorDetails,
   FORWARDED_KEY,
   IDENTITY_KEY,
   LEADER_KEY,
+  SDK_KEY,
   STATUS_DETAILS_KEY,
 } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
@@ -35,6 +37,8 @@ import type { Principal } from "./gate/principal.js";
 import { ForeignError } from "./grpc-error.js";
 import { isNotLeader, isNotLeaderCode } from "./not-leader.js";
 import type { LeaderCredentials } from "./tls/leader-credentials.js";
+import { REQUEST_ID_KEY } from "./trace/request-id.js";
+import { TRACEPARENT_KEY } from "./trace/traceparent.js";
 
 /** For a leader, at most, in milliseconds. */
 const LEADER_WAIT_MS_MAX = 3_000;
@@ -51,6 +55,12 @@ const CHANNELS_MAX = 8;
 
 /** Requests that are encoded again in one turn of the loop: some milliseconds where they are large. */
 const ENCODED_PER_TURN = 4;
+
+/** What nodes read of metadata, but for what they say to each other. The rest may be as large as a call may say, and there must be room. */
+const PASSED_KEYS = [
+  ...["authorization", API_VERSION_KEY, SDK_KEY],
+  ...[REQUEST_ID_KEY, TRACEPARENT_KEY],
+] as const;
 
 /** A call that the engine refused because another node leads. */
 export interface RefusedCall {
@@ -186,9 +196,9 @@ export class Forwarding {
 
   /** This node vouches for who calls; where it cannot, the caller's own credential goes with the call. */
   #metadataOf({ path, principal, metadata: own }: RefusedCall, request: Buffer): Metadata {
-    const metadata = own.clone();
+    const metadata = new Metadata();
+    for (const key of PASSED_KEYS) for (const value of own.get(key)) metadata.add(key, value);
     metadata.set(FORWARDED_KEY, "1");
-    metadata.remove(IDENTITY_KEY);
     const identity = this.#deps.identity?.sign(principal, { path, request });
     if (identity === undefined) return metadata;
     metadata.remove("authorization");

@@ -31,6 +31,7 @@ import { keyService } from "./iam/key-calls.js";
 import type { Roles } from "./iam/roles.js";
 import { ListingService } from "./listing-service.js";
 import { OpenStreams } from "./open-streams.js";
+import { limitMetadata } from "./protection/metadata-limit.js";
 import type { StreamLimits } from "./protection/stream-limits.js";
 import { ReadService } from "./read-service.js";
 import { addReflection, Health } from "./standard-services.js";
@@ -93,6 +94,7 @@ export async function startGrpcServer(
   health.addTo(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   deps.streamLimits.watch(server);
+  limitMetadata(server);
   const { host } = options;
   const inject = (socket: Socket): void => injector.injectConnection(socket);
   const accept = tls === undefined ? inject : tls.accepting(inject);

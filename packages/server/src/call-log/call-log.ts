@@ -2,6 +2,7 @@
  * The canonical line of a call: everything that is known of it in one line of the log (L-183), so that a question about
  * one call is one search, and a question about many is a count of lines.
  */
+import { SDK_KEY } from "@authledger/proto";
 import { GrpcStatus, LedgerError } from "@authledger/types";
 import type { Logger } from "pino";
 import { type CallClass, callClassOf } from "../gate/call-class.js";
@@ -11,8 +12,6 @@ import type { MethodInfo } from "../gate/method.js";
 import { ForeignError } from "../grpc-error.js";
 import { type LogReason, type LogRules, reasonToLog } from "./log-rules.js";
 
-/** On a request: the version of the SDK that sent it. */
-const SDK_KEY = "authledger-sdk";
 const SDK_LENGTH_MAX = 64;
 /** More lines are not worth what they cost a node under attack; it is told how many were left out. */
 const LINES_PER_SECOND_MAX = 1_000;

@@ -16,6 +16,7 @@ import { MESSAGE_BYTES_MAX } from "../config.js";
 import type { Connections } from "../connections.js";
 import type { FramedMethod } from "../framed-service.js";
 import { toServiceError } from "../grpc-error.js";
+import { METADATA_BYTES_MAX } from "../protection/metadata-limit.js";
 import type { TlsFront } from "../tls/tls-front.js";
 import { Bodies } from "./bodies.js";
 import {
@@ -37,7 +38,6 @@ const HEADERS_MS_MAX = 10_000;
 const REQUEST_MS_MAX = 30_000;
 /** Longer than proxies keep theirs. */
 const IDLE_MS = 75_000;
-const HEADER_BYTES_MAX = 16 * 1024;
 
 export interface ConnectServerOptions {
   readonly host: string;
@@ -66,7 +66,7 @@ export async function startConnectServer(
   deps: ConnectServerDeps,
 ): Promise<ConnectServer> {
   const calls = new Calls(deps.methods, new Cors(options.corsOrigins));
-  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (http, response) => {
+  const server = createServer({ maxHeaderSize: METADATA_BYTES_MAX }, (http, response) => {
     void calls.answer(http, response);
   });
   server.headersTimeout = HEADERS_MS_MAX;

@@ -7,10 +7,9 @@
  * A limit changes with the power of two that the connections fill, so a change reaches a connection a few times in its life. Calls beyond
  * it wait in the client, as HTTP/2 has it: nothing is refused, and nothing of them takes memory here.
  */
-import type { EventEmitter } from "node:events";
 import type { ServerHttp2Session } from "node:http2";
-import { assert } from "@authledger/types";
 import type { Server } from "@grpc/grpc-js";
+import { http2ServersOf } from "./http2-servers.js";
 
 const CALLS_MAX = 16_384;
 /** What a turn of 25 ms has time for: one busy client is slowed down by its limit alone, without a refusal. */
@@ -94,16 +93,4 @@ export function limitOf(connections: number, perConnection: number, isOverloaded
   const share = Math.floor((isOverloaded ? CALLS_OVERLOADED_MAX : CALLS_MAX) / shares);
   const least = isOverloaded ? PER_CONNECTION_OVERLOADED_MIN : PER_CONNECTION_MIN;
   return Math.min(perConnection, Math.max(least, share));
-}
-
-/** The library offers no way to its sessions; its version is pinned, and this says so if a newer one keeps them elsewhere. */
-function http2ServersOf(server: Server): readonly EventEmitter[] {
-  const { http2Servers } = server as unknown as {
-    readonly http2Servers?: Map<EventEmitter, object>;
-  };
-  assert(
-    http2Servers instanceof Map && http2Servers.size > 0,
-    "the library keeps its HTTP/2 servers",
-  );
-  return [...http2Servers.keys()];
 }

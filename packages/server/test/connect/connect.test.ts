@@ -80,6 +80,21 @@ describe("a call over Connect", () => {
     expect([answer.allowed, answer.height]).toEqual([true, 1n]);
   });
 
+  test("with headers beyond 16 KiB is answered with 431, and the next one is served", async () => {
+    const h = await start();
+    for (const [bytes, status] of [
+      [15_000, 200],
+      [17_000, 431],
+      [1_000_000, 431],
+      [10, 200],
+    ] as const) {
+      const answer = await h.post(CHECK, h.question, { "x-large": "x".repeat(bytes) });
+      expect([bytes, answer.status]).toEqual([bytes, status]);
+      await answer.text();
+    }
+    expect(h.bugs).toEqual([]);
+  });
+
   test("says no in words: fields that are false or 0 are in the JSON", async () => {
     const h = await start();
     const { allowed, height } = (await (

@@ -16,10 +16,10 @@ const KEY = new Uint8Array(32).fill(7);
 const NOBODY_KNOWN = { authenticate: () => Promise.reject(new Error("no credential is known")) };
 const { path: PATH, requestSerialize } = methodOf("write", "write");
 
-/** An open node whose clients may write once in a thousand seconds. */
+/** An open node whose clients may write once in ten minutes. */
 async function open() {
   const { values } = new RuntimeConfig(
-    parseRuntimeInput({ rateClientWrites: 0.001, rateBurst: 1_000_000 }),
+    parseRuntimeInput({ rateClientWrites: 0.002, rateBurst: 600_000 }),
   );
   const protection = new Protection(() => values, { streamsPerConnection: 64, connectionsMax: 64 });
   const vouched: string[] = [];
