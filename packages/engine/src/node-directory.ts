@@ -8,6 +8,7 @@
  *     keys/replica.seed          32 bytes, 0600: this replica's cosigning key
  *     keys/page-token.key        32 bytes, 0600: authenticates page tokens
  *     wal/  groups/1/state.db
+ *     groups/1/PARTED            while this replica's state is known to be wrong (docs/format/digest.md)
  */
 import { type Disk, joinPath, type Random, readFile, replaceFile } from "@authledger/io";
 import {

@@ -121,7 +121,19 @@ export class DigestWatch {
     return verdicts;
   }
 
-  #judge(index: number): DigestVerdict | undefined {
+  /** Has a majority of the voters told this replica's own digest of an entry from `index` on? */
+  isConfirmed(index: number): boolean {
+    const own = this.#newest === undefined ? [] : [this.#newest.index];
+    const indexes = [...this.#peers.values()].flatMap((points) => points.indexes());
+    return [...own, ...indexes].some((at) => {
+      const digest = this.#own.get(at);
+      if (digest === undefined || at < index) return false;
+      const right = majority(this.#voters(), this.#toldOf(at));
+      return right !== undefined && equalBytes(right, digest);
+    });
+  }
+
+  #toldOf(index: number): Map<NodeId, Uint8Array> {
     const told = new Map<NodeId, Uint8Array>();
     const own = this.#own.get(index);
     if (own !== undefined) told.set(this.#self, own);
@@ -129,6 +141,11 @@ export class DigestWatch {
       const digest = points.get(index);
       if (digest !== undefined) told.set(node, digest);
     }
+    return told;
+  }
+
+  #judge(index: number): DigestVerdict | undefined {
+    const told = this.#toldOf(index);
     const [first] = told.values();
     if (first === undefined || [...told.values()].every((digest) => equalBytes(digest, first))) {
       return undefined;

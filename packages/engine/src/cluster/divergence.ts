@@ -5,6 +5,8 @@
  *   INV-REPLICA-11  From the moment a replica knows that it parted until its state was replaced, it answers nothing of
  *                   the vault that parted and signs nothing of it; of no vault, until it knows which one it is. The
  *                   state that it is given may be older: it answers again when it has come to where it was.
+ *   INV-REPLICA-12  A replica whose process ended while it was wrong answers nothing and signs nothing, whatever vault, until
+ *                   a majority of the voters has told its digest of an entry from there on, or its state was replaced.
  *
  * Every node tells its digests to all others once a second. A node that is wrong finds out
  * by itself, from what the others tell, and so do they: nobody has to be believed.
@@ -39,6 +41,8 @@ export interface DivergenceDeps {
   readonly stepDown: (to: NodeId) => void;
   /** Asks a peer for its state (SnapshotExchange.ask). */
   readonly askForState: (of: NodeId) => void;
+  /** Outlives the process: this replica is wrong from an entry on, or is no more. */
+  readonly mark: { note(index: number): void; clear(): void };
   readonly onAlarm: (alarm: string) => void;
   readonly onFatal: (error: LedgerError) => void;
 }
@@ -62,6 +66,8 @@ export class Divergence {
   readonly #search: DifferenceSearch;
   readonly #alarmed = new Set<string>();
   #parted: Parted | undefined;
+  /** The entry at which a process before this one found this replica wrong; it was not compared since. */
+  #doubtedFrom: number | undefined;
   /** The newest entry that was ever applied here: clients and signatures may have seen it. */
   #reached = 0;
   #sinceAskedMs = 0;
@@ -76,7 +82,14 @@ export class Divergence {
     this.#search = new DifferenceSearch({ state, hasher, timers, random, send });
   }
 
-  start(): void {
+  /** @param doubtedFrom the entry that the mark names, if there is one */
+  start(doubtedFrom?: number): void {
+    this.#doubtedFrom = doubtedFrom;
+    if (doubtedFrom !== undefined) {
+      this.#deps.onAlarm(
+        `this replica's state was wrong at entry ${doubtedFrom} when the node stopped: it serves when it was compared`,
+      );
+    }
     this.#noteApplied();
     this.#tick();
   }
@@ -91,10 +104,17 @@ export class Divergence {
     return this.#parted !== undefined;
   }
 
+  /** Is it wrong, or may it be, from what a process before this one knew? Its state is for nobody then. */
+  get isDoubtful(): boolean {
+    return this.isParted || this.#doubtedFrom !== undefined;
+  }
+
   /** Does the vault have to be taken for wrong? */
   isFenced(vault: number): boolean {
     const parted = this.#parted;
-    if (parted === undefined) return this.#deps.state.applied.index < this.#reached;
+    if (parted === undefined) {
+      return this.#doubtedFrom !== undefined || this.#deps.state.applied.index < this.#reached;
+    }
     const wrong = parted.found?.difference?.vault;
     return wrong === undefined || wrong.id === vault;
   }
@@ -102,6 +122,10 @@ export class Divergence {
   /** @throws LedgerError VAULT_DIVERGED, or NOT_READY when it will be over soon (INV-REPLICA-11) */
   check(vault: number): void {
     if (!this.isFenced(vault)) return;
+    if (this.#parted === undefined && this.#doubtedFrom !== undefined) {
+      const message = `this replica's state was wrong at entry ${this.#doubtedFrom} when the node stopped, and was not compared since`;
+      throw new LedgerError("VAULT_DIVERGED", message);
+    }
     if (this.#parted === undefined) {
       const message = `this replica was rebuilt and applies entries up to ${this.#reached} again`;
       throw new LedgerError("NOT_READY", message, { retryAfterMs: REBUILT_RETRY_MS });
@@ -116,12 +140,15 @@ export class Divergence {
   applied(): void {
     const verdict = this.#noteApplied();
     if (verdict !== undefined) this.#found(verdict);
+    this.#trust();
   }
 
   /** The state was replaced by a peer's. */
   replaced(): void {
     const wasParted = this.#parted !== undefined;
     this.#parted = undefined;
+    if (wasParted || this.#doubtedFrom !== undefined) this.#deps.mark.clear();
+    this.#doubtedFrom = undefined;
     this.#watch.reset();
     this.#noteApplied();
     if (wasParted) this.#deps.onAlarm("this replica's state was replaced by that of a peer");
@@ -133,6 +160,7 @@ export class Divergence {
       const frame = decodeDigestFrame(payload);
       if (frame.kind === "report") {
         for (const verdict of this.#watch.told(from, frame.points)) this.#found(verdict);
+        this.#trust();
         return;
       }
       const answer = this.#search.answer(frame);
@@ -143,6 +171,15 @@ export class Divergence {
       if (code !== "CODEC_DECODE") throw error;
       this.#deps.onAlarm(`a frame of node ${from} was dropped: ${message}`);
     }
+  }
+
+  /** INV-REPLICA-12: it may have been made right by applying the log again. */
+  #trust(): void {
+    const from = this.#doubtedFrom;
+    if (from === undefined || this.#parted !== undefined || !this.#watch.isConfirmed(from)) return;
+    this.#doubtedFrom = undefined;
+    this.#deps.mark.clear();
+    this.#deps.onAlarm("this replica's state was compared, and is that of the majority");
   }
 
   #noteApplied(): DigestVerdict | undefined {
@@ -203,6 +240,7 @@ export class Divergence {
   #part(index: number, peers: readonly NodeId[]): void {
     const parted: Parted = { index, peers, found: undefined, asked: 0 };
     this.#parted = parted;
+    this.#deps.mark.note(index);
     const [first] = peers;
     this.#deps.stepDown(first!);
     this.#look(parted)

@@ -14,6 +14,7 @@ import type { ClusterNode } from "./cluster-node.js";
 import { Divergence } from "./divergence.js";
 import { decodeConfiguration } from "./group-configuration.js";
 import { LOG_RETENTION_DEFAULTS, releasableIndex } from "./log-retention.js";
+import { PartedMark } from "./parted-mark.js";
 import { FrameKind } from "./peer-port.js";
 import type { RaftGroup } from "./raft-group.js";
 import { SnapshotExchange } from "./snapshot-exchange.js";
@@ -45,6 +46,7 @@ export class NodeReplicas {
   readonly hooks: SnapshotHooks;
   readonly divergence: Divergence;
   readonly #deps: NodeReplicasDeps;
+  readonly #mark: PartedMark;
   #exchange: SnapshotExchange | undefined;
   /** Why a follower could not be given a state, as it was told last. */
   readonly #told = new Map<NodeId, string>();
@@ -52,6 +54,9 @@ export class NodeReplicas {
 
   constructor(deps: NodeReplicasDeps) {
     this.#deps = deps;
+    this.#mark = new PartedMark(deps.disk, groupDirectory(deps.directory), (error) =>
+      deps.onAlarm?.(`it was not written down that this replica is wrong: ${error.message}`),
+    );
     this.divergence = this.#newDivergence();
     this.hooks = {
       send: (to, index) => {
@@ -75,7 +80,7 @@ export class NodeReplicas {
       );
     }
     node.on(FrameKind.digest, (from, payload) => this.divergence.onFrame(from, payload));
-    this.divergence.start();
+    this.divergence.start(await this.#mark.load());
   }
 
   /** After each applied entry. */
@@ -116,6 +121,7 @@ export class NodeReplicas {
     this.#isStopped = true;
     this.divergence.stop();
     await this.#exchange?.stop();
+    await this.#mark.idle();
   }
 
   #open(): SnapshotExchange {
@@ -126,15 +132,15 @@ export class NodeReplicas {
   #openExchange(): Promise<SnapshotExchange> {
     const { deps } = { deps: this.#deps };
     const { node, group, holder, replicas, directory } = deps;
-    const groupDirectory = joinPath(directory, "groups", String(GROUP));
+    const own = groupDirectory(directory);
     return SnapshotExchange.open(
       { chunkBytes: replicas?.snapshotChunkBytes },
       {
         ...deps,
         group: GROUP,
         incarnation: node.info.incarnation,
-        directory: snapshotDirectory(groupDirectory),
-        statePath: joinPath(groupDirectory, "state.db"),
+        directory: snapshotDirectory(own),
+        statePath: joinPath(own, "state.db"),
         send: (to, { kind, payload }) => node.send(to, kind, payload),
         clusterId: () => holder.state.cluster?.id ?? node.clusterId ?? "",
         term: () => group.term,
@@ -171,6 +177,7 @@ export class NodeReplicas {
           const { firstIndex } = this.#deps.wal.group(GROUP)!;
           this.#exchange?.ask(of, firstIndex - 1);
         },
+        mark: this.#mark,
         onAlarm: (alarm) => this.#deps.onAlarm?.(alarm),
         onFatal: onDied,
       },
@@ -193,7 +200,7 @@ export class NodeReplicas {
   }
 
   #asked(from: NodeId, index: number): void {
-    if (!this.divergence.isParted) this.#exchange?.send(from, index, "rebuild");
+    if (!this.divergence.isDoubtful) this.#exchange?.send(from, index, "rebuild");
   }
 
   #received(received: ReceivedSnapshot): boolean {
@@ -232,6 +239,10 @@ export class NodeReplicas {
     }
     await group.restate(() => this.#open().rebuild(received));
   }
+}
+
+function groupDirectory(directory: string): string {
+  return joinPath(directory, "groups", String(GROUP));
 }
 
 const RETENTION = {

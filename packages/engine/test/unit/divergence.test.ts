@@ -100,6 +100,7 @@ class Replicas {
   readonly states: GroupState[];
   readonly divergences: Divergence[];
   readonly alarms: string[][] = [[], [], []];
+  readonly marks: (number | undefined)[] = [undefined, undefined, undefined];
   readonly asked: NodeId[][] = [[], [], []];
   readonly stepped: NodeId[][] = [[], [], []];
   #queue: (() => void)[] = [];
@@ -107,33 +108,58 @@ class Replicas {
   private constructor(ledger: Ledger, states: GroupState[]) {
     this.ledger = ledger;
     this.states = states;
+    this.divergences = states.map((state, i) => this.#divergenceOf(i, state));
+  }
+
+  /** The state that the log makes. */
+  async rebuilt(random: SeededRandom): Promise<GroupState> {
+    const state = new GroupState(await openStore(await newDisk(), random), hasher);
+    for (const [i, entry] of this.ledger.log.entries()) state.apply(i + 1, 1, entry);
+    return state;
+  }
+
+  /** Another process of a replica. */
+  restart(i: number, state: GroupState, doubtedFrom: number | undefined): Divergence {
+    this.divergences[i]!.stop();
+    const divergence = this.#divergenceOf(i, state);
+    this.divergences[i] = divergence;
+    this.states[i] = state;
+    divergence.start(doubtedFrom);
+    return divergence;
+  }
+
+  #divergenceOf(i: number, state: GroupState): Divergence {
     const nodes = [A, B, C];
-    this.divergences = states.map((state, i) => {
-      return new Divergence(
-        { every: 4 },
-        {
-          self: nodes[i]!,
-          timers: this.time,
-          random: new SeededRandom(i),
-          hasher,
-          state,
-          voters: () => nodes,
-          others: () => nodes.filter((node) => node !== nodes[i]),
-          send: (to, payload) => {
-            this.#queue.push(() =>
-              this.divergences[nodes.indexOf(to)]!.onFrame(nodes[i]!, payload),
-            );
-            return true;
+    return new Divergence(
+      { every: 4 },
+      {
+        self: nodes[i]!,
+        timers: this.time,
+        random: new SeededRandom(i),
+        hasher,
+        state,
+        voters: () => nodes,
+        others: () => nodes.filter((node) => node !== nodes[i]),
+        send: (to, payload) => {
+          this.#queue.push(() => this.divergences[nodes.indexOf(to)]!.onFrame(nodes[i]!, payload));
+          return true;
+        },
+        stepDown: (to) => void this.stepped[i]!.push(to),
+        askForState: (of) => void this.asked[i]!.push(of),
+        mark: {
+          note: (index) => {
+            this.marks[i] = index;
           },
-          stepDown: (to) => void this.stepped[i]!.push(to),
-          askForState: (of) => void this.asked[i]!.push(of),
-          onAlarm: (alarm) => void this.alarms[i]!.push(alarm),
-          onFatal: (error) => {
-            throw error;
+          clear: () => {
+            this.marks[i] = undefined;
           },
         },
-      );
-    });
+        onAlarm: (alarm) => void this.alarms[i]!.push(alarm),
+        onFatal: (error) => {
+          throw error;
+        },
+      },
+    );
   }
 
   static async create(random: SeededRandom): Promise<Replicas> {
@@ -254,6 +280,47 @@ describe("a replica whose state is not that of the majority", () => {
       expect(() => divergence.check(2)).not.toThrow();
     },
   );
+
+  test("that its process ended with stays fenced in the next one until a majority tells its digest (INV-REPLICA-12)", async () => {
+    const random = testRandom("divergence remembered");
+    const replicas = await Replicas.create(random);
+    for (let i = 0; i < 6; i++) replicas.write(1 + (i % 3), `doc:d${i}`);
+    replicas.write(2, "doc:right", { replica: 1, resource: "doc:wrong" });
+    await replicas.pass(2_000);
+    const from = replicas.marks[1]!;
+    expect(from).toBe(replicas.ledger.log.length);
+    expect(replicas.marks).toEqual([undefined, from, undefined]);
+    // Another process over a state that the log has made right meanwhile, and nobody tells it so yet.
+    const right = await replicas.rebuilt(random);
+    const again = replicas.restart(1, right, from);
+    expect([1, 2, 3].map((vault) => again.isFenced(vault))).toEqual([true, true, true]);
+    expect(() => again.check(1)).toThrow(/was not compared since/);
+    expect(again.isDoubtful).toBe(true);
+    await replicas.pass(2_000);
+    expect([again.isDoubtful, again.isFenced(2)]).toEqual([false, false]);
+    expect(replicas.marks[1]).toBeUndefined();
+    expect(replicas.alarms[1]!.at(-1)).toContain("is that of the majority");
+    // What is said of entries before the one where it went wrong proves nothing.
+    const later = replicas.restart(1, right, from + 1);
+    await replicas.pass(2_000);
+    expect(later.isFenced(2)).toBe(true);
+    replicas.write(3, "doc:next");
+    await replicas.pass(2_000);
+    expect(later.isFenced(2)).toBe(false);
+  });
+
+  test("that is wrong still after a restart is rebuilt, and forgets the mark with its state (INV-REPLICA-12)", async () => {
+    const random = testRandom("divergence again");
+    const replicas = await Replicas.create(random);
+    replicas.write(2, "doc:right", { replica: 1, resource: "doc:wrong" });
+    await replicas.pass(2_000);
+    const again = replicas.restart(1, replicas.states[1]!, replicas.marks[1]);
+    expect(again.isFenced(1)).toBe(true);
+    await replicas.pass(2_000);
+    expect([again.isParted, again.isFenced(1), again.isFenced(2)]).toEqual([true, false, true]);
+    again.replaced();
+    expect([again.isDoubtful, replicas.marks[1]]).toEqual([false, undefined]);
+  });
 
   test("of which no vault is different is fenced for all of them, and rebuilt too", async () => {
     const random = testRandom("divergence of no vault");

@@ -190,4 +190,60 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     for (const alarm of leader.alarms) expect(alarm).toMatch(/node \d+ has another state/);
     await cluster.close();
   }, 60_000);
+
+  /*
+   * The story: the fence was in memory only. A wrong replica that was started again served and signed its state for as long as it
+   * took to be compared again: a second, or until it was connected.
+   */
+  test("still serves nothing when it was started again, until it was compared and rebuilt (INV-REPLICA-12)", async () => {
+    const cluster = await tinyCluster(3);
+    const { leader, vault, wrong } = await partedReplica(cluster);
+    cluster.crash(wrong);
+    // Neither digests nor states reach anybody: nothing says that it is wrong but what it has written down.
+    const { digest, snapshotChunk } = FrameKind;
+    cluster.network.lose = (_, __, { kind }) => kind === digest || kind === snapshotChunk;
+    const back = await cluster.restart(wrong);
+    expect(back.alarms[0]).toMatch(/was wrong at entry \d+ when the node stopped/);
+    const any = { vault, consistency: { kind: "any", maxStalenessMs: 0 } } as const;
+    await expect(back.engine.call("get_tip", any)).rejects.toMatchObject({
+      code: "VAULT_DIVERGED",
+      message: expect.stringContaining("was not compared since"),
+    });
+    await cluster.run(3_000);
+    await expect(back.engine.call("get_tip", any)).rejects.toThrow(/was not compared since/);
+    cluster.network.lose = () => false;
+    await cluster.eventually(() => back.alarms.some((alarm) => alarm.includes("was replaced")));
+    await cluster.eventually(() => appliedOf(back) >= appliedOf(leader));
+    expect(await hasTuple(cluster, back, vault, 7)).toBe(true);
+    await cluster.run(1_000);
+    // The mark went with the wrong state.
+    cluster.crash(back);
+    const last = await cluster.restart(back);
+    expect(last.alarms).toEqual([]);
+    await cluster.close();
+  }, 60_000);
 });
+
+/** A replica that has found out that it is wrong, and gets no state from the others. */
+async function partedReplica(
+  cluster: TestCluster,
+): Promise<{ leader: ClusterMember; vault: number; wrong: ClusterMember }> {
+  const leader = await cluster.leader();
+  const vault = await cluster.until(newVault(leader.engine));
+  await write(cluster, leader, vault, 0, 20);
+  const key = { idempotencyKey: "key-1" };
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:first")], key));
+  const before = cluster.members.find((member) => member !== leader)!;
+  await cluster.eventually(() => appliedOf(before) === appliedOf(leader));
+  await cluster.until(before.engine.close());
+  cluster.crash(before);
+  await forget(before);
+  const wrong = await cluster.restart(before);
+  cluster.network.lose = (_, __, { kind }) => kind === FrameKind.snapshotChunk;
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:second")], key));
+  const other = { idempotencyKey: "key-2" };
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:third")], other));
+  await cluster.eventually(() => wrong.alarms.length > 0);
+  await cluster.run(1_000);
+  return { leader, vault, wrong };
+}
