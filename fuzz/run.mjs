@@ -10,8 +10,8 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { Worker } from "node:worker_threads";
 import { readCorpus, saveFinding, writeCorpus } from "./lib/corpus.mjs";
+import { FuzzWorker } from "./lib/fuzz-worker.mjs";
 import { SharedInput } from "./lib/shared-input.mjs";
 import { targets } from "./targets/index.mjs";
 
@@ -47,20 +47,32 @@ await Promise.all(Array.from({ length: workers }, work));
 console.log(`${chosen.length - findings} targets passed, ${findings} failed`);
 process.exit(findings === 0 ? 0 : 1);
 
+/** A worker does one target after another; one that had a finding, died or hung is replaced. */
 async function work() {
+  /** @type {FuzzWorker | undefined} */
+  let worker;
   for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
-    await fuzz(target);
+    worker ??= new FuzzWorker(HEAP_MIB_MAX, RUN_MS_MAX);
+    if (await fuzz(worker, target)) continue;
+    await worker.end();
+    worker = undefined;
   }
+  await worker?.end();
 }
 
-/** @param {import("./targets/index.mjs").Target} target */
-async function fuzz(target) {
+/**
+ * True when nothing was found.
+ *
+ * @param {FuzzWorker} worker
+ * @param {import("./targets/index.mjs").Target} target
+ */
+async function fuzz(worker, target) {
   const shared = SharedInput.create(target.maxBytes * 2);
   const kept =
     options.input === undefined
       ? readCorpus(target.name)
       : [new Uint8Array(readFileSync(options.input))];
-  const workerData = {
+  const job = {
     target: target.name,
     seconds,
     seed,
@@ -68,7 +80,7 @@ async function fuzz(target) {
     shared: shared.buffer,
     minimize: options.keep,
   };
-  const result = await outcome(shared, workerData);
+  const result = await worker.fuzz(shared, job);
   if (result.kind === "done") {
     const { runs, accepted, reached } = result;
     if (options.keep) writeCorpus(target.name, result.kept);
@@ -76,7 +88,7 @@ async function fuzz(target) {
     console.log(
       `ok       ${target.name.padEnd(22)} ${String(runs).padStart(8)} runs, ${accepted} accepted, ${reached} places reached, ${news}`,
     );
-    return;
+    return true;
   }
   findings++;
   const input = shared.read();
@@ -86,35 +98,5 @@ async function fuzz(target) {
   console.log(`         node fuzz/run.mjs --target ${target.name} --input ${path}`);
   console.log(`         keep it, with its story, in fuzz/corpus/${target.name}.txt:`);
   console.log(`         ${Buffer.from(input).toString("base64").slice(0, 2_000)}`);
-}
-
-/**
- * @param {SharedInput} shared
- * @param {object} workerData
- * @returns {Promise<any>}
- */
-function outcome(shared, workerData) {
-  const worker = new Worker(new URL("./worker.mjs", import.meta.url), {
-    workerData,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
-  });
-  let last = -1;
-  /** @type {NodeJS.Timeout | undefined} */
-  let watch;
-  const ended = new Promise((resolve) => {
-    watch = setInterval(() => {
-      const { run } = shared;
-      if (run === last && run > 0) {
-        resolve({ kind: "finding", why: `a run took more than ${RUN_MS_MAX / 1000} s` });
-      }
-      last = run;
-    }, RUN_MS_MAX);
-    worker.on("message", resolve);
-    worker.on("error", (error) => resolve({ kind: "finding", why: error.stack ?? error.message }));
-    worker.on("exit", (code) => resolve({ kind: "finding", why: `the worker ended with ${code}` }));
-  });
-  return ended.finally(() => {
-    clearInterval(watch);
-    return worker.terminate();
-  });
+  return false;
 }

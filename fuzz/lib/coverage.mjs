@@ -15,6 +15,12 @@ export class Coverage {
   #seen = new Uint8Array(COUNTERS);
   #reached = 0;
 
+  /** Begins anew, for another target. */
+  forget() {
+    this.#seen.fill(0);
+    this.#reached = 0;
+  }
+
   /** Counters that any input has reached. */
   get reached() {
     return this.#reached;

@@ -19,9 +19,14 @@ const STREAM_MS = 100;
 const MAY_WAIT = new Set(["Compact", "CheckIntegrity"]);
 /** What nobody should be answered: something that no one expected happened inside. */
 const NEVER = new Set([grpc.status.UNKNOWN, grpc.status.INTERNAL, grpc.status.DATA_LOSS]);
+const UNREADABLE = "Error deserializing request";
 const codec = new JsonCodec();
 
+/** How a request travels. The standard services are there over gRPC only. */
+export const TRANSPORTS = /** @type {const} */ (["grpc", "connect", "connect-json"]);
+
 /** @typedef {import("./messages.mjs").Method} Method */
+/** @typedef {(typeof TRANSPORTS)[number]} Transport */
 /** @typedef {{ status: number, code?: string | undefined, text: string, bytes?: Uint8Array | undefined }} End */
 
 export class Clients {
@@ -38,13 +43,15 @@ export class Clients {
   /**
    * @param {Method} method
    * @param {Uint8Array} bytes
+   * @param {Transport} transport
    * @param {import("../lib/random.mjs").Random} random
    * @returns {Promise<End>}
    */
-  send(method, bytes, random) {
-    if (random.int(3) > 0)
+  send(method, bytes, transport, random) {
+    if (method.isBidi) return this.#both(method, bytes);
+    if (transport === "grpc" || method.isStandard)
       return method.isStream ? this.#stream(method, bytes) : this.#unary(method, bytes);
-    const isJson = random.int(2) === 0;
+    const isJson = transport === "connect-json";
     const body = isJson ? jsonOf(method, bytes, random) : bytes;
     return method.isStream
       ? this.#connectStream(method, body, isJson)
@@ -77,7 +84,7 @@ export class Clients {
    * @param {Uint8Array} bytes
    * @returns {Promise<End>}
    */
-  async #stream({ path }, bytes) {
+  #stream({ path }, bytes) {
     const options = { deadline: Date.now() + CALL_MS_MAX };
     const call = this.grpc.makeServerStreamRequest(
       path,
@@ -87,6 +94,33 @@ export class Clients {
       new grpc.Metadata(),
       options,
     );
+    return this.#answers(call);
+  }
+
+  /**
+   * @param {Method} method
+   * @param {Uint8Array} bytes
+   * @returns {Promise<End>}
+   */
+  #both({ path }, bytes) {
+    const options = { deadline: Date.now() + CALL_MS_MAX };
+    const call = this.grpc.makeBidiStreamRequest(
+      path,
+      Buffer.from,
+      (/** @type {Buffer} */ b) => b,
+      new grpc.Metadata(),
+      options,
+    );
+    for (let i = 0; i < STREAM_MESSAGES; i++) call.write(bytes);
+    call.end();
+    return this.#answers(call);
+  }
+
+  /**
+   * @param {any} call
+   * @returns {Promise<End>}
+   */
+  async #answers(call) {
     const timer = setTimeout(() => call.cancel(), STREAM_MS);
     let seen = 0;
     try {
@@ -108,13 +142,17 @@ export class Clients {
    * @returns {Promise<End>}
    */
   async #connect({ path }, body, isJson) {
-    const response = await this.#post(
-      path,
-      body,
-      `application/${isJson ? "json" : "proto"}`,
-      AbortSignal.timeout(CALL_MS_MAX),
-    );
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const type = `application/${isJson ? "json" : "proto"}`;
+    const signal = AbortSignal.timeout(CALL_MS_MAX);
+    let response;
+    let bytes;
+    try {
+      response = await this.#post(path, body, type, signal);
+      bytes = new Uint8Array(await response.arrayBuffer());
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      return { status: grpc.status.DEADLINE_EXCEEDED, text: `no answer in ${CALL_MS_MAX} ms` };
+    }
     return response.ok
       ? { status: 0, text: "" }
       : connectEnd(response.status, new TextDecoder().decode(bytes));
@@ -137,7 +175,8 @@ export class Clients {
       const type = `application/connect+${isJson ? "json" : "proto"}`;
       const response = await this.#post(path, Buffer.concat([prefix, message]), type, ended.signal);
       for await (const chunk of /** @type {any} */ (response.body)) chunks.push(Buffer.from(chunk));
-    } catch {
+    } catch (error) {
+      if (!ended.signal.aborted) throw error;
       // It never ends by itself, and was left.
       return { status: 0, text: "" };
     } finally {
@@ -223,12 +262,14 @@ function connectEnd(http, body) {
  *
  * @param {End} end
  * @param {number} ms how long it took
- * @param {string} name of the method
+ * @param {Method} method
  */
-export function wrongIn({ status, code, text }, ms, name) {
+export function wrongIn({ status, code, text }, ms, { name, isStandard }) {
   if (status === grpc.status.DEADLINE_EXCEEDED && MAY_WAIT.has(name)) return undefined;
   if (status === 0) return ms > CALL_MS_MAX ? `it took ${Math.round(ms)} ms` : undefined;
   if (status === grpc.status.DEADLINE_EXCEEDED) return `it hung: ${text}`;
+  // Requests and errors of the standard services are the library's own: it calls bytes that are no message INTERNAL.
+  if (isStandard && (text.startsWith(UNREADABLE) || !NEVER.has(status))) return undefined;
   if (NEVER.has(status) || code === "INTERNAL")
     return `${grpc.status[status]} ${code ?? ""} ${text}`;
   // The library answers for calls that a node does not have.

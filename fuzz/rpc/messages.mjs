@@ -8,9 +8,11 @@ import { createRequire } from "node:module";
 import { product, utf8 } from "../lib/product.mjs";
 
 const fromProto = createRequire(new URL("../../packages/proto/package.json", import.meta.url));
-const { createFileRegistry, fromBinary } = fromProto("@bufbuild/protobuf");
-const { FileDescriptorSetSchema } = fromProto("@bufbuild/protobuf/wkt");
+const { create, createFileRegistry, fromBinary } = fromProto("@bufbuild/protobuf");
+const { FieldDescriptorProtoSchema, FileDescriptorProtoSchema, FileDescriptorSetSchema } =
+  fromProto("@bufbuild/protobuf/wkt");
 const { BinaryWriter } = fromProto("@bufbuild/protobuf/wire");
+const { HEALTH_FILE } = await product("proto", "health-descriptor.js");
 const { FILE_DESCRIPTOR_SET_BASE64 } = await product("proto", "gen/descriptor-set.js");
 
 /** Messages in messages, where a message holds one of its kind. */
@@ -35,24 +37,62 @@ const VARINT = 0;
 const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
+/** Numbers of scalar types: descriptor.proto, FieldDescriptorProto.Type. */
+const STRING = 9;
+const BYTES_TYPE = 12;
 
-const registry = createFileRegistry(
-  fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET_BASE64, "base64")),
+const descriptors = fromBinary(
+  FileDescriptorSetSchema,
+  Buffer.from(FILE_DESCRIPTOR_SET_BASE64, "base64"),
 );
+descriptors.file.push(
+  fromBinary(FileDescriptorProtoSchema, HEALTH_FILE),
+  reflectionFile("v1"),
+  reflectionFile("v1alpha"),
+);
+const registry = createFileRegistry(descriptors);
 
-/** @typedef {{ path: string, name: string, isStream: boolean, input: any }} Method */
+/** @typedef {{ path: string, name: string, isStream: boolean, isBidi: boolean, isStandard: boolean, input: any }} Method */
 
-/** @type {readonly Method[]} */
+/** Of our services and of the standard ones, health and reflection. @type {readonly Method[]} */
 export const methods = [...registry.files].flatMap((file) =>
   file.services.flatMap((/** @type {any} */ service) =>
     service.methods.map((/** @type {any} */ method) => ({
       path: `/${service.typeName}/${method.name}`,
       name: method.name,
       isStream: method.methodKind === "server_streaming",
+      isBidi: method.methodKind === "bidi_streaming",
+      isStandard: service.typeName.startsWith("grpc."),
       input: method.input,
     })),
   ),
 );
+
+/** What of grpc/reflection/v1/reflection.proto a request needs. @param {string} version */
+function reflectionFile(version) {
+  const text = (/** @type {string} */ name, /** @type {number} */ number) =>
+    create(FieldDescriptorProtoSchema, { name, number, type: STRING, label: 1 });
+  const request = {
+    name: "ServerReflectionRequest",
+    field: [
+      text("host", 1),
+      text("file_by_filename", 3),
+      text("file_containing_symbol", 4),
+      text("all_extension_numbers_of_type", 6),
+      text("list_services", 7),
+    ],
+  };
+  const type = `.grpc.reflection.${version}.ServerReflectionRequest`;
+  const method = {
+    ...{ name: "ServerReflectionInfo", inputType: type, outputType: type },
+    ...{ clientStreaming: true, serverStreaming: true },
+  };
+  return create(FileDescriptorProtoSchema, {
+    ...{ name: `reflection-${version}.proto`, package: `grpc.reflection.${version}` },
+    ...{ messageType: [request], service: [{ name: "ServerReflection", method: [method] }] },
+    syntax: "proto3",
+  });
+}
 
 /** What fields are given that have these names. `known` is what the node has. */
 export class Words {
@@ -85,6 +125,9 @@ const TEXTS = {
   key: ["config:limits", "config:flags", "k"],
   keys: ["config:limits", "config:flags", "k"],
   type: ["document", "user", "group"],
+  service: ["", "authledger.v1.ReadService"],
+  file_by_filename: ["authledger/v1/read.proto", "grpc/health/v1/health.proto"],
+  file_containing_symbol: ["authledger.v1.ReadService", "authledger.v1.CheckRequest"],
   dsl: [
     "model\n  schema 1.1\ntype user\ntype document\n  relations\n    define viewer: [user]\n",
     "model\n  schema 1.1\ntype user\ntype group\n  relations\n    define member: [user, group#member]\ntype document\n  relations\n    define editor: [user]\n    define viewer: [user, group#member] or editor\n",
@@ -189,10 +232,6 @@ function put(out, field, words, random, how) {
       .int32(!how.isRight && random.int(10) === 0 ? random.u32() | 0 : number);
   } else putScalar(out, field, words, random, how);
 }
-
-/** Numbers of scalar types: descriptor.proto, FieldDescriptorProto.Type. */
-const STRING = 9;
-const BYTES_TYPE = 12;
 
 /**
  * @param {any} out

@@ -16,18 +16,23 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { product } from "../lib/product.mjs";
 import { Random } from "../lib/random.mjs";
-import { Clients, hasJson, wrongIn } from "./calls.mjs";
+import { Clients, hasJson, TRANSPORTS, wrongIn } from "./calls.mjs";
 import { methods, request, Words } from "./messages.mjs";
+import { Watchdog } from "./watchdog.mjs";
 
 /** Rounds, between which memory is looked at. The first ones fill caches. */
 const ROUNDS = 6;
 const IN_FLIGHT = 8;
 /** Growth between the third round and the last that is no leak: caches of the node and of the optimizer. */
-const HEAP_MIB_MAX = 64;
+const MEMORY_MIB_MAX = 64;
+/** What the process may take of the machine at its worst, client and node together. */
+const RESIDENT_MIB_MAX = 1_024;
+/** A node that takes longer to stop hangs. */
+const CLOSE_MS_MAX = 30_000;
 const HANDLES_MAX = 32;
 const FINDINGS_MAX = 20;
-/** Sent right a number of times before anything is mutated, so that there is something to ask about. */
-const FIRST = 4;
+/** Sent right so often over each transport before anything is mutated, so that there is something to ask about. */
+const FIRST = 2;
 
 const { values: options } = parseArgs({
   options: {
@@ -43,6 +48,9 @@ const chosen = methods.filter(({ name }) => options.method?.includes(name) ?? tr
 const findings = new Map();
 /** @type {Map<string, number>} */
 const ends = new Map();
+/** Methods that did what they were asked. @type {Set<string>} */
+const done = new Set();
+const watchdog = new Watchdog();
 setFlagsFromString("--expose-gc");
 const collect = /** @type {() => void} */ (runInNewContext("gc"));
 for (const event of ["uncaughtException", "unhandledRejection"]) {
@@ -75,18 +83,19 @@ let calls = 0;
 await fuzz();
 await judgeNode();
 clients.close();
-await node.close();
+await closeNode();
 rmSync(directory, { recursive: true, force: true });
 report();
 
 async function fuzz() {
   for (const method of chosen) {
-    if (!hasJson(method.path))
+    if (!method.isStandard && !hasJson(method.path))
       found(method.path, "no JSON", "the codec does not know it", new Uint8Array(0));
-    for (let i = 0; i < FIRST; i++) await one(method, true);
+    for (const transport of TRANSPORTS)
+      for (let i = 0; i < FIRST; i++) await one(method, true, transport);
   }
   const roundMs = (Number(options.seconds) * 1_000) / ROUNDS;
-  /** @type {{ heap: number, handles: number }[]} */
+  /** @type {{ memory: number, handles: number }[]} */
   const seen = [];
   for (let round = 0; round < ROUNDS; round++) {
     const until = performance.now() + roundMs;
@@ -94,36 +103,42 @@ async function fuzz() {
     // Names may have been deleted or suspended: a new place keeps requests near what is right.
     words = await place();
     seen.push(await measure());
-    const { heap, handles } = seen[round];
+    const { memory, handles } = seen[round];
     console.log(
-      `round ${round + 1}: ${calls} calls, heap ${heap.toFixed(1)} MiB, ${handles} handles`,
+      `round ${round + 1}: ${calls} calls, memory ${memory.toFixed(1)} MiB, ${handles} handles`,
     );
   }
   const [from, to] = [seen[2], seen[ROUNDS - 1]];
-  if (to.heap - from.heap > HEAP_MIB_MAX)
-    found("leak", "heap", `${from.heap} to ${to.heap} MiB`, new Uint8Array(0));
+  if (to.memory - from.memory > MEMORY_MIB_MAX)
+    found("leak", "memory", `${from.memory} to ${to.memory} MiB`, new Uint8Array(0));
   if (to.handles - from.handles > HANDLES_MAX)
     found("leak", "handles", `${from.handles} to ${to.handles}`, new Uint8Array(0));
 }
 
 /** @param {number} until */
 async function many(until) {
-  while (performance.now() < until) await one(random.pick(chosen), random.int(4) === 0);
+  while (performance.now() < until) {
+    const transport = random.int(3) > 0 ? "grpc" : random.pick(["connect", "connect-json"]);
+    await one(random.pick(chosen), random.int(4) === 0, transport);
+  }
 }
 
 /**
  * @param {import("./messages.mjs").Method} method
  * @param {boolean} isRight
+ * @param {import("./calls.mjs").Transport} transport
  */
-async function one(method, isRight) {
+async function one(method, isRight, transport) {
   const bytes = request(method, isDangerous(method) ? scratch() : words, random, { isRight });
   const began = performance.now();
   calls++;
+  watchdog.note(`${transport} ${method.path} ${Buffer.from(bytes).toString("base64")}`);
   try {
-    const end = await clients.send(method, bytes, random);
+    const end = await clients.send(method, bytes, transport, random);
+    if (end.status === 0) done.add(method.path);
     const name = `${end.status === 0 ? "ok" : (end.code ?? end.status)}`;
     ends.set(name, (ends.get(name) ?? 0) + 1);
-    const wrong = wrongIn(end, performance.now() - began, method.name);
+    const wrong = wrongIn(end, performance.now() - began, method);
     if (wrong !== undefined) found(method.path, wrong, "", bytes);
     keepTokens(end.bytes);
   } catch (error) {
@@ -181,7 +196,15 @@ async function measure() {
   collect();
   collect();
   const handles = process.getActiveResourcesInfo().length;
-  return { heap: process.memoryUsage().heapUsed / 2 ** 20, handles };
+  // Buffers lie outside of the heap.
+  const { heapUsed, external } = process.memoryUsage();
+  return { memory: (heapUsed + external) / 2 ** 20, handles };
+}
+
+async function closeNode() {
+  const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS_MAX, "late"));
+  if ((await Promise.race([node.close(), late])) === "late")
+    found("node", "it does not stop", `in ${CLOSE_MS_MAX} ms`, new Uint8Array(0));
 }
 
 /** It serves, writes, and its store is whole. */
@@ -244,6 +267,12 @@ function found(where, what, more, bytes) {
 function report() {
   const sorted = [...ends].toSorted((a, b) => b[1] - a[1]);
   console.log(`ends: ${sorted.map(([name, count]) => `${name} ${count}`).join(", ")}`);
+  const never = chosen.filter(({ path }) => !done.has(path)).map(({ path }) => path);
+  if (never.length > 0) console.log(`never done: ${never.join(", ")}`);
+  const resident = Math.round(process.resourceUsage().maxRSS / 1_024);
+  console.log(`at most ${resident} MiB resident`);
+  if (resident > RESIDENT_MIB_MAX)
+    found("memory", `${resident} MiB resident`, "at the worst", new Uint8Array(0));
   console.log(`${calls} calls of ${chosen.length} methods, ${findings.size} findings`);
   process.exit(findings.size === 0 ? 0 : 1);
 }
