@@ -56,7 +56,7 @@ const stages = [
     ],
   },
   // One seed: whether a change is taken must not hang on luck. Campaigns with fresh ones: npm run fuzz.
-  { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "20", "--seed", "1"] },
+  { name: "fuzzing", command: ["node", "fuzz/run.mjs", "--seconds", "60", "--seed", "1"] },
   {
     name: "fuzzing of every call",
     command: ["node", "fuzz/rpc/run.mjs", "--seconds", "15", "--seed", "1"],

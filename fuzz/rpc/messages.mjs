@@ -98,6 +98,9 @@ function reflectionFile(version) {
 export class Words {
   /** @type {{ organization: bigint, vault: bigint }} */
   known;
+  /** Of things that the node made and named: API keys. */
+  /** @type {string[]} */
+  ids = [];
   /** Opaque bytes that answers carried: tokens of pages and of consistency. */
   /** @type {Uint8Array[]} */
   tokens = [];
@@ -110,16 +113,23 @@ export class Words {
   /**
    * @param {string} name
    * @param {import("../lib/random.mjs").Random} random
+   * @param {boolean} isRight
    */
-  text(name, random) {
-    const by = TEXTS[name] ?? TEXTS["*"];
-    return random.pick(random.int(8) === 0 ? ODD : by);
+  text(name, random, isRight) {
+    const by = name === "id" && this.ids.length > 0 ? this.ids : (TEXTS[name] ?? TEXTS["*"]);
+    return random.pick(!isRight && random.int(8) === 0 ? ODD : by);
   }
 }
 
+/** Of the vault that requests are about. */
+const MODEL =
+  "model\n  schema 1.1\ntype user\ntype group\n  relations\n    define member: [user, group#member]\ntype document\n  relations\n    define blocked: [user]\n    define editor: [user]\n    define viewer: ([user, user:*, group#member] or editor) but not blocked\n";
+
+export const MODEL_FILE = { name: "", text: MODEL };
+
 /** @type {Record<string, any>} */
 const TEXTS = {
-  resource: ["document:budget", "document:plan", "group:eng", "document:"],
+  resource: ["document:budget", "document:plan", "document:budget"],
   subject: ["user:ada", "user:eve", "user:*", "group:eng#member"],
   relation: ["viewer", "editor", "member", "blocked"],
   key: ["config:limits", "config:flags", "k"],
@@ -128,14 +138,21 @@ const TEXTS = {
   service: ["", "authledger.v1.ReadService"],
   file_by_filename: ["authledger/v1/read.proto", "grpc/health/v1/health.proto"],
   file_containing_symbol: ["authledger.v1.ReadService", "authledger.v1.CheckRequest"],
-  dsl: [
+  principal: ["user:ada", "user:eve", "key:k1", "cert:deployer"],
+  tier: ["gold", "free", ""],
+  assigned_tier: ["", "", "gold"],
+  entity_key: ["config:limits", "k"],
+  entity_prefix: ["config:", "k"],
+  context_json: ["", "{}", '{"ip":"10.0.0.1"}'],
+  text: [
     "model\n  schema 1.1\ntype user\ntype document\n  relations\n    define viewer: [user]\n",
-    "model\n  schema 1.1\ntype user\ntype group\n  relations\n    define member: [user, group#member]\ntype document\n  relations\n    define editor: [user]\n    define viewer: [user, group#member] or editor\n",
+    MODEL,
   ],
   "*": ["acme", "main", "ada", "127.0.0.1:9", "viewer", "document:budget#viewer@user:ada", ""],
 };
 const ODD = [
   "",
+  "document:",
   "\0",
   "a".repeat(300),
   "\u{1f600}",
@@ -216,8 +233,8 @@ function put(out, field, words, random, how) {
   if (!how.isRight && random.int(40) === 0) return putOther(out, field.number, random);
   if (field.fieldKind === "map") {
     const entry = new BinaryWriter();
-    entry.tag(1, BYTES).string(words.text(field.name, random));
-    entry.tag(2, BYTES).string(words.text("*", random));
+    entry.tag(1, BYTES).string(words.text(field.name, random, how.isRight));
+    entry.tag(2, BYTES).string(words.text("*", random, how.isRight));
     out.tag(field.number, BYTES).bytes(entry.finish());
   } else if (field.message !== undefined) {
     const isDeep = how.depth >= DEPTH_MAX;
@@ -246,15 +263,11 @@ function putScalar(out, field, words, random, { isRight }) {
     const isBroken = !isRight && random.int(30) === 0;
     out
       .tag(number, BYTES)
-      .bytes(isBroken ? Buffer.from([0x61, 0xff, 0xc0]) : utf8(words.text(name, random)));
+      .bytes(isBroken ? Buffer.from([0x61, 0xff, 0xc0]) : utf8(words.text(name, random, isRight)));
   } else if (scalar === BYTES_TYPE) {
-    const some = [
-      new Uint8Array(0),
-      new Uint8Array(32),
-      new Uint8Array([random.int(256), 2, 3]),
-      ...words.tokens,
-    ];
-    out.tag(number, BYTES).bytes(random.pick(some));
+    const none = new Uint8Array(0);
+    const odd = [new Uint8Array(32), new Uint8Array([random.int(256), 2, 3]), ...words.tokens];
+    out.tag(number, BYTES).bytes(isRight ? none : random.pick([none, ...odd]));
   } else {
     const known =
       name === "organization" || name === "vault"

@@ -17,7 +17,7 @@ import { runInNewContext } from "node:vm";
 import { product } from "../lib/product.mjs";
 import { Random } from "../lib/random.mjs";
 import { Clients, hasJson, TRANSPORTS, wrongIn } from "./calls.mjs";
-import { methods, request, Words } from "./messages.mjs";
+import { MODEL_FILE, methods, request, Words } from "./messages.mjs";
 import { Watchdog } from "./watchdog.mjs";
 
 /** Rounds, between which memory is looked at. The first ones fill caches. */
@@ -33,6 +33,8 @@ const HANDLES_MAX = 32;
 const FINDINGS_MAX = 20;
 /** Sent right so often over each transport before anything is mutated, so that there is something to ask about. */
 const FIRST = 2;
+/** API keys that requests may revoke. */
+const KEYS = 4;
 
 const { values: options } = parseArgs({
   options: {
@@ -69,6 +71,10 @@ const config = {
   listen: any,
   http: any,
   connect: any,
+  // A cluster of one, or calls about clusters would be refused before they are looked at.
+  name: "n1",
+  peer: any,
+  advertiseClient: "127.0.0.1:9",
   cache: "16MiB",
   shutdownGrace: 1_000,
 };
@@ -78,7 +84,10 @@ const node = await startNode(parseNodeConfig(config), {
   onFatal: (/** @type {any} */ error) => found("fatal", "the node", error.stack, new Uint8Array(0)),
 });
 const clients = new Clients(node);
-let words = await place();
+let { words, scratch } = await place().catch((error) => {
+  console.log(`the node cannot be prepared: ${error.stack}`);
+  process.exit(1);
+});
 let calls = 0;
 await fuzz();
 await judgeNode();
@@ -101,7 +110,7 @@ async function fuzz() {
     const until = performance.now() + roundMs;
     await Promise.all(Array.from({ length: IN_FLIGHT }, () => many(until)));
     // Names may have been deleted or suspended: a new place keeps requests near what is right.
-    words = await place();
+    ({ words, scratch } = await place());
     seen.push(await measure());
     const { memory, handles } = seen[round];
     console.log(
@@ -129,7 +138,7 @@ async function many(until) {
  * @param {import("./calls.mjs").Transport} transport
  */
 async function one(method, isRight, transport) {
-  const bytes = request(method, isDangerous(method) ? scratch() : words, random, { isRight });
+  const bytes = request(method, isDangerous(method) ? scratch : words, random, { isRight });
   const began = performance.now();
   calls++;
   watchdog.note(`${transport} ${method.path} ${Buffer.from(bytes).toString("base64")}`);
@@ -151,11 +160,6 @@ function isDangerous({ name }) {
   return /^(Delete|Suspend|Remove|Erase).*(Organization|Vault)|^(Suspend|Delete)/.test(name);
 }
 
-/** Of an organization that is not the one the others use. */
-function scratch() {
-  return new Words({ organization: words.known.organization - 1n, vault: words.known.vault });
-}
-
 /** Bytes of answers that look opaque are sent back elsewhere. @param {Uint8Array | undefined} bytes */
 function keepTokens(bytes) {
   if (bytes === undefined || bytes.length < 16 || random.int(50) !== 0) return;
@@ -163,13 +167,30 @@ function keepTokens(bytes) {
   words.tokens.push(bytes.subarray(bytes.length - 16 - random.int(bytes.length - 15)));
 }
 
-/** Two organizations, the second with a vault: whom the dangerous calls hit, and whom the others use. */
+/** Two organizations with a vault each: whom the dangerous calls hit, and whom the others use. */
 async function place() {
+  const made = new Words(await vaultOf("acme"));
+  const { DeployModelRequest, ModelServiceService } = proto.model;
+  const source = {
+    language: proto.model.ModelLanguage.MODEL_LANGUAGE_OPENFGA,
+    files: [MODEL_FILE],
+  };
+  const deploy = DeployModelRequest.fromPartial({ ...made.known, source, activate: true });
+  await ask(ModelServiceService.deployModel, deploy);
+  for (let i = 0; i < KEYS; i++) {
+    const asked = proto.iam.CreateApiKeyRequest.fromPartial({ name: `key-${i}` });
+    const { key } = await ask(proto.iam.IamServiceService.createApiKey, asked);
+    made.ids.push(key.id);
+  }
+  return { words: made, scratch: new Words(await vaultOf("scratch")) };
+}
+
+/** @param {string} name of an organization */
+async function vaultOf(name) {
   const admin = proto.admin.AdminServiceService;
-  await ask(admin.createOrganization, { name: "scratch" });
-  const { organization } = await ask(admin.createOrganization, { name: "acme" });
+  const { organization } = await ask(admin.createOrganization, { name });
   const { vault } = await ask(admin.createVault, { organization: organization.slug, name: "main" });
-  return new Words({ organization: organization.slug, vault: vault.slug });
+  return { organization: organization.slug, vault: vault.slug };
 }
 
 /**
@@ -262,6 +283,7 @@ function found(where, what, more, bytes) {
     `${where}: ${what} ${more}\n         request in base64: ${Buffer.from(bytes).toString("base64").slice(0, 2_000)}`,
   );
   console.log(`FINDING  ${findings.get(key)}`);
+  process.exitCode = 1;
 }
 
 function report() {
