@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LedgerError } from "@authledger/types";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { rejectedBy, temporaryDirectory } from "../../../../test/support.js";
 import { ApiKeys } from "../../src/authn/api-keys.js";
 import { RootCredential } from "../../src/authn/root-credential.js";
@@ -97,8 +97,7 @@ describe("the root credential", () => {
     expect([root.exists, problems.map(({ code }) => code)]).toEqual([false, ["DISK_FULL"]]);
     engine.failure = undefined;
     move();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(root.exists).toBe(true);
+    await vi.waitFor(() => expect(root.exists).toBe(true), { timeout: 10_000, interval: 5 });
   });
 
   it("is not missed while a node is being taken into a cluster, or another one leads", async () => {
