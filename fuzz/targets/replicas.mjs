@@ -9,6 +9,7 @@ import { emptyStore, hasher, replicaFrames } from "../lib/small-ledger.mjs";
 
 const frames = await product("engine", "cluster/snapshot-frames.js");
 const digests = await product("engine", "cluster/digest-frames.js");
+const traces = await product("engine", "cluster/trace-frames.js");
 const { ReplicaLoad, verifyReplica } = await product("state");
 const HEAD_BYTES = 5;
 const small = await replicaFrames();
@@ -60,6 +61,24 @@ export const replicaTargets = [
     maxBytes: 16_384,
     seeds: () => digestFrames.map((frame) => digests.encodeDigestFrame(frame)),
     run: (input) => accepts(() => digests.decodeDigestFrame(input)),
+  },
+  {
+    name: "trace-frame",
+    maxBytes: 512,
+    seeds: () => [
+      traces.encodeTraceFrame({
+        term: 3,
+        index: 300,
+        parents: [{ traceId: "4b".repeat(16), spanId: "0f".repeat(8) }],
+      }),
+    ],
+    run: (input) =>
+      accepts(() =>
+        must(
+          again(input, traces.decodeTraceFrame, traces.encodeTraceFrame),
+          "a frame is written as read",
+        ),
+      ),
   },
   {
     name: "replica-load",

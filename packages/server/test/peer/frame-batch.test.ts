@@ -88,8 +88,9 @@ describe("INV-PEER-4: what waits for a peer", () => {
     for (const one of [chunk, chunk, frame(FrameKind.digest, 1), frame(FrameKind.raft, 2)]) {
       expect(queue.push(one)).toBe(true);
     }
+    queue.push(frame(FrameKind.trace, 5));
     queue.push(frame(FrameKind.raft, 3));
-    expect(queue.take().map(({ payload }) => payload.length)).toEqual([2, 3, 1, 1_000]);
+    expect(queue.take().map(({ payload }) => payload.length)).toEqual([2, 5, 3, 1, 1_000]);
     queue.push(frame(FrameKind.raft, 4));
     expect(queue.take().map(({ payload }) => payload.length)).toEqual([4, 1_000]);
     expect([queue.take(), queue.bytes, queue.frames]).toEqual([[], 0, 0]);

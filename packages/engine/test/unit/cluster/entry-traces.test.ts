@@ -7,7 +7,7 @@ import { EntryTraces } from "../../../src/cluster/entry-traces.js";
 import { decodeTraceFrame, encodeTraceFrame } from "../../../src/cluster/trace-frames.js";
 import { FrameKind, type TraceContext, type Tracer } from "../../../src/index.js";
 import { WriteSpans } from "../../../src/tracer.js";
-import { TestCluster } from "../../cluster-support.js";
+import { type ClusterMember, TestCluster } from "../../cluster-support.js";
 import { applied, createTuple, newVault, transactionOf } from "../../engine-support.js";
 
 const CALL: TraceContext = { traceId: "4b".repeat(16), spanId: "00f067aa0ba902b7" };
@@ -139,6 +139,37 @@ test("INV-TRACE-7: what a leader told and a node did not hear is missing in the 
   );
   expect(new Set(recorder.spans.map(({ node }) => node))).toEqual(new Set(["n1"]));
   expect(recorder.spans.every(({ isEnded }) => isEnded)).toBe(true);
+  await cluster.close();
+});
+
+test("INV-TRACE-7: a traced entry that another leader overwrites ends its span with the error, and the other entry is not taken for it", async () => {
+  const recorder = new Recorder();
+  const cluster = await TestCluster.of(3, {}, {}, (name) => recorder.of(name));
+  const [first] = cluster.members;
+  const vault = await cluster.until(newVault(first!.engine));
+  const write = (at: ClusterMember, doc: string, trace?: TraceContext) => {
+    const transactions = [transactionOf([createTuple(doc)])];
+    const request = { vault, actor: "a", prove: false, transactions, trace };
+    return cluster.until(at.engine.call("write", request));
+  };
+  await cluster.run(200);
+  cluster.network.partition(["n1:7401"], ["n2:7401", "n3:7401"]);
+  const { outcomes } = await write(first!, "doc:lost", CALL);
+  expect(outcomes[0]).toMatchObject({ kind: "refused", code: "COMMIT_UNKNOWN" });
+  await cluster.eventually(() => cluster.leaders().some(({ name }) => name !== "n1"));
+  const second = cluster.leaders().find(({ name }) => name !== "n1")!;
+  applied((await write(second, "doc:1")).outcomes[0]);
+  cluster.network.heal();
+  await cluster.eventually(() => {
+    const reached = cluster.members.map(({ engine }) => engine.stats().appliedIndex);
+    return new Set(reached).size === 1;
+  });
+  const told = recorder.spans.map(({ node, name, error }) => [node, name, error !== undefined]);
+  expect(told).toEqual([
+    ["n1", "propose.wait", false],
+    ["n1", "raft.replicate", true],
+    ["n1", "raft.append", false],
+  ]);
   await cluster.close();
 });
 
