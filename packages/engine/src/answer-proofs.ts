@@ -148,7 +148,7 @@ export class AnswerProofs {
     return this.signed(vault, cosignatures);
   }
 
-  /** A vault whose retention keeps hardly anything may have moved past a head before it is here. */
+  /** A vault may have moved past a head before it is here: its retention keeps hardly anything, or a value was erased. */
   async #underHeads<R extends object>(
     id: number,
     prove: ProveOptions,
@@ -159,7 +159,7 @@ export class AnswerProofs {
       try {
         return await this.#underHead(id, signed, prove, answerAt);
       } catch (error) {
-        if (tries === 1 || LedgerError.from(error).code !== "HEIGHT_UNAVAILABLE") throw error;
+        if (tries === 1 || !isOutrun(LedgerError.from(error))) throw error;
       }
     }
   }
@@ -239,6 +239,11 @@ export class AnswerProofs {
 /** T of a proven answer (commitment.md, "Expiry"): the later of the block's time and the signature's, in whole seconds. */
 function signedTimeMs({ timestampMs }: BlockHeader, signedMs: number): number {
   return Math.max(timestampMs, Math.floor(signedMs / 1000) * 1000);
+}
+
+/** The state under a head is not there any more as it was. */
+function isOutrun({ code }: LedgerError): boolean {
+  return code === "HEIGHT_UNAVAILABLE" || code === "VALUE_ERASED";
 }
 
 function isSameSecond(aMs: number, bMs: number): boolean {

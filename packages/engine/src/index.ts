@@ -7,6 +7,7 @@ export type {
   RestoredVault,
   SnapshotProgress,
 } from "@authledger/state";
+export { valueErased } from "@authledger/state";
 export type {
   AuthorizationCalls,
   DecisionPoint,

@@ -83,8 +83,8 @@ export interface StoredEntity {
   readonly nonce: Uint8Array;
   readonly version: number;
   readonly expiresAtMs: number;
-  /** In a list of an older height: the value was erased; it and its nonce are empty. */
-  readonly erased?: true;
+  /** As of an older height that was asked for: the value was erased then, in milliseconds since 1970; it and its nonce are empty. */
+  readonly erasedAtMs?: number;
 }
 
 /** Shows that a transaction is in its block. */

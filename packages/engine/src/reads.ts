@@ -9,6 +9,8 @@
  *               this node's clock is expired. A proven one: what is past the newest block's time or the signature's,
  *               which is in whole seconds, since that is all that a verifier has (commitment.md, "Expiry").
  *               An answer about a height that was asked for: what is past that block's time.
+ *   INV-ERASE-3  That a value was erased is said in answers about a height that was asked for, and in no other: the newest state
+ *               has the values of all its records, so a verifier takes such a word about it for a lie.
  *   INV-READ-2  All pages of a list are of the height and the time of its first page.
  */
 import type { Clock } from "@authledger/io";
@@ -25,8 +27,10 @@ import {
   type GroupState,
   listTuples,
   type OpenVault,
+  type ReadEntity,
   readEntity,
   type StateView,
+  valueErased,
 } from "@authledger/state";
 import { ByteWriter, type Consistency, type Hasher, LedgerError } from "@authledger/types";
 import { type AnswerAt, AnswerProofs, type Questions } from "./answer-proofs.js";
@@ -80,6 +84,7 @@ export class Reads {
       let bytes = 0;
       const entities = request.keys.map((key, i) => {
         const entity = readEntity(state, key, timeMs);
+        if (moment === undefined) requireNotErased(entity, state);
         if (entity !== undefined) bytes += key.length + entity.value.length + ROW_BYTES;
         if (bytes > ANSWER_BYTES_MAX) throw answerTooLarge("keys", { keysThatFit: i });
         return entity;
@@ -286,6 +291,15 @@ export class Reads {
   #point({ height }: StateView): AnswerPoint {
     return { height, index: this.#deps.state.applied.index };
   }
+}
+
+/**
+ * Under a signed head that is not the newest one any more.
+ * @throws LedgerError VALUE_ERASED
+ */
+function requireNotErased(entity: ReadEntity | undefined, { height }: StateView): void {
+  const { key, erasedAtMs } = entity ?? {};
+  if (key !== undefined && erasedAtMs !== undefined) throw valueErased({ key, height, erasedAtMs });
 }
 
 /** A checkpoint is a signature over the newest head; older ones are not kept. */

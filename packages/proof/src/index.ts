@@ -156,7 +156,7 @@ export {
 export { SALT_BYTES, stateRoot, vaultRef } from "./trie/state-root.js";
 export { BuiltTrie } from "./trie/trie-build.js";
 export type { BranchNode, EmptyNode, LeafNode, TrieNode, TrieSource } from "./trie/trie-source.js";
-export { checkValue } from "./value.js";
+export { checkValue, requireCommitment } from "./value.js";
 export {
   type AnsweredQuery,
   askState,

@@ -4,7 +4,12 @@
  */
 import { equalBytes, type Hasher } from "@authledger/types";
 import { reject } from "./rejection.js";
-import { commitToValue, NONCE_BYTES, type StoredRecord } from "./trie/record.js";
+import {
+  commitToValue,
+  NONCE_BYTES,
+  type StoredRecord,
+  type ValueCommitment,
+} from "./trie/record.js";
 
 /**
  * The value itself, when it is the one that a proven record commits to.
@@ -15,8 +20,7 @@ export function checkValue(
   record: StoredRecord,
   nonceAndValue: Uint8Array,
 ): Uint8Array {
-  const { value: committed } = record;
-  if (committed === undefined) throw reject("value", "the record has no value");
+  const committed = requireCommitment(record);
   if (nonceAndValue.length !== NONCE_BYTES + committed.length) {
     const actual = nonceAndValue.length - NONCE_BYTES;
     throw reject("value", `a value of ${actual} bytes, the record says ${committed.length}`);
@@ -25,4 +29,13 @@ export function checkValue(
   const value = nonceAndValue.subarray(NONCE_BYTES);
   if (equalBytes(commitToValue(hasher, nonce, value).digest, committed.digest)) return value;
   throw reject("value", "the value is not the one that the record commits to");
+}
+
+/**
+ * Length and digest of the value that a record was proven with: all that there is of it once it was erased.
+ * @throws LedgerError PROOF_INVALID with reason "value"
+ */
+export function requireCommitment({ value }: Pick<StoredRecord, "value">): ValueCommitment {
+  if (value === undefined) throw reject("value", "the record has no value");
+  return value;
 }

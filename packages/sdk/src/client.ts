@@ -173,7 +173,8 @@ export class LedgerClient implements AsyncDisposable {
 
   /**
    * Erases the value of an entity, or the condition of a tuple: what is stored now is deleted, and the value of every
-   * earlier version goes for ever. Proofs stay valid, since digests stay; a read of what was erased is VALUE_ERASED.
+   * earlier version goes for ever. Proofs stay valid, since digests stay; a read of what was erased is VALUE_ERASED, or the
+   * proven record without its value where the client verifies.
    */
   erase(target: EraseTarget, options: EraseOptions = {}): Promise<Erased> {
     return this.#run(() => erase(this.#session, target, options));

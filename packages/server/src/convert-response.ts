@@ -47,9 +47,9 @@ export function proofMessage(proof: AnswerProof | undefined): common.Proof | und
 
 export function entityMessage(entity: StoredEntity | undefined): common.Entity | undefined {
   if (entity === undefined) return undefined;
-  const { key, value, nonce, version, expiresAtMs, erased } = entity;
+  const { key, value, nonce, version, expiresAtMs, erasedAtMs } = entity;
   const at = { version: BigInt(version), expiresAtMs: BigInt(expiresAtMs) };
-  return { key, value, nonce, ...at, ...(erased && { erased }) };
+  return { key, value, nonce, ...at, ...(erasedAtMs !== undefined && { erased: true }) };
 }
 
 export function relationshipMessage(stored: StoredTuple): common.Relationship {

@@ -1,5 +1,11 @@
 /** ReadService over the engine's port. */
-import type { EnginePort, EngineReply, EngineRequest } from "@authledger/engine";
+import {
+  type EnginePort,
+  type EngineReply,
+  type EngineRequest,
+  type StoredEntity,
+  valueErased,
+} from "@authledger/engine";
 import { type common, read } from "@authledger/proto";
 import {
   LedgerError,
@@ -87,6 +93,7 @@ export class ReadService {
       validateEntityKey(request.key);
       const { entities, at, proof } = await this.#entities(request, [request.key]);
       const token = tokenOf(request, at);
+      requireValue(entities[0], at.height, request.prove);
       const entity = entityMessage(entities[0]);
       return { entity, height: BigInt(at.height), token, proof: proofMessage(proof) };
     },
@@ -268,6 +275,20 @@ export class ReadService {
       proof: proofMessage(proof),
     };
   }
+}
+
+/**
+ * Without a proof nothing is left to answer with; a row of a batch says that it was erased.
+ * @throws LedgerError VALUE_ERASED
+ */
+function requireValue(
+  entity: StoredEntity | undefined,
+  height: number,
+  prove: common.Prove | undefined,
+): void {
+  if (entity?.erasedAtMs === undefined || prove !== undefined) return;
+  const { key, erasedAtMs } = entity;
+  throw valueErased({ key, height, erasedAtMs });
 }
 
 const NO_CALL = { check: 0, get_tip: 0, get_block: 0, get_checkpoint: 0 } as const;

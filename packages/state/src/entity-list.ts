@@ -2,10 +2,8 @@
  * Entities in the order of their keys, by prefix: a walk over the entity index (record-indexes.ts), since leaves lie in
  * the order of hashes. The index has every entity of every kept height, so older states are listed by the same walk.
  */
-import { entityKey, isLive, NONCE_BYTES } from "@authledger/proof";
-import { assert, decodeUtf8 } from "@authledger/types";
-import { valueUnlessErased } from "./erase.js";
-import { LIST_SCAN_MAX, type ReadEntity } from "./reader.js";
+import { decodeUtf8 } from "@authledger/types";
+import { LIST_SCAN_MAX, type ReadEntity, readEntity } from "./reader.js";
 import { entityRowKey } from "./record-indexes.js";
 import type { StateView } from "./state-view.js";
 import type { Tables } from "./tables.js";
@@ -31,7 +29,6 @@ export interface EntityPage {
 
 /** Bytes in front of the key in a row of the index. */
 const KEY_AT = 4;
-const NO_BYTES = new Uint8Array(0);
 
 export function listEntities(state: StateView, tables: Tables, query: EntityQuery): EntityPage {
   const entities: ReadEntity[] = [];
@@ -66,15 +63,7 @@ function entityOf(
   keyBytes: Uint8Array,
   { includeExpired, timeMs }: EntityQuery,
 ): ReadEntity | undefined {
-  const key = decodeUtf8(keyBytes)!;
-  const path = state.paths.path(entityKey(key));
-  const record = state.record(entityKey(key), path);
-  if (record === undefined || !(includeExpired || isLive(record, timeMs))) return undefined;
-  const about = { version: Number(record.version), expiresAtMs: Number(record.expiresAtMs) };
-  const stored = valueUnlessErased(state, path);
-  if (stored === "erased") return { key, nonce: NO_BYTES, value: NO_BYTES, ...about, erased: true };
-  assert(stored !== undefined, "an entity has a value", { vault: state.id });
-  return { key, nonce: stored.slice(0, NONCE_BYTES), value: stored.slice(NONCE_BYTES), ...about };
+  return readEntity(state, decodeUtf8(keyBytes)!, timeMs, includeExpired);
 }
 
 function beginsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {

@@ -5,7 +5,7 @@
  *
  *   INV-ERASE-1  An erasure changes rows of value_hist alone: no leaf, no history record, no transaction, no block but the
  *                one of the system vault that says who erased, when and why.
- *   INV-ERASE-2  Of an erased value no byte is left in the tables, and a read of it says VALUE_ERASED.
+ *   INV-ERASE-2  Of an erased value no byte is left in the tables, and a read of it says that it was erased.
  *
  * What is stored now is not touched: it is deleted first, by an ordinary transaction.
  */
@@ -63,20 +63,41 @@ export function eraseValues(
 /** A row of value_hist whose value is still there. @throws LedgerError VALUE_ERASED */
 export function requireValue(row: Uint8Array): Uint8Array {
   if (row.length >= NONCE_BYTES) return row;
-  const erasedAtMs = readU48(row, 0);
-  const message = `the value was erased at ${erasedAtMs} (milliseconds since 1970); its digest is kept, and proofs of it stay valid`;
-  throw new LedgerError("VALUE_ERASED", message, { details: { erasedAtMs } });
+  throw valueErased({ erasedAtMs: readU48(row, 0) });
 }
 
-/** For lists: they show what was there although the value of one is gone. */
+/** VALUE_ERASED, which names what is known of the value. */
+export function valueErased(about: {
+  readonly erasedAtMs: number;
+  readonly key?: string;
+  readonly height?: number;
+}): LedgerError {
+  const { erasedAtMs, key, height } = about;
+  const what = key === undefined ? "the value" : `the value of "${key}" as of block ${height}`;
+  const message = `${what} was erased at ${erasedAtMs} (milliseconds since 1970); its digest is kept, and proofs of it stay valid`;
+  return new LedgerError("VALUE_ERASED", message, { details: { ...about } });
+}
+
+/** What is left of a value beside its record: when it went. */
+export interface ErasedValue {
+  readonly erasedAtMs: number;
+}
+
+/** For reads that show what was there although the value is gone. */
 export function valueUnlessErased(
   state: Pick<StateView, "value">,
   path: Uint8Array,
-): Uint8Array | undefined | "erased" {
+): Uint8Array | undefined | ErasedValue {
   try {
     return state.value(path);
   } catch (error) {
-    if (error instanceof LedgerError && error.code === "VALUE_ERASED") return "erased";
+    if (error instanceof LedgerError && error.code === "VALUE_ERASED") {
+      return { erasedAtMs: Number(error.details["erasedAtMs"]) };
+    }
     throw error;
   }
+}
+
+export function isErased(stored: Uint8Array | undefined | ErasedValue): stored is ErasedValue {
+  return stored !== undefined && "erasedAtMs" in stored;
 }

@@ -28,6 +28,7 @@ export {
   sealedBytes,
   type TransactionItem,
 } from "./entry.js";
+export { valueErased } from "./erase.js";
 export {
   type AppliedBlock,
   type AppliedEntry,

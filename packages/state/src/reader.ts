@@ -18,7 +18,7 @@ import {
   tupleOfKey,
 } from "@authledger/proof";
 import { assert, compareBytes, type Tuple } from "@authledger/types";
-import { valueUnlessErased } from "./erase.js";
+import { isErased, valueUnlessErased } from "./erase.js";
 import type { OpenVault } from "./open-vault.js";
 import type { StateView } from "./state-view.js";
 import { type Tables, transactionKey } from "./tables.js";
@@ -26,6 +26,8 @@ import { canonicalOfRow } from "./transaction-row.js";
 
 /** Rows that one page of a list looks at, at most: a filter that matches little must not stop the engine. */
 export const LIST_SCAN_MAX = 20_000;
+
+const NO_BYTES = new Uint8Array(0);
 
 export interface ListedTuple {
   readonly tuple: Tuple;
@@ -43,8 +45,8 @@ export interface ReadEntity {
   readonly value: Uint8Array;
   readonly version: number;
   readonly expiresAtMs: number;
-  /** In a list of an older height: the value was erased; it and its nonce are empty. */
-  readonly erased?: true;
+  /** As of an older height: the value was erased then, in milliseconds since 1970; it and its nonce are empty. */
+  readonly erasedAtMs?: number;
 }
 
 /** Any combination of the three; none of them lists everything. */
@@ -66,19 +68,21 @@ export function hasTuple(state: StateView, tuple: Tuple, timeMs: number): boolea
   return record !== undefined && isLive(record, timeMs);
 }
 
-export function readEntity(state: StateView, key: string, timeMs: number): ReadEntity | undefined {
+/** Of an erased value the record is left: it says what was there, and a proof shows its digest. */
+export function readEntity(
+  state: StateView,
+  key: string,
+  timeMs: number,
+  includeExpired = false,
+): ReadEntity | undefined {
   const path = state.paths.path(entityKey(key));
   const record = state.record(entityKey(key), path);
-  if (record === undefined || !isLive(record, timeMs)) return undefined;
-  const stored = state.value(path);
+  if (record === undefined || !(includeExpired || isLive(record, timeMs))) return undefined;
+  const about = { version: Number(record.version), expiresAtMs: Number(record.expiresAtMs) };
+  const stored = valueUnlessErased(state, path);
+  if (isErased(stored)) return { key, nonce: NO_BYTES, value: NO_BYTES, ...about, ...stored };
   assert(stored !== undefined, "an entity has a value", { vault: state.id });
-  return {
-    key,
-    nonce: stored.slice(0, NONCE_BYTES),
-    value: stored.slice(NONCE_BYTES),
-    version: Number(record.version),
-    expiresAtMs: Number(record.expiresAtMs),
-  };
+  return { key, nonce: stored.slice(0, NONCE_BYTES), value: stored.slice(NONCE_BYTES), ...about };
 }
 
 /** The part of the leaves that a filter lies in. */
@@ -159,7 +163,7 @@ function listedTuple(
   const plain = { tuple, version: Number(version), expiresAtMs: Number(expiresAtMs) };
   if (value === undefined) return plain;
   const stored = valueUnlessErased(state, state.paths.path(tupleKey(tuple)));
-  if (stored === "erased") return { ...plain, erased: true };
+  if (isErased(stored)) return { ...plain, erased: true };
   assert(stored !== undefined, "a tuple with a condition has its value", { vault: state.id });
   const nonce = stored.slice(0, NONCE_BYTES);
   return { ...plain, condition: { value: stored.slice(NONCE_BYTES), nonce } };

@@ -65,7 +65,7 @@ export const ERROR_DETAILS: Readonly<Partial<Record<ErrorCode, Facts>>> = {
   API_VERSION_UNSUPPORTED: { given: "text", oldest: "number", newest: "number" },
   CONFIG_INVALID: FIELD,
   CONFIG_NOT_RECONFIGURABLE: FIELD,
-  VALUE_ERASED: { key: "text", height: "number" },
+  VALUE_ERASED: { key: "text", height: "number", erasedAtMs: "number" },
   RATE_LIMITED: { tier: "text", kind: "text", limit: "number", units: "number" },
   DEADLINE_TOO_SHORT: { leftMs: "number", neededMs: "number" },
   EVALUATION_TOO_COMPLEX: { limit: "number", actual: "number" },

@@ -140,6 +140,10 @@ async function getValue(run: Run, key = ""): Promise<undefined> {
   if (entity === undefined) {
     throw new LedgerError("ENTITY_NOT_FOUND", `there is no "${key}"`, { details: { key } });
   }
+  if (run.flags["raw"] === true && entity.erased) {
+    const message = `the value of "${key}" was erased; its digest is kept`;
+    throw new LedgerError("VALUE_ERASED", message, { details: { key } });
+  }
   if (run.flags["raw"] === true) return void (await run.io.outBytes(entity.value));
   const thing = thingOf(entity);
   const fields = { ...thing.fields, height, token, verified: verified?.kind };
@@ -164,7 +168,7 @@ async function listEntities(run: Run): Promise<undefined> {
 }
 
 /** Text is shown as text; bytes that are none only in base64. */
-function thingOf({ key, value, version, expiresAtMs, erased }: Entity): Thing {
+function thingOf({ key, value, version, expiresAtMs, erased, commitment }: Entity): Thing {
   const text = erased ? "" : decodeUtf8(value);
   const base64 = Buffer.from(value).toString("base64");
   return {
@@ -177,10 +181,12 @@ function thingOf({ key, value, version, expiresAtMs, erased }: Entity): Thing {
       expires_at: timeText(expiresAtMs) ?? null,
       expires_at_ms: expiresAtMs,
       ...(erased && { erased }),
+      ...(commitment && { value_length: commitment.length, value_digest: commitment.digest }),
     },
     columns: [
       ...["key", text === undefined ? "value_base64" : "value", "version", "expires_at"],
       ...(erased ? ["erased"] : []),
+      ...(commitment ? ["value_digest"] : []),
     ],
   };
 }

@@ -23,7 +23,7 @@ interface Anchor {
   readonly salt: string;
 }
 
-type Asked = Pick<ProofFile, "height" | "proof" | "value" | "nonce" | "answer">;
+type Asked = Pick<ProofFile, "height" | "proof" | "value" | "nonce" | "erased" | "answer">;
 
 async function ask(
   client: LedgerClient,
@@ -38,7 +38,9 @@ async function ask(
   if (question.kind === "entity") {
     const { entity, nonce, height, proof } = await client.read(question.key, options);
     const shown = entity && nonce ? { value: entity.value, nonce } : {};
-    return { height, proof: required(proof), ...shown, answer: entity ? "present" : "absent" };
+    const whole = { height, proof: required(proof), ...shown };
+    if (entity?.erased) return { ...whole, erased: true, answer: "erased" };
+    return { ...whole, answer: entity ? "present" : "absent" };
   }
   const { kind: _, ...filter } = question;
   const pages = client.list(filter, options).pages();

@@ -24,12 +24,14 @@ export interface ProofFile {
   readonly salt: string;
   readonly question: ProofQuestion;
   /** What the server said; a verifier computes its own. */
-  readonly answer: "present" | "absent" | readonly string[];
+  readonly answer: "present" | "absent" | "erased" | readonly string[];
   readonly height: bigint;
   readonly proof: Proof;
   /** Of an entity that is present. */
   readonly value?: Uint8Array;
   readonly nonce?: Uint8Array;
+  /** The value of the entity was erased: the proof shows its length and digest. */
+  readonly erased?: true;
 }
 
 export function proofFields(file: ProofFile): { readonly [name: string]: Printable } {
@@ -49,6 +51,7 @@ export function proofFields(file: ProofFile): { readonly [name: string]: Printab
     consistency_proof: proof.consistencyProof,
     value: file.value,
     nonce: file.nonce,
+    erased: file.erased,
   };
 }
 
@@ -74,6 +77,7 @@ export function parseProofFile(text: string): ProofFile {
       pageFrom: new Uint8Array(0),
       pageTo: new Uint8Array(0),
     },
+    ...(fields["erased"] === true && { erased: true }),
     ...(hasValue && {
       value: hexOf(texts("value"), "value"),
       nonce: hexOf(texts("nonce"), "nonce"),

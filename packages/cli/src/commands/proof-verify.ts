@@ -6,11 +6,13 @@ import {
   Kind,
   type LightClientDeps,
   parseTrustAnchor,
+  requireCommitment,
   type StateAnswer,
   type StateQuery,
   trustFromAnchor,
   tupleKey,
   tupleOfKey,
+  type ValueCommitment,
   type VerifiedAnswer,
   verifyAnswer,
   verifyCheckpoint,
@@ -26,7 +28,9 @@ export interface VerifiedFile {
   readonly size: bigint;
   /** Names of the replicas whose cosignatures are good. */
   readonly cosignedBy: readonly string[];
-  readonly answer: "present" | "absent" | readonly string[];
+  readonly answer: "present" | "absent" | "erased" | readonly string[];
+  /** Of an erased value: what the record says of it. */
+  readonly commitment?: ValueCommitment;
 }
 
 /** @throws LedgerError PROOF_INVALID, PROOF_INSUFFICIENT */
@@ -47,35 +51,40 @@ export function verifyProofFile(
   }
   const { origin, policy } = trust;
   const checkpoint = verifyCheckpoint(file.proof.checkpoint, origin, policy, deps);
+  const { answer, commitment } = answerOf(verified, file, deps);
   return {
     height: file.height,
     timeMs: verified.timeMs,
     size: checkpoint.size,
     cosignedBy: checkpoint.cosigned.map(({ name }) => name).sort(),
-    answer: answerOf(verified, file, deps),
+    answer,
+    ...(commitment && { commitment }),
   };
 }
 
 /** What a proven state answers to a file's question. @throws LedgerError PROOF_INSUFFICIENT, PROOF_INVALID */
 export function answerOf(
   verified: Pick<VerifiedAnswer, "state" | "timeMs">,
-  file: Pick<ProofFile, "question" | "nonce" | "value">,
+  file: Pick<ProofFile, "question" | "nonce" | "value" | "erased">,
   deps: LightClientDeps,
-): VerifiedFile["answer"] {
+): Pick<VerifiedFile, "answer" | "commitment"> {
   if (verified.state === undefined) {
     throw new LedgerError("PROOF_INSUFFICIENT", "the proof shows no state");
   }
   const answer = askState(verified.state, queryOf(file.question), verified.timeMs);
-  if (answer.kind === "list") return tuplesOf(answer, file.question);
-  if (answer.kind === "absent") return "absent";
-  if (file.question.kind === "entity") {
-    const { nonce, value } = file;
-    if (nonce === undefined || value === undefined) {
-      throw new LedgerError("PROOF_INSUFFICIENT", "the file lacks the value of the entity");
-    }
+  if (answer.kind === "list") return { answer: tuplesOf(answer, file.question) };
+  if (answer.kind === "absent") return { answer: "absent" };
+  if (file.question.kind !== "entity") return { answer: "present" };
+  const { nonce, value, erased } = file;
+  if (nonce !== undefined && value !== undefined) {
     checkValue(deps.hasher, answer.record, concatBytes(nonce, value));
+    return { answer: "present" };
   }
-  return "present";
+  const commitment = requireCommitment(answer.record);
+  if (erased) return { answer: "erased", commitment };
+  const { length, digest } = commitment;
+  const message = `the file lacks the value of the entity; it had ${length} bytes and the digest ${toHex(digest)}`;
+  throw new LedgerError("PROOF_INSUFFICIENT", message);
 }
 
 function queryOf(question: ProofQuestion): StateQuery {

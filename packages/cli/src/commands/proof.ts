@@ -101,12 +101,13 @@ async function verifyProof(run: Run, path = "", tupleText?: string): Promise<und
   const file = parseProofFile(text);
   const anchor = await anchorFor(run, file);
   const shown = verifyProofFile(anchor.text, file, nodeCrypto);
-  const { height, timeMs, size, cosignedBy, answer } = shown;
+  const { height, timeMs, size, cosignedBy, answer, commitment } = shown;
   const { kind } = file.question;
   const fields = {
     verified: true,
     question: proofFields(file)["question"],
     answer,
+    ...(commitment && { value_length: commitment.length, value_digest: commitment.digest }),
     height,
     time: timeText(timeMs),
     time_ms: timeMs,

@@ -150,7 +150,7 @@ async function shownBy(
   const { state } = content;
   const stored = question.kind === "entity" ? await valueBeside(path) : undefined;
   const file = { question, ...(stored && splitValue(stored)) };
-  const answer = answerOf({ state, timeMs }, file, nodeCrypto);
+  const { answer } = answerOf({ state, timeMs }, file, nodeCrypto);
   return { question: { ...question }, answer: typeof answer === "string" ? answer : [...answer] };
 }
 

@@ -19,6 +19,7 @@ const SWITCHED = "version:u64 previous_version:u64 height:u64 token:text";
 const CHANGED = "key:text status:text height:u64 token:text";
 const ENTITY =
   "key:text value?:text value_base64:text version:u64 expires_at:time? expires_at_ms:u64 erased?:bool";
+const ERASED = "value_length?:int value_digest?:hex";
 const CONTEXT =
   "current:bool name:text endpoint?:text organization?:u64 vault?:u64 anchor?:text pins?:text " +
   "token?:text token_file?:text tls_ca?:text tls_cert?:text tls_key?:text tls_server_name?:text made_by?:text";
@@ -149,7 +150,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "lookup subjects": lines("subject:text"),
   "entity set": document(CHANGED),
   "entity delete": document(CHANGED),
-  "entity get": document(ENTITY, "height:u64 token:text verified?:text"),
+  "entity get": document(ENTITY, ERASED, "height:u64 token:text verified?:text"),
   "entity list": lines(ENTITY),
   check: document(
     "result:text allowed:bool tuple:text height:u64 model_version?:u64 token:text",
@@ -177,11 +178,12 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "tuple changes": lines(CHANGE),
   "proof get": document(
     "organization:u64 vault:u64 origin:text salt:hex question:object answer:any height:u64 header:hex",
-    "state_proof:hex history_proof:hexes checkpoint:text consistency_proof:hexes value?:hex nonce?:hex",
+    "state_proof:hex history_proof:hexes checkpoint:text consistency_proof:hexes value?:hex nonce?:hex erased?:bool",
   ),
   "proof verify": document(
     "verified:bool question:object answer:any height:u64 time:time time_ms:u64 origin:text",
     "checkpoint_size:u64 cosigned_by:texts anchor:text",
+    ERASED,
   ),
   // Of rows and of a snapshot.
   import: document(

@@ -87,6 +87,35 @@ describe("an export of rows", () => {
     expect(JSON.parse(entities.out)).toMatchObject({ key: "person:1", value: "", erased: true });
   });
 
+  it("names what was erased, whose record is still proven with its digest (INV-ERASE-4)", async () => {
+    const { directory, run } = await setUp();
+    expect((await run(["entity", "set", "person:1", "Ann"])).end).toBe(0);
+    const at = ["--at-height", JSON.parse((await run(["vault", "get", "-o", "json"])).out).height];
+    const before = await run(["proof", "get", "--key", "person:1", ...at, "-o", "json"]);
+    expect((await run(["entity", "erase", "person:1", "--yes"])).end).toBe(0);
+    const plain = await run(["entity", "get", "person:1", ...at]);
+    expect([plain.out, plain.err.slice(0, 19)]).toEqual(["", "error[VALUE_ERASED]"]);
+    const got = await run(["entity", "get", "person:1", ...at, "--verify", "-o", "json"]);
+    const entity = JSON.parse(got.out) as Record<string, unknown>;
+    expect(entity).toMatchObject({ value: "", value_base64: "", erased: true, value_length: 3 });
+    const raw = await run(["entity", "get", "person:1", ...at, "--verify", "--raw"]);
+    expect([raw.out, raw.err.slice(0, 19)]).toEqual(["", "error[VALUE_ERASED]"]);
+    const proof = await run(["proof", "get", "--key", "person:1", ...at, "-o", "json"]);
+    const answers: unknown[] = [];
+    for (const [i, { out }] of [before, proof].entries()) {
+      const file = join(directory, `${i}.json`);
+      writeFileSync(file, out);
+      const shown = await run(["proof", "verify", file, "-o", "json"]);
+      const { answer, value_digest } = JSON.parse(shown.out) as Record<string, unknown>;
+      answers.push([answer, value_digest]);
+    }
+    // A proof that was taken before shows its value as it did.
+    expect(answers).toEqual([
+      ["present", undefined],
+      ["erased", entity["value_digest"]],
+    ]);
+  });
+
   it.each(["ndjson", "csv"])("in %s is imported to equal contents, and resumes", async (format) => {
     const { directory, env, run } = await setUp();
     expect((await run(["import", "-"], NDJSON)).end).toBe(0);

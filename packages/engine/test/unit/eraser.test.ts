@@ -12,7 +12,6 @@ import {
 } from "@authledger/proof";
 import { type Consistency, concatBytes, type Height, utf8 } from "@authledger/types";
 import { describe, expect, test } from "vitest";
-import { rejectedBy } from "../../../../test/support.js";
 import { TestCluster } from "../cluster-support.js";
 import {
   applied,
@@ -29,6 +28,7 @@ import {
 import { LightReader } from "../light-reader.js";
 
 const { hasher } = clientDeps;
+const NONE = new Uint8Array(0);
 const SECRET = "a secret that goes";
 
 function atHeight(height: number): Consistency {
@@ -103,10 +103,41 @@ describe("after an erasure (INV-ERASE-1)", () => {
     if (before?.kind !== "present") throw new Error("the answer that was taken is not proven");
     const { nonce, value } = kept.entities[0]!;
     expect(checkValue(hasher, before.record, concatBytes(nonce, value))).toEqual(utf8(SECRET));
-    const gone = await rejectedBy(
-      engine.call("read_entities", { vault, consistency: atHeight(2), keys: ["person"] }),
-    );
-    expect(gone.code).toBe("VALUE_ERASED");
+    const [gone] = (
+      await engine.call("read_entities", { vault, consistency: atHeight(2), keys: ["person"] })
+    ).entities;
+    expect([gone!.value, gone!.nonce, gone!.version]).toEqual([NONE, NONE, 2]);
+    expect(gone!.erasedAtMs).toBeGreaterThan(0);
+  });
+
+  test("a proven read of it is a proof of the record: its digest is the one that it had (INV-ERASE-3)", async () => {
+    const { engine, vault, reader, time, kept } = await history();
+    const keys = ["person", "other", "nobody"];
+    const queries = keys.map((key) => ({ kind: "get", key: entityKey(key) }) as const);
+    const [before] = reader.ask(kept.proof!, queries.slice(0, 1), time.wallMs, { height: 3n });
+    for (const height of [2, 3]) {
+      const read = await engine.call("read_entities", {
+        vault,
+        consistency: atHeight(height),
+        keys,
+        prove: reader.prove,
+      });
+      expect(read.entities.map((entity) => entity?.erasedAtMs !== undefined)).toEqual([
+        true,
+        false,
+        false,
+      ]);
+      const shown = reader.ask(read.proof!, queries, time.wallMs, { height: BigInt(height) });
+      expect(shown.map(({ kind }) => kind)).toEqual(["present", "present", "absent"]);
+      expect(shown[0]).toEqual(before);
+    }
+    const now = await engine.call("read_entities", {
+      vault,
+      consistency: LINEARIZABLE,
+      keys,
+      prove: reader.prove,
+    });
+    expect(now.entities[0]).toBeUndefined();
   });
 
   test("the transactions that wrote it are shown to be in their block, which executes from its proof", async () => {
@@ -153,9 +184,14 @@ describe("after an erasure (INV-ERASE-1)", () => {
       includeExpired: false,
       limit: 10,
     });
-    expect(entities.map(({ key, value, erased }) => [key, value, erased])).toEqual([
-      ["other", utf8("2"), undefined],
-      ["person", new Uint8Array(0), true],
+    const rows = entities.map(({ key, value, erasedAtMs }) => [
+      key,
+      value,
+      erasedAtMs !== undefined,
+    ]);
+    expect(rows).toEqual([
+      ["other", utf8("2"), false],
+      ["person", NONE, true],
     ]);
   });
 });
@@ -235,8 +271,12 @@ describe("three replicas", () => {
     for (const member of cluster.alive) {
       expect([member.alarms, member.fatal]).toEqual([[], []]);
       const read = { vault, consistency: atHeight(1), keys: ["person"] };
-      const error = await rejectedBy(cluster.until(member.engine.call("read_entities", read)));
-      expect(error.code).toBe("VALUE_ERASED");
+      const { entities } = await cluster.until(member.engine.call("read_entities", read));
+      expect(entities[0]).toMatchObject({
+        value: NONE,
+        nonce: NONE,
+        erasedAtMs: expect.any(Number),
+      });
     }
     await cluster.close();
   });

@@ -1,7 +1,7 @@
 /** Checks and reads of the current state. */
 import type { VerifiedAnswer } from "@authledger/proof";
 import { type common, read } from "@authledger/proto";
-import { type Tuple, validateEntityKey } from "@authledger/types";
+import { LedgerError, type Tuple, validateEntityKey } from "@authledger/types";
 import type { Session } from "../session.js";
 import { provenEntity, provenTuple } from "../verify/proven-values.js";
 import { entityOf, malformed, plain, tupleOf } from "./convert.js";
@@ -74,7 +74,22 @@ export async function readEntity(
   const request = { ...session.vault(), key, consistency, prove };
   const response = await session.call(READ, request, options);
   const { answer, verified } = await proving.judge(response);
-  return { ...answer, ...storedEntity(verified, key, response.entity) };
+  const found = storedEntity(verified, key, response.entity, options);
+  return readAnswer(answer, found);
+}
+
+/**
+ * The answer to a read of one key. An erased value is an answer only where the proof shows what is left of it.
+ * @throws LedgerError VALUE_ERASED
+ */
+export function readAnswer(answer: Answer, found: StoredEntity): ReadAnswer {
+  const { entity } = found;
+  if (entity?.erased !== true || answer.proof !== undefined) return { ...answer, ...found };
+  const { key } = entity;
+  const message = `the value of "${key}" as of block ${answer.height} was erased; its digest is kept, and proofs of it stay valid`;
+  throw new LedgerError("VALUE_ERASED", message, {
+    details: { key, height: Number(answer.height) },
+  });
 }
 
 export async function batchRead(
@@ -99,7 +114,7 @@ export async function readMany(
   const { results } = response;
   requireCount(results.length, keys.length);
   const { answer, verified } = await proving.judge(response);
-  return { answer, of: (i) => storedEntity(verified, keys[i]!, results[i]!.entity) };
+  return { answer, of: (i) => storedEntity(verified, keys[i]!, results[i]!.entity, options) };
 }
 
 /** An entity and the nonce of its value, where it is there. */
@@ -109,9 +124,11 @@ function storedEntity(
   verified: VerifiedAnswer | undefined,
   key: string,
   sent: common.Entity | undefined,
+  { consistency }: ReadOptions,
 ): StoredEntity {
-  const entity = verified ? provenEntity(verified, key, sent) : entityOf(sent);
-  return { entity, ...(entity && sent && { nonce: plain(sent.nonce) }) };
+  const isAtHeight = consistency?.kind === "at_height";
+  const entity = verified ? provenEntity(verified, key, sent, isAtHeight) : entityOf(sent);
+  return { entity, ...(entity && sent && !entity.erased && { nonce: plain(sent.nonce) }) };
 }
 
 function requireCount(actual: number, asked: number): void {

@@ -39,8 +39,10 @@ export interface Entity {
   readonly value: Uint8Array;
   readonly version: bigint;
   readonly expiresAtMs: bigint;
-  /** In a list of an older height: the value was erased since, and is empty here. */
+  /** As of an older height: the value was erased since, and is empty here. */
   readonly erased?: true;
+  /** Of an erased value that was proven: what its record says of it for ever. */
+  readonly commitment?: { readonly length: number; readonly digest: Uint8Array };
 }
 
 /** Each is a filter where it is set. */

@@ -18,7 +18,14 @@ import {
   decideMany,
   type ProvableDecisionOptions,
 } from "../calls/decisions.js";
-import { hasManyTuples, hasTuple, type ManyAnswers, readEntity, readMany } from "../calls/reads.js";
+import {
+  hasManyTuples,
+  hasTuple,
+  type ManyAnswers,
+  readAnswer,
+  readEntity,
+  readMany,
+} from "../calls/reads.js";
 import type {
   Answer,
   BatchOutcome,
@@ -140,7 +147,7 @@ export class CoalescedCalls {
         const options = { ...shared, ...call };
         if (keys.length === 1) return [done(await readEntity(session, keys[0]!, options))];
         const answers = await readMany(session, keys, options);
-        return keys.map((_, i) => oneOf(answers, i, (answer, found) => ({ ...answer, ...found })));
+        return keys.map((_, i) => oneOf(answers, i, readAnswer));
       },
     };
   }

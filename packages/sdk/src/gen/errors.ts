@@ -1984,6 +1984,7 @@ export class ValueErasedError extends LedgerError {
   declare readonly details: ErrorDetails & {
     readonly key?: string;
     readonly height?: number;
+    readonly erasedAtMs?: number;
   };
 
   constructor(message: string, options?: LedgerErrorOptions) {

@@ -1,6 +1,9 @@
 /**
  * From a verified state to the values that a caller asked for (INV-SDK-4). A page of a list is complete
  * between its ends, and pages are joined only where one ends and the next begins.
+ *
+ *   INV-ERASE-4  Of an erased value a verifying client says what the proven record says: its length and its digest. It takes
+ *                the server's word that the value is gone only as of a height that was asked for.
  */
 import { encodeTupleCondition } from "@authledger/authz";
 import {
@@ -12,6 +15,7 @@ import {
   Kind,
   type LedgerRecord,
   leafHash,
+  requireCommitment,
   type StateAnswer,
   type StateQuery,
   treeRoot,
@@ -26,24 +30,46 @@ import type { Entity, Relationship, RelationshipFilter } from "../calls/values.j
 import { nodeCrypto } from "./node-crypto.js";
 
 const { hasher } = nodeCrypto;
+const NO_BYTES = new Uint8Array(0);
 
 export function provenTuple(verified: VerifiedAnswer, tuple: Tuple): boolean {
   return ask(verified, { kind: "get", key: tupleKey(tuple) }).kind === "present";
 }
 
-/** The entity that the state shows; `sent` supplies the value, which the state has only as a digest. */
+/** What came beside the proof of an entity. */
+interface SentEntity {
+  readonly value: Uint8Array;
+  readonly nonce: Uint8Array;
+  readonly erased?: boolean | undefined;
+}
+
+/**
+ * The entity that the state shows; `sent` supplies the value, which the state has only as a digest. Of one that was erased
+ * the state shows that the record was there, its length and its digest (INV-ERASE-4).
+ * @param isAtHeight the question named a height: the newest state has the values of all its records
+ */
 export function provenEntity(
   verified: VerifiedAnswer,
   key: string,
-  sent: { readonly value: Uint8Array; readonly nonce: Uint8Array } | undefined,
+  sent: SentEntity | undefined,
+  isAtHeight: boolean,
 ): Entity | undefined {
   const answer = ask(verified, { kind: "get", key: entityKey(key) });
   if (answer.kind !== "present") return undefined;
-  if (sent === undefined) throw insufficient(`the value of "${key}"`);
   const { record } = answer;
-  const value = checkValue(hasher, record, concatBytes(sent.nonce, sent.value));
   const { version, expiresAtMs } = record;
+  if (isAtHeight && sent?.erased === true) return erasedEntity(key, record);
+  if (sent === undefined || sent.erased === true) throw insufficient(`the value of "${key}"`);
+  const value = checkValue(hasher, record, concatBytes(sent.nonce, sent.value));
   return { key, value: new Uint8Array(value), version, expiresAtMs };
+}
+
+/** Everything but the server's word that the value is gone is read from the proven record. */
+function erasedEntity(key: string, record: LedgerRecord): Entity {
+  const { version, expiresAtMs } = record;
+  const { length, digest } = requireCommitment(record);
+  const commitment = { length, digest: new Uint8Array(digest) };
+  return { key, value: NO_BYTES, version, expiresAtMs, erased: true, commitment };
 }
 
 /** Where a page lies in its list; empty = the start, the end. */

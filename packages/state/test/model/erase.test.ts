@@ -8,6 +8,7 @@ import { readEntity } from "../../src/index.js";
 import { erasure } from "../erase-support.js";
 import { dump, Ledger, newDisk, openState, openStore } from "../state-support.js";
 
+const NONE = new Uint8Array(0);
 const KEYS = ["p:1", "p:2", "p:3"];
 
 /** What was set at which height, and whether it must be gone. */
@@ -90,7 +91,9 @@ function expectReads(ledger: Ledger, versions: readonly Version[]): void {
     expect(view.trie.total).toBe(view.header.leafCount);
     expect(view.record(entityKey(key))!.value!.length).toBe(text.length);
     if (isErased) {
-      expect(thrownBy(() => readEntity(view, key, 0)).code).toBe("VALUE_ERASED");
+      const erasedAtMs = expect.any(Number);
+      expect(readEntity(view, key, 0)).toMatchObject({ value: NONE, nonce: NONE, erasedAtMs });
+      expect(thrownBy(() => view.value(view.paths.path(entityKey(key)))).code).toBe("VALUE_ERASED");
     } else {
       expect(new TextDecoder().decode(readEntity(view, key, 0)!.value)).toBe(text);
     }

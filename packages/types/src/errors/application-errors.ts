@@ -538,7 +538,7 @@ export const applicationErrors = {
     "NOT_FOUND",
     "never",
     "The value was erased: its digest is kept, so that proofs stay valid, and the value itself is gone for ever.",
-    "Nobody can bring it back; the message says when it was erased and by whom.",
+    "Nobody can bring it back. A proven read shows the record and its digest; the system vault has who erased it, when and why.",
   ],
   CIRCUIT_OPEN: [
     3140,

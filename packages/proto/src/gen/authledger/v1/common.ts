@@ -66,7 +66,10 @@ export interface Entity {
   expiresAtMs: bigint;
   /** Hashed in front of the value in its digest; needed to check the value against a proof. */
   nonce: Uint8Array;
-  /** In a list of an older height: the value was erased; it and its nonce are empty. */
+  /**
+   * As of an older height that was asked for: the value was erased; it and its nonce are empty. The record with its digest
+   * is proven as any other. Read answers so with a proof only, and VALUE_ERASED without one.
+   */
   erased?: boolean | undefined;
 }
 
