@@ -38,11 +38,13 @@ export class Maintenance {
   readonly #holder: Pick<StateHolder, "store">;
   readonly #compactor: Compactor;
   readonly #scrubber: Scrubber;
+  readonly #flusher: Flusher;
 
   constructor(deps: MaintenanceDeps, options: MaintenanceOptions) {
     const { holder, flusher, timers, failure } = deps;
     const compactor = { clock: deps.clock, failure, yield: () => timers.yield() };
     this.#holder = holder;
+    this.#flusher = flusher;
     this.#compactor = new Compactor(
       {
         ...compactor,
@@ -96,7 +98,11 @@ export class Maintenance {
   async checkIntegrity(
     request: EngineRequest<"check_integrity">,
   ): Promise<EngineReply<"check_integrity">> {
-    if (!request.follow) await this.#scrubber.hurry();
+    if (!request.follow) {
+      // A page that has been changed since the last flush is read by a restart, and by no pass.
+      await this.#flusher.flush();
+      await this.#scrubber.hurry();
+    }
     const { differences, counts, ...status } = await this.#scrubber.wait(request.waitMs);
     return {
       ...status,
