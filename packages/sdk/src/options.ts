@@ -150,6 +150,8 @@ const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 export interface VaultName {
   readonly organization: bigint;
   readonly vault: bigint;
+  /** On the wire 0 is also what was forgotten, so requests say that they mean the system vault. */
+  readonly system?: boolean | undefined;
 }
 
 /**
@@ -158,7 +160,7 @@ export interface VaultName {
  */
 export function vaultNameOf(tenant: Tenant | undefined): VaultName {
   const isSystem = String(tenant?.organization) === "0" && String(tenant?.vault) === "0";
-  if (isSystem) return { organization: 0n, vault: 0n };
+  if (isSystem) return { organization: 0n, vault: 0n, system: true };
   return {
     organization: slugOf(tenant?.organization, "organization"),
     vault: slugOf(tenant?.vault, "vault"),

@@ -5,8 +5,10 @@ import { vaultNameOf } from "../src/options.js";
 
 describe("the vault of a client", () => {
   test("is the system vault where both slugs are given as 0, and must be named otherwise", () => {
-    expect(vaultNameOf({ organization: "0", vault: "0" })).toEqual({ organization: 0n, vault: 0n });
-    expect(vaultNameOf({ organization: 0n, vault: 0n })).toEqual({ organization: 0n, vault: 0n });
+    const system = { organization: 0n, vault: 0n, system: true };
+    expect(vaultNameOf({ organization: "0", vault: "0" })).toEqual(system);
+    expect(vaultNameOf({ organization: 0n, vault: 0n })).toEqual(system);
+    expect(vaultNameOf({ organization: 7n, vault: 9n })).toEqual({ organization: 7n, vault: 9n });
     const codes = [
       undefined,
       { organization: "0", vault: "7" },

@@ -212,9 +212,8 @@ export class AdminService {
       });
       return { vaults: vaults.map(vaultMessage), nextPageToken: this.#next(query, next) };
     },
-    getTrustAnchor: async ({ organization, vault }) => {
+    getTrustAnchor: async (name) => {
       const { vaults, engine } = this.#deps;
-      const name = { organization, vault };
       const id = vaults.known(name) ?? (await vaults.resolve(name));
       return engine.call("get_trust_anchor", { vault: id });
     },

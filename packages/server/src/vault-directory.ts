@@ -13,6 +13,8 @@ const GENERATION_MAX = 50_000;
 export interface VaultName {
   readonly organization: bigint;
   readonly vault: bigint;
+  /** The system vault is meant, whose slugs are 0. Only requests that read a vault can say so. */
+  readonly system?: boolean | undefined;
 }
 
 export class VaultDirectory {
@@ -29,9 +31,10 @@ export class VaultDirectory {
     return this.#ids.size;
   }
 
-  /** The id where it is known already; that of the system vault, which is for reading, where both are 0. @throws LedgerError SLUG_REQUIRED */
-  known({ organization, vault }: VaultName): number | undefined {
-    if (organization === 0n && vault === 0n) return SYSTEM_VAULT;
+  /** The id where it is known already, as that of the system vault is. @throws LedgerError SLUG_REQUIRED, INVALID_ARGUMENT */
+  known(name: VaultName): number | undefined {
+    if (namesSystemVault(name)) return SYSTEM_VAULT;
+    const { organization, vault } = name;
     requireSlug(organization, "organization");
     requireSlug(vault, "vault");
     return this.#ids.get(`${organization}/${vault}`);
@@ -44,6 +47,19 @@ export class VaultDirectory {
     this.#ids.set(`${name.organization}/${name.vault}`, vault);
     return vault;
   }
+}
+
+/**
+ * 0 is also what a slug is that was forgotten, so who means the system vault says so.
+ * @throws LedgerError INVALID_ARGUMENT where another vault is named, too
+ * @example namesSystemVault({ organization: 0n, vault: 0n, system: true }) // true
+ */
+export function namesSystemVault({ organization, vault, system }: Partial<VaultName>): boolean {
+  if (system !== true) return false;
+  if (!organization && !vault) return true;
+  const message =
+    "the system vault has neither organization nor vault: leave them out, or `system`";
+  throw new LedgerError("INVALID_ARGUMENT", message, { details: { field: "system" } });
 }
 
 /** For what changes a vault: the system's own is written by the server only. @throws LedgerError SLUG_REQUIRED */

@@ -124,6 +124,10 @@ function limitedField(path: string): string | undefined {
   return Object.keys(OVER).find((field) => isSame(empty[field], OVER[field]));
 }
 
+function hasField(path: string, field: string): boolean {
+  return field in METHODS.get(path)!.requestDeserialize(Buffer.alloc(0));
+}
+
 function bindingOf(path: string, place: Place): Fields {
   if (path.endsWith("/ListRoles")) return { ...place };
   return { binding: binding("user:new", iam.Role.ROLE_READER, place) };
@@ -209,6 +213,7 @@ async function people(t: Tenants): Promise<void> {
   await t.grant("user:mallory", ROLE_ADMINISTRATOR, { organization: t.other.organization });
 }
 
+const NOTHING = { organization: 0n, vault: 0n };
 const GARBAGE = Buffer.from([0x0a, 0xff]);
 const UNAUTHENTICATED = { status: 16, code: "UNAUTHENTICATED" };
 const DENIED = { status: 7, code: "PERMISSION_DENIED" };
@@ -231,6 +236,21 @@ test("every RPC refuses who is not known, of another tenant or without the role,
       status: 3,
       code: "MALFORMED_MESSAGE",
     });
+    if (scope === "vault" || scope === "organization") {
+      expect(await refused(requestTo(path, NOTHING), ROOT), `${path} of nothing named`).toEqual({
+        status: 3,
+        code: "SLUG_REQUIRED",
+      });
+    }
+    if (hasField(path, "system")) {
+      const system = requestTo(path, NOTHING, { system: true });
+      const both = requestTo(path, t.acme, { system: true });
+      expect(await refused(both, ROOT), `${path} of two vaults`).toEqual({
+        status: 3,
+        code: "INVALID_ARGUMENT",
+      });
+      expect(await refused(system, "user:boss"), `${path} of the system vault`).toEqual(DENIED);
+    }
     if (scope !== "known") {
       expect(await refused(good, "user:mallory"), `${path} of another tenant`).toEqual(DENIED);
       const low = tooLow(scope, rank);

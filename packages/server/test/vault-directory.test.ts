@@ -42,9 +42,23 @@ describe("the directory of vaults", () => {
     for (const [name, field] of [
       [{ organization: 0n, vault: 1n }, "organization"],
       [{ organization: 1n, vault: 0n }, "vault"],
+      [{ organization: 0n, vault: 0n }, "organization"],
+      [{ organization: 0n, vault: 0n, system: false }, "organization"],
     ] as const) {
       const error = thrownBy(() => directory.known(name));
       expect([error.code, error.details["field"]]).toEqual(["SLUG_REQUIRED", field]);
+    }
+  });
+
+  it("knows the system vault by its word alone, not where another vault is named, too", async () => {
+    const { directory } = await directoryOf(0);
+    expect(directory.known({ organization: 0n, vault: 0n, system: true })).toBe(0);
+    for (const name of [
+      { organization: 7n, vault: 0n },
+      { organization: 0n, vault: 7n },
+    ]) {
+      const error = thrownBy(() => directory.known({ ...name, system: true }));
+      expect([error.code, error.details["field"]]).toEqual(["INVALID_ARGUMENT", "system"]);
     }
   });
 });

@@ -208,9 +208,8 @@ export interface Asked extends VaultName {
 /** @throws LedgerError where a verifying client did not ask for the server's word */
 function asked(session: Session, options: DecisionOptions): Asked {
   requireUnproven(session, options);
-  const { organization, vault } = session.vault();
   const consistency = consistencyMessage(options.consistency);
-  return { organization, vault, consistency, context: broughtBy(options) };
+  return { ...session.vault(), consistency, context: broughtBy(options) };
 }
 
 /** What a question brings along, as a message. */

@@ -11,7 +11,7 @@ import { LedgerError } from "@authledger/types";
 import { unauthenticated } from "../authn/credential-source.js";
 import { RANK, type Rank, rankName } from "../iam/role-ranks.js";
 import type { Roles } from "../iam/roles.js";
-import { requireSlug } from "../vault-directory.js";
+import { namesSystemVault, requireSlug } from "../vault-directory.js";
 import type { GateStep } from "./gate.js";
 import type { GatedCall } from "./gated-call.js";
 import { type MethodRule, ruleOf } from "./method-rules.js";
@@ -30,7 +30,7 @@ export class AuthorizeStep implements GateStep {
     this.#deps = deps;
   }
 
-  /** @throws LedgerError UNAUTHENTICATED, PERMISSION_DENIED, SLUG_REQUIRED (or rejects with it) */
+  /** @throws LedgerError UNAUTHENTICATED, PERMISSION_DENIED, SLUG_REQUIRED, INVALID_ARGUMENT (or rejects with it) */
   enter(call: GatedCall): void | Promise<void> {
     const rule = ruleOf(call.method.path);
     const { principal } = call;
@@ -56,7 +56,7 @@ export class AuthorizeStep implements GateStep {
       }
       case "vault": {
         const { organization = 0n, vault = 0n } = call.target;
-        if (organization === 0n && vault === 0n && !rule.isWrite) {
+        if (namesSystemVault(call.target) && !rule.isWrite) {
           return this.#require(principal, GOVERNS, 0n, 0n);
         }
         requireSlug(organization, "organization");

@@ -35,6 +35,8 @@ export interface CallContext {
 export interface CallTarget {
   readonly organization?: bigint;
   readonly vault?: bigint;
+  /** The system vault is meant. */
+  readonly system?: boolean;
 }
 
 export class GatedCall implements CallContext {

@@ -244,7 +244,7 @@ describe("a caller", () => {
     const t = await startTenants();
     await t.grant(ANN, ROLE_ADMINISTRATOR, { organization: t.acme.organization });
     await t.grant("user:boss", ROLE_ADMINISTRATOR);
-    const system = { organization: 0n, vault: 0n };
+    const system = { organization: 0n, vault: 0n, system: true };
     const tuple = {
       resource: `organization:${t.acme.organization}`,
       relation: "reader",

@@ -185,6 +185,8 @@ export interface ListVaultsResponse {
 export interface GetTrustAnchorRequest {
   organization: bigint;
   vault: bigint;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetTrustAnchorResponse {
@@ -1814,7 +1816,7 @@ export const ListVaultsResponse: MessageFns<ListVaultsResponse> = {
 };
 
 function createBaseGetTrustAnchorRequest(): GetTrustAnchorRequest {
-  return { organization: 0n, vault: 0n };
+  return { organization: 0n, vault: 0n, system: undefined };
 }
 
 export const GetTrustAnchorRequest: MessageFns<GetTrustAnchorRequest> = {
@@ -1830,6 +1832,9 @@ export const GetTrustAnchorRequest: MessageFns<GetTrustAnchorRequest> = {
         throw new globalThis.Error("value provided for field message.vault of type uint64 too large");
       }
       writer.uint32(16).uint64(message.vault);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(24).bool(message.system);
     }
     return writer;
   },
@@ -1863,6 +1868,14 @@ export const GetTrustAnchorRequest: MessageFns<GetTrustAnchorRequest> = {
             message.vault = reader.uint64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1884,6 +1897,7 @@ export const GetTrustAnchorRequest: MessageFns<GetTrustAnchorRequest> = {
       ? BigInt(object.organization)
       : 0n;
     message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
+    message.system = object.system ?? undefined;
     return message;
   },
 };

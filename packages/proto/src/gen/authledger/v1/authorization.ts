@@ -50,7 +50,11 @@ export interface AuthorizationServiceCheckRequest {
     | Consistency
     | undefined;
   /** Present = prove the answer. */
-  prove?: ProveDecision | undefined;
+  prove?:
+    | ProveDecision
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface AuthorizationServiceCheckResponse {
@@ -73,7 +77,11 @@ export interface AuthorizationServiceBatchCheckRequest {
   /** Of all of them. */
   context?: EvaluationContext | undefined;
   consistency?: Consistency | undefined;
-  prove?: ProveDecision | undefined;
+  prove?:
+    | ProveDecision
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface AuthorizationServiceBatchCheckResponse {
@@ -94,6 +102,8 @@ export interface ExpandRequest {
   relation: string;
   consistency?: Consistency | undefined;
   contextualTuples: ContextualTuple[];
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface UsersetTree {
@@ -163,7 +173,11 @@ export interface ListObjectsRequest {
   /** next_page_token of the page before. All pages are of the height of the first one. */
   pageToken: Uint8Array;
   consistency?: Consistency | undefined;
-  prove?: ProveDecision | undefined;
+  prove?:
+    | ProveDecision
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListObjectsResponse {
@@ -190,7 +204,11 @@ export interface ListUsersRequest {
   pageSize: number;
   pageToken: Uint8Array;
   consistency?: Consistency | undefined;
-  prove?: ProveDecision | undefined;
+  prove?:
+    | ProveDecision
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListUsersResponse {
@@ -213,7 +231,11 @@ export interface ListRelationsRequest {
   /** At most 100; none = all relations of the resource's type. */
   relations: string[];
   context?: EvaluationContext | undefined;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListRelationsResponse {
@@ -230,7 +252,11 @@ export interface ExplainRequest {
   vault: bigint;
   tuple?: Tuple | undefined;
   context?: EvaluationContext | undefined;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 /** One step of a decision. */
@@ -514,6 +540,7 @@ function createBaseAuthorizationServiceCheckRequest(): AuthorizationServiceCheck
     context: undefined,
     consistency: undefined,
     prove: undefined,
+    system: undefined,
   };
 }
 
@@ -542,6 +569,9 @@ export const AuthorizationServiceCheckRequest: MessageFns<AuthorizationServiceCh
     }
     if (message.prove !== undefined) {
       ProveDecision.encode(message.prove, writer.uint32(50).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -607,6 +637,14 @@ export const AuthorizationServiceCheckRequest: MessageFns<AuthorizationServiceCh
             message.prove = ProveDecision.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -642,6 +680,7 @@ export const AuthorizationServiceCheckRequest: MessageFns<AuthorizationServiceCh
     message.prove = (object.prove !== undefined && object.prove !== null)
       ? ProveDecision.fromPartial(object.prove)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -779,7 +818,15 @@ export const AuthorizationServiceCheckResponse: MessageFns<AuthorizationServiceC
 };
 
 function createBaseAuthorizationServiceBatchCheckRequest(): AuthorizationServiceBatchCheckRequest {
-  return { organization: 0n, vault: 0n, tuples: [], context: undefined, consistency: undefined, prove: undefined };
+  return {
+    organization: 0n,
+    vault: 0n,
+    tuples: [],
+    context: undefined,
+    consistency: undefined,
+    prove: undefined,
+    system: undefined,
+  };
 }
 
 export const AuthorizationServiceBatchCheckRequest: MessageFns<AuthorizationServiceBatchCheckRequest> = {
@@ -807,6 +854,9 @@ export const AuthorizationServiceBatchCheckRequest: MessageFns<AuthorizationServ
     }
     if (message.prove !== undefined) {
       ProveDecision.encode(message.prove, writer.uint32(50).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -872,6 +922,14 @@ export const AuthorizationServiceBatchCheckRequest: MessageFns<AuthorizationServ
             message.prove = ProveDecision.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -907,6 +965,7 @@ export const AuthorizationServiceBatchCheckRequest: MessageFns<AuthorizationServ
     message.prove = (object.prove !== undefined && object.prove !== null)
       ? ProveDecision.fromPartial(object.prove)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -1058,7 +1117,15 @@ export const AuthorizationServiceBatchCheckResponse: MessageFns<AuthorizationSer
 };
 
 function createBaseExpandRequest(): ExpandRequest {
-  return { organization: 0n, vault: 0n, resource: "", relation: "", consistency: undefined, contextualTuples: [] };
+  return {
+    organization: 0n,
+    vault: 0n,
+    resource: "",
+    relation: "",
+    consistency: undefined,
+    contextualTuples: [],
+    system: undefined,
+  };
 }
 
 export const ExpandRequest: MessageFns<ExpandRequest> = {
@@ -1086,6 +1153,9 @@ export const ExpandRequest: MessageFns<ExpandRequest> = {
     }
     for (const v of message.contextualTuples) {
       ContextualTuple.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -1151,6 +1221,14 @@ export const ExpandRequest: MessageFns<ExpandRequest> = {
             message.contextualTuples.push(ContextualTuple.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1178,6 +1256,7 @@ export const ExpandRequest: MessageFns<ExpandRequest> = {
       ? Consistency.fromPartial(object.consistency)
       : undefined;
     message.contextualTuples = object.contextualTuples?.map((e) => ContextualTuple.fromPartial(e)) || [];
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -1868,6 +1947,7 @@ function createBaseListObjectsRequest(): ListObjectsRequest {
     pageToken: new Uint8Array(0),
     consistency: undefined,
     prove: undefined,
+    system: undefined,
   };
 }
 
@@ -1908,6 +1988,9 @@ export const ListObjectsRequest: MessageFns<ListObjectsRequest> = {
     }
     if (message.prove !== undefined) {
       ProveDecision.encode(message.prove, writer.uint32(82).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(88).bool(message.system);
     }
     return writer;
   },
@@ -2005,6 +2088,14 @@ export const ListObjectsRequest: MessageFns<ListObjectsRequest> = {
             message.prove = ProveDecision.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2040,6 +2131,7 @@ export const ListObjectsRequest: MessageFns<ListObjectsRequest> = {
     message.prove = (object.prove !== undefined && object.prove !== null)
       ? ProveDecision.fromPartial(object.prove)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2217,6 +2309,7 @@ function createBaseListUsersRequest(): ListUsersRequest {
     pageToken: new Uint8Array(0),
     consistency: undefined,
     prove: undefined,
+    system: undefined,
   };
 }
 
@@ -2257,6 +2350,9 @@ export const ListUsersRequest: MessageFns<ListUsersRequest> = {
     }
     if (message.prove !== undefined) {
       ProveDecision.encode(message.prove, writer.uint32(82).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(88).bool(message.system);
     }
     return writer;
   },
@@ -2354,6 +2450,14 @@ export const ListUsersRequest: MessageFns<ListUsersRequest> = {
             message.prove = ProveDecision.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2389,6 +2493,7 @@ export const ListUsersRequest: MessageFns<ListUsersRequest> = {
     message.prove = (object.prove !== undefined && object.prove !== null)
       ? ProveDecision.fromPartial(object.prove)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2563,6 +2668,7 @@ function createBaseListRelationsRequest(): ListRelationsRequest {
     relations: [],
     context: undefined,
     consistency: undefined,
+    system: undefined,
   };
 }
 
@@ -2594,6 +2700,9 @@ export const ListRelationsRequest: MessageFns<ListRelationsRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(58).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(64).bool(message.system);
     }
     return writer;
   },
@@ -2667,6 +2776,14 @@ export const ListRelationsRequest: MessageFns<ListRelationsRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2697,6 +2814,7 @@ export const ListRelationsRequest: MessageFns<ListRelationsRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2816,7 +2934,14 @@ export const ListRelationsResponse: MessageFns<ListRelationsResponse> = {
 };
 
 function createBaseExplainRequest(): ExplainRequest {
-  return { organization: 0n, vault: 0n, tuple: undefined, context: undefined, consistency: undefined };
+  return {
+    organization: 0n,
+    vault: 0n,
+    tuple: undefined,
+    context: undefined,
+    consistency: undefined,
+    system: undefined,
+  };
 }
 
 export const ExplainRequest: MessageFns<ExplainRequest> = {
@@ -2841,6 +2966,9 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(42).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -2898,6 +3026,14 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2926,6 +3062,7 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };

@@ -199,7 +199,11 @@ export interface GetModelRequest {
   organization: bigint;
   vault: bigint;
   version: bigint;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetModelResponse {
@@ -219,7 +223,11 @@ export interface ListModelsRequest {
   /** At most 100; 0 = 100. */
   pageSize: number;
   pageToken: Uint8Array;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListModelsResponse {
@@ -232,7 +240,11 @@ export interface ListModelsResponse {
 export interface GetActiveModelRequest {
   organization: bigint;
   vault: bigint;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetActiveModelResponse {
@@ -251,7 +263,11 @@ export interface DiffModelsRequest {
   to?: { $case: "toVersion"; value: bigint } | //
   /** One that is not stored. */
   { $case: "source"; value: ModelSource } | undefined;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface DiffModelsResponse {
@@ -282,7 +298,11 @@ export interface GetAssertionsRequest {
   organization: bigint;
   vault: bigint;
   version: bigint;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetAssertionsResponse {
@@ -1887,7 +1907,7 @@ export const RollbackModelResponse: MessageFns<RollbackModelResponse> = {
 };
 
 function createBaseGetModelRequest(): GetModelRequest {
-  return { organization: 0n, vault: 0n, version: 0n, consistency: undefined };
+  return { organization: 0n, vault: 0n, version: 0n, consistency: undefined, system: undefined };
 }
 
 export const GetModelRequest: MessageFns<GetModelRequest> = {
@@ -1912,6 +1932,9 @@ export const GetModelRequest: MessageFns<GetModelRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(34).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(40).bool(message.system);
     }
     return writer;
   },
@@ -1961,6 +1984,14 @@ export const GetModelRequest: MessageFns<GetModelRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1986,6 +2017,7 @@ export const GetModelRequest: MessageFns<GetModelRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2101,7 +2133,14 @@ export const GetModelResponse: MessageFns<GetModelResponse> = {
 };
 
 function createBaseListModelsRequest(): ListModelsRequest {
-  return { organization: 0n, vault: 0n, pageSize: 0, pageToken: new Uint8Array(0), consistency: undefined };
+  return {
+    organization: 0n,
+    vault: 0n,
+    pageSize: 0,
+    pageToken: new Uint8Array(0),
+    consistency: undefined,
+    system: undefined,
+  };
 }
 
 export const ListModelsRequest: MessageFns<ListModelsRequest> = {
@@ -2126,6 +2165,9 @@ export const ListModelsRequest: MessageFns<ListModelsRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(42).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -2183,6 +2225,14 @@ export const ListModelsRequest: MessageFns<ListModelsRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2209,6 +2259,7 @@ export const ListModelsRequest: MessageFns<ListModelsRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2308,7 +2359,7 @@ export const ListModelsResponse: MessageFns<ListModelsResponse> = {
 };
 
 function createBaseGetActiveModelRequest(): GetActiveModelRequest {
-  return { organization: 0n, vault: 0n, consistency: undefined };
+  return { organization: 0n, vault: 0n, consistency: undefined, system: undefined };
 }
 
 export const GetActiveModelRequest: MessageFns<GetActiveModelRequest> = {
@@ -2327,6 +2378,9 @@ export const GetActiveModelRequest: MessageFns<GetActiveModelRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(26).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(32).bool(message.system);
     }
     return writer;
   },
@@ -2368,6 +2422,14 @@ export const GetActiveModelRequest: MessageFns<GetActiveModelRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2392,6 +2454,7 @@ export const GetActiveModelRequest: MessageFns<GetActiveModelRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2507,7 +2570,7 @@ export const GetActiveModelResponse: MessageFns<GetActiveModelResponse> = {
 };
 
 function createBaseDiffModelsRequest(): DiffModelsRequest {
-  return { organization: 0n, vault: 0n, fromVersion: 0n, to: undefined, consistency: undefined };
+  return { organization: 0n, vault: 0n, fromVersion: 0n, to: undefined, consistency: undefined, system: undefined };
 }
 
 export const DiffModelsRequest: MessageFns<DiffModelsRequest> = {
@@ -2543,6 +2606,9 @@ export const DiffModelsRequest: MessageFns<DiffModelsRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(50).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -2608,6 +2674,14 @@ export const DiffModelsRequest: MessageFns<DiffModelsRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2649,6 +2723,7 @@ export const DiffModelsRequest: MessageFns<DiffModelsRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2937,7 +3012,7 @@ export const SetAssertionsResponse: MessageFns<SetAssertionsResponse> = {
 };
 
 function createBaseGetAssertionsRequest(): GetAssertionsRequest {
-  return { organization: 0n, vault: 0n, version: 0n, consistency: undefined };
+  return { organization: 0n, vault: 0n, version: 0n, consistency: undefined, system: undefined };
 }
 
 export const GetAssertionsRequest: MessageFns<GetAssertionsRequest> = {
@@ -2962,6 +3037,9 @@ export const GetAssertionsRequest: MessageFns<GetAssertionsRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(34).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(40).bool(message.system);
     }
     return writer;
   },
@@ -3011,6 +3089,14 @@ export const GetAssertionsRequest: MessageFns<GetAssertionsRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3036,6 +3122,7 @@ export const GetAssertionsRequest: MessageFns<GetAssertionsRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };

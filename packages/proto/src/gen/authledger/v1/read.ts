@@ -82,7 +82,11 @@ export interface ReadRequest {
     | Consistency
     | undefined;
   /** Present = prove the answer. */
-  prove?: Prove | undefined;
+  prove?:
+    | Prove
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ReadResponse {
@@ -99,7 +103,11 @@ export interface BatchReadRequest {
   /** 1 to 1,000. */
   keys: string[];
   consistency?: Consistency | undefined;
-  prove?: Prove | undefined;
+  prove?:
+    | Prove
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface BatchReadResponse {
@@ -121,7 +129,11 @@ export interface CheckRequest {
   vault: bigint;
   tuple?: Tuple | undefined;
   consistency?: Consistency | undefined;
-  prove?: Prove | undefined;
+  prove?:
+    | Prove
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface CheckResponse {
@@ -137,7 +149,11 @@ export interface BatchCheckRequest {
   /** 1 to 1,000. */
   tuples: Tuple[];
   consistency?: Consistency | undefined;
-  prove?: Prove | undefined;
+  prove?:
+    | Prove
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface BatchCheckResponse {
@@ -166,7 +182,11 @@ export interface ListRelationshipsRequest {
     | Consistency
     | undefined;
   /** Needs a resource or a subject: only such lists are one subtree of the commitment. */
-  prove?: Prove | undefined;
+  prove?:
+    | Prove
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListRelationshipsResponse {
@@ -182,7 +202,11 @@ export interface ListRelationshipsResponse {
 export interface GetTipRequest {
   organization: bigint;
   vault: bigint;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetTipResponse {
@@ -204,7 +228,11 @@ export interface GetBlockRequest {
     | Consistency
     | undefined;
   /** Present = return the header's inclusion in the newest checkpoint. */
-  prove?: Prove | undefined;
+  prove?:
+    | Prove
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetBlockResponse {
@@ -226,7 +254,11 @@ export interface GetCheckpointRequest {
   /** Return the consistency proof from this size; 0 = none. */
   trustedSize: bigint;
   /** As in Prove. */
-  cosignatures?: number | undefined;
+  cosignatures?:
+    | number
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetCheckpointResponse {
@@ -241,6 +273,8 @@ export interface GetConsistencyProofRequest {
   vault: bigint;
   fromSize: bigint;
   toSize: bigint;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetConsistencyProofResponse {
@@ -265,6 +299,8 @@ export interface GetBlockRangeRequest {
   transactions: boolean;
   /** Return the compact range of the history before from_height, to follow it from there. */
   compactRange: boolean;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetBlockRangeResponse {
@@ -282,7 +318,11 @@ export interface GetBlockProofRequest {
   vault: bigint;
   height: bigint;
   /** Present = return the header's inclusion in the newest checkpoint. */
-  prove?: Prove | undefined;
+  prove?:
+    | Prove
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetBlockProofResponse {
@@ -372,6 +412,8 @@ export interface ListChangesRequest {
   /** At most 1,000; 0 = 100. A page may have fewer changes, or none, and not be the last. */
   pageSize: number;
   pageToken: Uint8Array;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListChangesResponse {
@@ -402,6 +444,8 @@ export interface WatchBlocksRequest {
   transactions: boolean;
   /** 1,000 to 60,000; 0 = 5,000. */
   heartbeatMs: number;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface WatchBlocksResponse {
@@ -424,6 +468,8 @@ export interface WatchChangesRequest {
     | undefined;
   /** 1,000 to 60,000; 0 = 5,000. */
   heartbeatMs: number;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface WatchChangesResponse {
@@ -445,7 +491,11 @@ export interface ListEntitiesRequest {
   /** At most 1,000; 0 = 100. A page ends earlier where its values would not fit a message. */
   pageSize: number;
   pageToken: Uint8Array;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListEntitiesResponse {
@@ -464,7 +514,11 @@ export interface ListResourcesRequest {
   /** At most 1,000; 0 = 100. */
   pageSize: number;
   pageToken: Uint8Array;
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListResourcesResponse {
@@ -480,7 +534,11 @@ export interface GetClientStateRequest {
   vault: bigint;
   clientId: string;
   /** About now: a past height is refused. */
-  consistency?: Consistency | undefined;
+  consistency?:
+    | Consistency
+    | undefined;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface GetClientStateResponse {
@@ -501,6 +559,8 @@ export interface ListPolicyBundlesRequest {
   epoch: bigint;
   /** Size of the newest checkpoint that the client trusts; 0 = none. */
   trustedSize: bigint;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ListPolicyBundlesResponse {
@@ -524,6 +584,8 @@ export interface ReportCheckpointRequest {
   vault: bigint;
   /** The signed note, as text. */
   checkpoint: string;
+  /** Means the system vault; organization and vault are 0 then. Cluster administrators read it. */
+  system?: boolean | undefined;
 }
 
 export interface ReportCheckpointResponse {
@@ -531,7 +593,7 @@ export interface ReportCheckpointResponse {
 }
 
 function createBaseReadRequest(): ReadRequest {
-  return { organization: 0n, vault: 0n, key: "", consistency: undefined, prove: undefined };
+  return { organization: 0n, vault: 0n, key: "", consistency: undefined, prove: undefined, system: undefined };
 }
 
 export const ReadRequest: MessageFns<ReadRequest> = {
@@ -556,6 +618,9 @@ export const ReadRequest: MessageFns<ReadRequest> = {
     }
     if (message.prove !== undefined) {
       Prove.encode(message.prove, writer.uint32(42).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -613,6 +678,14 @@ export const ReadRequest: MessageFns<ReadRequest> = {
             message.prove = Prove.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -639,6 +712,7 @@ export const ReadRequest: MessageFns<ReadRequest> = {
       ? Consistency.fromPartial(object.consistency)
       : undefined;
     message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -740,7 +814,7 @@ export const ReadResponse: MessageFns<ReadResponse> = {
 };
 
 function createBaseBatchReadRequest(): BatchReadRequest {
-  return { organization: 0n, vault: 0n, keys: [], consistency: undefined, prove: undefined };
+  return { organization: 0n, vault: 0n, keys: [], consistency: undefined, prove: undefined, system: undefined };
 }
 
 export const BatchReadRequest: MessageFns<BatchReadRequest> = {
@@ -765,6 +839,9 @@ export const BatchReadRequest: MessageFns<BatchReadRequest> = {
     }
     if (message.prove !== undefined) {
       Prove.encode(message.prove, writer.uint32(42).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -822,6 +899,14 @@ export const BatchReadRequest: MessageFns<BatchReadRequest> = {
             message.prove = Prove.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -848,6 +933,7 @@ export const BatchReadRequest: MessageFns<BatchReadRequest> = {
       ? Consistency.fromPartial(object.consistency)
       : undefined;
     message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -1004,7 +1090,7 @@ export const BatchReadResponse_Result: MessageFns<BatchReadResponse_Result> = {
 };
 
 function createBaseCheckRequest(): CheckRequest {
-  return { organization: 0n, vault: 0n, tuple: undefined, consistency: undefined, prove: undefined };
+  return { organization: 0n, vault: 0n, tuple: undefined, consistency: undefined, prove: undefined, system: undefined };
 }
 
 export const CheckRequest: MessageFns<CheckRequest> = {
@@ -1029,6 +1115,9 @@ export const CheckRequest: MessageFns<CheckRequest> = {
     }
     if (message.prove !== undefined) {
       Prove.encode(message.prove, writer.uint32(42).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -1086,6 +1175,14 @@ export const CheckRequest: MessageFns<CheckRequest> = {
             message.prove = Prove.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1112,6 +1209,7 @@ export const CheckRequest: MessageFns<CheckRequest> = {
       ? Consistency.fromPartial(object.consistency)
       : undefined;
     message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -1211,7 +1309,7 @@ export const CheckResponse: MessageFns<CheckResponse> = {
 };
 
 function createBaseBatchCheckRequest(): BatchCheckRequest {
-  return { organization: 0n, vault: 0n, tuples: [], consistency: undefined, prove: undefined };
+  return { organization: 0n, vault: 0n, tuples: [], consistency: undefined, prove: undefined, system: undefined };
 }
 
 export const BatchCheckRequest: MessageFns<BatchCheckRequest> = {
@@ -1236,6 +1334,9 @@ export const BatchCheckRequest: MessageFns<BatchCheckRequest> = {
     }
     if (message.prove !== undefined) {
       Prove.encode(message.prove, writer.uint32(42).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -1293,6 +1394,14 @@ export const BatchCheckRequest: MessageFns<BatchCheckRequest> = {
             message.prove = Prove.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1319,6 +1428,7 @@ export const BatchCheckRequest: MessageFns<BatchCheckRequest> = {
       ? Consistency.fromPartial(object.consistency)
       : undefined;
     message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -1442,6 +1552,7 @@ function createBaseListRelationshipsRequest(): ListRelationshipsRequest {
     pageToken: new Uint8Array(0),
     consistency: undefined,
     prove: undefined,
+    system: undefined,
   };
 }
 
@@ -1479,6 +1590,9 @@ export const ListRelationshipsRequest: MessageFns<ListRelationshipsRequest> = {
     }
     if (message.prove !== undefined) {
       Prove.encode(message.prove, writer.uint32(74).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(80).bool(message.system);
     }
     return writer;
   },
@@ -1568,6 +1682,14 @@ export const ListRelationshipsRequest: MessageFns<ListRelationshipsRequest> = {
             message.prove = Prove.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1598,6 +1720,7 @@ export const ListRelationshipsRequest: MessageFns<ListRelationshipsRequest> = {
       ? Consistency.fromPartial(object.consistency)
       : undefined;
     message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -1715,7 +1838,7 @@ export const ListRelationshipsResponse: MessageFns<ListRelationshipsResponse> = 
 };
 
 function createBaseGetTipRequest(): GetTipRequest {
-  return { organization: 0n, vault: 0n, consistency: undefined };
+  return { organization: 0n, vault: 0n, consistency: undefined, system: undefined };
 }
 
 export const GetTipRequest: MessageFns<GetTipRequest> = {
@@ -1734,6 +1857,9 @@ export const GetTipRequest: MessageFns<GetTipRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(26).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(32).bool(message.system);
     }
     return writer;
   },
@@ -1775,6 +1901,14 @@ export const GetTipRequest: MessageFns<GetTipRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1799,6 +1933,7 @@ export const GetTipRequest: MessageFns<GetTipRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -1898,7 +2033,15 @@ export const GetTipResponse: MessageFns<GetTipResponse> = {
 };
 
 function createBaseGetBlockRequest(): GetBlockRequest {
-  return { organization: 0n, vault: 0n, height: 0n, transactions: false, consistency: undefined, prove: undefined };
+  return {
+    organization: 0n,
+    vault: 0n,
+    height: 0n,
+    transactions: false,
+    consistency: undefined,
+    prove: undefined,
+    system: undefined,
+  };
 }
 
 export const GetBlockRequest: MessageFns<GetBlockRequest> = {
@@ -1929,6 +2072,9 @@ export const GetBlockRequest: MessageFns<GetBlockRequest> = {
     }
     if (message.prove !== undefined) {
       Prove.encode(message.prove, writer.uint32(50).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -1994,6 +2140,14 @@ export const GetBlockRequest: MessageFns<GetBlockRequest> = {
             message.prove = Prove.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2021,6 +2175,7 @@ export const GetBlockRequest: MessageFns<GetBlockRequest> = {
       ? Consistency.fromPartial(object.consistency)
       : undefined;
     message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2135,7 +2290,14 @@ export const GetBlockResponse: MessageFns<GetBlockResponse> = {
 };
 
 function createBaseGetCheckpointRequest(): GetCheckpointRequest {
-  return { organization: 0n, vault: 0n, consistency: undefined, trustedSize: 0n, cosignatures: undefined };
+  return {
+    organization: 0n,
+    vault: 0n,
+    consistency: undefined,
+    trustedSize: 0n,
+    cosignatures: undefined,
+    system: undefined,
+  };
 }
 
 export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
@@ -2163,6 +2325,9 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
     }
     if (message.cosignatures !== undefined) {
       writer.uint32(40).uint32(message.cosignatures);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -2220,6 +2385,14 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
             message.cosignatures = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2248,6 +2421,7 @@ export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
       ? BigInt(object.trustedSize)
       : 0n;
     message.cosignatures = object.cosignatures ?? undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2332,7 +2506,7 @@ export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
 };
 
 function createBaseGetConsistencyProofRequest(): GetConsistencyProofRequest {
-  return { organization: 0n, vault: 0n, fromSize: 0n, toSize: 0n };
+  return { organization: 0n, vault: 0n, fromSize: 0n, toSize: 0n, system: undefined };
 }
 
 export const GetConsistencyProofRequest: MessageFns<GetConsistencyProofRequest> = {
@@ -2360,6 +2534,9 @@ export const GetConsistencyProofRequest: MessageFns<GetConsistencyProofRequest> 
         throw new globalThis.Error("value provided for field message.toSize of type uint64 too large");
       }
       writer.uint32(32).uint64(message.toSize);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(40).bool(message.system);
     }
     return writer;
   },
@@ -2409,6 +2586,14 @@ export const GetConsistencyProofRequest: MessageFns<GetConsistencyProofRequest> 
             message.toSize = reader.uint64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2432,6 +2617,7 @@ export const GetConsistencyProofRequest: MessageFns<GetConsistencyProofRequest> 
     message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
     message.fromSize = (object.fromSize !== undefined && object.fromSize !== null) ? BigInt(object.fromSize) : 0n;
     message.toSize = (object.toSize !== undefined && object.toSize !== null) ? BigInt(object.toSize) : 0n;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2571,7 +2757,15 @@ export const Block: MessageFns<Block> = {
 };
 
 function createBaseGetBlockRangeRequest(): GetBlockRangeRequest {
-  return { organization: 0n, vault: 0n, fromHeight: 0n, limit: 0, transactions: false, compactRange: false };
+  return {
+    organization: 0n,
+    vault: 0n,
+    fromHeight: 0n,
+    limit: 0,
+    transactions: false,
+    compactRange: false,
+    system: undefined,
+  };
 }
 
 export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
@@ -2602,6 +2796,9 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
     }
     if (message.compactRange !== false) {
       writer.uint32(48).bool(message.compactRange);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -2667,6 +2864,14 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
             message.compactRange = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2694,6 +2899,7 @@ export const GetBlockRangeRequest: MessageFns<GetBlockRangeRequest> = {
     message.limit = object.limit ?? 0;
     message.transactions = object.transactions ?? false;
     message.compactRange = object.compactRange ?? false;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -2810,7 +3016,7 @@ export const GetBlockRangeResponse: MessageFns<GetBlockRangeResponse> = {
 };
 
 function createBaseGetBlockProofRequest(): GetBlockProofRequest {
-  return { organization: 0n, vault: 0n, height: 0n, prove: undefined };
+  return { organization: 0n, vault: 0n, height: 0n, prove: undefined, system: undefined };
 }
 
 export const GetBlockProofRequest: MessageFns<GetBlockProofRequest> = {
@@ -2835,6 +3041,9 @@ export const GetBlockProofRequest: MessageFns<GetBlockProofRequest> = {
     }
     if (message.prove !== undefined) {
       Prove.encode(message.prove, writer.uint32(34).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(40).bool(message.system);
     }
     return writer;
   },
@@ -2884,6 +3093,14 @@ export const GetBlockProofRequest: MessageFns<GetBlockProofRequest> = {
             message.prove = Prove.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2907,6 +3124,7 @@ export const GetBlockProofRequest: MessageFns<GetBlockProofRequest> = {
     message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
     message.height = (object.height !== undefined && object.height !== null) ? BigInt(object.height) : 0n;
     message.prove = (object.prove !== undefined && object.prove !== null) ? Prove.fromPartial(object.prove) : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -3634,6 +3852,7 @@ function createBaseListChangesRequest(): ListChangesRequest {
     toHeight: undefined,
     pageSize: 0,
     pageToken: new Uint8Array(0),
+    system: undefined,
   };
 }
 
@@ -3671,6 +3890,9 @@ export const ListChangesRequest: MessageFns<ListChangesRequest> = {
     }
     if (message.pageToken.length !== 0) {
       writer.uint32(58).bytes(message.pageToken);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(64).bool(message.system);
     }
     return writer;
   },
@@ -3744,6 +3966,14 @@ export const ListChangesRequest: MessageFns<ListChangesRequest> = {
             message.pageToken = reader.bytes();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3776,6 +4006,7 @@ export const ListChangesRequest: MessageFns<ListChangesRequest> = {
       : undefined;
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? new Uint8Array(0);
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -3994,7 +4225,7 @@ export const WatchProgress: MessageFns<WatchProgress> = {
 };
 
 function createBaseWatchBlocksRequest(): WatchBlocksRequest {
-  return { organization: 0n, vault: 0n, fromHeight: undefined, transactions: false, heartbeatMs: 0 };
+  return { organization: 0n, vault: 0n, fromHeight: undefined, transactions: false, heartbeatMs: 0, system: undefined };
 }
 
 export const WatchBlocksRequest: MessageFns<WatchBlocksRequest> = {
@@ -4022,6 +4253,9 @@ export const WatchBlocksRequest: MessageFns<WatchBlocksRequest> = {
     }
     if (message.heartbeatMs !== 0) {
       writer.uint32(40).uint32(message.heartbeatMs);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(48).bool(message.system);
     }
     return writer;
   },
@@ -4079,6 +4313,14 @@ export const WatchBlocksRequest: MessageFns<WatchBlocksRequest> = {
             message.heartbeatMs = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4105,6 +4347,7 @@ export const WatchBlocksRequest: MessageFns<WatchBlocksRequest> = {
       : undefined;
     message.transactions = object.transactions ?? false;
     message.heartbeatMs = object.heartbeatMs ?? 0;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -4179,7 +4422,7 @@ export const WatchBlocksResponse: MessageFns<WatchBlocksResponse> = {
 };
 
 function createBaseWatchChangesRequest(): WatchChangesRequest {
-  return { organization: 0n, vault: 0n, filter: undefined, start: undefined, heartbeatMs: 0 };
+  return { organization: 0n, vault: 0n, filter: undefined, start: undefined, heartbeatMs: 0, system: undefined };
 }
 
 export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
@@ -4212,6 +4455,9 @@ export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
     }
     if (message.heartbeatMs !== 0) {
       writer.uint32(48).uint32(message.heartbeatMs);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -4277,6 +4523,14 @@ export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
             message.heartbeatMs = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4316,6 +4570,7 @@ export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
       }
     }
     message.heartbeatMs = object.heartbeatMs ?? 0;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -4410,6 +4665,7 @@ function createBaseListEntitiesRequest(): ListEntitiesRequest {
     pageSize: 0,
     pageToken: new Uint8Array(0),
     consistency: undefined,
+    system: undefined,
   };
 }
 
@@ -4441,6 +4697,9 @@ export const ListEntitiesRequest: MessageFns<ListEntitiesRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(58).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(64).bool(message.system);
     }
     return writer;
   },
@@ -4514,6 +4773,14 @@ export const ListEntitiesRequest: MessageFns<ListEntitiesRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4542,6 +4809,7 @@ export const ListEntitiesRequest: MessageFns<ListEntitiesRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -4641,7 +4909,15 @@ export const ListEntitiesResponse: MessageFns<ListEntitiesResponse> = {
 };
 
 function createBaseListResourcesRequest(): ListResourcesRequest {
-  return { organization: 0n, vault: 0n, type: "", pageSize: 0, pageToken: new Uint8Array(0), consistency: undefined };
+  return {
+    organization: 0n,
+    vault: 0n,
+    type: "",
+    pageSize: 0,
+    pageToken: new Uint8Array(0),
+    consistency: undefined,
+    system: undefined,
+  };
 }
 
 export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
@@ -4669,6 +4945,9 @@ export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(50).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(56).bool(message.system);
     }
     return writer;
   },
@@ -4734,6 +5013,14 @@ export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4761,6 +5048,7 @@ export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -4860,7 +5148,7 @@ export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
 };
 
 function createBaseGetClientStateRequest(): GetClientStateRequest {
-  return { organization: 0n, vault: 0n, clientId: "", consistency: undefined };
+  return { organization: 0n, vault: 0n, clientId: "", consistency: undefined, system: undefined };
 }
 
 export const GetClientStateRequest: MessageFns<GetClientStateRequest> = {
@@ -4882,6 +5170,9 @@ export const GetClientStateRequest: MessageFns<GetClientStateRequest> = {
     }
     if (message.consistency !== undefined) {
       Consistency.encode(message.consistency, writer.uint32(34).fork()).join();
+    }
+    if (message.system !== undefined) {
+      writer.uint32(40).bool(message.system);
     }
     return writer;
   },
@@ -4931,6 +5222,14 @@ export const GetClientStateRequest: MessageFns<GetClientStateRequest> = {
             message.consistency = Consistency.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4956,6 +5255,7 @@ export const GetClientStateRequest: MessageFns<GetClientStateRequest> = {
     message.consistency = (object.consistency !== undefined && object.consistency !== null)
       ? Consistency.fromPartial(object.consistency)
       : undefined;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -5083,7 +5383,7 @@ export const GetClientStateResponse: MessageFns<GetClientStateResponse> = {
 };
 
 function createBaseListPolicyBundlesRequest(): ListPolicyBundlesRequest {
-  return { organization: 0n, vault: 0n, epoch: 0n, trustedSize: 0n };
+  return { organization: 0n, vault: 0n, epoch: 0n, trustedSize: 0n, system: undefined };
 }
 
 export const ListPolicyBundlesRequest: MessageFns<ListPolicyBundlesRequest> = {
@@ -5111,6 +5411,9 @@ export const ListPolicyBundlesRequest: MessageFns<ListPolicyBundlesRequest> = {
         throw new globalThis.Error("value provided for field message.trustedSize of type uint64 too large");
       }
       writer.uint32(32).uint64(message.trustedSize);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(40).bool(message.system);
     }
     return writer;
   },
@@ -5160,6 +5463,14 @@ export const ListPolicyBundlesRequest: MessageFns<ListPolicyBundlesRequest> = {
             message.trustedSize = reader.uint64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5185,6 +5496,7 @@ export const ListPolicyBundlesRequest: MessageFns<ListPolicyBundlesRequest> = {
     message.trustedSize = (object.trustedSize !== undefined && object.trustedSize !== null)
       ? BigInt(object.trustedSize)
       : 0n;
+    message.system = object.system ?? undefined;
     return message;
   },
 };
@@ -5344,7 +5656,7 @@ export const PolicyBundle: MessageFns<PolicyBundle> = {
 };
 
 function createBaseReportCheckpointRequest(): ReportCheckpointRequest {
-  return { organization: 0n, vault: 0n, checkpoint: "" };
+  return { organization: 0n, vault: 0n, checkpoint: "", system: undefined };
 }
 
 export const ReportCheckpointRequest: MessageFns<ReportCheckpointRequest> = {
@@ -5363,6 +5675,9 @@ export const ReportCheckpointRequest: MessageFns<ReportCheckpointRequest> = {
     }
     if (message.checkpoint !== "") {
       writer.uint32(26).string(message.checkpoint);
+    }
+    if (message.system !== undefined) {
+      writer.uint32(32).bool(message.system);
     }
     return writer;
   },
@@ -5404,6 +5719,14 @@ export const ReportCheckpointRequest: MessageFns<ReportCheckpointRequest> = {
             message.checkpoint = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.system = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5426,6 +5749,7 @@ export const ReportCheckpointRequest: MessageFns<ReportCheckpointRequest> = {
       : 0n;
     message.vault = (object.vault !== undefined && object.vault !== null) ? BigInt(object.vault) : 0n;
     message.checkpoint = object.checkpoint ?? "";
+    message.system = object.system ?? undefined;
     return message;
   },
 };
