@@ -25,6 +25,7 @@ import type { CallContext } from "./call-frame.js";
 import { missing } from "./convert-request.js";
 import { refusalError, tokenOf } from "./convert-response.js";
 import type { ServiceDeps } from "./read-service.js";
+import { plainContext } from "./trace/call-span.js";
 
 const LINEARIZABLE: Consistency = { kind: "linearizable" };
 /** Pages looked at by one call: a filter by type may pass over many. */
@@ -61,7 +62,9 @@ export async function deleteByFilter(
   const { operations } = found;
   const { reason } = request;
   const transactions = [{ operations, clientId: "", idempotencyKey: "", reason }];
-  const writing = { vault, transactions, actor: call.principal.name, prove: false };
+  const { principal, trace } = call;
+  const actor = principal.name;
+  const writing = { vault, transactions, actor, prove: false, trace: plainContext(trace) };
   const { outcomes, at } = await deps.engine.call("write", writing, call.deadlineAtMs);
   const outcome = outcomes[0]!;
   if (outcome.kind === "refused") throw refusalError(outcome);

@@ -42,7 +42,7 @@ export async function openNodeBase(config: NodeConfig, deps: NodeBaseDeps): Prom
     logger.level = level;
   });
   const peers = await openNodePeers(config, logger);
-  const recorder = await openTracing(config, version);
+  const recorder = await openTracing(config, version, logger);
   const engine = await openEngine(config, { peers, runtime, recorder }, deps);
   runtime.subscribe("scrubHours", (hours) => engine.setScrubInterval(hours * 3_600_000));
   const cluster = followClusterConfig(engine, runtime, logger);

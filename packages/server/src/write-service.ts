@@ -1,5 +1,5 @@
 /** WriteService over the engine's port. */
-import type { EngineReply, EngineRequest, TraceContext } from "@authledger/engine";
+import type { EngineReply, EngineRequest } from "@authledger/engine";
 import { write } from "@authledger/proto";
 import {
   LedgerError,
@@ -15,6 +15,7 @@ import { checkCount, itemsOf, missing, transactionOf, tupleOf } from "./convert-
 import { batchResultMessage, refusalError, resultMessage, tokenOf } from "./convert-response.js";
 import { deleteByFilter } from "./delete-by-filter.js";
 import type { ServiceDeps } from "./read-service.js";
+import { plainContext } from "./trace/call-span.js";
 import type { Handler } from "./unary.js";
 import { requireOwnVault, type VaultName } from "./vault-directory.js";
 
@@ -77,7 +78,8 @@ export class WriteService {
     requireOwnVault(request);
     const vault = vaults.known(request) ?? (await vaults.resolve(request));
     const { prove } = request;
-    const writing = { vault, transactions, actor: principal.name, prove, trace: ids(trace) };
+    const actor = principal.name;
+    const writing = { vault, transactions, actor, prove, trace: plainContext(trace) };
     return engine.call("write", writing, deadlineAtMs);
   }
 }
@@ -88,11 +90,6 @@ function erasedTarget(target: write.EraseRequest["target"]): EngineRequest<"eras
   if (target.$case === "tuple") return { tuple: tupleOf(target.value) };
   validateEntityKey(target.value, "entity_key");
   return { key: target.value };
-}
-
-/** Plain data crosses to the engine, and nothing else. */
-function ids(trace: TraceContext | undefined): TraceContext | undefined {
-  return trace && { traceId: trace.traceId, spanId: trace.spanId };
 }
 
 /** Header, path and framing of an inclusion proof, and what the canonical form of an operation adds to its texts. */

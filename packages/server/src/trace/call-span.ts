@@ -11,6 +11,11 @@ export interface EndedCall {
   readonly wasPassedOn: boolean;
 }
 
+/** What of it crosses to the engine: plain data, and nothing else. */
+export function plainContext(trace: TraceContext | undefined): TraceContext | undefined {
+  return trace && { traceId: trace.traceId, spanId: trace.spanId };
+}
+
 export interface CallSpan extends TraceContext {
   end(call: EndedCall): void;
 }

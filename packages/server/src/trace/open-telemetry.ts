@@ -13,12 +13,15 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { node as nodeSdk, resources, tracing } from "@opentelemetry/sdk-node";
 import type { CallSpan, EndedCall } from "./call-span.js";
 import type { SpanRecorder } from "./tracing.js";
+import { type UnsentSpans, WatchedExporter } from "./watched-exporter.js";
 
 export interface RecorderOptions {
   /** `http://HOST:4318`; spans go to its `/v1/traces`. */
   readonly endpoint: string;
   readonly version: string;
   readonly node: string;
+  /** Told once a minute at most. */
+  readonly onUnsent: (unsent: UnsentSpans) => void;
 }
 
 /** Spans that wait for the collector; more are left out. */
@@ -26,9 +29,11 @@ const SPANS_MAX = 8_192;
 const EXPORT_MS_MAX = 5_000;
 
 /** Whether a trace is recorded was decided before: all spans that begin here are. */
-export function openRecorder({ endpoint, version, node }: RecorderOptions): SpanRecorder {
+export function openRecorder(options: RecorderOptions): SpanRecorder {
+  const { endpoint, version, node, onUnsent } = options;
   const url = `${endpoint.replace(/\/+$/, "")}/v1/traces`;
-  const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_MS_MAX });
+  const otlp = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_MS_MAX });
+  const exporter = new WatchedExporter(otlp, onUnsent);
   const processor = new tracing.BatchSpanProcessor(exporter, { maxQueueSize: SPANS_MAX });
   const provider = new nodeSdk.NodeTracerProvider({
     resource: resources.resourceFromAttributes({

@@ -1,6 +1,8 @@
 /** Which calls are traced. */
 import { describe, expect, test } from "vitest";
 import { Tracing } from "../../src/trace/tracing.js";
+import { call, startHarness } from "../support/harness.js";
+import { transaction } from "../support/requests.js";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CLIENT_SPAN = "00f067aa0ba902b7";
@@ -36,5 +38,22 @@ describe("traces", () => {
     draw = 0;
     expect(enter({ ...caller, isSampled: false })).toBeUndefined();
     expect(begun).toEqual([undefined, { ...caller, isSampled: true }]);
+  });
+
+  test("INV-TRACE-5: what a call writes belongs to its span, and only ids of that cross to the engine", async () => {
+    const span = { traceId: TRACE, spanId: CLIENT_SPAN, end: () => undefined };
+    const recorder = { begin: () => span, beginCall: () => span, close: async () => undefined };
+    const steps = [new Tracing(recorder, () => 1)];
+    const { client, engine, tenant } = await startHarness({ steps });
+    const value = { key: "a:b", value: new Uint8Array([1]), expiresAtMs: 0n };
+    const set = transaction([{ operation: { $case: "setEntity", value } }]);
+    const writing = { ...tenant, prove: false };
+    await call(client, ["write", "write"], { ...writing, transaction: set });
+    await call(client, ["write", "batchWrite"], { ...writing, transactions: [set] });
+    const filter = { $case: "entityPrefix", value: "a:" };
+    const rest = { reason: "", all: false, dryRun: false, pageToken: new Uint8Array(0) };
+    await call(client, ["write", "deleteByFilter"], { ...tenant, ...rest, filter });
+    const context = { traceId: TRACE, spanId: CLIENT_SPAN };
+    expect(engine.requests("write").map(({ trace }) => trace)).toEqual([context, context, context]);
   });
 });
