@@ -5,7 +5,8 @@
  *   bare     no gate: nobody is asked who he is, nothing is limited, logged or traced (frames, decoding and counting of
  *            calls are there: they are the server itself)
  *   guarded  an API key in every call, roles, rate limits for node and client, metrics, the call log at its default shares
- *   traced   the same, with a trace of 1 % of the calls sent to a collector that takes everything
+ *   traced   the same, with a trace of 1 % of the calls sent to a collector that takes everything; it takes turns with itself,
+ *            the share being changed to nothing and back by a call, since two processes differ by more than what is looked for
  *
  *     node bench/run.mjs overhead [--tuples 10000] [--in-flight 64] [--calls 40000] [--rounds 7]
  */
@@ -13,7 +14,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { read } from "../packages/proto/dist/index.js";
+import { admin, read } from "../packages/proto/dist/index.js";
 import { createVault } from "./lib/node-process.mjs";
 import { numbersOf } from "./lib/options.mjs";
 import { showSpread, spread } from "./lib/pairs.mjs";
@@ -31,11 +32,12 @@ const STEP = 1_000;
 /** Far above what is played, so that every call is weighed and none is refused. */
 const RATE = 1_000_000;
 const GUARDED_MIN = 0.75;
+const TRACED = 0.01;
 const TRACED_MIN = 0.97;
 
 /** @typedef {import("./load/player.mjs").PlayResult} PlayResult */
 /** @typedef {{ name: string, config: object, isBare?: boolean }} Variant */
-/** @typedef {{ name: string, play: () => Promise<PlayResult>, stop: () => Promise<void> }} Contestant */
+/** @typedef {{ name: string, play: () => Promise<PlayResult>, setTraceRate: (share: number) => Promise<void>, stop: () => Promise<void> }} Contestant */
 
 /**
  * @param {readonly string[]} args
@@ -50,17 +52,30 @@ export async function run(args) {
   const variants = [
     { name: "bare", config: {}, isBare: true },
     { name: "guarded", config: guards },
-    { name: "traced", config: { ...guards, otlpEndpoint, traceRate: 0.01 } },
+    { name: "traced", config: { ...guards, otlpEndpoint } },
   ];
   /** @type {Contestant[]} */
   const contestants = [];
   try {
     for (const variant of variants) contestants.push(await prepare(variant, options));
+    contestants.push(...inTurns(/** @type {Contestant} */ (contestants.pop())));
     return await compare(contestants, options, () => collector.requests());
   } finally {
     for (const { stop } of contestants) await stop();
     collector.close();
   }
+}
+
+/** One node as two: traces off, and 1 % of the calls traced. @param {Contestant} node @returns {Contestant[]} */
+function inTurns(node) {
+  const tracing = async (/** @type {number} */ share) => {
+    await node.setTraceRate(share);
+    return node.play();
+  };
+  return [
+    { ...node, name: "traces off", play: () => tracing(0), stop: async () => undefined },
+    { ...node, play: () => tracing(TRACED) },
+  ];
 }
 
 /** Takes everything, and keeps nothing. */
@@ -112,6 +127,12 @@ async function prepare({ name, config, isBare }, { tuples, "in-flight": inFlight
     name,
     play: async () =>
       allGood(await play({ ...address, requests, calls, inFlight, serverPids: [server.pid] })),
+    setTraceRate: async (share) => {
+      const update = admin.UpdateConfigRequest.fromPartial({ values: { traceRate: `${share}` } });
+      const message = admin.UpdateConfigRequest.encode(update).finish();
+      const { path } = admin.AdminServiceService.updateConfig;
+      allGood(await play({ ...address, requests: [{ path, message }], calls: 1 }));
+    },
     stop: () => server.kill(),
   };
 }
@@ -140,15 +161,15 @@ async function compare(contestants, { rounds, "in-flight": inFlight, calls }, tr
       if (result !== undefined) results[at]?.push(result);
     }
   }
-  const [bare = [], guarded = [], traced = []] = results;
+  const [bare = [], guarded = [], untraced = [], traced = []] = results;
   const guards = ratio(guarded, bare);
-  const traces1 = ratio(traced, guarded);
+  const traces0 = ratio(untraced, guarded);
+  const traces1 = ratio(traced, untraced);
+  const against = ["1", ...[guards, traces0, traces1].map((one) => showSpread(one))];
   return {
     title: `Check under guards: ${inFlight} in flight, ${rounds} rounds of ${calls} calls`,
     columns: ["node", "calls/s", "p50", "p99", "server CPU", "calls/s against the one above"],
-    rows: contestants.map(({ name }, i) =>
-      row(name, results[i] ?? [], i === 0 ? "1" : showSpread(i === 1 ? guards : traces1)),
-    ),
+    rows: contestants.map(({ name }, i) => row(name, results[i] ?? [], String(against[i]))),
     goals: [
       { name: "guards cost at most 25 %", reached: guards.median >= GUARDED_MIN },
       { name: "tracing costs at most 3 % more", reached: traces1.median >= TRACED_MIN },
@@ -160,6 +181,7 @@ async function compare(contestants, { rounds, "in-flight": inFlight, calls }, tr
     ],
     figures: {
       guards,
+      tracingOff: traces0,
       tracing: traces1,
       exports: traces(),
       nodes: results.map((r) => r.map(plain)),

@@ -53,7 +53,7 @@ export async function createOrganization(node) {
   const { organization } = admin.CreateOrganizationResponse.decode(
     await callOnce(node, {
       path: admin.AdminServiceService.createOrganization.path,
-      message: admin.CreateOrganizationRequest.encode({ name: "bench" }).finish(),
+      message: admin.CreateOrganizationRequest.encode({ reason: "", name: "bench" }).finish(),
     }),
   );
   return organization?.slug ?? 0n;
@@ -63,6 +63,6 @@ export async function createOrganization(node) {
 export function vaultRequest(organization, name) {
   return {
     path: admin.AdminServiceService.createVault.path,
-    message: admin.CreateVaultRequest.encode({ organization, name }).finish(),
+    message: admin.CreateVaultRequest.encode({ reason: "", organization, name }).finish(),
   };
 }
