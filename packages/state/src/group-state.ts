@@ -561,12 +561,13 @@ export class GroupState {
 
   /** Earlier values go; that they went is said in the system vault. */
   #erase(batch: Batch, { vault, path, registration }: EraseItem): Outcome {
-    const { organization } = this.requireServed(vault).row;
+    const open = this.requireServed(vault);
+    const { organization } = open.row;
     const transaction = decodeTransaction(registration.canonical);
     this.#run(this.#builder(batch, SYSTEM_VAULT), registration, transaction);
     this.#usage.begin(vault, organization);
     const { timeMs } = batch.place;
-    const { erased, bytes, isDone } = eraseValues(this.tables, { vault, path, timeMs });
+    const { erased, bytes, isDone } = eraseValues(this.tables, open, { path, timeMs });
     this.#usage.change(vault, organization, { ...noChange(), historyBytes: -bytes });
     this.#work += Math.ceil(erased / ROWS_PER_WORK);
     return { kind: "erased", vault, versions: erased, isDone };

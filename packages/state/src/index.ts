@@ -28,7 +28,7 @@ export {
   sealedBytes,
   type TransactionItem,
 } from "./entry.js";
-export { valueErased } from "./erase.js";
+export { valueErased } from "./erased-value.js";
 export {
   type AppliedBlock,
   type AppliedEntry,

@@ -18,7 +18,7 @@ import {
   tupleOfKey,
 } from "@authledger/proof";
 import { assert, compareBytes, type Tuple } from "@authledger/types";
-import { isErased, valueUnlessErased } from "./erase.js";
+import { isErased, valueUnlessErased } from "./erased-value.js";
 import type { OpenVault } from "./open-vault.js";
 import type { StateView } from "./state-view.js";
 import { type Tables, transactionKey } from "./tables.js";

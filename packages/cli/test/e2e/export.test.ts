@@ -95,17 +95,20 @@ describe("an export of rows", () => {
     expect((await run(["entity", "erase", "person:1", "--yes"])).end).toBe(0);
     const plain = await run(["entity", "get", "person:1", ...at]);
     expect([plain.out, plain.err.slice(0, 19)]).toEqual(["", "error[VALUE_ERASED]"]);
-    const got = await run(["entity", "get", "person:1", ...at, "--verify", "-o", "json"]);
+    const anchor = join(directory, "anchor");
+    writeFileSync(anchor, (await run(["vault", "anchor"])).out);
+    const verified = ["--anchor", anchor];
+    const got = await run(["entity", "get", "person:1", ...at, ...verified, "-o", "json"]);
     const entity = JSON.parse(got.out) as Record<string, unknown>;
     expect(entity).toMatchObject({ value: "", value_base64: "", erased: true, value_length: 3 });
-    const raw = await run(["entity", "get", "person:1", ...at, "--verify", "--raw"]);
+    const raw = await run(["entity", "get", "person:1", ...at, ...verified, "--raw"]);
     expect([raw.out, raw.err.slice(0, 19)]).toEqual(["", "error[VALUE_ERASED]"]);
     const proof = await run(["proof", "get", "--key", "person:1", ...at, "-o", "json"]);
     const answers: unknown[] = [];
     for (const [i, { out }] of [before, proof].entries()) {
       const file = join(directory, `${i}.json`);
       writeFileSync(file, out);
-      const shown = await run(["proof", "verify", file, "-o", "json"]);
+      const shown = await run(["proof", "verify", file, ...verified, "-o", "json"]);
       const { answer, value_digest } = JSON.parse(shown.out) as Record<string, unknown>;
       answers.push([answer, value_digest]);
     }

@@ -16,7 +16,7 @@ import {
   type TrieHasher,
 } from "@authledger/proof";
 import { assert, type Hasher, versionAt } from "@authledger/types";
-import { requireValue } from "../erase.js";
+import { requireValue } from "../erased-value.js";
 import {
   isLiveAt,
   type LiveRecord,
