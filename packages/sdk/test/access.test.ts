@@ -62,6 +62,28 @@ it("a token that was refused is asked for again, once for each call (INV-SDK-13)
   expect([asked, seen.length]).toEqual([3, 6]);
 });
 
+it("a call is not sent again with the token that was refused, though a file has given it again (INV-SDK-13)", async () => {
+  let right = "new";
+  let inFile = "old";
+  let reads = 0;
+  const { endpoint, seen } = await guarded(() => right);
+  const credentials = async () => {
+    reads++;
+    return inFile;
+  };
+  const client = clientOf(endpoint, { credentials });
+  for (let call = 1; call <= 2; call++) {
+    expect((await rejectedBy(client.getTip())).code).toBe("UNAUTHENTICATED");
+    expect([reads, seen]).toEqual([1 + call, Array.from({ length: call }, () => "Bearer old")]);
+  }
+  inFile = "new";
+  expect((await client.getTip()).height).toBe(3n);
+  expect(seen.slice(2)).toEqual(["Bearer old", "Bearer new"]);
+  right = "newer";
+  expect((await rejectedBy(client.getTip())).code).toBe("UNAUTHENTICATED");
+  expect(seen.slice(4)).toEqual(["Bearer new"]);
+});
+
 it("a token that does not change is not tried twice", async () => {
   const { endpoint, seen } = await guarded(() => "other");
   const error = await rejectedBy(clientOf(endpoint, { token: "mine" }).getTip());

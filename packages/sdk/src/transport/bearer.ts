@@ -2,7 +2,7 @@
  * The token of a client's calls.
  *
  *   INV-SDK-13  Calls that need a token at the same time ask the program for one once; a token that was refused is asked
- *               for again, once for each call.
+ *               for again, once for each call, and the call is sent again only with another.
  */
 import { LedgerError } from "@authledger/types";
 import type { ClientOptions, Token } from "../options.js";
@@ -35,11 +35,16 @@ export class Bearer {
     return this.#asking;
   }
 
-  /** `header` was refused. True when another one may be had. */
-  refuse(header: string | undefined): boolean {
-    if (this.#ask === undefined) return false;
+  /** `header` was refused: the next call asks for another. */
+  forget(header: string | undefined): void {
     if (this.#known?.header === header) this.#known = undefined;
-    return true;
+  }
+
+  /** `header` was refused. Asks for another: true where there is one. @throws LedgerError UNAUTHENTICATED as `header` */
+  async renewed(header: string | undefined): Promise<boolean> {
+    if (this.#ask === undefined) return false;
+    this.forget(header);
+    return (await this.header()) !== header;
   }
 
   /** @throws LedgerError UNAUTHENTICATED with what the program's function threw */

@@ -168,7 +168,7 @@ export class Transport implements Connection {
     } catch (thrown) {
       if (thrown instanceof UnreachableError) throw thrown;
       const failure = this.#judge(thrown, endpoint, running);
-      this.#isTokenRenewed(failure, running);
+      if (isUnknown(failure)) this.#bearer.forget(running.authorization);
       throw this.#lost(endpoint, failure, running);
     } finally {
       endpoint.breaker.released();
@@ -339,11 +339,10 @@ export class Transport implements Connection {
   }
 
   /** A token that was refused may be an old one: true when the call is to be tried once more, with another. */
-  #isTokenRenewed<Req, Res>(failure: Failure, running: Running<Req, Res>): boolean {
-    const isRefused = failure.kind === "answered" && failure.error.row.grpc === "UNAUTHENTICATED";
-    if (!isRefused || running.isRenewed) return false;
+  async #isTokenRenewed<Req, Res>(failure: Failure, running: Running<Req, Res>): Promise<boolean> {
+    if (!isUnknown(failure) || running.isRenewed) return false;
     running.isRenewed = true;
-    return this.#bearer.refuse(running.authorization);
+    return this.#bearer.renewed(running.authorization);
   }
 
   /** A node that hangs must not take the time that another one needs to answer. */
@@ -361,7 +360,7 @@ export class Transport implements Connection {
     failure: Failure,
     running: Running<Req, Res>,
   ): Promise<void> {
-    if (this.#isTokenRenewed(failure, running)) return;
+    if (await this.#isTokenRenewed(failure, running)) return;
     const isWaiting = isElection(failure);
     running.failures++;
     if (!isWaiting) running.attempts++;
@@ -508,6 +507,11 @@ function metadataOf<Req, Res>(running: Running<Req, Res>): WireMetadata {
   const { metadata, requestId, authorization } = running;
   const named = { ...metadata, ...apiHeaders, [REQUEST_ID_KEY]: requestId };
   return withToken(named, authorization);
+}
+
+/** The node does not know who calls. */
+function isUnknown(failure: Failure): boolean {
+  return failure.kind === "answered" && failure.error.row.grpc === "UNAUTHENTICATED";
 }
 
 function withToken(metadata: WireMetadata, authorization: string | undefined): WireMetadata {

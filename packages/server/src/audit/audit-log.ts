@@ -10,6 +10,7 @@
  */
 import { LedgerError, type Operation } from "@authledger/types";
 import type { Logger } from "pino";
+import { hasEnded } from "../system/ended-engine.js";
 import type { AuditFile } from "./audit-file.js";
 import { type AuditRecord, auditKey, auditValue, RECORDS_MAX } from "./audit-record.js";
 import type { AuditWriter } from "./audit-relay.js";
@@ -56,7 +57,9 @@ export class AuditLog {
     await this.#write([record], record.actor).catch((error: unknown) => {
       this.unwritten++;
       const about = { err: error, audit: record };
-      this.#deps.logger.error(about, "a record of the audit log could not be written");
+      // The call that it tells of has failed by the same end, and that was told.
+      const level = hasEnded(error) ? "info" : "error";
+      this.#deps.logger[level](about, "a record of the audit log could not be written");
     });
   }
 
@@ -93,7 +96,8 @@ export class AuditLog {
       } catch (error) {
         this.#refusals.giveBack(records.slice(from));
         const { code } = LedgerError.from(error);
-        this.#deps.logger.warn({ code }, "a summary of refused calls could not be written yet");
+        const level = hasEnded(error) ? "debug" : "warn";
+        this.#deps.logger[level]({ code }, "a summary of refused calls could not be written yet");
         return;
       }
     }

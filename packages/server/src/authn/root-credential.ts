@@ -8,6 +8,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LedgerError } from "@authledger/types";
+import { hasEnded } from "../system/ended-engine.js";
 import type { SystemMoves } from "../system/system-moves.js";
 import type { SystemVault } from "../system/system-vault.js";
 import { makeApiKey, ROOT_KEY_ID } from "./api-key.js";
@@ -82,7 +83,7 @@ export class RootCredential {
       await this.#make();
     } catch (error) {
       const failure = LedgerError.from(error);
-      if (!NOT_MINE.has(failure.code)) onProblem(failure);
+      if (!NOT_MINE.has(failure.code) && !hasEnded(failure)) onProblem(failure);
     }
   }
 

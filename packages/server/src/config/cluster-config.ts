@@ -6,6 +6,7 @@
 import type { EnginePort } from "@authledger/engine";
 import { decodeUtf8, LedgerError, type Operation, utf8 } from "@authledger/types";
 import type { Logger } from "pino";
+import { hasEnded } from "../system/ended-engine.js";
 import { SystemVault, type SystemWrite } from "../system/system-vault.js";
 import { type ConfigChange, parseRuntimeInput, type RuntimeConfig } from "./runtime-config.js";
 import { isRuntimeField, RUNTIME_FIELD_NAMES, type RuntimeValues } from "./runtime-fields.js";
@@ -90,8 +91,9 @@ export class ClusterConfig {
   }
 
   /** Each thing once. Before there is a cluster there is nothing to read. */
-  #tell({ code, message }: LedgerError): void {
-    if (code === "NOT_READY" || code === "SHUTTING_DOWN" || message === this.#problem) return;
+  #tell(error: LedgerError): void {
+    const { code, message } = error;
+    if (code === "NOT_READY" || hasEnded(error) || message === this.#problem) return;
     this.#problem = message;
     this.#deps.onProblem(message);
   }

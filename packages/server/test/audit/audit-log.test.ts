@@ -38,11 +38,11 @@ async function startWithFile() {
 }
 
 /** A log over a vault that is a list of transactions. */
-function logOver(write: SystemVault["write"]) {
+function logOver(write: SystemVault["write"], logger = SILENT) {
   const deps = {
     system: { write },
     file: undefined,
-    logger: pino({ level: "silent" }),
+    logger,
     nowMs: () => 1_000,
   };
   const log = new AuditLog({ ...deps, retentionMs: () => 60_000, suffix: () => "00000000" });
@@ -56,6 +56,28 @@ const RECORD: AuditRecord = {
 };
 
 describe("the audit log", () => {
+  test("INV-TRAIL-1: a record that nobody could write is an error of the log, and a word of it where the engine has ended", async () => {
+    const lines: { level: number; audit?: AuditRecord; code?: string }[] = [];
+    const logger = pino({ level: "debug" }, { write: (line) => void lines.push(JSON.parse(line)) });
+    let code: "DISK_FULL" | "NODE_STOPPED" | "SHUTTING_DOWN" = "DISK_FULL";
+    const log = logOver(() => Promise.reject(new LedgerError(code, "no")), logger);
+    const levels = { debug: 20, info: 30, warn: 40, error: 50 };
+    for (const [next, added, summed] of [
+      ["DISK_FULL", levels.error, levels.warn],
+      ["NODE_STOPPED", levels.info, levels.debug],
+      ["SHUTTING_DOWN", levels.info, levels.debug],
+    ] as const) {
+      code = next;
+      lines.length = 0;
+      await log.add(RECORD);
+      log.refuse(RECORD);
+      await log.summarize();
+      expect(lines.map(({ level }) => level)).toEqual([added, summed]);
+      expect(lines[0]!.audit).toEqual(RECORD);
+    }
+    expect(log.unwritten).toBe(3);
+  });
+
   test("INV-TRAIL-1: when administration is answered its record is in the system vault and in the file: who, what, how it ended", async () => {
     const { client, records, auditLog, close } = await startWithFile();
     const metadata = new Metadata();

@@ -100,6 +100,16 @@ describe("the root credential", () => {
     await vi.waitFor(() => expect(root.exists).toBe(true), { timeout: 10_000, interval: 5 });
   });
 
+  it("is not missed when the engine has ended", async () => {
+    for (const code of ["NODE_STOPPED", "SHUTTING_DOWN"] as const) {
+      const engine = new FakeEngine();
+      const { root, problems } = rootOf(engine);
+      engine.failure = { call: "read_entities", error: new LedgerError(code, "the end") };
+      await root.start();
+      expect([root.exists, problems]).toEqual([false, []]);
+    }
+  });
+
   it("is not missed while a node is being taken into a cluster, or another one leads", async () => {
     const engine = new FakeEngine();
     const { root, problems } = rootOf(engine);
