@@ -482,16 +482,19 @@ export class Engine implements EnginePort {
     delete_organization: (request) =>
       this.#writing(() => this.#deleter.deleteOrganization(request)),
     suspend_organization: (request) =>
-      this.#writing(() => this.#deleter.setOrganizationService("suspended", request)),
+      this.#writing(() => {
+        this.#cluster.requireUnderstood("suspension");
+        return this.#deleter.setOrganizationService("suspended", request);
+      }),
     resume_organization: (request) =>
       this.#writing(() => this.#deleter.setOrganizationService("active", request)),
     get_usage: (request, deadline) =>
       this.#cluster.reads.metadata(deadline, () => ({ usage: usageOf(this.#state, request) })),
     erase: (request, deadline) =>
-      this.#writing(
-        () => erase({ state: this.#state, writes: this.#writes }, request, deadline),
-        deadline,
-      ),
+      this.#writing(() => {
+        this.#cluster.requireUnderstood("erasure");
+        return erase({ state: this.#state, writes: this.#writes }, request, deadline);
+      }, deadline),
     delete_vault: (request) => this.#writing(() => this.#deleter.deleteVault(request)),
     create_vault: (request) => this.#writing(() => this.#writes.createVault(request)),
     get_vault: ({ organization, vault }, deadline) =>

@@ -40,6 +40,7 @@ export {
   type PeerReceiver,
   type PeerRefusal,
 } from "./cluster/peer-port.js";
+export { PEER_PROTOCOL_VERSION, PEER_PROTOCOL_VERSION_OLDEST } from "./cluster/peer-versions.js";
 export { Engine, type EngineStats } from "./engine.js";
 export type { EngineDeps, EngineOptions } from "./engine-options.js";
 export {

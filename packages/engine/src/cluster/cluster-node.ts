@@ -21,6 +21,7 @@ import { nodesOf } from "./group-configuration.js";
 import { isSameNode } from "./member-info.js";
 import type { PeerReceiver, PeerRefusal } from "./peer-port.js";
 import { FrameKind, type MemberInfo, type PeerFrame, type PeerIdentity } from "./peer-port.js";
+import { type NewEntry, PeerVersions } from "./peer-versions.js";
 import type { RaftGroup } from "./raft-group.js";
 import { SealingKey } from "./sealed-secret.js";
 
@@ -46,6 +47,7 @@ export class ClusterNode implements PeerReceiver {
   readonly sealing: SealingKey;
   readonly clocks: ClockGuard;
   readonly freshness: Freshness = new Freshness();
+  readonly #versions = new PeerVersions();
   readonly #options: ClusterOptions;
   readonly #deps: ClusterNodeDeps;
   readonly #handlers = new Map<number, FrameHandler>();
@@ -197,13 +199,19 @@ export class ClusterNode implements PeerReceiver {
     this.#wasMember = isMember;
   }
 
+  /** @throws LedgerError UPGRADE_UNFINISHED while a member does not understand such entries (INV-PEER-6) */
+  requireUnderstood(what: NewEntry): void {
+    this.#versions.require(what, this.#configured);
+  }
+
   identity(): PeerIdentity {
     return { member: this.info, clusterId: this.#identity.clusterId };
   }
 
   onConnected(peer: PeerIdentity): void {
-    const { clusterId, member } = peer;
+    const { clusterId, member, protocolVersion } = peer;
     if (clusterId === undefined) return;
+    this.#versions.heard(member.nodeId, protocolVersion);
     this.#met.set(member.nodeId, member);
     if (this.#identity.clusterId === undefined) this.#adopt(clusterId);
     else if (this.#configured.length === 0) this.#tellMembers();

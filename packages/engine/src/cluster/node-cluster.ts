@@ -2,6 +2,7 @@
  * The cluster side of an engine: puts together the group with what surrounds it (peers, clocks, seed, administration), and
  * keeps what the cluster knows of this node current.
  */
+
 import type { GroupState } from "@authledger/state";
 import { assert, LedgerError, type NodeId, toHex } from "@authledger/types";
 import type { EngineDeps, EngineOptions } from "../engine-options.js";
@@ -18,6 +19,7 @@ import { LeaderMoves } from "./leader-moves.js";
 import { encodeMemberInfos } from "./member-info.js";
 import { NodeReplicas, type NodeReplicasDeps } from "./node-replicas.js";
 import { FrameKind } from "./peer-port.js";
+import type { NewEntry } from "./peer-versions.js";
 import type { RaftGroup } from "./raft-group.js";
 import { ReadRules } from "./read-rules.js";
 import { SeedCarrier } from "./seed-carrier.js";
@@ -121,6 +123,11 @@ export class NodeCluster {
   /** @throws LedgerError VAULT_DIVERGED where this replica's state is not that of the majority */
   requireRight(vault: number): void {
     this.#replicas?.divergence.check(vault);
+  }
+
+  /** @throws LedgerError UPGRADE_UNFINISHED */
+  requireUnderstood(what: NewEntry): void {
+    this.node?.requireUnderstood(what);
   }
 
   isFenced(vault: number): boolean {

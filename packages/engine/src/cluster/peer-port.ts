@@ -57,6 +57,8 @@ export interface PeerIdentity {
   readonly member: MemberInfo;
   /** Absent while the node waits to be added. */
   readonly clusterId: string | undefined;
+  /** The newest version that it speaks (peer-versions.ts); absent: that of this code. */
+  readonly protocolVersion?: number;
 }
 
 /**

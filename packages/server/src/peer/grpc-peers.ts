@@ -25,6 +25,7 @@ import {
   decodeRefusal,
   encodeHello,
   encodeRefusal,
+  explained,
   type Hello,
   helloTo,
   judge,
@@ -329,8 +330,7 @@ export class GrpcPeers implements PeerPort {
     if (hello === undefined) return "it does not say who it is";
     const refusal = this.#judge(hello, stream, member);
     if (refusal !== undefined) {
-      this.#refuse(stream, refusal, peer.member?.name);
-      return meaningOf(refusal);
+      return this.#refuse(stream, refusal, hello, member.name);
     }
     peer.dialing = undefined;
     this.#adopt(peer, stream, hello, true);
@@ -367,8 +367,8 @@ export class GrpcPeers implements PeerPort {
     const known = this.#peers.get(hello.member.nodeId);
     const refusal = this.#judge(hello, stream, undefined);
     if (refusal !== undefined) {
-      this.#refuse(stream, refusal, hello.member.name);
-      if (known?.link.isConnected === false) known.link.problem = meaningOf(refusal);
+      const why = this.#refuse(stream, refusal, hello);
+      if (known?.link.isConnected === false) known.link.problem = why;
       return;
     }
     const peer = known ?? this.#add(hello.member.nodeId);
@@ -419,13 +419,22 @@ export class GrpcPeers implements PeerPort {
     peer.link.attach(stream, isDialed);
     clearTimeout(peer.timer);
     this.#tell("connected", peer, undefined);
-    this.#receiver?.onConnected({ member: hello.member, clusterId: hello.clusterId });
+    const { member, clusterId, protocolVersion } = hello;
+    this.#receiver?.onConnected({ member, clusterId, protocolVersion });
   }
 
-  #refuse(stream: PeerStream, refusal: PeerRefusal, name: string | undefined): void {
+  /** @returns why, in words */
+  #refuse(
+    stream: PeerStream,
+    refusal: PeerRefusal,
+    hello: Hello,
+    name: string = hello.member.name,
+  ): string {
     stream.say({ $case: "refusal", value: encodeRefusal(refusal) });
     stream.end();
-    this.#deps.onEvent({ event: "refused", name, why: meaningOf(refusal) });
+    const why = explained(refusal, hello);
+    this.#deps.onEvent({ event: "refused", name, why });
+    return why;
   }
 
   /** A peer refuses this node: in words why. */

@@ -13,6 +13,8 @@ import {
   decodeMemberInfos,
   encodeMemberInfos,
   type MemberInfo,
+  PEER_PROTOCOL_VERSION,
+  PEER_PROTOCOL_VERSION_OLDEST,
   type PeerIdentity,
   type PeerRefusal,
   validateMemberInfo,
@@ -20,9 +22,6 @@ import {
 import type { peer } from "@authledger/proto";
 import { equalBytes, LedgerError, type NodeId, nodeId } from "@authledger/types";
 
-/** What is said over a stream, and the oldest form of it that this version understands. */
-const PROTOCOL_VERSION = 1;
-const PROTOCOL_VERSION_OLDEST = 1;
 const CLUSTER_ID_CHARACTERS_MAX = 64;
 
 /** What a node says first. */
@@ -37,8 +36,8 @@ export interface Hello extends PeerIdentity {
 export function helloTo(own: PeerIdentity, expected: Hello["expected"]): Hello {
   return {
     ...own,
-    protocolVersion: PROTOCOL_VERSION,
-    protocolVersionOldest: PROTOCOL_VERSION_OLDEST,
+    protocolVersion: PEER_PROTOCOL_VERSION,
+    protocolVersionOldest: PEER_PROTOCOL_VERSION_OLDEST,
     formatVersion: DATA_FORMAT_VERSION,
     expected: { nodeId: expected.nodeId, incarnation: expected.incarnation },
   };
@@ -104,8 +103,8 @@ export interface Knowledge {
 export function judge(hello: Hello, known: Knowledge): PeerRefusal | undefined {
   const { own, dialed, joining } = known;
   if (
-    hello.protocolVersion < PROTOCOL_VERSION_OLDEST ||
-    hello.protocolVersionOldest > PROTOCOL_VERSION
+    hello.protocolVersion < PEER_PROTOCOL_VERSION_OLDEST ||
+    hello.protocolVersionOldest > PEER_PROTOCOL_VERSION
   ) {
     return "protocol";
   }
@@ -160,5 +159,17 @@ export function decodeRefusal({ reason }: peer.PeerRefusal): PeerRefusal | undef
 }
 
 export function meaningOf(reason: PeerRefusal): string {
+  return MEANINGS[reason];
+}
+
+/** The same of a node that said this, with the versions where they are the reason. */
+export function explained(reason: PeerRefusal, hello: Hello): string {
+  const { protocolVersion: newest, protocolVersionOldest: oldest, formatVersion } = hello;
+  if (reason === "protocol") {
+    return `${MEANINGS.protocol}: it speaks ${oldest} to ${newest}, this node ${PEER_PROTOCOL_VERSION_OLDEST} to ${PEER_PROTOCOL_VERSION}; upgrade the older one`;
+  }
+  if (reason === "format") {
+    return `${MEANINGS.format} (its version is ${formatVersion}, that of this node ${DATA_FORMAT_VERSION})`;
+  }
   return MEANINGS[reason];
 }

@@ -68,7 +68,7 @@ describe("INV-PEER-5: two nodes", () => {
     [
       "protocol",
       "a newer protocol only",
-      hello({ protocolVersion: 7, protocolVersionOldest: 2 }),
+      hello({ protocolVersion: 7, protocolVersionOldest: 3 }),
       known(),
     ],
     ["protocol", "an older protocol only", hello({ protocolVersion: 0 }), known()],
@@ -149,7 +149,7 @@ describe("docs/format/peer.md", () => {
   const text = readFileSync(new URL("../../../../docs/format/peer.md", import.meta.url), "utf8");
 
   it("names every kind of frame with its number", () => {
-    const rows = [...text.matchAll(/^\| (\d+) +\| (\w+) +\| (?:first|last|after)/gm)];
+    const rows = [...text.matchAll(/^\| (\d+) +\| (\w+) +\| (?:in the order|first|last|after)/gm)];
     const told = Object.fromEntries(rows.map(([, code, name]) => [name, Number(code)]));
     expect(told).toEqual(FrameKind);
   });

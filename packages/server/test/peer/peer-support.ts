@@ -42,6 +42,8 @@ export class TestNode implements PeerReceiver {
   readonly frames: Received[] = [];
   /** Who came, of which cluster, after how many frames. */
   readonly connected: [NodeId, string | undefined, number][] = [];
+  /** What those who came speak. */
+  readonly versions: [NodeId, number | undefined][] = [];
   readonly removed: MemberInfo[] = [];
   readonly unreachable: NodeId[] = [];
   readonly refusals: [NodeId, PeerRefusal][] = [];
@@ -83,7 +85,8 @@ export class TestNode implements PeerReceiver {
     return { member: this.member, clusterId: this.clusterId };
   }
 
-  onConnected({ member, clusterId }: PeerIdentity): void {
+  onConnected({ member, clusterId, protocolVersion }: PeerIdentity): void {
+    this.versions.push([member.nodeId, protocolVersion]);
     this.connected.push([member.nodeId, clusterId, this.frames.length]);
   }
 

@@ -216,6 +216,15 @@ export const consensusErrors = {
     "Two nodes refuse to talk: they are of different clusters or versions, or one is not the node that the other knows.",
     "Read the reason in the details; an empty disk is a new node and must be added anew, after its old identity was removed.",
   ],
+  UPGRADE_UNFINISHED: [
+    2043,
+    "FAILED_PRECONDITION",
+    412,
+    "CONFLICT",
+    "never",
+    "A node of the cluster runs an older version that does not know what was asked for: its entry would stop that node.",
+    "Upgrade the nodes that the message names, or remove those that are gone for good; then ask again.",
+  ],
   DISCOVERY_FAILED: [
     2041,
     "UNAVAILABLE",
