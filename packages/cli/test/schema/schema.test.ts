@@ -105,13 +105,13 @@ it("every command that prints fields has a schema, and there is none for a comma
   expect(Object.keys(SHAPES).sort()).toEqual(wanted);
 });
 
-/** One call in eight is counted, and fewer than 64 of them are chance. */
+/** One call in sixteen is counted, and fewer than 64 of them are chance. */
 async function makeHot(
   endpoints: string,
   tenant: { readonly organization: string; readonly vault: string },
 ): Promise<void> {
   const client = createClient({ endpoints, tenant });
-  for (let i = 0; i < 1_200; i++) await client.read("hot:1");
+  for (let i = 0; i < 2_400; i++) await client.read("hot:1");
   client.close();
 }
 
