@@ -23,6 +23,7 @@ import { type Chain, loggedHistory } from "./logged-history.js";
 import { Machine, type MachineDeps } from "./machine.js";
 import { Membership } from "./membership.js";
 import { withoutRealTime } from "./real-time-trap.js";
+import { RecordKeeper } from "./record-keeper.js";
 import { isBeyondRepair } from "./repair-outlook.js";
 import {
   compareStores,
@@ -99,6 +100,7 @@ class ClusterRun {
   readonly #clientDeps: ClientDeps;
   readonly #clients: readonly Client[];
   readonly #vaults: VaultMaker;
+  readonly #keeper: RecordKeeper;
   readonly #seen = new SeenHistory();
   #isCalm = false;
   #isOver = false;
@@ -136,6 +138,7 @@ class ClusterRun {
       fraction: () => random.u32() / 0x1_0000_0000,
     };
     this.#vaults = new VaultMaker(world);
+    this.#keeper = new RecordKeeper(world, sometimes);
     this.#clientDeps = {
       ...world,
       recorder: this.#recorder,
@@ -151,6 +154,7 @@ class ClusterRun {
     const { stormMs } = this.#settings;
     this.#start(this.#membership.work());
     this.#start(this.#vaults.work());
+    this.#start(this.#keeper.work());
     for (const client of this.#clients) this.#start(client.work());
     this.#start(this.#watch());
     this.#storm.start();
@@ -159,6 +163,7 @@ class ClusterRun {
     this.#storm.end();
     this.#membership.settle();
     for (const client of this.#clients) client.stop();
+    this.#keeper.stop();
     try {
       await this.#judge();
     } catch (error) {

@@ -1,0 +1,120 @@
+/**
+ * Keeps records in an organization of its own, beside the clients: values that it erases again, tuples that expire by themselves, an
+ * organization that it suspends and resumes. What it does has no history that is judged; the stores of all replicas, which are
+ * compared at the end, must have it alike, whatever nodes led, died or were sent a snapshot meanwhile.
+ */
+import type { EngineCall, EngineReply, EngineRequest } from "@authledger/engine";
+import { SeededRandom } from "@authledger/io";
+import { type Operation, utf8 } from "@authledger/types";
+import { type Attempt, ClientCalls, type ClientWorld } from "./client-calls.js";
+import { WALL_MS } from "./machine.js";
+import type { Sometimes } from "./sometimes.js";
+
+const ACTOR = "keeper";
+const KEYS = 5;
+const THINK_MS_MAX = 400;
+const LIVES_MS_MAX = 4_000;
+const PAUSE_MS = 80;
+
+export class RecordKeeper {
+  readonly #world: ClientWorld;
+  readonly #sometimes: Sometimes;
+  readonly #calls: ClientCalls;
+  readonly #random: SeededRandom;
+  #isStopped = false;
+
+  constructor(world: ClientWorld, sometimes: Sometimes) {
+    this.#world = world;
+    this.#sometimes = sometimes;
+    this.#calls = new ClientCalls(world);
+    this.#random = new SeededRandom((world.settings.seed ^ 0x6b656570) >>> 0);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Works until it is stopped. */
+  async work(): Promise<void> {
+    const made = await this.#sure("create_organization", { name: "kept", actor: ACTOR });
+    if (made === undefined) return;
+    const organization = made.organization.slug;
+    const named = await this.#sure("create_vault", { organization, name: "kept", actor: ACTOR });
+    if (named === undefined) return;
+    const found = await this.#sure("resolve_vault", { organization, vault: named.vault.slug });
+    while (found !== undefined && !this.#isStopped) {
+      await this.#world.loop.sleep(this.#random.int(THINK_MS_MAX));
+      const dice = this.#random.int(10);
+      if (dice < 4) await this.#write(found.vault, this.#secret());
+      else if (dice < 7) await this.#write(found.vault, this.#passing());
+      else if (dice < 9) await this.#erase(found.vault);
+      else await this.#suspend(organization);
+    }
+  }
+
+  #secret(): Operation {
+    const value = utf8(`secret ${this.#random.int(1_000)}`);
+    return {
+      op: "set_entity",
+      key: this.#key(),
+      value,
+      expiresAtMs: 0,
+      condition: { kind: "none" },
+    };
+  }
+
+  #key(): string {
+    return `kept:${this.#random.int(KEYS)}`;
+  }
+
+  /** A tuple that expires while the run lasts. */
+  #passing(): Operation {
+    const resource = `kept:${this.#random.int(KEYS)}`;
+    const tuple = { resource, relation: "viewer", subject: "user:passing" };
+    const expiresAtMs =
+      WALL_MS + Math.ceil(this.#world.loop.now) + this.#random.int(LIVES_MS_MAX) + 1;
+    return { op: "create_tuple", tuple, expiresAtMs };
+  }
+
+  async #write(vault: number, operation: Operation): Promise<void> {
+    const transaction = { operations: [operation], clientId: "", idempotencyKey: "", reason: "" };
+    await this.#once("write", { vault, actor: ACTOR, prove: false, transactions: [transaction] });
+  }
+
+  async #erase(vault: number): Promise<void> {
+    const keepCurrent = this.#random.chance(0.3);
+    const target = { key: this.#key() };
+    const asked = { vault, target, keepCurrent, actor: ACTOR, reason: "" };
+    const attempt = await this.#once("erase", asked);
+    if (attempt.kind === "answered" && attempt.reply.erased > 0)
+      this.#sometimes.note("values erased");
+  }
+
+  async #suspend(organization: bigint): Promise<void> {
+    const asked = { organization, actor: ACTOR, reason: "" };
+    await this.#once("suspend_organization", asked);
+    await this.#world.loop.sleep(this.#random.int(THINK_MS_MAX));
+    const resumed = await this.#sure("resume_organization", asked);
+    if (resumed !== undefined) this.#sometimes.note("organization suspended and resumed");
+  }
+
+  #once<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+  ): Promise<Attempt<EngineReply<C>>> {
+    return this.#calls.attempt(this.#calls.leader, call, request);
+  }
+
+  /** Asks until it is answered; undefined when it was stopped meanwhile. */
+  async #sure<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+  ): Promise<EngineReply<C> | undefined> {
+    while (!this.#isStopped) {
+      const attempt = await this.#once(call, request);
+      if (attempt.kind === "answered") return attempt.reply;
+      await this.#world.loop.sleep(PAUSE_MS);
+    }
+    return undefined;
+  }
+}
