@@ -2,7 +2,7 @@
  * How large the metadata of a call may be (SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113 6.5.2). The library of gRPC knows no such
  * limit, and that of HTTP/2 takes 64 KiB for each of 128 fields.
  *
- *   INV-OVER-4  A call whose metadata is larger than METADATA_BYTES_MAX is refused by its stream alone, before anything of it
+ *   INV-OVER-5  A call whose metadata is larger than METADATA_BYTES_MAX is refused by its stream alone, before anything of it
  *               is looked at: with ENHANCE_YOUR_CALM, which clients of gRPC call RESOURCE_EXHAUSTED.
  *
  * The limit holds once the client has acknowledged it, as all do. For one that never does the memory of its session is the limit

@@ -16,7 +16,7 @@ function metadataOf(fields: number, bytes: number): Metadata {
   return metadata;
 }
 
-describe("INV-OVER-4: metadata of a call", () => {
+describe("INV-OVER-5: metadata of a call", () => {
   test("beyond 16 KiB is refused with RESOURCE_EXHAUSTED, in one field or in many, and its connection goes on", async () => {
     const h = await startHarness();
     // The limit holds from the client's acknowledgement on, which comes with its first call.
