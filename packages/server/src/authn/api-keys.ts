@@ -46,13 +46,13 @@ export interface KeyWrite {
 
 export class ApiKeys implements CredentialSource {
   readonly #vault: SystemVault;
-  readonly #moves: Pick<SystemMoves, "generation">;
+  readonly #moves: Pick<SystemMoves, "keyGeneration">;
   readonly #nowMs: () => number;
   #asking = 0;
 
   constructor(
     vault: SystemVault,
-    moves: Pick<SystemMoves, "generation">,
+    moves: Pick<SystemMoves, "keyGeneration">,
     nowMs: () => number = Date.now,
   ) {
     this.#vault = vault;
@@ -61,7 +61,7 @@ export class ApiKeys implements CredentialSource {
   }
 
   get generation(): number {
-    return this.#moves.generation;
+    return this.#moves.keyGeneration;
   }
 
   async verify(text: string): Promise<Verified> {

@@ -40,7 +40,7 @@ export function keyService(
 ): Service<KeyMethods> {
   const { createApiKey, listApiKeys, revokeApiKey, whoAmI } = iam.IamServiceService;
   // It recognizes nobody, so it never needs to hear of a move.
-  const keys = new ApiKeys(new SystemVault(engine), { generation: 0 });
+  const keys = new ApiKeys(new SystemVault(engine), { keyGeneration: 0 });
   return {
     name: "IamService",
     definition: { createApiKey, listApiKeys, revokeApiKey, whoAmI },

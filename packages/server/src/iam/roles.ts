@@ -1,9 +1,9 @@
 /**
  * What a principal may do: the highest role that it has in a vault, an organization or the cluster, decided by the engine in the
- * system vault as this node has applied it, and kept until that vault moves.
+ * system vault as this node has applied it, and kept until tuples or models there change.
  *
  *   INV-ROLE-3  A role that was taken away counts on no node any more that has applied this: what is kept is forgotten when
- *               the system vault moves, and nothing is kept that was found before.
+ *               tuples or records of the system vault change, and nothing is kept that was found before.
  *   INV-ROLE-4  Refusals are not kept, so nobody pushes the roles of others out by asking for what it may not see.
  *
  * Each call asks, so what is known is answered at once and without allocating.
@@ -34,7 +34,9 @@ export class Roles {
 
   constructor(engine: EnginePort, moves: Pick<SystemMoves, "onMove">) {
     this.#engine = engine;
-    moves.onMove(() => this.forget());
+    moves.onMove((change) => {
+      if (change.isAboutRoles) this.forget();
+    });
   }
 
   /** Ranks that are kept. */
@@ -42,7 +44,7 @@ export class Roles {
     return this.#size;
   }
 
-  /** The system vault has moved. */
+  /** What roles follow from has changed. */
   forget(): void {
     this.#generation++;
     this.#known.clear();

@@ -64,7 +64,10 @@ export class Quotas {
 
   /** Resolves when what this node has applied is known; where there is no cluster yet there is nothing to know. */
   start(moves: SystemMoves): Promise<void> {
-    moves.onMove(() => void this.look());
+    moves.onMove((change) => {
+      const isConcerned = change.isAboutEntities(QUOTA_PREFIX) || this.#problem !== "";
+      if (isConcerned) void this.look();
+    });
     return this.look();
   }
 

@@ -1,35 +1,43 @@
 /**
- * Tells this node's caches that the system vault has moved, so that what they keep of it is looked at again.
+ * Tells this node's caches that the system vault has moved and what that changed, so that what they keep of it is looked at
+ * again. Records of the audit come with every call of administration: a cache that they do not concern keeps what it has.
  *
  *   INV-AUTHN-2  What was read of the system vault before its newest applied block is taken for good by no cache for
  *                longer than the engine's word takes to arrive: the next turn of the loop, and 250 ms after a failure.
+ *   INV-AUTHN-12  A move of which not every change is known is taken for a change of everything.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EnginePort } from "@authledger/engine";
+import type { EnginePort, EngineReply } from "@authledger/engine";
+import { KEY_PREFIX } from "../authn/key-record.js";
+import { SystemChange } from "./system-change.js";
 import { SYSTEM_VAULT } from "./system-vault.js";
 
 /** How long the engine is asked to wait; a quiet vault costs nothing meanwhile. */
 const WAIT_MS = 30_000;
 /** After a refusal, which is taken for a move. */
 const FAILED_MS = 250;
+/** More of one move are not looked at one by one. */
+const CHANGES_MAX = 256;
 
 export class SystemMoves {
   readonly #engine: EnginePort;
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners: ((change: SystemChange) => void)[] = [];
   readonly #stopped = new AbortController();
-  #generation = 1;
+  #keyGeneration = 1;
+  /** Blocks from here on were not looked at; undefined: nobody knows from where on. */
+  #next: number | undefined;
 
   constructor(engine: EnginePort) {
     this.#engine = engine;
   }
 
-  /** Larger after each move: what was read at this generation holds while it is the same. */
-  get generation(): number {
-    return this.#generation;
+  /** Larger after each change of API keys: what was read of one at this generation holds while it is the same. */
+  get keyGeneration(): number {
+    return this.#keyGeneration;
   }
 
   /** Called behind each move, and after each failure to hear of them. */
-  onMove(listener: () => void): void {
+  onMove(listener: (change: SystemChange) => void): void {
     this.#listeners.push(listener);
   }
 
@@ -52,17 +60,41 @@ export class SystemMoves {
         // The first answer only names the index from which on it is told of everything.
         const isFirst = after === undefined;
         after = moved.index;
-        if (isFirst || !moved.isComplete || moved.vaults.includes(SYSTEM_VAULT)) this.#moved();
+        if (isFirst || !moved.isComplete) this.#next = undefined;
+        else if (!moved.vaults.includes(SYSTEM_VAULT)) continue;
+        const looked = this.#look();
+        this.#tell(looked instanceof Promise ? await looked : looked);
       } catch {
-        this.#moved();
+        this.#next = undefined;
+        this.#tell(SystemChange.anything);
         await sleep(FAILED_MS, undefined, { signal, ref: false }).catch(() => undefined);
       }
     }
   }
 
-  #moved(): void {
-    if (this.#stopped.signal.aborted) return;
-    this.#generation++;
-    for (const listener of this.#listeners) listener();
+  /** What has changed since the last look; at once where the engine answers at once. */
+  #look(): SystemChange | Promise<SystemChange> {
+    const from = this.#next === undefined ? {} : { from: firstOf(this.#next) };
+    const question = { ...from, vault: SYSTEM_VAULT, filter: {}, limit: CHANGES_MAX };
+    const reply = this.#engine.ask("list_changes", question);
+    return reply instanceof Promise
+      ? reply.then((page) => this.#changed(page))
+      : this.#changed(reply);
   }
+
+  #changed({ changes, next, size }: EngineReply<"list_changes">): SystemChange {
+    const isWhole = this.#next !== undefined && next.height >= size;
+    this.#next = size;
+    return isWhole ? new SystemChange(changes.map(({ target }) => target)) : SystemChange.anything;
+  }
+
+  #tell(change: SystemChange): void {
+    if (this.#stopped.signal.aborted) return;
+    if (change.isAboutEntities(KEY_PREFIX)) this.#keyGeneration++;
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function firstOf(height: number): { height: number; index: number; operation: number } {
+  return { height, index: 0, operation: 0 };
 }

@@ -111,7 +111,7 @@ describe("API keys", () => {
 
   it("expire, for those that remember them too, and say so to who has the secret only", async () => {
     let nowMs = 1_000_000;
-    const keys = new ApiKeys(vault, { generation: 1 }, () => nowMs);
+    const keys = new ApiKeys(vault, { keyGeneration: 1 }, () => nowMs);
     const authenticator = new Authenticator({ keys }, { nowMs: () => nowMs });
     const expiresAtMs = Date.now() + 60_000;
     const made = await keys.create({ name: "e", expiresAtMs }, BY_ROOT);
@@ -136,7 +136,7 @@ describe("API keys", () => {
 describe("what is remembered of credentials", () => {
   it("is bounded, and asked for once by those who come together", async () => {
     const engine = new FakeEngine();
-    const keys = new ApiKeys(new SystemVault(engine), { generation: 1 });
+    const keys = new ApiKeys(new SystemVault(engine), { keyGeneration: 1 });
     const authenticator = new Authenticator({ keys }, { rememberedMax: 3 });
     const made: { readonly id: string; readonly text: string }[] = [];
     for (let i = 0; i < 10; i++) {
@@ -153,7 +153,7 @@ describe("what is remembered of credentials", () => {
   });
 
   it("refuses what is too long before it hashes it, and tokens where no issuer is configured", () => {
-    const keys = new ApiKeys(new SystemVault(new FakeEngine()), { generation: 1 });
+    const keys = new ApiKeys(new SystemVault(new FakeEngine()), { keyGeneration: 1 });
     const authenticator = new Authenticator({ keys });
     for (const text of ["x".repeat(9_000), "eyJhbGciOiJub25lIn0.e30."]) {
       expect(() => authenticator.authenticate(text)).toThrow(/not one that this ledger accepts/);

@@ -89,7 +89,7 @@ describe("three nodes with --auth", () => {
     const again = await init(bearer(rootKey));
     expect([again.rootKey, again.rootKeyFile]).toEqual(["", ""]);
 
-    const keys = new ApiKeys(new SystemVault(first.engine), { generation: 1 });
+    const keys = new ApiKeys(new SystemVault(first.engine), { keyGeneration: 1 });
     const made = await keys.create({ name: "app", expiresAtMs: 0 }, { actor: "root" });
     const follower = others[0]!;
     const root = bearer(rootKey);

@@ -6,6 +6,7 @@ import { describe, expect, it, vi } from "vitest";
 import { rejectedBy, temporaryDirectory } from "../../../../test/support.js";
 import { ApiKeys } from "../../src/authn/api-keys.js";
 import { RootCredential } from "../../src/authn/root-credential.js";
+import { SystemChange } from "../../src/system/system-change.js";
 import { SystemVault } from "../../src/system/system-vault.js";
 import { FakeEngine } from "../support/fake-engine.js";
 
@@ -16,16 +17,16 @@ function rootOf(
   const vault = new SystemVault(engine);
   const made: string[] = [];
   const problems: LedgerError[] = [];
-  const listeners: (() => void)[] = [];
+  const listeners: ((change: SystemChange) => void)[] = [];
   const root = new RootCredential({
     ...{ vault, directory, isWanted, leads: async () => leads },
     moves: { onMove: (listener) => listeners.push(listener) },
     onMade: (file) => made.push(file),
     onProblem: (error) => problems.push(error),
   });
-  const keys = new ApiKeys(vault, { generation: 1 });
+  const keys = new ApiKeys(vault, { keyGeneration: 1 });
   const move = (): void => {
-    for (const listener of listeners) listener();
+    for (const listener of listeners) listener(SystemChange.anything);
   };
   return { root, keys, made, problems, directory, move };
 }

@@ -1,5 +1,6 @@
 /** Roles over a real engine: what follows from what, who may give them, and what a caller without them learns. */
 import { type admin, type authorization, iam } from "@authledger/proto";
+import type { Operation } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { call, failureOf } from "../support/harness.js";
 import { createTuple, PAGE, TUPLE, transaction } from "../support/requests.js";
@@ -115,6 +116,30 @@ describe("roles", () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(t.roles.size).toBe(0);
     expect(await steps(t, ANN)).toBe(0);
+  });
+
+  test("INV-ROLE-3: they are kept while the system vault gets records of the audit, and forgotten with the first tuple or model", async () => {
+    const t = await startTenants();
+    await t.grant(ANN, ROLE_READER, t.acme);
+    const applied = async (operations: readonly Operation[]): Promise<void> => {
+      const labels = { clientId: "", idempotencyKey: "", reason: "" };
+      const transactions = [{ operations, ...labels }];
+      await t.engine.call("write", { vault: 0, transactions, actor: "test", prove: false });
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    const set = (key: string): Operation => ({
+      ...{ op: "set_entity", key, value: new Uint8Array(3), expiresAtMs: 0 },
+      condition: { kind: "none" },
+    });
+    const tuple = { resource: "group:g", relation: "member", subject: "principal:user%3Abob" };
+    const given: Operation = { op: "create_tuple", tuple, expiresAtMs: 0 };
+    for (const isKept of [true, false]) {
+      expect(await steps(t, ANN)).toBe(1);
+      expect(t.roles.size).toBe(1);
+      const other: Operation = isKept ? set("quota:global") : given;
+      await applied([set("audit:1"), other, set("key:none")]);
+      expect(t.roles.size).toBe(isKept ? 1 : 0);
+    }
   });
 
   test("INV-ROLE-4: what was refused is not kept", async () => {

@@ -1,0 +1,27 @@
+/** What a move of the system vault changed, for caches that keep something of it. */
+import type { EngineReply } from "@authledger/engine";
+
+type Target = EngineReply<"list_changes">["changes"][number]["target"];
+
+export class SystemChange {
+  /** Nobody knows what it was. */
+  static readonly anything: SystemChange = new SystemChange(undefined);
+
+  readonly #targets: readonly Target[] | undefined;
+
+  constructor(targets: readonly Target[] | undefined) {
+    this.#targets = targets;
+  }
+
+  /** Tuples that give roles, or records that say what follows from them. */
+  get isAboutRoles(): boolean {
+    return this.#targets?.some(({ kind }) => kind !== "entity") ?? true;
+  }
+
+  /** Entities whose keys begin so. */
+  isAboutEntities(prefix: string): boolean {
+    const isOne = (target: Target): boolean =>
+      target.kind === "entity" && target.key.startsWith(prefix);
+    return this.#targets?.some(isOne) ?? true;
+  }
+}
