@@ -22,9 +22,11 @@ async function showBlock(run: Run, text?: string): Promise<undefined> {
   const height =
     text === undefined ? (await client.getTip(run.call)).height : BigInt(wholeOf(text, "height"));
   const isWhole = run.flags["transactions"] === true;
-  const options = { ...run.call, transactions: isWhole };
+  // A header names nobody: who wrote the block is in its transactions.
+  const options = { ...run.call, transactions: true };
   const { header, blockHash, transactions, verified } = await client.getBlock(height, options);
   const decoded = decodeHeader(header);
+  const actors = new Set(transactions.map((bytes) => decodeTransaction(bytes).actor));
   const fields = {
     height: BigInt(decoded.height),
     block_hash: blockHash,
@@ -33,6 +35,7 @@ async function showBlock(run: Run, text?: string): Promise<undefined> {
     term: BigInt(decoded.term),
     index: BigInt(decoded.index),
     transaction_count: decoded.transactionCount,
+    actors: [...actors].filter((actor) => actor !== ""),
     leaf_count: BigInt(decoded.leafCount),
     state_root: decoded.stateRoot,
     history_root: decoded.historyRoot,

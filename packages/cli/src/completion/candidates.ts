@@ -4,6 +4,7 @@
  *   INV-COMPLETE-1  Nothing is offered that a shell could obey: what comes from a node and holds more than letters, digits
  *                   and harmless marks is left out.
  */
+import { ROLE_NAMES } from "@authledger/sdk";
 import type { Command } from "commander";
 import { pathOf } from "../help/texts.js";
 import { OUTPUT_FORMATS } from "../output/printer.js";
@@ -18,6 +19,9 @@ export interface Candidates {
   /** The shell itself knows better. */
   readonly paths?: "files" | "directories";
 }
+
+/** Where a role may be given; groups come beside them. */
+const PLACES = ["vault", "organization", "cluster"].map((value) => ({ value }));
 
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
@@ -109,6 +113,11 @@ async function optionValues(
     case "--subject":
     case "--relation":
       return { list: parts((await sources.seen()).tuples, name, current) };
+    case "--tier":
+    case "--in-tier":
+      return { list: await sources.tiers() };
+    case "--on":
+      return { list: [...PLACES, ...(await groups(sources))] };
     case "--data":
     case "--pins":
       return DIRECTORIES;
@@ -118,6 +127,10 @@ async function optionValues(
     default:
       return { list: [] };
   }
+}
+
+async function groups(sources: CompletionSources): Promise<readonly Candidate[]> {
+  return (await sources.principals()).filter(({ value }) => value.startsWith("group:"));
 }
 
 function parts(tuples: Seen["tuples"], name: string, current: string): Candidate[] {
@@ -146,6 +159,12 @@ async function argumentValues(
       return { list: await sources.organizations() };
     case "node":
       return { list: await sources.members() };
+    case "principal":
+      return { list: await sources.principals() };
+    case "role":
+      return words(...ROLE_NAMES);
+    case "id":
+      return { list: path.startsWith("key ") ? await sources.keys() : [] };
     case "shell":
       return words(...SHELLS);
     case "file":

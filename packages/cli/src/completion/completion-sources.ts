@@ -15,6 +15,12 @@ export interface CompletionSources {
   /** Of the cluster. */
   members(): Promise<readonly Candidate[]>;
   seen(): Promise<Seen>;
+  /** Who has a role or a key here: key:<id>, user:<subject>, group:<name>. */
+  principals(): Promise<readonly Candidate[]>;
+  /** Ids of API keys. */
+  keys(): Promise<readonly Candidate[]>;
+  /** Tiers that quotas name. */
+  tiers(): Promise<readonly Candidate[]>;
 }
 
 /** What a look at some tuples of the vault showed. */

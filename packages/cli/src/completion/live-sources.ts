@@ -7,7 +7,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { createClient, type LedgerClient } from "@authledger/sdk";
+import { createClient, type LedgerClient, type RoleBinding, type RolePlace } from "@authledger/sdk";
 import { ContextStore } from "../contexts/context-store.js";
 import { accessOptions } from "../run/access.js";
 import type { CliIo } from "../run/cli-io.js";
@@ -53,6 +53,9 @@ export function liveSources(
     vaults: () => ask("vaults", [], vaults),
     members: () => ask("members", [], members),
     seen: () => ask<Seen>("seen", { tuples: [] }, seen),
+    principals: () => ask("principals", [], principals),
+    keys: () => ask("keys", [], keys),
+    tiers: () => ask("tiers", [], tiers),
   };
 }
 
@@ -92,6 +95,57 @@ async function seen(client: LedgerClient): Promise<Seen> {
   }));
   const order = (tuple: Seen["tuples"][number]): string => Object.values(tuple).join(" ");
   return { tuples: tuples.sort((a, b) => (order(a) < order(b) ? -1 : 1)) };
+}
+
+async function keys(client: LedgerClient): Promise<Candidate[]> {
+  const rows = await client.keys.list({ pageSize: NAMES_MAX }).collect(NAMES_MAX);
+  return rows.map(({ id, name }) => ({ value: id, description: name }));
+}
+
+/** Of each place only what the caller may see. Keys first, since they have names. */
+async function principals(client: LedgerClient, { tenant }: Settings): Promise<Candidate[]> {
+  const { organization, vault } = tenant;
+  const places: RolePlace[] = [{}];
+  if (organization !== undefined) {
+    places.push({ organization: BigInt(organization) });
+    if (vault !== undefined) {
+      places.push({ organization: BigInt(organization), vault: BigInt(vault) });
+    }
+  }
+  const options = { pageSize: NAMES_MAX };
+  const found = await Promise.all([
+    client.keys
+      .list(options)
+      .collect(NAMES_MAX)
+      .then((rows) => rows.map(({ principal, name }) => ({ value: principal, description: name })))
+      .catch(() => []),
+    ...places.map((place) =>
+      client.roles
+        .list({ ...options, ...place })
+        .collect(NAMES_MAX)
+        .then((rows) => rows.flatMap(namedBy))
+        .catch(() => []),
+    ),
+  ]);
+  return onceEach(found.flat());
+}
+
+function namedBy({ principal, role, group }: RoleBinding): Candidate[] {
+  const holder = { value: principal, description: role };
+  return group === undefined ? [holder] : [holder, { value: `group:${group}` }];
+}
+
+async function tiers({ quotas }: LedgerClient): Promise<Candidate[]> {
+  const rows = await quotas.list({ pageSize: NAMES_MAX }).collect(NAMES_MAX);
+  const names = rows.flatMap(({ tier, assignedTier }) => [tier, assignedTier]);
+  return onceEach(names.flatMap((value) => (value === undefined ? [] : [{ value }])));
+}
+
+/** The first of each value: what comes first describes it best. */
+function onceEach(candidates: readonly Candidate[]): Candidate[] {
+  const first = new Map<string, Candidate>();
+  for (const one of candidates) if (!first.has(one.value)) first.set(one.value, one);
+  return [...first.values()];
 }
 
 /** Also that nothing could be had is remembered, so that a node that hangs is not asked at every key. */

@@ -64,9 +64,18 @@ function formatRows(
 
 function cellOf(value: JsonValue, { isWhole }: TableOptions): string {
   if (value === null) return "-";
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = isTexts(value)
+    ? value.join(", ")
+    : typeof value === "object"
+      ? JSON.stringify(value)
+      : String(value);
   const isLong = text.length > CELL_CHARACTERS_MAX && !isWhole;
   return escapeControls(isLong ? `${text.slice(0, CELL_CHARACTERS_MAX)}...` : text);
+}
+
+/** A list of texts needs no quotes for people. */
+function isTexts(value: JsonValue): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string");
 }
 
 /** The text with every character that a terminal would obey written as \uXXXX. */

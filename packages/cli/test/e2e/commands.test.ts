@@ -154,6 +154,10 @@ describe("commands", () => {
     expect((await run("org list -o name")).out.trim()).toBe(env["AUTHLEDGER_ORG"]);
     expect(await json("vault get")).toMatchObject({ slug: env["AUTHLEDGER_VAULT"], height: "1" });
     expect(await json("block show")).toMatchObject({ height: "1", transaction_count: 1 });
+    expect(await json("block show")).toMatchObject({ actors: ["anonymous"] });
+    for (const format of ["table", "wide"]) {
+      expect((await run(`block show -o ${format}`)).out).toMatch(/^actors +anonymous$/m);
+    }
     expect(await json("block show 0")).toMatchObject({ height: "0", transaction_count: 1 });
     expect((await run("block show 7")).end).not.toBe(0);
     const yaml = await run("block show 1 -o yaml");

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
+import { liveSources } from "../../src/completion/live-sources.js";
 import { cliHere, startNode } from "./processes.js";
 
 test("roles are given, listed and taken away, of a vault, an organization, the cluster and a group", async () => {
@@ -25,6 +26,17 @@ test("roles are given, listed and taken away, of a vault, an organization, the c
   }
   const listed = (await role("list user:ann")).out.trim().split("\n");
   expect(listed.map((row) => JSON.parse(row).role).sort()).toEqual(["member", "reader", "writer"]);
+  // What completion offers is what the node knows.
+  const completing = { ...all.env, XDG_CACHE_HOME: join(directory, "cache"), HOME: directory };
+  await cliHere(["quota", "set", "--tier", "gold", "--vaults", "5"], all);
+  await cliHere(["quota", "set", "--in-tier", "gold"], all);
+  const sources = liveSources(completing, {});
+  const offered = (await sources.principals()).map(({ value }) => value).sort();
+  expect(offered).toEqual(["group:sre", "user:ann"]);
+  expect((await sources.tiers()).map(({ value }) => value).sort()).toEqual(["gold"]);
+  expect(
+    await liveSources({ ...completing, AUTHLEDGER_ENDPOINT: "127.0.0.1:1" }, {}).tiers(),
+  ).toEqual([]);
   expect((await role("revoke user:ann writer")).err).toContain("user:ann is writer no more");
   expect((await role("list")).out).toBe("");
   const wrong = await role("grant user:ann operator");
