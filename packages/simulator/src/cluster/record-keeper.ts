@@ -21,6 +21,7 @@ export class RecordKeeper {
   readonly #sometimes: Sometimes;
   readonly #calls: ClientCalls;
   readonly #random: SeededRandom;
+  #count = 0;
   #isStopped = false;
 
   constructor(world: ClientWorld, sometimes: Sometimes) {
@@ -77,7 +78,9 @@ export class RecordKeeper {
   }
 
   async #write(vault: number, operation: Operation): Promise<void> {
-    const transaction = { operations: [operation], clientId: "", idempotencyKey: "", reason: "" };
+    // What is remembered of a request goes with the value that it wrote.
+    const idempotencyKey = `kept ${this.#count++}`;
+    const transaction = { operations: [operation], clientId: ACTOR, idempotencyKey, reason: "" };
     await this.#once("write", { vault, actor: ACTOR, prove: false, transactions: [transaction] });
   }
 
