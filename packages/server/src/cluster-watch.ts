@@ -10,6 +10,7 @@
  */
 import type { ClusterStatus, EnginePort } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
+import { Rounds } from "./watchdog/node-jobs.js";
 
 const LOOK_MS = 250;
 /** Without a leader for so long the node is not ready. */
@@ -33,6 +34,8 @@ export class ClusterWatch {
   #leaderSeenAtMs: number | undefined;
   #problem: string | undefined = "the node is starting";
   #isFirst = true;
+  /** Its looks, for the watchdog. */
+  readonly rounds: Rounds = new Rounds();
 
   constructor(deps: ClusterWatchDeps) {
     this.#deps = deps;
@@ -51,7 +54,7 @@ export class ClusterWatch {
   /** Takes the first look, and goes on until it is stopped. */
   async start(): Promise<void> {
     await this.look();
-    this.#timer = setInterval(() => void this.look(), LOOK_MS);
+    this.#timer = setInterval(() => void this.rounds.run(() => this.look()), LOOK_MS);
     this.#timer.unref();
   }
 

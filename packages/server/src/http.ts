@@ -10,7 +10,8 @@ export interface HttpOptions {
 
 export interface HttpDeps {
   readonly registry: Registry;
-  readonly isLive: () => boolean;
+  /** Undefined while the node is alive; else why it must be started again. */
+  readonly fault: () => string | undefined;
   /** Undefined when the node is ready; else why it is not. */
   readonly problem: () => string | undefined;
   /** It has begun to serve. */
@@ -53,7 +54,7 @@ async function respond(url: string, deps: HttpDeps): Promise<HttpAnswer> {
     case "/metrics":
       return { code: 200, type: deps.registry.contentType, body: await deps.registry.metrics() };
     case "/livez":
-      return probe(deps.isLive() ? undefined : "the node has stopped");
+      return probe(deps.fault());
     case "/readyz":
       return probe(deps.problem());
     case "/startupz":

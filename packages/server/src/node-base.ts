@@ -10,6 +10,8 @@ import { LoopDelay } from "./loop-delay.js";
 import { type NodePeers, openNodePeers } from "./peer/node-peers.js";
 import { openTracing } from "./trace/open-tracing.js";
 import type { SpanRecorder } from "./trace/tracing.js";
+import { engineJobs } from "./watchdog/node-jobs.js";
+import { Watchdog } from "./watchdog/watchdog.js";
 
 /** What the base asks of its node. */
 export interface NodeBaseDeps {
@@ -27,6 +29,7 @@ export interface NodeBase {
   readonly cluster: ReturnType<typeof followClusterConfig>;
   readonly delay: LoopDelay;
   readonly watch: ClusterWatch;
+  readonly watchdog: Watchdog;
   /** Stops what watches and follows; the engine goes on. */
   stopWatching(): void;
   /** Closes the engine, then its links. */
@@ -50,7 +53,9 @@ export async function openNodeBase(config: NodeConfig, deps: NodeBaseDeps): Prom
     logger.warn({ ms: Math.round(ms) }, "the event loop was held: the machine is too busy"),
   );
   const watch = watchCluster(engine, logger, onReadiness);
+  const watchdog = watchJobs({ engine, watch, cluster }, logger);
   const stopWatching = (): void => {
+    watchdog.stop();
     cluster.stop();
     watch.stop();
     delay.stop();
@@ -59,7 +64,7 @@ export async function openNodeBase(config: NodeConfig, deps: NodeBaseDeps): Prom
     await engine.close();
     await peers?.close();
   };
-  return { runtime, peers, recorder, engine, cluster, delay, watch, stopWatching, close };
+  return { runtime, peers, recorder, engine, cluster, delay, watch, watchdog, stopWatching, close };
 }
 
 async function openEngine(
@@ -87,6 +92,24 @@ async function openEngine(
     await peers?.close();
     throw error;
   }
+}
+
+/** What is stuck fails liveness, and whoever runs the node starts it again. */
+function watchJobs(
+  { engine, watch, cluster }: Pick<NodeBase, "engine" | "watch" | "cluster">,
+  logger: Logger,
+): Watchdog {
+  const watchdog = new Watchdog({
+    nowMs: () => performance.now(),
+    onStuck: (job, ms) =>
+      logger.error({ job, ms: Math.round(ms) }, "a job is stuck: the node is not alive"),
+    onGoesOn: (job) => logger.warn({ job }, "a job that was stuck goes on"),
+  });
+  const figures = { stats: () => engine.stats(), status: () => watch.status };
+  const own = [watch.rounds.job("looking at the cluster"), cluster.rounds.job("configuration")];
+  for (const job of [...engineJobs(figures), ...own]) watchdog.watch(job);
+  watchdog.start();
+  return watchdog;
 }
 
 /** Who leads is worth a line of the log; a node alone leads for ever. */

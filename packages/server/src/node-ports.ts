@@ -21,12 +21,14 @@ import type { NodePeers } from "./peer/node-peers.js";
 import type { Protection } from "./protection/protection.js";
 import { QuotaStep } from "./quota/quota-step.js";
 import type { Quotas } from "./quota/quotas.js";
+import type { Watchdog } from "./watchdog/watchdog.js";
 
 interface HttpParts {
   readonly authn: Authn;
   readonly observability: Observability;
   readonly engine: Engine;
   readonly watch: ClusterWatch;
+  readonly watchdog: Watchdog;
   readonly meters: RpcMeters;
   readonly peers: NodePeers | undefined;
   readonly delay: LoopDelay;
@@ -36,25 +38,39 @@ interface HttpParts {
 
 export async function listenHttp(
   config: NodeConfig,
-  { authn, observability, engine, watch, meters, peers, delay, protection, grpc }: HttpParts,
+  {
+    authn,
+    observability,
+    engine,
+    watch,
+    watchdog,
+    meters,
+    peers,
+    delay,
+    protection,
+    grpc,
+  }: HttpParts,
 ): Promise<Awaited<ReturnType<typeof startHttp>>> {
-  const isLive = (): boolean => engine.failure === undefined;
+  const fault = (): string | undefined =>
+    engine.failure === undefined ? watchdog.problem : "the node has stopped";
   const isStarted = (): boolean => grpc() !== undefined;
   const problem = (): string | undefined => {
-    if (!isLive()) return "the node has stopped";
+    const fatal = fault();
+    if (fatal !== undefined) return fatal;
     if (!isStarted()) return "the node is starting";
     if (watch.problem !== undefined) return watch.problem;
     return grpc()?.health.isServing === true ? undefined : "the node is shutting down";
   };
   const registry = nodeRegistry({
-    ...{ meters, delay, protection, errors: observability.errors, log: observability.metrics },
+    ...{ meters, delay, watchdog, protection },
+    ...{ errors: observability.errors, log: observability.metrics },
     stats: () => engine.stats(),
     cluster: () => watch.status,
     links: () => peers?.peers.stats() ?? [],
     certificateExpiresAtMs: () => authn.tls?.expiresAtMs ?? 0,
   });
   try {
-    return await startHttp(split(config.http), { registry, problem, isLive, isStarted });
+    return await startHttp(split(config.http), { registry, problem, fault, isStarted });
   } catch (error) {
     throw bindError(config.http, error);
   }

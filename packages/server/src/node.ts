@@ -115,6 +115,7 @@ async function openFront(
   const authn = await openAuthn(config, { engine, logger, connections });
   /** What to undo, newest first, when a later part does not open. */
   const opened: (() => unknown)[] = [() => authn.close()];
+  base.watchdog.watch(authn.moves.job);
   try {
     const meters = new RpcMeters((error) => logError(logger, error));
     const told = { ...deps, recorder, forwarding: authn.forwarding };

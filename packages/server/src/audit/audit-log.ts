@@ -56,10 +56,11 @@ export class AuditLog {
     this.#deps.file?.add(record);
     await this.#write([record], record.actor).catch((error: unknown) => {
       this.unwritten++;
-      const about = { err: error, audit: record };
       // The call that it tells of has failed by the same end, and that was told.
-      const level = hasEnded(error) ? "info" : "error";
-      this.#deps.logger[level](about, "a record of the audit log could not be written");
+      const told = "a record of the audit log could not be written";
+      const { code } = LedgerError.from(error);
+      if (hasEnded(error)) this.#deps.logger.info({ code, audit: record }, told);
+      else this.#deps.logger.error({ err: error, audit: record }, told);
     });
   }
 

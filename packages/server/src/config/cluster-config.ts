@@ -8,6 +8,7 @@ import { decodeUtf8, LedgerError, type Operation, utf8 } from "@authledger/types
 import type { Logger } from "pino";
 import { hasEnded } from "../system/ended-engine.js";
 import { SystemVault, type SystemWrite } from "../system/system-vault.js";
+import { Rounds } from "../watchdog/node-jobs.js";
 import { type ConfigChange, parseRuntimeInput, type RuntimeConfig } from "./runtime-config.js";
 import { isRuntimeField, RUNTIME_FIELD_NAMES, type RuntimeValues } from "./runtime-fields.js";
 
@@ -25,6 +26,8 @@ export interface ClusterConfigDeps {
 export class ClusterConfig {
   readonly #deps: ClusterConfigDeps;
   #timer: NodeJS.Timeout | undefined;
+  /** Its looks, for the watchdog. */
+  readonly rounds: Rounds = new Rounds();
   #seen = -1;
   #problem = "";
 
@@ -33,9 +36,10 @@ export class ClusterConfig {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.look(), LOOK_MS);
+    const look = () => void this.rounds.run(() => this.look());
+    this.#timer = setInterval(look, LOOK_MS);
     this.#timer.unref();
-    void this.look();
+    look();
   }
 
   stop(): void {

@@ -7,6 +7,7 @@ import { RuntimeConfig } from "../config/runtime-config.js";
 import { LoopDelay } from "../loop-delay.js";
 import { RpcMeters } from "../metrics.js";
 import { Protection } from "../protection/protection.js";
+import { Watchdog } from "../watchdog/watchdog.js";
 import { ErrorMeter } from "./error-meter.js";
 import { LABEL_BUDGETS, type LabelBudget } from "./label-budgets.js";
 import { nodeRegistry } from "./node-metrics.js";
@@ -40,6 +41,7 @@ export function describeMetrics(): readonly DescribedMetric[] {
       links: () => [],
       certificateExpiresAtMs: () => 0,
     },
+    watchdog: new Watchdog({ nowMs: () => 0, onStuck: nothing, onGoesOn: nothing }),
     protection: new Protection(() => values, { streamsPerConnection: 1, connectionsMax: 1 }),
     log: {
       callLog: new CallLog(deps, logRulesOf(values)),

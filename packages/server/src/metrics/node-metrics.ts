@@ -9,6 +9,7 @@ import type { LinkStats } from "../peer/grpc-peers.js";
 import { addPeerMetrics } from "../peer/peer-metrics.js";
 import type { Protection } from "../protection/protection.js";
 import { addTlsMetrics } from "../tls/tls-metrics.js";
+import type { Watchdog } from "../watchdog/watchdog.js";
 import { BudgetedRegistry } from "./budgeted-registry.js";
 import { addEngineMetrics } from "./engine-metrics.js";
 import type { ErrorMeter } from "./error-meter.js";
@@ -22,6 +23,7 @@ export interface MetricSources {
   readonly links: () => readonly LinkStats[];
   readonly protection: Protection;
   readonly delay: LoopDelay;
+  readonly watchdog: Watchdog;
   readonly log: LogMetricsParts;
   /** When the certificate for clients expires, milliseconds since 1970; 0 without TLS. */
   readonly certificateExpiresAtMs: () => number;
@@ -38,6 +40,7 @@ export function nodeRegistry(sources: MetricSources): Registry {
   sources.protection.register(registry);
   addUnreadMetric(registry, sources.protection);
   sources.delay.register(registry);
+  sources.watchdog.register(registry);
   addLogMetrics(registry, sources.log);
   addTlsMetrics(registry, sources.certificateExpiresAtMs);
   new Counter({

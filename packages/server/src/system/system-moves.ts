@@ -9,6 +9,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EnginePort, EngineReply } from "@authledger/engine";
 import { KEY_PREFIX } from "../authn/key-record.js";
+import { Rounds } from "../watchdog/node-jobs.js";
+import type { Job } from "../watchdog/watchdog.js";
 import { SystemChange } from "./system-change.js";
 import { SYSTEM_VAULT } from "./system-vault.js";
 
@@ -23,6 +25,7 @@ export class SystemMoves {
   readonly #engine: EnginePort;
   readonly #listeners: ((change: SystemChange) => void)[] = [];
   readonly #stopped = new AbortController();
+  readonly #rounds = new Rounds();
   #keyGeneration = 1;
   /** Blocks from here on were not looked at; undefined: nobody knows from where on. */
   #next: number | undefined;
@@ -41,6 +44,11 @@ export class SystemMoves {
     this.#listeners.push(listener);
   }
 
+  /** As a job of the node: what was revoked or granted is heard of by it. */
+  get job(): Job {
+    return this.#rounds.job("following the system vault", 2 * WAIT_MS);
+  }
+
   start(): void {
     void this.#follow();
   }
@@ -56,14 +64,14 @@ export class SystemMoves {
       const since = after === undefined ? {} : { after };
       const question = { ...since, vault: SYSTEM_VAULT, waitMs: WAIT_MS };
       try {
-        const moved = await this.#engine.call("wait_blocks", question);
+        const moved = await this.#rounds.run(() => this.#engine.call("wait_blocks", question));
         // The first answer only names the index from which on it is told of everything.
         const isFirst = after === undefined;
         after = moved.index;
         if (isFirst || !moved.isComplete) this.#next = undefined;
         else if (!moved.vaults.includes(SYSTEM_VAULT)) continue;
         const looked = this.#look();
-        this.#tell(looked instanceof Promise ? await looked : looked);
+        this.#tell(looked instanceof Promise ? await this.#rounds.run(() => looked) : looked);
       } catch {
         this.#next = undefined;
         this.#tell(SystemChange.anything);
