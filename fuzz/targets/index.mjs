@@ -10,6 +10,7 @@ import { peerTargets } from "./peers.mjs";
 import { proofTargets } from "./proofs.mjs";
 import { replicaTargets } from "./replicas.mjs";
 import { snapshotTargets } from "./snapshots.mjs";
+import { systemTargets } from "./system.mjs";
 import { textTargets } from "./texts.mjs";
 
 /**
@@ -34,4 +35,5 @@ export const targets = [
   ...replicaTargets,
   ...peerTargets,
   ...frontTargets,
+  ...systemTargets,
 ];

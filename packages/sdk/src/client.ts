@@ -3,7 +3,8 @@
  * is checked and nothing can fail before the first call.
  */
 import { AdminClient } from "./calls/admin-client.js";
-import { type AuditLogOptions, type AuditRecord, auditLog } from "./calls/audit-log.js";
+import { type AuditLogOptions, auditLog } from "./calls/audit-log.js";
+import type { AuditRecord } from "./calls/audit-record.js";
 import {
   type BlockRange,
   type BlockRangeOptions,

@@ -27,12 +27,8 @@ export {
   type VaultWithHealth,
 } from "./calls/admin-client.js";
 export { AdminList, type AdminListOptions } from "./calls/admin-list.js";
-export type {
-  AuditFilter,
-  AuditLogOptions,
-  AuditOutcome,
-  AuditRecord,
-} from "./calls/audit-log.js";
+export type { AuditFilter, AuditLogOptions } from "./calls/audit-log.js";
+export type { AuditOutcome, AuditRecord } from "./calls/audit-record.js";
 export {
   type BlockProof,
   type BlockRange,

@@ -7,53 +7,24 @@
  * Which records there are is the server's word also then: lists of entities have no proof. Who must know that none is left
  * out follows the changes of the system vault.
  */
-import { decodeUtf8, LedgerError } from "@authledger/types";
+import { LedgerError } from "@authledger/types";
 import type { Session } from "../session.js";
-import { malformed } from "./convert.js";
+import {
+  AUDIT_PREFIX,
+  type AuditOutcome,
+  type AuditRecord,
+  auditRecordOf,
+} from "./audit-record.js";
 import { listEntities } from "./listings.js";
 import { readMany } from "./reads.js";
 import type { Entity, ReadOptions } from "./values.js";
 
-const PREFIX = "audit:";
 /** Hex digits of the time in a key. */
 const TIME_DIGITS = 12;
 const PAGE_DEFAULT = 1_000;
 /** The proof of a page grows with its rows. */
 const PROVEN_PAGE_MAX = 100;
 const SYSTEM = { organization: 0n, vault: 0n };
-
-/** `refused`: the caller was not let in; such calls of a minute are told of together. */
-export type AuditOutcome = "success" | "failure" | "refused";
-
-export interface AuditRecord {
-  /** Of its entity in the system vault. */
-  readonly key: string;
-  /** Milliseconds since 1970; of a summary that of its first call. */
-  readonly timeMs: bigint;
-  /** Name of the principal. */
-  readonly actor: string;
-  /** `AdminService/CreateVault`. */
-  readonly action: string;
-  /** What the request named. */
-  readonly resource: Readonly<Record<string, string>>;
-  readonly outcome: AuditOutcome;
-  /** Code of the error, and what it said. */
-  readonly code?: string;
-  readonly message?: string;
-  readonly requestId: string;
-  /** Address of the client. */
-  readonly client: string;
-  /** The node that the call reached. */
-  readonly node: string;
-  /** Calls that a summary stands for. */
-  readonly count?: number;
-  /** The last of them. */
-  readonly untilMs?: bigint;
-  /** Height of the system vault's block that holds it. */
-  readonly version: bigint;
-  /** It was computed from its proof: the client verifies. */
-  readonly isProven: boolean;
-}
 
 /** Each is a filter where it is set. */
 export interface AuditFilter {
@@ -92,7 +63,7 @@ export async function* auditLog(
     const inTime = rows.filter(({ key }) => isInTime(key, options));
     const entities = isVerifying ? await proven(system, inTime, options) : inTime;
     for (const entity of entities) {
-      const record = recordOf(entity, isVerifying);
+      const record = auditRecordOf(entity, isVerifying);
       if (isWanted(record, options)) yield record;
     }
     if (rows.some(({ key }) => isBehind(key, options))) return;
@@ -113,11 +84,11 @@ async function proven(
 
 /** Keys of a span of time have a beginning in common: what is outside of it is not fetched, as far as that goes. */
 function prefixOf({ sinceMs, untilMs }: AuditFilter): string {
-  if (sinceMs === undefined || untilMs === undefined) return PREFIX;
+  if (sinceMs === undefined || untilMs === undefined) return AUDIT_PREFIX;
   const [from, to] = [hexOf(sinceMs), hexOf(untilMs)];
   let same = 0;
   while (same < TIME_DIGITS && from[same] === to[same]) same++;
-  return PREFIX + from.slice(0, same);
+  return AUDIT_PREFIX + from.slice(0, same);
 }
 
 /** @throws LedgerError INVALID_ARGUMENT */
@@ -137,57 +108,11 @@ function isBehind(key: string, { untilMs }: AuditFilter): boolean {
 }
 
 function timeOf(key: string): string {
-  return key.slice(PREFIX.length, PREFIX.length + TIME_DIGITS);
+  return key.slice(AUDIT_PREFIX.length, AUDIT_PREFIX.length + TIME_DIGITS);
 }
 
 function isWanted(record: AuditRecord, { actor, action, outcome }: AuditFilter): boolean {
   if (actor !== undefined && record.actor !== actor) return false;
   if (action !== undefined && !record.action.startsWith(action)) return false;
   return outcome === undefined || record.outcome === outcome;
-}
-
-/** @throws LedgerError CODEC_DECODE */
-function recordOf({ key, value, version }: Entity, isProven: boolean): AuditRecord {
-  const fields = fieldsOf(value);
-  const { actor, action, outcome, requestId, client, node, code, message } = fields;
-  const texts = { actor, action, requestId, client, node };
-  const isWhole =
-    Object.values(texts).every((text) => typeof text === "string") && isOutcome(outcome);
-  if (!isWhole || !key.startsWith(PREFIX)) throw malformed(`no audit record under ${key}`);
-  const { timeMs, untilMs, count, resource } = fields;
-  return {
-    ...{ key, timeMs: wholeOf(timeMs) },
-    ...(texts as Record<keyof typeof texts, string>),
-    ...{ resource: textsOf(resource), outcome },
-    ...(typeof code === "string" && { code }),
-    ...(typeof message === "string" && { message }),
-    ...(typeof count === "number" && { count }),
-    ...(untilMs !== undefined && { untilMs: wholeOf(untilMs) }),
-    ...{ version, isProven },
-  };
-}
-
-function fieldsOf(value: Uint8Array): Readonly<Record<string, unknown>> {
-  try {
-    const fields: unknown = JSON.parse(decodeUtf8(value) ?? "");
-    if (typeof fields === "object" && fields !== null) return fields as Record<string, unknown>;
-  } catch {
-    // told below
-  }
-  throw malformed("an audit record that is no JSON");
-}
-
-function isOutcome(value: unknown): value is AuditOutcome {
-  return value === "success" || value === "failure" || value === "refused";
-}
-
-function wholeOf(value: unknown): bigint {
-  if (Number.isSafeInteger(value)) return BigInt(value as number);
-  throw malformed("an audit record without a time");
-}
-
-function textsOf(value: unknown): Readonly<Record<string, string>> {
-  const texts: Record<string, string> = {};
-  for (const [name, text] of Object.entries(value ?? {})) texts[name] = String(text);
-  return texts;
 }

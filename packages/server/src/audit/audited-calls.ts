@@ -1,6 +1,6 @@
 /** What puts calls into the audit log: around the handlers of administration, and behind the gate for who was not let in. */
 import { GrpcStatus, LedgerError } from "@authledger/types";
-import { callClassOf } from "../gate/call-class.js";
+import { isAudited } from "../gate/call-class.js";
 import type { CallObserver } from "../gate/gate.js";
 import type { CallContext, GatedCall } from "../gate/gated-call.js";
 import type { MethodInfo } from "../gate/method.js";
@@ -23,7 +23,7 @@ export class AuditedCalls implements CallObserver {
 
   /** A handler of administration answers after its call is in the log; what another node must do, that node writes. */
   unary(method: MethodInfo, handler: AnyHandler): AnyHandler {
-    if (callClassOf(method) !== "administration") return handler;
+    if (!isAudited(method)) return handler;
     return async (request, call) => {
       try {
         const answer = await handler(request, call);
@@ -38,7 +38,7 @@ export class AuditedCalls implements CallObserver {
 
   /** The same for one that streams its answer: it is in the log when it has ended. */
   stream(method: MethodInfo, streaming: AnyStreamMethod): AnyStreamMethod {
-    if (callClassOf(method) !== "administration") return streaming;
+    if (!isAudited(method)) return streaming;
     const audited = this;
     return {
       ...streaming,

@@ -21,3 +21,9 @@ export function callClassOf({ service, name }: MethodInfo): CallClass {
   if (WRITES.has(service) || OF_NODES.has(name)) return "write";
   return ADMINISTRATION.has(service) && !TELLS.test(name) ? "administration" : "read";
 }
+
+/** Does a call get a record of its own? What erases takes from the history for ever, and is done for the law. */
+export function isAudited(method: MethodInfo): boolean {
+  const isErasure = method.service === "WriteService" && method.name === "erase";
+  return isErasure || callClassOf(method) === "administration";
+}

@@ -50,14 +50,21 @@ export function quotaKey({ organization, tier }: QuotaOwner): string {
 /** Undefined for a key that a newer version may have written. */
 export function quotaOwner(key: string): QuotaOwner | undefined {
   if (key === GLOBAL) return { organization: 0n, tier: "" };
-  if (key.startsWith(TIER)) return { organization: 0n, tier: key.slice(TIER.length) };
+  const tier = key.startsWith(TIER) ? key.slice(TIER.length) : "";
+  if (tier !== "") return { organization: 0n, tier };
   const slug = key.startsWith(ORGANIZATION) ? key.slice(ORGANIZATION.length) : "";
-  return /^[0-9]{1,20}$/.test(slug) ? { organization: BigInt(slug), tier: "" } : undefined;
+  return /^[1-9][0-9]{0,19}$/.test(slug) ? { organization: BigInt(slug), tier: "" } : undefined;
 }
 
-/** @throws Error for what this program did not write */
+/** @throws LedgerError CODEC_DECODE for what no version of ours wrote */
 export function readQuota(value: Uint8Array): QuotaRecord {
-  return schema.parse(JSON.parse(decodeUtf8(value) ?? ""));
+  try {
+    return schema.parse(JSON.parse(decodeUtf8(value) ?? ""));
+  } catch (cause) {
+    throw new LedgerError("CODEC_DECODE", "a quota of the system vault is not as it is written", {
+      cause,
+    });
+  }
 }
 
 export function quotaOperation(key: string, record: QuotaRecord | undefined): Operation {

@@ -13,6 +13,7 @@ import { parseNodeConfig, startNode } from "../../src/index.js";
 import { SystemVault } from "../../src/system/system-vault.js";
 import { call, connect, errorOf, startHarness } from "../support/harness.js";
 import { TUPLE } from "../support/requests.js";
+import { createVault } from "../support/vault.js";
 
 const SILENT = pino({ level: "silent" });
 
@@ -109,6 +110,39 @@ describe("the audit log", () => {
     expect(lines.map((line) => JSON.parse(line).action)).toEqual(
       written.map(({ action }) => action),
     );
+  });
+
+  test("INV-TRAIL-1: quotas, configuration and erasures are recorded with who did it, whether it went well or not, and name no person", async () => {
+    const { client, records } = await startWithFile();
+    const { organization, vault } = await createVault(client);
+    const before = (await records()).length;
+    const reason = "request 11";
+    const set = { organization, tier: "", limits: { vaults: 5n }, assignedTier: "", reason };
+    await call(client, ["admin", "setQuota"], set);
+    await call(client, ["admin", "deleteQuota"], { organization, tier: "", reason });
+    const update = { values: { scrubHours: "48" }, dryRun: false, reason };
+    await call(client, ["admin", "updateConfig"], update);
+    await errorOf(
+      call(client, ["admin", "updateConfig"], { ...update, values: { scrubHours: "many" } }),
+    );
+    const person = { $case: "entityKey", value: "person:ann" };
+    const erase = { organization, vault, target: person, keepCurrent: false, reason };
+    await call(client, ["write", "erase"], erase);
+    await errorOf(call(client, ["write", "erase"], { ...erase, vault: vault + 1n }));
+    const written = (await records()).slice(before);
+    const owner = { organization: String(organization) };
+    expect(written.map(({ action, outcome, code }) => [action, outcome, code])).toEqual([
+      ["AdminService/setQuota", "success", undefined],
+      ["AdminService/deleteQuota", "success", undefined],
+      ["AdminService/updateConfig", "success", undefined],
+      ["AdminService/updateConfig", "failure", "CONFIG_INVALID"],
+      ["WriteService/erase", "success", undefined],
+      ["WriteService/erase", "failure", "VAULT_NOT_FOUND"],
+    ]);
+    expect(new Set(written.map(({ actor }) => actor))).toEqual(new Set(["anonymous"]));
+    expect(written[1]!.resource).toEqual(owner);
+    expect(written[4]!.resource).toEqual({ ...owner, vault: String(vault) });
+    expect(JSON.stringify(written)).not.toMatch(/person|request 11/);
   });
 
   test("a record is an entity of the system vault that its block proves", async () => {
