@@ -92,12 +92,18 @@ async function measure(ledger, options) {
     return await caughtUp(ledger, joiner.name);
   });
   const served = await load.stop();
-  const flood = await phase(`${number(FLOOD_IN_FLIGHT)} large writes at a time`, () =>
-    floodOf(ledger, vault),
-  );
+  const many = `${number(FLOOD_IN_FLIGHT)} large writes at a time`;
+  const flood = await phase(many, async () => floodOf(await ledger.leader(), vault, 0));
+  // Whoever passes calls on holds them meanwhile.
+  const passed = await phase(`${many}, at a node that does not lead`, async () => {
+    const leader = await ledger.leader();
+    const other = ledger.nodes.find((node) => node.name !== leader.name);
+    if (other === undefined) throw new Error("there is no other node");
+    return floodOf(other, vault, 1);
+  });
   const elections = Number((await ledger.status()).term - term);
   const delays = await worstDelays(ledger);
-  return { ...options, phases, bySnapshot, served, flood, elections, delays };
+  return { ...options, phases, bySnapshot, served, flood, passed, elections, delays };
 }
 
 /**
@@ -236,17 +242,18 @@ function loadWhile(ledger, vault, tuples) {
 /**
  * Far more large writes at a time than a node takes: what is too much is refused at once, and the rest is written.
  *
- * @param {LedgerCluster} ledger
+ * @param {{ host: string, port: number }} node
  * @param {VaultName} vault
+ * @param {number} round each writes tuples of its own
  */
-async function floodOf(ledger, vault) {
-  const { host, port } = await ledger.leader();
+async function floodOf({ host, port }, vault, round) {
   const size = TRANSACTION_OPERATIONS;
+  const first = FLOOD_TUPLES_FROM + round * FLOOD_CALLS * size;
   const { calls, errors } = await play({
     ...{ host, port, inFlight: FLOOD_IN_FLIGHT, connections: FLOOD_CONNECTIONS },
     ...{ calls: FLOOD_CALLS, stallMs: FLOOD_STALL_MS },
     requests: (i) => {
-      const from = FLOOD_TUPLES_FROM + i * size;
+      const from = first + i * size;
       return importRequest(vault, from, from + size);
     },
     check: (message) => importProblem(message, size),
@@ -260,7 +267,7 @@ async function floodOf(ledger, vault) {
  * @returns {import("./lib/report.mjs").Report}
  */
 function report(measured) {
-  const { tuples, phases, bySnapshot, served, flood, elections, delays } = measured;
+  const { tuples, phases, bySnapshot, served, flood, passed, elections, delays } = measured;
   const [, join, , back] = phases;
   const joinSeconds = join?.seconds ?? Number.NaN;
   const backSeconds = back?.seconds ?? Number.NaN;
@@ -292,6 +299,7 @@ function report(measured) {
     notes: [
       `served meanwhile: ${number(served.checks)} checks, ${number(served.writes)} writes, errors ${JSON.stringify(served.errors)}`,
       `flood: ${number(flood.written)} writes of ${TRANSACTION_OPERATIONS} tuples taken, ${JSON.stringify(flood.others)}`,
+      `flood at another node: ${number(passed.written)} taken, ${passed.refused} refused, ${JSON.stringify(passed.others)}`,
       `longest that a node's event loop was held: ${heldText(delays)}`,
     ],
     figures: measured,
