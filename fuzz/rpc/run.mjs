@@ -104,7 +104,7 @@ async function fuzz() {
       for (let i = 0; i < FIRST; i++) await one(method, true, transport);
   }
   const roundMs = (Number(options.seconds) * 1_000) / ROUNDS;
-  /** @type {{ memory: number, handles: number }[]} */
+  /** @type {{ heap: number, buffers: number, memory: number, handles: number }[]} */
   const seen = [];
   for (let round = 0; round < ROUNDS; round++) {
     const until = performance.now() + roundMs;
@@ -112,9 +112,9 @@ async function fuzz() {
     // Names may have been deleted or suspended: a new place keeps requests near what is right.
     ({ words, scratch } = await place());
     seen.push(await measure());
-    const { memory, handles } = seen[round];
+    const { heap, buffers, handles } = seen[round];
     console.log(
-      `round ${round + 1}: ${calls} calls, memory ${memory.toFixed(1)} MiB, ${handles} handles`,
+      `round ${round + 1}: ${calls} calls, heap ${heap.toFixed(1)} MiB, buffers ${buffers.toFixed(1)} MiB, ${handles} handles`,
     );
   }
   const [from, to] = [seen[2], seen[ROUNDS - 1]];
@@ -219,7 +219,8 @@ async function measure() {
   const handles = process.getActiveResourcesInfo().length;
   // Buffers lie outside of the heap.
   const { heapUsed, external } = process.memoryUsage();
-  return { memory: (heapUsed + external) / 2 ** 20, handles };
+  const [heap, buffers] = [heapUsed / 2 ** 20, external / 2 ** 20];
+  return { heap, buffers, memory: heap + buffers, handles };
 }
 
 async function closeNode() {
