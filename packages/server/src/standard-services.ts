@@ -91,7 +91,11 @@ export class Health {
 export function addReflection(server: Server): readonly string[] {
   const reflection = new Reflection();
   const serverReflectionInfo = (call: ServerDuplexStream<ReflectionRequest, Uint8Array>): void => {
-    call.on("data", (request: ReflectionRequest) => call.write(reflection.answer(request)));
+    call.on("data", (request: ReflectionRequest) => {
+      // Answers are a thousand times as large as questions: who does not read one is not asked for the next.
+      call.pause();
+      call.write(reflection.answer(request), () => call.resume());
+    });
     call.on("end", () => call.end());
     call.on("error", () => call.end());
   };

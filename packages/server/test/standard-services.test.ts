@@ -1,7 +1,10 @@
 /** Health and reflection, asked by a client that has none of our definitions. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Reflection } from "@authledger/proto";
 import { type Client, type ClientReadableStream, Metadata } from "@grpc/grpc-js";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { connect, errorOf, send, startHarness } from "./support/harness.js";
+import { SilentClient } from "./support/silent-client.js";
 import { wireBytes, wireNumber, wireText, wireTexts } from "./support/wire.js";
 
 const OURS = [
@@ -149,6 +152,22 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     const h = await startHarness();
     const files = filesOf(await ask(h.client, wireText(3, "authledger/v1/errors.proto")));
     expect(files).toEqual(["authledger/v1/errors.proto"]);
+  });
+
+  it("does not answer on where nobody reads: answers are much larger than questions", async () => {
+    const h = await startHarness();
+    const answered = vi.spyOn(Reflection.prototype, "answer");
+    onTestFinished(() => answered.mockRestore());
+    const asked = 1_500;
+    const client = await SilentClient.open(h.address, 65_535);
+    await client.askOften(path, wireText(4, "authledger.v1.ReadService"), asked);
+    // At rest: what has filled the window and the buffers stays.
+    let before = -1;
+    while (answered.mock.calls.length === 0 || answered.mock.calls.length !== before) {
+      before = answered.mock.calls.length;
+      await sleep(200);
+    }
+    expect(before).toBeLessThan(asked / 10);
   });
 
   it("says that something is not there", async () => {

@@ -48,6 +48,21 @@ export class SilentClient {
     return new SilentClient(socket);
   }
 
+  /** Sends one call of many messages; resolves when the system has taken them. */
+  async askOften(path: string, message: Uint8Array, times: number): Promise<void> {
+    const length = Buffer.alloc(5);
+    length.writeUInt32BE(message.length, 1);
+    const stream = this.#nextStream;
+    this.#nextStream += 2;
+    const frames = [frame(FRAME.headers, END_HEADERS, stream, requestHeaders(path))];
+    for (let i = 0; i < times; i++) {
+      frames.push(frame(FRAME.data, 0, stream, Buffer.concat([length, message])));
+    }
+    await new Promise<void>((resolve) => {
+      this.#socket.write(Buffer.concat(frames), () => resolve());
+    });
+  }
+
   /** Sends unary calls; resolves when the system has taken them, or when the connection is gone. */
   async ask(path: string, message: Uint8Array, calls = 1): Promise<void> {
     const length = Buffer.alloc(5);
