@@ -48,6 +48,7 @@ export {
 export {
   ClusterClient,
   type ClusterMember,
+  type ClusterPeers,
   type ClusterStatus,
   type MemberRole,
   type NewCluster,

@@ -11,6 +11,8 @@ import { LedgerError, type NodeId, nodeId, splitAddress } from "@authledger/type
 import { recordAudit } from "./audit/audit-intake.js";
 import type { RootCredential } from "./authn/root-credential.js";
 import { type CallContext, type Decoders, strict } from "./call-frame.js";
+import { peersMessage } from "./cluster-peers.js";
+import { MEMBER_ROLES } from "./cluster-roles.js";
 import { furthestVoter } from "./hand-over.js";
 import { SystemVault } from "./system/system-vault.js";
 import type { Handler } from "./unary.js";
@@ -23,6 +25,7 @@ export const CLUSTER_REQUESTS: Decoders<cluster.ClusterServiceService> = {
   removeMember: strict(cluster.RemoveMemberRequest),
   transferLeadership: strict(cluster.TransferLeadershipRequest),
   recordAudit: strict(cluster.RecordAuditRequest),
+  getPeers: strict(cluster.GetPeersRequest),
 };
 
 /** Nodes that begin together. */
@@ -43,6 +46,7 @@ interface ClusterHandlers {
     cluster.TransferLeadershipResponse
   >;
   readonly recordAudit: Handler<cluster.RecordAuditRequest, cluster.RecordAuditResponse>;
+  readonly getPeers: Handler<cluster.GetPeersRequest, cluster.GetPeersResponse>;
 }
 
 export class ClusterService {
@@ -91,6 +95,8 @@ export class ClusterService {
     transferLeadership: (request, call) => this.#transfer(request.nodeId, call),
     recordAudit: (request, call) =>
       recordAudit(new SystemVault(this.#engine), request, call.deadlineAtMs),
+    getPeers: async ({ knownVersion }) =>
+      peersMessage(await this.#engine.call("cluster_status", {}), knownVersion),
   };
 
   async #transfer(
@@ -133,12 +139,6 @@ const NODE_ROLES = {
   waiting: cluster.NodeRole.NODE_ROLE_WAITING,
   removed: cluster.NodeRole.NODE_ROLE_REMOVED,
 } as const satisfies Record<ClusterStatus["role"], cluster.NodeRole>;
-
-const MEMBER_ROLES = {
-  voter: cluster.MemberRole.MEMBER_ROLE_VOTER,
-  learner: cluster.MemberRole.MEMBER_ROLE_LEARNER,
-  outgoing: cluster.MemberRole.MEMBER_ROLE_OUTGOING,
-} as const satisfies Record<MemberStatus["role"], cluster.MemberRole>;
 
 const REPLICATION = {
   probe: cluster.ReplicationState.REPLICATION_STATE_PROBE,

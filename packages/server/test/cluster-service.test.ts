@@ -48,6 +48,53 @@ function ask<R>({ client }: Harness, name: string, request: object): Promise<R> 
 }
 
 describe("the cluster's service", () => {
+  it("tells where the nodes are, and again only when that is another: its version is the content's own (L-148)", async () => {
+    const h = await startHarness();
+    let status = statusOf();
+    h.engine.cluster = { cluster_status: () => status };
+    const peers = (
+      knownVersion: Uint8Array = new Uint8Array(0),
+    ): Promise<cluster.GetPeersResponse> => ask(h, "getPeers", { knownVersion });
+    const first = await peers();
+    expect(first).toMatchObject({ isUnchanged: false, clusterId: "ab".repeat(16), leaderId: 1n });
+    expect([first.apiVersionOldest, first.apiVersionNewest, first.version.length]).toEqual([
+      1, 1, 16,
+    ]);
+    const roles = [1, 1, 1, 2, 1];
+    expect(first.peers).toEqual(
+      roles.map((role, i) => ({
+        ...{ nodeId: BigInt(i + 1), name: `n${i + 1}`, role },
+        clientAddress: `10.0.0.${i + 1}:7400`,
+      })),
+    );
+    const { version } = first;
+    const unchanged = { version, isUnchanged: true, clusterId: "", leaderId: 0n, peers: [] };
+    expect(await peers(version)).toMatchObject(unchanged);
+    // Another node, which is elsewhere in the log and reaches others, says the same.
+    status = statusOf({ nodeId: nodeId(2n), name: "n2", role: "follower", term: 9, lastIndex: 70 });
+    status = {
+      ...status,
+      members: status.members.map(({ info: of, role }) => ({ info: of, role })),
+    };
+    expect(await peers(version)).toMatchObject(unchanged);
+    const known = new Set([String(version)]);
+    for (const changes of [
+      { leader: nodeId(2n) },
+      { members: statusOf().members.slice(1) },
+      { members: statusOf().members.map((one) => ({ ...one, role: "voter" as const })) },
+      { clusterId: "cd".repeat(16) },
+    ]) {
+      status = statusOf(changes);
+      const answer = await peers(version);
+      expect([answer.isUnchanged, answer.peers.length > 3]).toEqual([false, true]);
+      known.add(String(answer.version));
+    }
+    expect(known.size).toBe(5);
+    for (const wrong of [version.slice(1), new Uint8Array(1_000)]) {
+      expect((await peers(wrong)).peers).toHaveLength(5);
+    }
+  });
+
   it("tells who the members are, how far they are, and how they are reached", async () => {
     const h = await startHarness();
     h.engine.cluster = { cluster_status: () => statusOf() };

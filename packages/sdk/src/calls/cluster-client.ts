@@ -43,6 +43,20 @@ export interface ClusterMember {
   readonly link: PeerLink | undefined;
 }
 
+/** Where the nodes of a cluster are. */
+export interface ClusterPeers {
+  /** Of this answer: another one whenever anything in it is another. */
+  readonly version: Uint8Array;
+  /** 32 hex digits; empty for a node that belongs to no cluster yet. */
+  readonly clusterId: string;
+  /** Undefined where it is not known. */
+  readonly leaderId: bigint | undefined;
+  readonly peers: readonly Pick<ClusterMember, "nodeId" | "name" | "clientAddress" | "role">[];
+  /** Of the API, as the node speaks them. */
+  readonly apiVersionOldest: number;
+  readonly apiVersionNewest: number;
+}
+
 export interface ClusterStatus {
   /** The node that answers. */
   readonly nodeId: bigint;
@@ -94,6 +108,26 @@ export class ClusterClient {
       role: NODE_ROLES[found.role] ?? "unknown",
       leaderId: found.leaderId === 0n ? undefined : found.leaderId,
       members: found.members.map(memberOf),
+    };
+  }
+
+  /**
+   * Where the nodes are, as one node knows it; undefined where that is what is known already.
+   * @param options.known the version of the answer at hand
+   * @example const next = (await ledger.cluster.peers({ known: peers.version })) ?? peers;
+   */
+  async peers(
+    options: CallOptions & { readonly known?: Uint8Array | undefined } = {},
+  ): Promise<ClusterPeers | undefined> {
+    const { known: knownVersion = new Uint8Array(0) } = options;
+    const found = await this.#session.call(SERVICE.getPeers, { knownVersion }, options);
+    if (found.isUnchanged) return undefined;
+    const { clusterId, leaderId } = found;
+    return {
+      ...{ version: new Uint8Array(found.version), clusterId },
+      leaderId: leaderId === 0n ? undefined : leaderId,
+      peers: found.peers.map((one) => ({ ...one, role: MEMBER_ROLES[one.role] ?? "unknown" })),
+      ...{ apiVersionOldest: found.apiVersionOldest, apiVersionNewest: found.apiVersionNewest },
     };
   }
 

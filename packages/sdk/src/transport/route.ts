@@ -25,10 +25,12 @@ const READS: readonly string[] = [
   "/authledger.v1.ReadService/",
   "/authledger.v1.AuthorizationService/",
 ];
-const STATUS_PATH = cluster.ClusterServiceService.getClusterStatus.path;
+const { getClusterStatus, getPeers } = cluster.ClusterServiceService;
+const STATUS_PATH = getClusterStatus.path;
+const PEERS_PATH = getPeers.path;
 
 export function routeOf(path: string, request: unknown): Route {
-  if (NODE_PATHS.has(path)) return "node";
+  if (NODE_PATHS.has(path) || path === PEERS_PATH) return "node";
   if (path === STATUS_PATH) {
     return (request as cluster.GetClusterStatusRequest).atLeader ? "leader" : "node";
   }

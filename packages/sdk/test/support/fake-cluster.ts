@@ -54,6 +54,15 @@ export async function startCluster(
         take("status", request);
         return fake.status;
       },
+      getPeers: (request) => {
+        take("peers", request);
+        const version = Uint8Array.of(7);
+        const isUnchanged = Buffer.from(request.knownVersion).equals(version);
+        if (isUnchanged) return cluster.GetPeersResponse.create({ version, isUnchanged });
+        const { clusterId, leaderId, members: peers } = fake.status;
+        const api = { apiVersionOldest: 1, apiVersionNewest: 1 };
+        return { version, isUnchanged, clusterId, leaderId, peers, ...api };
+      },
       initCluster: (request) => {
         take("init", request);
         return { clusterId: fake.status.clusterId, rootKey: "", rootKeyFile: "" };

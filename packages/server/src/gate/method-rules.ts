@@ -98,6 +98,7 @@ const RULES: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     RemoveMember: operates,
     TransferLeadership: operates,
     RecordAudit: node,
+    GetPeers: known,
   },
   IamService: {
     GrantRole: binds,

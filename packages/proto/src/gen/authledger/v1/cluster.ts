@@ -200,6 +200,34 @@ export interface AuditEntry {
   expiresAtMs: bigint;
 }
 
+export interface GetPeersRequest {
+  /** Of the last answer; empty = none. */
+  knownVersion: Uint8Array;
+}
+
+export interface GetPeersResponse {
+  /** Another one whenever anything else in the answer is another. Nodes that know the same say the same. */
+  version: Uint8Array;
+  /** The version is the one that was known: nothing else is here. */
+  isUnchanged: boolean;
+  /** 32 hex digits; empty for a node that belongs to no cluster yet. */
+  clusterId: string;
+  /** 0 = not known. */
+  leaderId: bigint;
+  peers: Peer[];
+  /** Of the API, as this node speaks them. */
+  apiVersionOldest: number;
+  apiVersionNewest: number;
+}
+
+export interface Peer {
+  nodeId: bigint;
+  name: string;
+  /** host:port for clients; empty where it has none. */
+  clientAddress: string;
+  role: MemberRole;
+}
+
 function createBaseGetClusterStatusRequest(): GetClusterStatusRequest {
   return { atLeader: false };
 }
@@ -1538,6 +1566,293 @@ export const AuditEntry: MessageFns<AuditEntry> = {
   },
 };
 
+function createBaseGetPeersRequest(): GetPeersRequest {
+  return { knownVersion: new Uint8Array(0) };
+}
+
+export const GetPeersRequest: MessageFns<GetPeersRequest> = {
+  encode(message: GetPeersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.knownVersion.length !== 0) {
+      writer.uint32(10).bytes(message.knownVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPeersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPeersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.knownVersion = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetPeersRequest>, I>>(base?: I): GetPeersRequest {
+    return GetPeersRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetPeersRequest>, I>>(object: I): GetPeersRequest {
+    const message = createBaseGetPeersRequest();
+    message.knownVersion = object.knownVersion ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseGetPeersResponse(): GetPeersResponse {
+  return {
+    version: new Uint8Array(0),
+    isUnchanged: false,
+    clusterId: "",
+    leaderId: 0n,
+    peers: [],
+    apiVersionOldest: 0,
+    apiVersionNewest: 0,
+  };
+}
+
+export const GetPeersResponse: MessageFns<GetPeersResponse> = {
+  encode(message: GetPeersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version.length !== 0) {
+      writer.uint32(10).bytes(message.version);
+    }
+    if (message.isUnchanged !== false) {
+      writer.uint32(16).bool(message.isUnchanged);
+    }
+    if (message.clusterId !== "") {
+      writer.uint32(26).string(message.clusterId);
+    }
+    if (message.leaderId !== 0n) {
+      if (BigInt.asUintN(64, message.leaderId) !== message.leaderId) {
+        throw new globalThis.Error("value provided for field message.leaderId of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.leaderId);
+    }
+    for (const v of message.peers) {
+      Peer.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.apiVersionOldest !== 0) {
+      writer.uint32(48).uint32(message.apiVersionOldest);
+    }
+    if (message.apiVersionNewest !== 0) {
+      writer.uint32(56).uint32(message.apiVersionNewest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPeersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPeersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.isUnchanged = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clusterId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.leaderId = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.peers.push(Peer.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.apiVersionOldest = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.apiVersionNewest = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetPeersResponse>, I>>(base?: I): GetPeersResponse {
+    return GetPeersResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetPeersResponse>, I>>(object: I): GetPeersResponse {
+    const message = createBaseGetPeersResponse();
+    message.version = object.version ?? new Uint8Array(0);
+    message.isUnchanged = object.isUnchanged ?? false;
+    message.clusterId = object.clusterId ?? "";
+    message.leaderId = (object.leaderId !== undefined && object.leaderId !== null) ? BigInt(object.leaderId) : 0n;
+    message.peers = object.peers?.map((e) => Peer.fromPartial(e)) || [];
+    message.apiVersionOldest = object.apiVersionOldest ?? 0;
+    message.apiVersionNewest = object.apiVersionNewest ?? 0;
+    return message;
+  },
+};
+
+function createBasePeer(): Peer {
+  return { nodeId: 0n, name: "", clientAddress: "", role: 0 };
+}
+
+export const Peer: MessageFns<Peer> = {
+  encode(message: Peer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== 0n) {
+      if (BigInt.asUintN(64, message.nodeId) !== message.nodeId) {
+        throw new globalThis.Error("value provided for field message.nodeId of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.nodeId);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.clientAddress !== "") {
+      writer.uint32(26).string(message.clientAddress);
+    }
+    if (message.role !== 0) {
+      writer.uint32(32).int32(message.role);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Peer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nodeId = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clientAddress = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.role = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Peer>, I>>(base?: I): Peer {
+    return Peer.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Peer>, I>>(object: I): Peer {
+    const message = createBasePeer();
+    message.nodeId = (object.nodeId !== undefined && object.nodeId !== null) ? BigInt(object.nodeId) : 0n;
+    message.name = object.name ?? "";
+    message.clientAddress = object.clientAddress ?? "";
+    message.role = object.role ?? 0;
+    return message;
+  },
+};
+
 /**
  * The nodes of a cluster: who they are, how far they are, and who belongs to it. A call that changes something is
  * passed on to the leader by a node that is not.
@@ -1620,6 +1935,16 @@ export const ClusterServiceService = {
     responseSerialize: (value: RecordAuditResponse): Buffer => asBuffer(RecordAuditResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RecordAuditResponse => RecordAuditResponse.decode(value),
   },
+  /** Where the nodes are, and which of them leads, as one node knows it. Answers have a version, for who asks again and again. */
+  getPeers: {
+    path: "/authledger.v1.ClusterService/GetPeers" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetPeersRequest): Buffer => asBuffer(GetPeersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetPeersRequest => GetPeersRequest.decode(value),
+    responseSerialize: (value: GetPeersResponse): Buffer => asBuffer(GetPeersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetPeersResponse => GetPeersResponse.decode(value),
+  },
 } as const;
 
 export interface ClusterServiceServer extends UntypedServiceImplementation {
@@ -1637,6 +1962,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   transferLeadership: handleUnaryCall<TransferLeadershipRequest, TransferLeadershipResponse>;
   /** Of one node to another: the leader writes records of the audit log for a node that does not lead. Refused to everybody else. */
   recordAudit: handleUnaryCall<RecordAuditRequest, RecordAuditResponse>;
+  /** Where the nodes are, and which of them leads, as one node knows it. Answers have a version, for who asks again and again. */
+  getPeers: handleUnaryCall<GetPeersRequest, GetPeersResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
