@@ -16,10 +16,11 @@ export class FuzzWorker {
   /**
    * @param {number} heapMibMax of JavaScript objects
    * @param {number} runMsMax a run that takes longer hangs
+   * @param {URL} program what the thread runs
    */
-  constructor(heapMibMax, runMsMax) {
+  constructor(heapMibMax, runMsMax, program = new URL("../worker.mjs", import.meta.url)) {
     this.#runMsMax = runMsMax;
-    this.#worker = new Worker(new URL("../worker.mjs", import.meta.url), {
+    this.#worker = new Worker(program, {
       resourceLimits: { maxOldGenerationSizeMb: heapMibMax },
     });
     this.#worker.on("message", (result) => this.#settle(result));
