@@ -824,23 +824,6 @@ export class PeerRefusedError extends LedgerError {
 }
 
 /**
- * A node of the cluster runs an older version that does not know what was asked for: its entry would stop that node.
- * Send again? no: it would fail again. See docs/errors.md#upgrade-unfinished
- */
-export class UpgradeUnfinishedError extends LedgerError {
-  declare readonly code: "UPGRADE_UNFINISHED";
-  declare readonly details: ErrorDetails;
-
-  constructor(message: string, options?: LedgerErrorOptions) {
-    super("UPGRADE_UNFINISHED", message, options);
-  }
-
-  static override [Symbol.hasInstance](thrown: unknown): thrown is UpgradeUnfinishedError {
-    return hasCode(thrown, "UPGRADE_UNFINISHED");
-  }
-}
-
-/**
  * The addresses of the nodes could not be found out.
  * Send again? yes: nothing happened. See docs/errors.md#discovery-failed
  */
@@ -871,6 +854,23 @@ export class SealedSecretInvalidError extends LedgerError {
 
   static override [Symbol.hasInstance](thrown: unknown): thrown is SealedSecretInvalidError {
     return hasCode(thrown, "SEALED_SECRET_INVALID");
+  }
+}
+
+/**
+ * A node of the cluster runs an older version that does not know what was asked for: its entry would stop that node.
+ * Send again? no: it would fail again. See docs/errors.md#upgrade-unfinished
+ */
+export class UpgradeUnfinishedError extends LedgerError {
+  declare readonly code: "UPGRADE_UNFINISHED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("UPGRADE_UNFINISHED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is UpgradeUnfinishedError {
+    return hasCode(thrown, "UPGRADE_UNFINISHED");
   }
 }
 

@@ -216,15 +216,6 @@ export const consensusErrors = {
     "Two nodes refuse to talk: they are of different clusters or versions, or one is not the node that the other knows.",
     "Read the reason in the details; an empty disk is a new node and must be added anew, after its old identity was removed.",
   ],
-  UPGRADE_UNFINISHED: [
-    2043,
-    "FAILED_PRECONDITION",
-    412,
-    "CONFLICT",
-    "never",
-    "A node of the cluster runs an older version that does not know what was asked for: its entry would stop that node.",
-    "Upgrade the nodes that the message names, or remove those that are gone for good; then ask again.",
-  ],
   DISCOVERY_FAILED: [
     2041,
     "UNAVAILABLE",
@@ -242,6 +233,15 @@ export const consensusErrors = {
     "never",
     "A secret that a node was sent does not open: it was sealed for another node, cluster or purpose, or was changed.",
     "Nothing was taken from it; remove the node and add it again, and report it if that repeats.",
+  ],
+  UPGRADE_UNFINISHED: [
+    2043,
+    "FAILED_PRECONDITION",
+    412,
+    "CONFLICT",
+    "never",
+    "A node of the cluster runs an older version that does not know what was asked for: its entry would stop that node.",
+    "Upgrade the nodes that the message names, or remove those that are gone for good; then ask again.",
   ],
   COSIGNATURES_MISSING: [
     2050,
