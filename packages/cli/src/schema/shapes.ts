@@ -160,7 +160,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "block show": document(
     "height:u64 block_hash:hex time:time time_ms:u64 term:u64 index:u64 transaction_count:int",
     "leaf_count:u64 state_root:hex history_root:hex previous_hash:hex transaction_root:hex",
-    "config_hash:hex vault_ref:hex header:hex verified?:text transactions?:objects",
+    "config_hash:hex vault_ref:hex header:hex verified?:text transactions?:objects actors?:texts",
   ),
   "block watch": lines(
     "height:u64 time:time? time_ms:u64 transaction_count:int leaf_count:u64 block_hash:hex",

@@ -259,6 +259,13 @@ type doc
   );
   writeFileSync(proof, await run("proof get doc:a#viewer@user:ann"));
   await run(`proof verify ${proof} --anchor ${anchor}`);
+  // An erased value is proven by what its record says of it.
+  const { height } = JSON.parse(await run("entity set gone secret")) as { height: string };
+  await run("entity erase gone --yes");
+  const erased = `gone --at-height ${height}`;
+  expect(await run(`entity get ${erased} --anchor ${anchor}`)).toContain('"value_digest"');
+  writeFileSync(proof, await run(`proof get --key ${erased}`));
+  expect(await run(`proof verify ${proof} --anchor ${anchor}`)).toContain('"erased"');
   const auditor = join(directory, "audit.json");
   await run(`audit run --anchor ${anchor} --state ${auditor} --once`);
   await run(`audit status --state ${auditor}`);
