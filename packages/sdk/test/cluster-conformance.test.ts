@@ -63,7 +63,7 @@ async function promote(call: () => Promise<void>): Promise<void> {
     try {
       return await call();
     } catch (error) {
-      if (tries === 20) throw error;
+      if (tries === 200) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }

@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { read, write } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
-import { describe, expect, expectTypeOf, it, onTestFinished } from "vitest";
+import { describe, expect, expectTypeOf, it, onTestFinished, vi } from "vitest";
 import {
   atLeast,
   type ClientOptions,
@@ -145,6 +145,7 @@ describe("calls of one tick", () => {
       calls.push(client.hasTuple(subject(i)));
       await nextTurn();
     }
+    await vi.waitFor(() => expect(requests).toHaveLength(3), { timeout: 10_000, interval: 5 });
     await sleep(50);
     expect(requests).toEqual([1, 1, 1]);
     gate.resolve();
