@@ -175,11 +175,11 @@ export class Engine implements EnginePort {
   #newHeads(
     { deps, options, group, node, wal, holder, evidence }: EngineParts,
     soon: (run: () => void) => void,
-    onRefused: (error: LedgerError) => void,
+    onHalt: (error: LedgerError) => void,
   ): NodeHeads {
     const { state } = holder;
     return new NodeHeads({
-      ...{ ...deps, group, node, wal, state, soon, evidence, onRefused },
+      ...{ ...deps, group, node, wal, state, soon, evidence, onHalt },
       clusterNode: options.cluster && (() => this.#cluster.node),
       cosigners: () => this.#policies.cosigners,
       isWhole: (vault) => this.#healthOf(vault) === "healthy",

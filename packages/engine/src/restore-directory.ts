@@ -167,7 +167,7 @@ async function authorityOf(
   const secrets = await openSecrets(directory, disk, random);
   // Asked for policies only: a restore signs no head.
   const unused = (): void => undefined;
-  const deps = { wal, clock, hasher, soon: unused, onRefused: unused };
+  const deps = { wal, clock, hasher, soon: unused, onHalt: unused };
   const signer = new Signer(GROUP, replicaName(identity), secrets, deps);
   const sealer = new SystemSealer(hasher, random);
   return {

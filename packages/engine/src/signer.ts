@@ -60,7 +60,7 @@ export interface SignerDeps {
   /** Runs something at the end of the turn. */
   readonly soon: (run: () => void) => void;
   /** A head would have contradicted one that was signed: the node must halt. */
-  readonly onRefused: (error: LedgerError) => void;
+  readonly onHalt: (error: LedgerError) => void;
   /** Absent where this node is the only replica. */
   readonly together?: TogetherDeps | undefined;
 }
@@ -207,7 +207,7 @@ export class Signer {
     if (mark !== undefined && !this.marks.continues(vault, vault.size)) {
       const { origin } = vault.row;
       const refused = signingRefused(origin, { signedSize: mark.size, size: vault.size });
-      this.#deps.onRefused(refused);
+      this.#deps.onHalt(refused);
       throw refused;
     }
     const queued = this.#queue.findLast((head) => head.vault === vault.id);

@@ -208,7 +208,7 @@ export class Replica {
       state: { vault, rows: { vault: row } } as unknown as HeadExchangeState,
       wal: this.log as unknown as Wal,
       soon: (run: () => void) => void Promise.resolve().then(run),
-      onRefused: (error: LedgerError) => void this.refused.push(error),
+      onHalt: (error: LedgerError) => void this.refused.push(error),
       onAlarm: (alarm: string) => void this.alarms.push(alarm),
       isWhole: () => this.isWhole,
       policies: () => this.policies ?? [replicas.policy],

@@ -12,7 +12,7 @@ import type { Clock } from "@authledger/io";
 import { checkpointBody } from "@authledger/proof";
 import type { GroupState, OpenVault } from "@authledger/state";
 import { isGone } from "@authledger/state";
-import { equalBytes, type LedgerError, type NodeId } from "@authledger/types";
+import { equalBytes, LedgerError, type NodeId } from "@authledger/types";
 import type { HeadKeys } from "../head-keys.js";
 import { type SigningMarks, signingRefused } from "../signing-marks.js";
 import {
@@ -36,8 +36,8 @@ export interface CosignReplicaDeps {
   readonly isWhole: (vault: number) => boolean;
   /** Runs something at the end of the turn. */
   readonly soon: (run: () => void) => void;
-  /** The history contradicts what this node has signed: it must halt. */
-  readonly onRefused: (error: LedgerError) => void;
+  /** The node must halt: its history contradicts what it has signed, or what it has stored cannot be read. */
+  readonly onHalt: (error: LedgerError) => void;
 }
 
 interface Asked {
@@ -67,7 +67,12 @@ export class CosignReplica {
 
   /** Somebody asks for cosignatures. */
   asked(from: NodeId, heads: readonly HeadToSign[]): void {
-    for (const head of heads) void this.#wait({ from, head });
+    for (const head of heads) this.#start(this.#wait({ from, head }));
+  }
+
+  /** Whoever asked waits for no answer of a node that cannot read its own state; the leader asks again. */
+  #start(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#deps.onHalt(LedgerError.from(error)));
   }
 
   async #wait(asked: Asked): Promise<void> {
@@ -82,7 +87,7 @@ export class CosignReplica {
       }
       await growth.until(vault, size, COSIGN_APPLY_WAIT_MS);
     }
-    if (this.#ready.length === 0) this.#deps.soon(() => void this.#signReady());
+    if (this.#ready.length === 0) this.#deps.soon(() => this.#start(this.#signReady()));
     this.#ready.push(asked);
   }
 
@@ -148,7 +153,7 @@ export class CosignReplica {
     if (!isWhole(vault.id)) return CosignRefusal.diverged;
     if (!marks.continues(vault, vault.size)) {
       const signedSize = marks.of(vault.id)!.size;
-      this.#deps.onRefused(signingRefused(vault.row.origin, { signedSize, size: vault.size }));
+      this.#deps.onHalt(signingRefused(vault.row.origin, { signedSize, size: vault.size }));
       return CosignRefusal.diverged;
     }
     if (!equalBytes(marks.rootAt(vault, head.size), head.root)) return CosignRefusal.otherRoot;

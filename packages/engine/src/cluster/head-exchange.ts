@@ -28,7 +28,7 @@ export interface HeadExchangeDeps {
   readonly timers: Timers;
   readonly soon: (run: () => void) => void;
   readonly isWhole: (vault: number) => boolean;
-  readonly onRefused: (error: LedgerError) => void;
+  readonly onHalt: (error: LedgerError) => void;
   readonly onAlarm: (alarm: string) => void;
 }
 
@@ -122,9 +122,9 @@ export class HeadExchange {
 
   async #contradicted(from: NodeId, id: number, note: string): Promise<void> {
     const { state, contradictions, cluster, onAlarm } = this.#deps;
-    const vault = state.vault(id);
-    if (vault === undefined) return;
     try {
+      const vault = state.vault(id);
+      if (vault === undefined) return;
       const { judgement, isNew, own } = await contradictions.judge(vault, note, `node ${from}`);
       if (judgement !== "contradiction" || !isNew || own === "") return;
       // The other side keeps ours as we keep theirs; it shows nothing back when it has it already.

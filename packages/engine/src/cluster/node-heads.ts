@@ -35,7 +35,7 @@ export interface NodeHeadsDeps {
   /** Whose cosignatures new vaults need. */
   readonly cosigners: () => readonly MemberInfo[];
   readonly isWhole: (vault: number) => boolean;
-  readonly onRefused: (error: LedgerError) => void;
+  readonly onHalt: (error: LedgerError) => void;
   readonly onAlarm: (alarm: string) => void;
 }
 

@@ -8,7 +8,7 @@ import {
   parseCheckpoint,
   verifyCheckpoint,
 } from "@authledger/proof";
-import { fromHex, type NodeId } from "@authledger/types";
+import { fromHex, LedgerError, type NodeId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
 import {
@@ -113,6 +113,22 @@ describe("a served head", () => {
     // They come back, and nothing of it is in the way.
     replicas.down.clear();
     expect((await leader.signer.head(leader.vault!.open)).size).toBe(SIZE);
+  });
+
+  // Seed 820000034 of the whole nodes: the first who looked at a rotten page was who cosigns, and nobody took the error.
+  test("is not signed by a replica that cannot read its own state: it halts, and the others sign", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    const rotten = new LedgerError("STORE_PAGE_CORRUPT", "page 42 of table history");
+    Object.defineProperty(b.vault!, "open", {
+      get: () => {
+        throw rotten;
+      },
+    });
+    const head = await leader.signer.head(leader.vault!.open);
+    expect(read(head, replicas.policy).signers).toHaveLength(2);
+    expect(b.refused).toContain(rotten);
+    expect(b.mark).toBeUndefined();
   });
 
   test("that somebody wants from more replicas than there are is refused at once", async () => {

@@ -22,7 +22,7 @@ class Scene {
     clock: this.time,
     hasher,
     soon: (run) => void Promise.resolve().then(run),
-    onRefused: (error) => this.refused.push(error),
+    onHalt: (error) => this.refused.push(error),
   });
 
   /** Asks for a head, and lets the log sync it. */
