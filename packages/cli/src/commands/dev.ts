@@ -73,7 +73,7 @@ async function runDev(run: Run): Promise<undefined> {
     );
     run.say("  bin/authledger check 'doc:readme#viewer@user:alice' --verify");
     run.say(browserLine(node.connectAddress, options.pages));
-    run.say("\nCtrl-C stops " + (node.nodes.length === 1 ? "the node." : "the nodes."));
+    run.say(`\nCtrl-C stops ${node.nodes.length === 1 ? "the node." : "the nodes."}`);
     await Promise.race([aborted(run.io.signal), node.failed]);
   } finally {
     await node.stop();

@@ -47,8 +47,15 @@ export function lostConnection(thrown: unknown): WireError {
   const code = typeof cause?.code === "string" ? cause.code : "";
   const why = thrown instanceof Error ? thrown.message : String(thrown);
   const isUnsent = code === "ECONNREFUSED" || code === "ENOTFOUND";
-  const text = `${isUnsent ? "No connection established. Last error: " : ""}${code} ${why}`.trim();
-  return new WireError(GrpcStatus.UNAVAILABLE, text, { cause: thrown });
+  const text = `${isUnsent ? "No connection established. Last error: " : ""}${code} ${why}${pageHint()}`;
+  return new WireError(GrpcStatus.UNAVAILABLE, text.trim(), { cause: thrown });
+}
+
+/** What a page can know: it was not answered, or its browser kept the answer from it. Empty where there is no page. */
+function pageHint(): string {
+  const { location } = globalThis as { readonly location?: { readonly origin?: unknown } };
+  if (typeof location?.origin !== "string") return "";
+  return ` (no node there, no Connect, or pages of ${location.origin} are not let in: authledger start --connect --cors-origin)`;
 }
 
 function failureOf(json: unknown): WireError | undefined {

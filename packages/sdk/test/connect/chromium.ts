@@ -1,21 +1,10 @@
 /** Opens a page in a real browser and waits for what it reports. */
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import { temporaryDirectory } from "../../../../test/support.js";
+import { endChromium, spawnChromium } from "../../../../test/chromium.js";
 
-const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const FLAGS = [
-  ...["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  "--disable-dev-shm-usage",
-];
 const REPORT_MS_MAX = 40_000;
-
-/** Undefined where there is none. */
-export const CHROMIUM: string | undefined = PATHS.find((path) => existsSync(path));
 
 export interface Site {
   readonly origin: string;
@@ -50,15 +39,7 @@ export async function startSite(): Promise<Site> {
     const reported = new Promise<string>((resolve) => {
       report = resolve;
     });
-    const browser = spawn(
-      CHROMIUM!,
-      [...FLAGS, `--user-data-dir=${temporaryDirectory()}`, origin],
-      {
-        stdio: "ignore",
-        detached: true,
-      },
-    );
-    const gone = new Promise<void>((resolve) => browser.once("exit", () => resolve()));
+    const browser = spawnChromium(origin);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error("the page reported nothing")), REPORT_MS_MAX);
@@ -67,9 +48,7 @@ export async function startSite(): Promise<Site> {
       return JSON.parse(await Promise.race([reported, late]));
     } finally {
       clearTimeout(timer);
-      // The browser and what it started; it writes to its directory until it is gone.
-      if (browser.pid !== undefined) process.kill(-browser.pid, "SIGKILL");
-      await gone;
+      await endChromium(browser);
     }
   };
   return { origin, visit };

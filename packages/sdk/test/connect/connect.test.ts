@@ -2,12 +2,13 @@
 import { fileURLToPath } from "node:url";
 import { createLogger, parseNodeConfig, startNode } from "@authledger/server";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { CHROMIUM, sayWithoutChromium } from "../../../../test/chromium.js";
 import { rejectedBy, temporaryDirectory } from "../../../../test/support.js";
 import { createClient } from "../../src/connect/index.js";
 import { createClient as createGrpcClient } from "../../src/create-client.js";
 import { createTuple, MemoryRoots } from "../../src/index.js";
 import { bundle } from "./bundle.js";
-import { CHROMIUM, startSite } from "./chromium.js";
+import { startSite } from "./chromium.js";
 import { startLiar } from "./liar.js";
 import { type Findings, type Setting, scenario } from "./scenario.js";
 
@@ -103,8 +104,7 @@ describe("the library for browsers", () => {
     expect(gzipKB).toBeLessThan(GZIP_KB_MAX);
   });
 
-  if (CHROMIUM === undefined)
-    process.stderr.write("skipped: no Chromium in /usr/bin (apt-get install chromium)\n");
+  sayWithoutChromium("the library in a browser");
   test.skipIf(CHROMIUM === undefined)(
     "INV-ROOTS-2: does the same in a real browser, with its pinned roots in IndexedDB",
     async () => {
