@@ -92,7 +92,7 @@ export function addReflection(server: Server): readonly string[] {
   const reflection = new Reflection();
   const serverReflectionInfo = (call: ServerDuplexStream<ReflectionRequest, Uint8Array>): void => {
     call.on("data", (request: ReflectionRequest) => {
-      // Answers are a thousand times as large as questions: who does not read one is not asked for the next.
+      // Answers are hundreds of times as large as questions: who does not read one is not asked for the next.
       call.pause();
       call.write(reflection.answer(request), () => call.resume());
     });
