@@ -113,7 +113,8 @@ export class LogWriter {
         (error: unknown) => {
           this.#inFlight--;
           this.#isInstalling = false;
-          this.#deps.onFatal(LedgerError.from(error));
+          const failure = LedgerError.from(error);
+          if (life === this.#life || failure.code !== "DISK_FULL") this.#refused(failure);
         },
       );
     this.#tail = installed;

@@ -237,7 +237,15 @@ export class NodeReplicas {
       this.#exchange?.discard();
       return;
     }
-    await group.restate(() => this.#open().rebuild(received));
+    try {
+      await group.restate(() => this.#open().rebuild(received));
+    } catch (error) {
+      const { code, message } = LedgerError.from(error);
+      if (code !== "DISK_FULL") throw error;
+      // It is asked for again after a while (divergence.ts).
+      this.#exchange?.discard();
+      this.#deps.onAlarm?.(`there is no room to rebuild this replica: ${message}`);
+    }
   }
 }
 

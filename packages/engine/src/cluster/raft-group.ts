@@ -582,7 +582,8 @@ export class RaftGroup {
   async #install(snapshot: SnapshotMeta): Promise<readonly WalRecord[]> {
     this.#isHeld = true;
     const { snapshots } = this.#deps;
-    const record = await snapshots.install(snapshot, encodeMembership(snapshot.membership));
+    const membership = encodeMembership(snapshot.membership);
+    const record = await this.#orAsBefore(snapshots.install(snapshot, membership));
     const { state } = this.#deps;
     assert(state.applied.index === snapshot.index, "the state is the one that was installed", {
       applied: state.applied.index,
@@ -652,7 +653,8 @@ export class RaftGroup {
 
   /**
    * Puts another state in the place of this group's own, under the log as it is: the core begins anew from it, as after
-   * a crash, and what follows in the log is applied again. @throws what `replace` throws; then the node must stop
+   * a crash, and what follows in the log is applied again. @throws what `replace` throws: DISK_FULL, and the group goes on with the
+   * state that it has; of any other the node must stop
    */
   async restate(replace: () => Promise<void>): Promise<void> {
     if (this.#full !== undefined || this.#failure !== undefined) return;
@@ -665,13 +667,28 @@ export class RaftGroup {
     this.#deps.onRole();
     await this.#writer.idle();
     this.#isHeld = true;
-    await replace();
+    try {
+      await this.#orAsBefore(replace());
+    } catch (error) {
+      if (!this.#isHeld) await this.#beginAnew();
+      throw error;
+    }
     this.#isHeld = false;
     if (this.#failure !== undefined) return;
     this.#applier.reset();
     this.#configuration = configurationOf(this.#deps.state, this.#configuration.membership);
     await this.#beginAnew();
     this.#deps.onConfiguration();
+  }
+
+  /** A disk without room for another state leaves the one that is there. */
+  async #orAsBefore<T>(replaced: Promise<T>): Promise<T> {
+    try {
+      return await replaced;
+    } catch (error) {
+      if (LedgerError.from(error).code === "DISK_FULL") this.#isHeld = false;
+      throw error;
+    }
   }
 
   async #beginAnew(): Promise<void> {

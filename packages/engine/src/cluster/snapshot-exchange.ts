@@ -161,7 +161,8 @@ export class SnapshotExchange {
    * Puts the received state in place; the record must be appended to the log, before anything else, and `installed`
    * called when it is durable (INV-REPLICA-7).
    * @param configuration what the record keeps of it
-   * @throws LedgerError of the disk: the node must stop, and finds the old or the new state at its next start
+   * @throws LedgerError DISK_FULL: the old state is in place as before. Of another of the disk the node must stop, and finds the
+   *         old or the new state at its next start
    */
   async install({ index, term }: SnapshotMeta, configuration: Uint8Array): Promise<WalRecord> {
     const received = this.#received;

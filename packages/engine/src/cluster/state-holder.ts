@@ -9,6 +9,7 @@ import type { Clock, Disk, Random, Timers } from "@authledger/io";
 import type { GroupState } from "@authledger/state";
 import { PageStore, type StoreOptions } from "@authledger/store";
 import { LedgerError } from "@authledger/types";
+import { pastReturn } from "./state-switch.js";
 
 export interface StateHolderDeps {
   readonly disk: Disk;
@@ -48,13 +49,15 @@ export class StateHolder {
 
   /**
    * Runs `switchFiles`, which puts another file in the place of the store's, and works on that one. Nothing may be
-   * applied and nothing flushed meanwhile. @throws what `switchFiles` throws, and what keeps a store from opening
+   * applied and nothing flushed meanwhile. @throws what `switchFiles` throws, of which DISK_FULL has changed nothing, and
+   * what keeps a store from opening
    */
   async replace(switchFiles: () => Promise<void>): Promise<void> {
     const before = this.#store;
     await switchFiles();
     const { disk, clock, timers, random } = this.#deps;
-    const store = await PageStore.open(this.#options, { disk, clock, timers, random });
+    const deps = { disk, clock, timers, random };
+    const store = await pastReturn(() => PageStore.open(this.#options, deps));
     this.#store = store;
     this.state.reopen(store);
     this.#retired.add(before);

@@ -10,6 +10,8 @@
  *     3  a record `snapshot` with the file's uuid is in the log, synced: the caller's batch, or `finishSwitch`
  *     4  switch.json is removed
  *
+ * Where the first step finds no room nothing has happened, and the switch may be tried later. A disk that is full behind it stops the node.
+ *
  * A start that finds switch.json looks whose uuid state.db has: the new file's, then the record is written if the log
  * has it not; else nothing happened. The entries of the log before the record are of the old state: with it the log
  * begins anew, unless it agrees with the snapshot.
@@ -45,7 +47,10 @@ interface SwitchFile {
   readonly configuration: string;
 }
 
-/** Steps 1 and 2; the caller opens `statePath` again, and appends `snapshotRecord` to the log. */
+/**
+ * Steps 1 and 2; the caller opens `statePath` again, and appends `snapshotRecord` to the log.
+ * @throws LedgerError DISK_FULL: nothing has happened; of any other the node must stop
+ */
 export async function switchFiles(
   disk: Disk,
   paths: { readonly loaded: string; readonly state: string },
@@ -59,9 +64,22 @@ export async function switchFiles(
     configuration: toHex(to.configuration),
   };
   await replaceFile(disk, joinPath(directory, SWITCH_FILE), utf8(JSON.stringify(file)));
-  await disk.rename(paths.loaded, paths.state);
-  await disk.syncDirectory(directoryOf(paths.state));
-  await disk.syncDirectory(directory);
+  await pastReturn(async () => {
+    await disk.rename(paths.loaded, paths.state);
+    await disk.syncDirectory(directoryOf(paths.state));
+    await disk.syncDirectory(directory);
+  });
+}
+
+/** What cannot be taken back: no error of it is one that can be waited out. */
+export async function pastReturn<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const error = LedgerError.from(cause);
+    if (error.code !== "DISK_FULL") throw error;
+    throw new LedgerError("IO_WRITE_FAILED", error.message, { cause, details: error.details });
+  }
 }
 
 /** Step 4: the record is durable. A file that a crash leaves here is met by `finishSwitch`. */

@@ -1,6 +1,7 @@
 /** Whole engines that give each other their state: followers that are too far behind, and a replica that is wrong. */
 import { nodeClock, nodeTimers, SeededRandom } from "@authledger/io";
 import { PageStore } from "@authledger/store";
+import { LedgerError } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { FrameKind } from "../../../src/index.js";
 import type { ClusterMember } from "../../cluster-support.js";
@@ -74,6 +75,17 @@ async function forget({ disk, engine }: ClusterMember): Promise<void> {
   await store.close();
 }
 
+/** Has no room for the note that another state is to be put in place, so many times. @returns how often it was tried */
+function withoutRoomToSwitch({ disk }: ClusterMember, times: number): () => number {
+  let tried = 0;
+  const open = disk.open.bind(disk);
+  disk.open = async (path, options) => {
+    if (!path.endsWith("switch.json.new") || ++tried > times) return open(path, options);
+    throw new LedgerError("DISK_FULL", `cannot write ${path}: ENOSPC`);
+  };
+  return () => tried;
+}
+
 const appliedOf = ({ engine }: ClusterMember): number => engine.stats().appliedIndex;
 
 describe("a follower that lacks entries which the log has no more (Raft 7)", () => {
@@ -98,6 +110,26 @@ describe("a follower that lacks entries which the log has no more (Raft 7)", () 
     const again = await cluster.restart(back);
     await cluster.eventually(() => appliedOf(again) >= appliedOf(leader));
     expect(await hasTuple(cluster, again, vault, 119)).toBe(true);
+    await cluster.close();
+  }, 60_000);
+
+  // Seed 830001541 of the whole nodes: the node stopped, as if its disk had failed.
+  test("whose disk has no room to put it in place goes on with what it has, and tries again", async () => {
+    const cluster = await tinyCluster(3);
+    const leader = await cluster.leader();
+    const vault = await cluster.until(newVault(leader.engine));
+    const down = cluster.members.find((member) => member !== leader)!;
+    await cluster.eventually(() => appliedOf(down) === appliedOf(leader));
+    cluster.crash(down);
+    await write(cluster, leader, vault, 0, 120);
+    const back = await cluster.restart(down);
+    const tried = withoutRoomToSwitch(back, 2);
+    await cluster.eventually(() => tried() === 2);
+    await write(cluster, leader, vault, 120, 130);
+    await cluster.eventually(() => appliedOf(back) >= appliedOf(leader));
+    expect(tried()).toBe(3);
+    for (const i of [0, 119, 129]) expect(await hasTuple(cluster, back, vault, i)).toBe(true);
+    expect([...back.fatal, ...leader.fatal]).toEqual([]);
     await cluster.close();
   }, 60_000);
 
@@ -178,16 +210,20 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     await expect(back.engine.call("check", read)).rejects.toMatchObject({ code: "VAULT_DIVERGED" });
     const header = { vault, consistency: { kind: "any", maxStalenessMs: 0 } } as const;
     await expect(back.engine.call("get_tip", header)).rejects.toThrow(/not that of the majority/);
+    const tried = withoutRoomToSwitch(back, 1);
     cluster.network.lose = () => false;
     await cluster.eventually(() => back.alarms.some((alarm) => alarm.includes("was replaced")));
+    expect(tried()).toBe(2);
     await cluster.eventually(() => appliedOf(back) >= appliedOf(leader));
     expect((await cluster.until(back.engine.call("check", read))).allowed).toEqual([false]);
     expect(await hasTuple(cluster, back, vault, 7)).toBe(true);
     await write(cluster, leader, vault, 20, 30);
     await cluster.run(3_000);
-    expect(back.alarms).toHaveLength(2);
+    expect(back.alarms).toHaveLength(3);
+    expect(back.alarms[1]).toMatch(/no room to rebuild this replica/);
     expect(back.fatal).toEqual([]);
-    for (const alarm of leader.alarms) expect(alarm).toMatch(/node \d+ has another state/);
+    const said = /node \d+ (has another state|was not given a snapshot)/;
+    for (const alarm of leader.alarms) expect(alarm).toMatch(said);
     await cluster.close();
   }, 60_000);
 
