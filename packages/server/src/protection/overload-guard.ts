@@ -27,8 +27,8 @@ const CALLS_BURST = 512;
 const REFUSALS_FREE = 16;
 /** Connections held in one turn; more are a crowd, whose refusals would take longer than the turn. */
 const HELD_FREE = 64;
-/** In this mode of service for so long after the last turn that was too long: a crowd that is held makes turns short. */
-const CALM_MS = 1_000;
+/** A second in which fewer of its calls were refused is not overloaded; turns tell nothing, since they are short where a crowd is held. */
+const REFUSED_SHARE = 0.05;
 /** Refusals in a second that are fewer than a tenth of a thread. */
 const REFUSALS_FEW = 1_000;
 const REFUSALS_MANY = 2_000;
@@ -81,7 +81,8 @@ export class OverloadGuard {
   #isInTurn = false;
   #turnBeganMs = 0;
   /** Since when turns have been too long, and the last one that was. */
-  #overSinceMs: number | undefined;
+  #longSinceMs: number | undefined;
+  #lastLongMs = 0;
   #lastOverMs = 0;
   #isOverloaded = false;
   #hasToldOverload = false;
@@ -89,6 +90,7 @@ export class OverloadGuard {
   #refusedInTurn = 0;
   #heldInTurn = 0;
   #refusedInWindow = 0;
+  #begunInWindow = 0;
   #windowBeganMs = 0;
   #holdMs = HOLD_MS_MIN;
   #error: LedgerError;
@@ -160,28 +162,42 @@ export class OverloadGuard {
     this.#isInTurn = false;
     this.#deps.connections.endTurn();
     const nowMs = this.#deps.nowMs();
+    this.#begunInWindow += this.#begunInTurn;
     if (nowMs - this.#turnBeganMs > this.#deps.turnMs()) {
-      this.#overSinceMs ??= this.#turnBeganMs;
-      this.#lastOverMs = nowMs;
-    } else if (nowMs - this.#lastOverMs > INTERVAL_MS) {
-      this.#overSinceMs = undefined;
+      this.#longSinceMs ??= this.#turnBeganMs;
+      this.#lastLongMs = nowMs;
+    } else if (nowMs - this.#lastLongMs > INTERVAL_MS) {
+      this.#longSinceMs = undefined;
     }
-    const { onOverload } = this.#deps;
-    const isStanding = this.#overSinceMs !== undefined && nowMs - this.#overSinceMs > INTERVAL_MS;
-    const isOverloaded = isStanding || (this.#isOverloaded && nowMs - this.#lastOverMs < CALM_MS);
-    this.#isOverloaded = isOverloaded;
+    const isStanding = this.#longSinceMs !== undefined && nowMs - this.#longSinceMs > INTERVAL_MS;
+    if (isStanding && !this.#isOverloaded) {
+      this.#isOverloaded = true;
+      this.#beginWindow(nowMs);
+    }
+    if (this.#isOverloaded) this.#lastOverMs = nowMs;
     const isReleased = nowMs - this.#lastOverMs > RELEASE_MS;
-    if (this.#hasToldOverload ? isReleased : isOverloaded) {
-      this.#hasToldOverload = isOverloaded;
-      onOverload(isOverloaded);
+    if (this.#hasToldOverload ? isReleased : this.#isOverloaded) {
+      this.#hasToldOverload = this.#isOverloaded;
+      this.#deps.onOverload(this.#isOverloaded);
     }
     if (nowMs - this.#windowBeganMs >= WINDOW_MS) this.#endWindow(nowMs);
   };
 
-  #endWindow(nowMs: number): void {
-    const perSecond = (this.#refusedInWindow * 1000) / (nowMs - this.#windowBeganMs);
+  #beginWindow(nowMs: number): void {
     this.#windowBeganMs = nowMs;
     this.#refusedInWindow = 0;
+    this.#begunInWindow = 0;
+  }
+
+  #endWindow(nowMs: number): void {
+    const refused = this.#refusedInWindow;
+    const perSecond = (refused * 1000) / (nowMs - this.#windowBeganMs);
+    const isFew = refused < REFUSED_SHARE * (this.#begunInWindow + refused);
+    if (this.#isOverloaded && isFew) {
+      this.#isOverloaded = false;
+      this.#longSinceMs = undefined;
+    }
+    this.#beginWindow(nowMs);
     const before = this.#holdMs;
     if (perSecond > REFUSALS_MANY) this.#holdMs = Math.min(HOLD_MS_MAX, before * HOLD_STEP);
     else if (perSecond < REFUSALS_FEW) this.#holdMs = Math.max(HOLD_MS_MIN, before / HOLD_STEP);
