@@ -2,7 +2,9 @@
  * What the audit log keeps of a call: an entity of the system vault, `audit:<id>`, whose ids ascend with time. The value is
  * JSON, so that a proof of it can be read without this program.
  */
+import type { iam } from "@authledger/proto";
 import { utf8 } from "@authledger/types";
+import { roleName } from "../iam/role-bindings.js";
 
 const AUDIT_PREFIX = "audit:";
 /** Of one transaction. */
@@ -40,8 +42,18 @@ const MESSAGE_LENGTH_MAX = 512;
 const TEXT_LENGTH_MAX = 256;
 /** Fields of requests that say what a call is about. Values, tuples and models are in the vaults, and may be erased there. */
 const NAMED_FIELDS = [
-  ...["organization", "vault", "name", "nodeId", "address", "principal", "role", "keyId", "id"],
-  ...["modelId", "version", "field", "tier", "retentionBlocks", "dryRun", "status", "to"],
+  ...["organization", "vault", "name", "nodeId", "address", "principal", "group", "keyId", "id"],
+  ...[
+    "modelId",
+    "version",
+    "field",
+    "tier",
+    "assignedTier",
+    "retentionBlocks",
+    "dryRun",
+    "status",
+    "to",
+  ],
 ];
 
 /** 48 bits of time and 32 of counting and chance, in hex: the order of keys is the order of time. */
@@ -54,15 +66,33 @@ export function auditValue(record: AuditRecord): Uint8Array {
   return utf8(JSON.stringify({ ...record, ...(message !== undefined && { message }) }));
 }
 
-/** What of a request is told. */
+/** What of a request is told: what it names, what its binding of a role names, and which fields of the configuration it changes. */
 export function resourceOf(request: unknown): Readonly<Record<string, string>> {
-  const resource: Record<string, string> = {};
-  if (typeof request !== "object" || request === null) return resource;
+  if (typeof request !== "object" || request === null) return {};
+  const { binding, values } = request as {
+    readonly binding?: Partial<iam.RoleBinding>;
+    readonly values?: Readonly<Record<string, string>>;
+  };
+  const role = binding?.role === undefined ? undefined : roleName(binding.role);
+  return {
+    ...namedFields(request),
+    ...(binding !== undefined && namedFields(binding)),
+    ...(role !== undefined && { role }),
+    ...(values !== undefined && { fields: short(Object.keys(values).sort().join(" ")) }),
+  };
+}
+
+function namedFields(message: object): Record<string, string> {
+  const named: Record<string, string> = {};
   for (const field of NAMED_FIELDS) {
-    const value = (request as Readonly<Record<string, unknown>>)[field];
+    const value = (message as Readonly<Record<string, unknown>>)[field];
     const isTold = ["string", "bigint", "number", "boolean"].includes(typeof value);
     if (!isTold || value === "" || value === 0n || value === 0) continue;
-    resource[field] = String(value).slice(0, TEXT_LENGTH_MAX);
+    named[field] = short(String(value));
   }
-  return resource;
+  return named;
+}
+
+function short(text: string): string {
+  return text.slice(0, TEXT_LENGTH_MAX);
 }

@@ -24,6 +24,11 @@ type ScopeKind = "cluster" | "organization" | "vault" | "group";
 const GRANTED = /^(key|user|cert|group):./;
 const GROUP = "group:";
 
+/** As people write it; undefined for what is none. */
+export function roleName(role: iam.Role): string | undefined {
+  return ROLES.find((row) => row[1] === role)?.[0];
+}
+
 /** @throws LedgerError ROLE_INVALID, INVALID_ARGUMENT */
 export function tupleOfBinding(binding: iam.RoleBinding | undefined): Tuple {
   if (binding === undefined) throw missing("binding");

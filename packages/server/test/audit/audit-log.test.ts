@@ -1,13 +1,14 @@
 /** The audit log over a real node: what administration leaves in the system vault and in the node's file. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { iam } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
 import { AuditLog } from "../../src/audit/audit-log.js";
-import { type AuditRecord, auditKey } from "../../src/audit/audit-record.js";
+import { type AuditRecord, auditKey, resourceOf } from "../../src/audit/audit-record.js";
 import { AuditedCalls } from "../../src/audit/audited-calls.js";
 import { parseNodeConfig, startNode } from "../../src/index.js";
 import { SystemVault } from "../../src/system/system-vault.js";
@@ -141,8 +142,21 @@ describe("the audit log", () => {
     ]);
     expect(new Set(written.map(({ actor }) => actor))).toEqual(new Set(["anonymous"]));
     expect(written[1]!.resource).toEqual(owner);
+    expect(written[2]!.resource).toEqual({ dryRun: "false", fields: "scrubHours" });
     expect(written[4]!.resource).toEqual({ ...owner, vault: String(vault) });
     expect(JSON.stringify(written)).not.toMatch(/person|request 11/);
+  });
+
+  test("a role that is given is recorded with who was given which, and where", () => {
+    const binding = { principal: "user:ann", role: iam.Role.ROLE_WRITER, organization: 7n };
+    const request = iam.GrantRoleRequest.fromPartial({ binding, reason: "asked for by Bob" });
+    const given = { principal: "user:ann", role: "writer", organization: "7" };
+    expect(resourceOf(request)).toEqual(given);
+    expect(resourceOf(iam.RevokeRoleRequest.fromPartial(request))).toEqual(given);
+    const group = { principal: "user:ann", role: iam.Role.ROLE_MEMBER, group: "staff" };
+    expect(resourceOf(iam.GrantRoleRequest.fromPartial({ binding: group }))).toEqual({
+      ...{ principal: "user:ann", role: "member", group: "staff" },
+    });
   });
 
   test("a record is an entity of the system vault that its block proves", async () => {
