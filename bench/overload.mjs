@@ -21,7 +21,7 @@ import { Histogram } from "./load/histogram.mjs";
 const WORKER = fileURLToPath(new URL("load/open-loop-worker.mjs", import.meta.url));
 const TUPLES = 10_000;
 const RATE_FIRST = 500;
-const STEP_SECONDS = 4;
+const STEP_SECONDS = 8;
 const BISECTIONS = 3;
 /** A rate is sustained when nearly all is answered, nothing refused, and 99 % of the answers come within this. */
 const SUSTAINED_P99_MICROS = 50_000;

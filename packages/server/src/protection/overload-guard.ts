@@ -29,6 +29,8 @@ const REFUSALS_FREE = 16;
 const HELD_FREE = 64;
 /** A second in which fewer of its calls were refused is not overloaded; turns tell nothing, since they are short where a crowd is held. */
 const REFUSED_SHARE = 0.05;
+/** Nor is one in which the thread was free for so much of the time: those who are held could be served. */
+const FREE_SHARE = 0.3;
 /** Refusals in a second that are fewer than a tenth of a thread. */
 const REFUSALS_FEW = 1_000;
 const REFUSALS_MANY = 2_000;
@@ -91,6 +93,7 @@ export class OverloadGuard {
   #heldInTurn = 0;
   #refusedInWindow = 0;
   #begunInWindow = 0;
+  #busyMsInWindow = 0;
   #windowBeganMs = 0;
   #holdMs = HOLD_MS_MIN;
   #error: LedgerError;
@@ -163,6 +166,7 @@ export class OverloadGuard {
     this.#deps.connections.endTurn();
     const nowMs = this.#deps.nowMs();
     this.#begunInWindow += this.#begunInTurn;
+    this.#busyMsInWindow += nowMs - this.#turnBeganMs;
     if (nowMs - this.#turnBeganMs > this.#deps.turnMs()) {
       this.#longSinceMs ??= this.#turnBeganMs;
       this.#lastLongMs = nowMs;
@@ -187,20 +191,24 @@ export class OverloadGuard {
     this.#windowBeganMs = nowMs;
     this.#refusedInWindow = 0;
     this.#begunInWindow = 0;
+    this.#busyMsInWindow = 0;
   }
 
   #endWindow(nowMs: number): void {
     const refused = this.#refusedInWindow;
-    const perSecond = (refused * 1000) / (nowMs - this.#windowBeganMs);
+    const windowMs = nowMs - this.#windowBeganMs;
+    const perSecond = (refused * 1000) / windowMs;
     const isFew = refused < REFUSED_SHARE * (this.#begunInWindow + refused);
-    if (this.#isOverloaded && isFew) {
+    const isFree = this.#busyMsInWindow < (1 - FREE_SHARE) * windowMs;
+    if (this.#isOverloaded && (isFew || isFree)) {
       this.#isOverloaded = false;
       this.#longSinceMs = undefined;
     }
     this.#beginWindow(nowMs);
     const before = this.#holdMs;
-    if (perSecond > REFUSALS_MANY) this.#holdMs = Math.min(HOLD_MS_MAX, before * HOLD_STEP);
-    else if (perSecond < REFUSALS_FEW) this.#holdMs = Math.max(HOLD_MS_MIN, before / HOLD_STEP);
+    if (perSecond < REFUSALS_FEW || isFree)
+      this.#holdMs = Math.max(HOLD_MS_MIN, before / HOLD_STEP);
+    else if (perSecond > REFUSALS_MANY) this.#holdMs = Math.min(HOLD_MS_MAX, before * HOLD_STEP);
     if (this.#holdMs !== before) this.#error = tooBusy(this.#holdMs);
   }
 }

@@ -97,6 +97,16 @@ describe("the guard of the thread", () => {
     for (let i = 0; i < 120; i++) loop.turn(10, 2);
     expect(loop.guard.isOverloaded).toBe(false);
     expect(loop.told).toEqual([true]);
+    for (let i = 0; i < 10; i++) loop.turn(240, 0.25);
+    expect(loop.guard.isOverloaded).toBe(true);
+    // The thread is free for more than half of the time: who is held could be served.
+    for (let i = 0; i < 120; i++) {
+      loop.hasWaited = i % 8 === 0;
+      loop.turn(1, 10);
+      loop.nowMs += 15;
+    }
+    loop.hasWaited = false;
+    expect(loop.guard.isOverloaded).toBe(false);
     for (let i = 0; i < 1_000; i++) loop.turn(10, 1);
     expect(loop.told).toEqual([true, false]);
   });
