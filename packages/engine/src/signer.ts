@@ -134,7 +134,11 @@ export class Signer {
     const { size } = vault;
     const now = this.#deps.clock.nowMs();
     const newest = this.#newest.get(vault.id);
-    const isGood = newest?.size === size && !newest.hasFailed && isSameSecond(newest.timeMs, now);
+    // Where this clock is behind, another head would have the same time as the newest, which is no earlier than any mark.
+    const isGood =
+      newest?.size === size &&
+      !newest.hasFailed &&
+      (newest.timeMs >= now || isSameSecond(newest.timeMs, now));
     const head = isGood ? newest : this.#make(vault, now);
     const waiting = head.wait(cosignatures);
     const ended = (): void => {

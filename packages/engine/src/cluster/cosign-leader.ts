@@ -54,6 +54,9 @@ export class CosignLeader {
     const asked: Collecting[] = [];
     for (const head of heads) {
       const collecting = { head, open: this.#voters(head), untilMs };
+      const same = this.#collecting.get(keyOf(head))?.head;
+      // Answers name vault, size and time, and go to one head: who waits for the other one gets this one.
+      if (same !== undefined && same !== head) same.passOnTo((wanted) => head.wait(wanted));
       this.#collecting.set(keyOf(head), collecting);
       asked.push(collecting);
     }

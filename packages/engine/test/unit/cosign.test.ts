@@ -115,6 +115,42 @@ describe("a served head", () => {
     expect((await leader.signer.head(leader.vault!.open)).size).toBe(SIZE);
   });
 
+  // Seed 800001696 of the whole nodes: a leader's clock was behind its marks, so that each head had the time of the one before; the
+  // answers went to the newest, who waited for another waited for ever, and with it the policies, and no node could be removed.
+  test("is the same one for all who ask while the clock is behind what was signed last", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b, c] = replicas.nodes as [Replica, Replica, Replica];
+    await leader.signer.head(leader.vault!.open);
+    replicas.time.wallMs -= 2_500;
+    leader.grow();
+    const asked: Promise<SignedHead>[] = [];
+    for (let i = 0; i < 3; i++) {
+      asked.push(leader.signer.head(leader.vault!.open));
+      await Promise.resolve();
+    }
+    for (const { grow } of [b, c].map((node) => ({ grow: () => node.grow() }))) grow();
+    const heads = await Promise.all(asked);
+    expect(new Set(heads.map(({ size }) => size))).toEqual(new Set([SIZE + 1]));
+    expect(new Set(heads.map(({ timeMs }) => timeMs)).size).toBe(1);
+  });
+
+  test("that another of the same size and time takes the place of is passed on to it", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    const { open } = leader.vault!;
+    const [one, other] = [0, 1].map(() => {
+      const content = { vault: VAULT, origin: ORIGIN, size: SIZE, root: open.history.root() };
+      return new CosignedHead({ ...content, timeMs: replicas.time.wallMs }, [replicas.policy]);
+    }) as [CosignedHead, CosignedHead];
+    const waits = one.wait(0);
+    const collecting = leader.signer.collecting!;
+    collecting.ask([one]);
+    collecting.ask([other]);
+    other.cosigned(leader.signer.keys.replica, leader.signer.keys.cosign(other.body, other.timeMs));
+    other.signedByLog(leader.signer.keys.logLine(ORIGIN, other.body));
+    expect((await waits).size).toBe(SIZE);
+  });
+
   // Seed 820000034 of the whole nodes: the first who looked at a rotten page was who cosigns, and nobody took the error.
   test("is not signed by a replica that cannot read its own state: it halts, and the others sign", async () => {
     const replicas = await Replicas.of(3, SIZE);
