@@ -86,7 +86,8 @@ export async function startGrpcServer(
     ...CHANNEL_OPTIONS,
     "grpc.max_concurrent_streams": options.streamsPerConnection,
   });
-  const streams = new OpenStreams();
+  const onCount = (peer: string, count: number): void => deps.streamLimits.count(peer, count);
+  const streams = new OpenStreams({ onCount });
   const { forwarding = new Forwarding(deps.engine), tls } = deps;
   const methods = new Map<string, FramedMethod>();
   addServices(server, options, { ...deps, streams, forwarding, methods });

@@ -16,6 +16,8 @@ const RETRY_MS = 1_000;
 export interface OpenStreamsOptions {
   readonly perConnectionMax?: number;
   readonly perNodeMax?: number;
+  /** Told how many a connection has open. */
+  readonly onCount?: (peer: string, count: number) => void;
 }
 
 /** What this module needs of a stream. */
@@ -28,6 +30,7 @@ export interface OpenStream {
 export class OpenStreams {
   readonly #perConnectionMax: number;
   readonly #perNodeMax: number;
+  readonly #onCount: (peer: string, count: number) => void;
   readonly #open = new Set<OpenStream>();
   /** Streams by address and port of their client. */
   readonly #counts = new Map<string, number>();
@@ -36,9 +39,11 @@ export class OpenStreams {
   constructor({
     perConnectionMax = PER_CONNECTION_MAX,
     perNodeMax = PER_NODE_MAX,
+    onCount = () => undefined,
   }: OpenStreamsOptions = {}) {
     this.#perConnectionMax = perConnectionMax;
     this.#perNodeMax = perNodeMax;
+    this.#onCount = onCount;
   }
 
   get count(): number {
@@ -60,6 +65,7 @@ export class OpenStreams {
     }
     this.#open.add(stream);
     this.#counts.set(peer, count + 1);
+    this.#onCount(peer, count + 1);
     return () => this.#remove(peer, stream);
   }
 
@@ -74,6 +80,7 @@ export class OpenStreams {
     const left = this.#counts.get(peer)! - 1;
     if (left === 0) this.#counts.delete(peer);
     else this.#counts.set(peer, left);
+    this.#onCount(peer, left);
   }
 }
 

@@ -108,13 +108,13 @@ describe("a crowd", () => {
 describe("calls that connections may have at once", () => {
   test("INV-OVER-3: all together stay below the total, however many connections there are", () => {
     for (const connections of [1, 2, 3, 16, 17, 100, 2_000, 4_000]) {
-      for (const [isOverloaded, total, least] of [
-        [false, 16_384, 2],
-        [true, 512, 1],
+      for (const [isOverloaded, total] of [
+        [false, 16_384],
+        [true, 512],
       ] as const) {
         const limit = limitOf(connections, 1_024, isOverloaded);
         expect(limit).toBeLessThanOrEqual(1_024);
-        expect(limit * connections).toBeLessThanOrEqual(Math.max(total, least * connections));
+        expect(limit * connections).toBeLessThanOrEqual(Math.max(total, 2 * connections));
       }
     }
     expect(limitOf(16, 1_024, false)).toBe(1_024);
@@ -137,5 +137,25 @@ describe("calls that connections may have at once", () => {
     protection.streamLimits.isOverloaded = false;
     await sleep(50);
     expect(late.remoteSettings.maxConcurrentStreams).toBe(256);
+  });
+
+  test("INV-OVER-6: a watch takes no place of a call, and gives none when it is over", async () => {
+    const protection = protectionOf();
+    const { address } = await startHarness({ protection });
+    const sessions = [await sessionTo(address)];
+    for (let i = 0; i < 40; i++) sessions.push(await sessionTo(address));
+    protection.streamLimits.isOverloaded = true;
+    await sleep(50);
+    const [first] = sessions as [ClientHttp2Session];
+    const { localAddress, localPort } = first.socket;
+    const limit = (): number | undefined => first.remoteSettings.maxConcurrentStreams;
+    expect(limit()).toBe(8);
+    protection.streamLimits.count(`${localAddress}:${localPort}`, 3);
+    await sleep(50);
+    expect(limit()).toBe(11);
+    expect(sessions[1]!.remoteSettings.maxConcurrentStreams).toBe(8);
+    protection.streamLimits.count(`${localAddress}:${localPort}`, 0);
+    await sleep(50);
+    expect(limit()).toBe(8);
   });
 });
