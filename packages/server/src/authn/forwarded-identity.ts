@@ -49,6 +49,11 @@ export class ForwardedIdentity {
     return this.#key() !== undefined;
   }
 
+  /** It takes the same key to believe another. */
+  get canVerify(): boolean {
+    return this.canSign;
+  }
+
   /** Undefined without the key to do it with. */
   sign(principal: Principal, call: IdentifiedCall): string | undefined {
     const key = this.#key();
@@ -74,6 +79,17 @@ export class ForwardedIdentity {
     const { kind, name, at_ms: atMs } = schema.parse(JSON.parse(bytes.toString()));
     if (Math.abs(this.#nowMs() - atMs) > AGE_MS_MAX) throw unauthenticated();
     return { kind, name };
+  }
+}
+
+/** Does a text that cannot be verified say that it is about anybody? */
+export function claimsNobody(text: unknown): boolean {
+  if (typeof text !== "string" || text.length > TEXT_MAX) return false;
+  try {
+    const about = Buffer.from(text.split(".", 1)[0]!, "base64url").toString();
+    return schema.parse(JSON.parse(about)).kind === "anonymous";
+  } catch {
+    return false;
   }
 }
 

@@ -11,9 +11,10 @@
  * A credential that is there is looked at wherever it comes: one that is wrong is refused also where none is required.
  */
 import { IDENTITY_KEY } from "@authledger/proto";
+import { LedgerError } from "@authledger/types";
 import type { Authenticator } from "../authn/authenticator.js";
 import { unauthenticated } from "../authn/credential-source.js";
-import type { ForwardedIdentity } from "../authn/forwarded-identity.js";
+import { claimsNobody, type ForwardedIdentity } from "../authn/forwarded-identity.js";
 import { isLoopbackPeer } from "../loopback.js";
 import { requestBytes } from "../request-bytes.js";
 import type { GateStep } from "./gate.js";
@@ -22,6 +23,8 @@ import type { Principal } from "./principal.js";
 
 const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
 const ROOT: Principal = { kind: "root", name: "root" };
+/** A new voter has the key after a few round trips. */
+const RETRY_MS = 50;
 /** What begins a cluster: the call, and what its callers ask before. */
 const BEGINNING: ReadonlySet<string> = new Set(["initCluster", "getClusterStatus"]);
 
@@ -45,7 +48,7 @@ export class AuthenticateStep implements GateStep {
     this.#deps = deps;
   }
 
-  /** @throws LedgerError UNAUTHENTICATED, CREDENTIAL_EXPIRED, OVERLOADED; at once or by rejection */
+  /** @throws LedgerError UNAUTHENTICATED, CREDENTIAL_EXPIRED, OVERLOADED, NOT_READY; at once or by rejection */
   enter(call: GatedCall): void | Promise<void> {
     const { metadata } = call.wire;
     const identities = metadata.get(IDENTITY_KEY);
@@ -86,10 +89,25 @@ export class AuthenticateStep implements GateStep {
   }
 
   #forwarded(call: GatedCall, identities: readonly unknown[]): void {
+    if (!this.#deps.identity.canVerify) {
+      this.#unverified(identities);
+      return;
+    }
     call.principal = this.#vouchedFor(call, identities);
     if (call.principal.kind === "anonymous" && this.#deps.isRequired()) throw unauthenticated();
     call.isForwarded = true;
     this.#deps.onForwarded?.(call.wire);
+  }
+
+  /**
+   * A voter may lead before it has the log seed, and cannot tell then who vouches. Whom anybody may be is let in, as one who was not
+   * passed on; for everybody else it is too early.
+   */
+  #unverified([text]: readonly unknown[]): void {
+    if (!this.#deps.isRequired() && claimsNobody(text)) return;
+    const message =
+      "this node has not received the cluster's key yet, by which nodes vouch for callers";
+    throw new LedgerError("NOT_READY", message, { retryAfterMs: RETRY_MS });
   }
 
   #vouchedFor({ method, wire }: GatedCall, [text, ...others]: readonly unknown[]): Principal {

@@ -17,7 +17,7 @@ const NOBODY_KNOWN = { authenticate: () => Promise.reject(new Error("no credenti
 const { path: PATH, requestSerialize } = methodOf("write", "write");
 
 /** An open node whose clients may write once in ten minutes. */
-async function open() {
+async function open(key: () => Uint8Array | undefined = () => KEY) {
   const { values } = new RuntimeConfig(
     parseRuntimeInput({ rateClientWrites: 0.002, rateBurst: 600_000 }),
   );
@@ -26,7 +26,7 @@ async function open() {
   const seen: boolean[] = [];
   const authenticate = new AuthenticateStep({
     authenticator: new Authenticator({ keys: NOBODY_KNOWN as never, tokens: undefined }),
-    identity: new ForwardedIdentity(() => KEY),
+    identity: new ForwardedIdentity(key),
     onForwarded: (call) => vouched.push(call.getPeer()),
     isRequired: () => false,
     hasRoot: () => false,
@@ -90,5 +90,22 @@ describe("INV-AUTHN-11: a client of an open node that says its calls were passed
     const app = { kind: "key", name: "key:app" } as const;
     await write(vouching(request, app));
     expect((await failureOf(write(vouching(request, app)))).details.code).toBe("RATE_LIMITED");
+  });
+
+  // A voter led before it had the log seed, and called the callers of the others wrong credentials.
+  test("while a node that has no key yet lets anybody in as a client, and says of others that it is too early", async () => {
+    let key: Uint8Array | undefined;
+    const { write, request, seen, vouched } = await open(() => key);
+    await write(vouching(request, ANONYMOUS));
+    const again = await failureOf(write(vouching(request, ANONYMOUS)));
+    expect(again.details.code).toBe("RATE_LIMITED");
+    expect([seen, vouched]).toEqual([[false, false], []]);
+    const app = { kind: "key", name: "key:app" } as const;
+    for (const metadata of [vouching(request, app), saying(""), saying("a.b")]) {
+      const { details } = await failureOf(write(metadata));
+      expect([details.code, details.retryAfterMs]).toEqual(["NOT_READY", 50n]);
+    }
+    key = KEY;
+    await write(vouching(request, app));
   });
 });
