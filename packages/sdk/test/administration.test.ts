@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLogger, parseNodeConfig, type RunningNode, startNode } from "@authledger/server";
+import type { RunningNode } from "@authledger/server";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import {
@@ -13,6 +13,7 @@ import {
   type LedgerClient,
   setEntity,
 } from "../src/index.js";
+import { startRealNode } from "./support/real-node.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -23,13 +24,7 @@ let data: string;
 
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), "authledger-admin-"));
-  const listen = "127.0.0.1:0";
-  const config = { listen, http: listen, cache: "16MiB", shutdownGrace: 200, data };
-  node = await startNode(parseNodeConfig(config), {
-    version: "0.0.0-test",
-    logger: createLogger("silent", () => undefined),
-    onFatal: () => undefined,
-  });
+  node = await startRealNode({ data });
 });
 
 afterAll(async () => {

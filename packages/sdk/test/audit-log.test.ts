@@ -2,10 +2,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLogger, parseNodeConfig, type RunningNode, startNode } from "@authledger/server";
+import type { RunningNode } from "@authledger/server";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { type AuditLogOptions, type ClientOptions, createClient } from "../src/index.js";
+import { startRealNode } from "./support/real-node.js";
 
 const SYSTEM = { organization: 0n, vault: 0n };
 
@@ -16,13 +17,7 @@ let startMs: bigint;
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), "authledger-audit-"));
   startMs = BigInt(Date.now());
-  const listen = "127.0.0.1:0";
-  const config = { listen, http: listen, cache: "16MiB", shutdownGrace: 200, data };
-  node = await startNode(parseNodeConfig(config), {
-    version: "0.0.0-test",
-    logger: createLogger("silent", () => undefined),
-    onFatal: () => undefined,
-  });
+  node = await startRealNode({ data });
   const { admin } = clientOf({}, false);
   const { slug: organization } = await admin.createOrganization("acme", { requestId: "req-1" });
   await admin.createVault({ organization, name: "main" });

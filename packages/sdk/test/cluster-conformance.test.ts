@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLogger, parseNodeConfig, type RunningNode, startNode } from "@authledger/server";
+import type { RunningNode } from "@authledger/server";
 import { afterAll, beforeAll, describe } from "vitest";
 import { createClient } from "../src/index.js";
 import { nodeSubject } from "./conformance/subjects.js";
 import { conformance } from "./conformance/suite.js";
+import { startRealNode } from "./support/real-node.js";
 
 /** A port of loopback that is free now: an address that other nodes are told cannot be chosen later. */
 async function freeAddress(): Promise<string> {
@@ -24,14 +25,8 @@ describe("a cluster of three", () => {
 
   async function start(name: string, join_: string | undefined): Promise<RunningNode> {
     const [listen, peer] = [await freeAddress(), await freeAddress()];
-    const about = { listen, peer, name, join: join_, http: "127.0.0.1:0", cache: "16MiB" };
-    const node = await startNode(parseNodeConfig({ ...about, data: join(directory, name) }), {
-      version: "0.0.0-test",
-      logger: createLogger("silent", () => undefined),
-      onFatal: (error) => {
-        throw error;
-      },
-    });
+    const config = { listen, peer, name, data: join(directory, name) };
+    const node = await startRealNode(join_ === undefined ? config : { ...config, join: join_ });
     nodes.push(node);
     return node;
   }

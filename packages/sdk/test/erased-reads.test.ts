@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { common } from "@authledger/proto";
-import { createLogger, parseNodeConfig, type RunningNode, startNode } from "@authledger/server";
+import type { RunningNode } from "@authledger/server";
 import { concatBytes } from "@authledger/types";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
@@ -16,6 +16,7 @@ import {
   type LedgerClient,
   setEntity,
 } from "../src/index.js";
+import { startRealNode } from "./support/real-node.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const NONE = new Uint8Array(0);
@@ -27,13 +28,7 @@ let data: string;
 
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), "authledger-erased-"));
-  const listen = "127.0.0.1:0";
-  const config = { listen, http: listen, cache: "16MiB", shutdownGrace: 200, data };
-  node = await startNode(parseNodeConfig(config), {
-    version: "0.0.0-test",
-    logger: createLogger("silent", () => undefined),
-    onFatal: () => undefined,
-  });
+  node = await startRealNode({ data });
 });
 
 afterAll(async () => {

@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLogger, parseNodeConfig, type RunningNode, startNode } from "@authledger/server";
+import type { RunningNode } from "@authledger/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { freePort } from "../../server/test/peer/peer-support.js";
 import { type ClientOptions, createClient, createTuple, type LedgerClient } from "../src/index.js";
+import { startRealNode } from "./support/real-node.js";
 
 /** What a node has not applied by then it never will, on the slowest machine. */
 const APPLIED_MS_MAX = 10_000;
@@ -28,15 +29,8 @@ let tenant: { readonly organization: bigint; readonly vault: bigint };
 
 async function start(name: string, join_: string): Promise<RunningNode> {
   const [listen, peer] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
-  const about = { listen, peer, name, join: join_, http: "127.0.0.1:0", cache: "16MiB" };
-  const rest = { auth: true, shutdownGrace: "100ms", data: join(directory, name) };
-  const node = await startNode(parseNodeConfig({ ...about, ...rest }), {
-    version: "0.0.0-test",
-    logger: createLogger("silent", () => undefined),
-    onFatal: (error) => {
-      throw error;
-    },
-  });
+  const config = { listen, peer, name, join: join_, auth: true, shutdownGrace: "100ms" };
+  const node = await startRealNode({ ...config, data: join(directory, name) });
   nodes.push(node);
   return node;
 }

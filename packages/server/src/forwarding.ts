@@ -190,7 +190,7 @@ export class Forwarding {
    */
   #speaksFor({ principal, metadata }: RefusedCall): boolean {
     const { identity } = this.#deps;
-    if (identity === undefined || identity.canSign || principal.kind === "anonymous") return true;
+    if (identity === undefined || identity.hasKey || principal.kind === "anonymous") return true;
     return metadata.get("authorization").length > 0;
   }
 

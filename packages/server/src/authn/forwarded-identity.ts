@@ -44,14 +44,9 @@ export class ForwardedIdentity {
     this.#nowMs = nowMs;
   }
 
-  /** A learner has no log seed, so it vouches for nobody. */
-  get canSign(): boolean {
+  /** A learner has none, and a new voter not at once: neither vouches, and neither can tell who does. */
+  get hasKey(): boolean {
     return this.#key() !== undefined;
-  }
-
-  /** It takes the same key to believe another. */
-  get canVerify(): boolean {
-    return this.canSign;
   }
 
   /** Undefined without the key to do it with. */

@@ -89,7 +89,7 @@ export class AuthenticateStep implements GateStep {
   }
 
   #forwarded(call: GatedCall, identities: readonly unknown[]): void {
-    if (!this.#deps.identity.canVerify) {
+    if (!this.#deps.identity.hasKey) {
       this.#unverified(identities);
       return;
     }

@@ -27,19 +27,19 @@ const CALLS_BURST = 512;
 const REFUSALS_FREE = 16;
 /** Connections held in one turn; more are a crowd, whose refusals would take longer than the turn. */
 const HELD_FREE = 64;
-/** A second in which fewer of its calls were refused is not overloaded; turns tell nothing, since they are short where a crowd is held. */
+/** Overload is over when fewer of a second's calls were refused. Turns do not tell: they are short where a crowd is held. */
 const REFUSED_SHARE = 0.05;
-/** Nor is one in which the thread was free for so much of the time: those who are held could be served. */
+/** ... or the thread was free for so much of it: those who are held could be served. */
 const FREE_SHARE = 0.3;
 /** Refusals in a second that are fewer than a tenth of a thread. */
 const REFUSALS_FEW = 1_000;
 const REFUSALS_MANY = 2_000;
 const WINDOW_MS = 1_000;
 const HOLD_MS_MIN = 250;
-/** At a call of 2,000 connections each some 1,000 refusals a second are left, and as many that come late: a tenth of a thread. */
+/** At two calls of 2,000 connections each some 2,000 refusals a second are left: a tenth of a thread. */
 const HOLD_MS_MAX = 2_000;
 const HOLD_STEP = 1.5;
-/** The end is told so long after the last long turn: to tell every connection costs a turn itself. */
+/** The end is told so long after it: telling every connection costs as much as a turn, and overload that comes back would cost it again. */
 const RELEASE_MS = 10_000;
 
 /** Stands for a request that was not decoded, because there is no time for it. */
@@ -85,6 +85,7 @@ export class OverloadGuard {
   /** Since when turns have been too long, and the last one that was. */
   #longSinceMs: number | undefined;
   #lastLongMs = 0;
+  /** The last turn under overload. */
   #lastOverMs = 0;
   #isOverloaded = false;
   #hasToldOverload = false;

@@ -10,6 +10,8 @@ import type { EventLoop } from "./event-loop.js";
 import type { EventTrace } from "./event-trace.js";
 import type { Machine } from "./machine.js";
 
+/** Before what must be done is tried again. */
+const SURE_PAUSE_MS = 80;
 /** A client gives an attempt up after so long. */
 const ATTEMPT_MS = 800;
 const ROUND_TRIP_MS_MAX = 0.6;
@@ -70,6 +72,22 @@ export class ClientCalls {
     if (attempt.kind === "unknown" && attempt.why === "timeout") this.#forget(machine);
     await loop.sleep((fraction() * ROUND_TRIP_MS_MAX) / 2);
     return isLost ? { kind: "unknown", why: "the answer was lost" } : attempt;
+  }
+
+  /** Asks until it is answered: for what does no harm when it is done twice. Undefined when it was stopped meanwhile. */
+  async sure<C extends EngineCall>(
+    call: C,
+    request: EngineRequest<C>,
+    isStopped: () => boolean,
+  ): Promise<EngineReply<C> | undefined> {
+    while (!isStopped()) {
+      const attempt = await this.attempt(this.leader, call, request);
+      if (attempt.kind === "answered") return attempt.reply;
+      const why = attempt.kind === "refused" ? attempt.error.message : attempt.why;
+      this.#world.trace.note("steward", `${call}: ${why}`);
+      await this.#world.loop.sleep(SURE_PAUSE_MS);
+    }
+    return undefined;
   }
 
   #isLost(): boolean {

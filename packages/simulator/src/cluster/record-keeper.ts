@@ -14,7 +14,6 @@ const ACTOR = "keeper";
 const KEYS = 5;
 const THINK_MS_MAX = 400;
 const LIVES_MS_MAX = 4_000;
-const PAUSE_MS = 80;
 
 export class RecordKeeper {
   readonly #world: ClientWorld;
@@ -108,16 +107,10 @@ export class RecordKeeper {
     return this.#calls.attempt(this.#calls.leader, call, request);
   }
 
-  /** Asks until it is answered; undefined when it was stopped meanwhile. */
-  async #sure<C extends EngineCall>(
+  #sure<C extends EngineCall>(
     call: C,
     request: EngineRequest<C>,
   ): Promise<EngineReply<C> | undefined> {
-    while (!this.#isStopped) {
-      const attempt = await this.#once(call, request);
-      if (attempt.kind === "answered") return attempt.reply;
-      await this.#world.loop.sleep(PAUSE_MS);
-    }
-    return undefined;
+    return this.#calls.sure(call, request, () => this.#isStopped);
   }
 }
