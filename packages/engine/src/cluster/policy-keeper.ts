@@ -6,6 +6,8 @@
  *   INV-COSIGN-7  A vault's policy names voters only, and nobody is let go whom a policy that clients may hold still
  *                 names: a policy follows a new voter, and precedes the removal of one.
  *   INV-COSIGN-8  A vault begins no epoch before the bundle of the one before is kept.
+ *
+ * A target that comes back is a new one: what was written for another meanwhile is looked for in every vault.
  */
 import type { Clock, Timers } from "@authledger/io";
 import { encodePolicy, type NoteKey } from "@authledger/proof";
@@ -36,6 +38,8 @@ export const POLICY_QUIET_MS = 2_000;
 /** A voter that somebody wants to remove, and stops asking for, is named again after so long. */
 const RELEASE_FORGET_MS = 60_000;
 const RELEASE_RETRY_MS = 250;
+/** Who has not asked for so long has given up, and another voter may be removed instead. */
+const RELEASE_BUSY_MS = 5_000;
 /** Who changes the voters waits so long for the policies. Who removes one is then told to come back. */
 const POLICIES_WAIT_MS = 4_000;
 const POLICIES_LOOK_MS = 50;
@@ -68,14 +72,14 @@ interface Target {
 
 export class PolicyKeeper {
   readonly #deps: PolicyKeeperDeps;
-  /** The target that is being worked on, since when, and from which vault on. */
+  /** The target as it was last looked at, since when, and from which vault on. */
   #target: Target | undefined;
   #sinceMs = 0;
   #next = 0;
   #unsettled = 0;
-  /** The target that every vault has come to. */
-  #settledFor: string | undefined;
-  #leaving: { readonly node: NodeId; readonly untilMs: number } | undefined;
+  /** Every vault has come to the target. */
+  #isSettled = false;
+  #leaving: { readonly node: NodeId; readonly askedMs: number } | undefined;
   /** Calls that wait until the policies follow the voters. */
   #followers = 0;
   /** Why a vault could not be proven to clients of its old policy, since all were last settled. */
@@ -89,27 +93,32 @@ export class PolicyKeeper {
 
   /** Whose keys the policy of a vault that is created now names. */
   get cosigners(): readonly MemberInfo[] {
-    const voters = this.#deps.voters() ?? [];
-    return voters.filter(({ nodeId }) => nodeId !== this.#leaving?.node);
+    // A vault that gets this policy belongs to this target, however short a time it stands.
+    this.#look();
+    return this.#cosigners();
   }
 
   /** Does every vault's policy name the voters, and is every bundle kept? */
   get isSettled(): boolean {
-    const target = this.#targetNow();
-    return target !== undefined && this.#settledFor === target.name;
+    this.#look();
+    return this.#isSettled;
   }
 
   /**
    * Asks for policies that do without a voter, which is about to be removed. Returns once no vault needs it any more.
+   * One voter at a time, so that two calls do not undo each other's work.
    * @throws LedgerError POLICIES_PENDING until then: ask again
    */
   requireReleased(node: NodeId): void {
     const voters = this.#deps.voters();
     if (voters !== undefined && !voters.some(({ nodeId }) => nodeId === node)) return;
-    const untilMs = this.#deps.clock.monotonicMs() + RELEASE_FORGET_MS;
-    this.#leaving = { node, untilMs };
-    if (voters !== undefined && this.isSettled) return;
+    this.#look();
+    const askedMs = this.#deps.clock.monotonicMs();
+    const { node: other = node, askedMs: lastMs = 0 } = this.#leaving ?? {};
+    if (other !== node && askedMs < lastMs + RELEASE_BUSY_MS) throw busyReleasing(node, other);
+    this.#leaving = { node, askedMs };
     this.tick();
+    if (this.#isSettled) return;
     throw pending(node, this.#unsettled, this.#obstacle);
   }
 
@@ -148,26 +157,19 @@ export class PolicyKeeper {
   start(): void {
     this.#stopped = false;
     this.#target = undefined;
-    this.#settledFor = undefined;
+    this.#isSettled = false;
     this.#obstacle = undefined;
   }
 
   /** Called once a second. */
   tick(): void {
     const nowMs = this.#deps.clock.monotonicMs();
-    if (this.#leaving !== undefined && nowMs >= this.#leaving.untilMs) this.#leaving = undefined;
-    const wanted = this.#targetNow();
-    if (wanted?.name !== this.#target?.name) {
-      this.#target = wanted;
-      this.#sinceMs = nowMs;
-      this.#next = 0;
-    }
+    this.#look();
     const target = this.#target;
-    if (target === undefined) this.#settledFor = undefined;
     const isUrgent = this.#leaving !== undefined || this.#followers > 0;
     const isQuiet = isUrgent || nowMs >= this.#sinceMs + POLICY_QUIET_MS;
     if (this.#stopped || this.#running !== undefined || target === undefined || !isQuiet) return;
-    if (this.#settledFor === target.name) return;
+    if (this.#isSettled) return;
     this.#running = this.#run(target)
       .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)))
       .finally(() => {
@@ -181,9 +183,36 @@ export class PolicyKeeper {
     await this.#running;
   }
 
+  #cosigners(): readonly MemberInfo[] {
+    const voters = this.#deps.voters() ?? [];
+    return voters.filter(({ nodeId }) => nodeId !== this.#leaving?.node);
+  }
+
+  /** Notes what the target is now. What was done for another one says nothing of it, nor does what was done before it. */
+  #look(): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const leaving = this.#leaving;
+    const isForgotten = leaving !== undefined && nowMs >= leaving.askedMs + RELEASE_FORGET_MS;
+    const voters = this.#deps.voters();
+    const isGone = voters?.some(({ nodeId }) => nodeId === leaving?.node) === false;
+    if (isForgotten || isGone) this.#leaving = undefined;
+    const wanted = this.#targetNow();
+    if (wanted?.name === this.#target?.name) return;
+    this.#target = wanted;
+    this.#sinceMs = nowMs;
+    this.#next = 0;
+    this.#isSettled = false;
+  }
+
+  /** Is the target that is worked on still the one? */
+  #isWanted(target: Target): boolean {
+    this.#look();
+    return !this.#stopped && this.#target === target;
+  }
+
   #targetNow(): Target | undefined {
     if (this.#deps.voters() === undefined) return undefined;
-    const members = [...this.cosigners].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+    const members = [...this.#cosigners()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
     if (members.length === 0) return undefined;
     const keys = members.map((member) => memberKey(this.#deps.hasher, member));
     return { name: keys.map(({ publicKey }) => toHex(publicKey)).join(), keys };
@@ -197,7 +226,7 @@ export class PolicyKeeper {
       if (this.#next === 0) {
         this.#unsettled = 0;
         await this.#deps.barrier();
-        if (this.#stopped || this.#target !== target) return;
+        if (!this.#isWanted(target)) return;
       }
       let changed = 0;
       for (let looked = 0; looked < LOOKED_AT_PER_TICK && changed < VAULTS_PER_TICK; ) {
@@ -209,12 +238,12 @@ export class PolicyKeeper {
         }
         changed += ids.length;
         await this.#settleAll(ids, target);
-        if (this.#stopped || this.#target !== target) return;
+        if (!this.#isWanted(target)) return;
         if (this.#next >= state.rows.vaultCount) break;
       }
       if (this.#next < state.rows.vaultCount) return;
       if (this.#unsettled === 0) {
-        this.#settledFor = target.name;
+        this.#isSettled = true;
         this.#obstacle = undefined;
       }
       this.#next = 0;
@@ -258,7 +287,7 @@ export class PolicyKeeper {
   /** Brings one vault to the target, through the bundle that it still misses. */
   async #bring(id: number, target: Target): Promise<void> {
     const { state, checkWritable } = this.#deps;
-    while (!this.#stopped && this.#target === target && !this.#isDone(id, target)) {
+    while (this.#isWanted(target) && !this.#isDone(id, target)) {
       try {
         checkWritable(id);
       } catch {
@@ -303,6 +332,14 @@ function pending(node: NodeId, vaults: number, obstacle: LedgerError | undefined
   const message = `the policies of ${which} still name node ${node}; they are being moved on without it${why}`;
   return new LedgerError("POLICIES_PENDING", message, {
     details: { node: String(node), vaults },
+    retryAfterMs: RELEASE_RETRY_MS,
+  });
+}
+
+function busyReleasing(node: NodeId, other: NodeId): LedgerError {
+  const message = `the policies are being moved on without node ${other}, which is to be removed first: node ${node} stays until then`;
+  return new LedgerError("POLICIES_PENDING", message, {
+    details: { node: String(other), vaults: 0 },
     retryAfterMs: RELEASE_RETRY_MS,
   });
 }

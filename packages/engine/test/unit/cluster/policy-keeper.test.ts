@@ -158,6 +158,76 @@ test("a leader that leads again looks at all vaults again", async () => {
   expect(leader.engine.stats().arePoliciesSettled).toBe(true);
 });
 
+// A voter was promoted and let go again before every vault had its name: the target came back to what had been settled before,
+// so nothing was looked at, the removal passed at once, and vaults went on needing whoever was gone.
+test("a voter that was promoted and is removed before all vaults name it is let go by all of them first (INV-COSIGN-7)", async () => {
+  cluster = await TestCluster.of(3);
+  const leader = await cluster.leader();
+  const vault = await vaultOf(leader);
+  await cluster.run(3_000);
+  expect(leader.engine.stats().arePoliciesSettled).toBe(true);
+  const { address } = await cluster.start("n4", true);
+  const { member } = await cluster.until(leader.engine.call("cluster_add", { address }));
+  await cluster.run(500);
+  const { nodeId: node } = member;
+  loseCosignatures();
+  await cluster.until(leader.engine.call("cluster_promote", { node }));
+  expect(leader.engine.stats().arePoliciesSettled).toBe(false);
+  expect(await removal(node)).toMatchObject({ code: "POLICIES_PENDING" });
+  loseNothing();
+  await cluster.run(2_000);
+  expect(await removal(node)).toBeUndefined();
+  // The loss of another is borne at once.
+  const [lost] = othersThan(leader).filter(({ address: other }) => other !== address);
+  const { nodeId: second } = await cluster.status(lost!);
+  cluster.crash(lost!);
+  expect(await removal(second)).toBeUndefined();
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:1")]));
+});
+
+// The first removal had let the vaults go of its node and was given up; the target that came back a minute later was that of
+// before, which counted as settled, and the vaults were never brought back.
+test("a removal that is given up half way is undone in every vault", async () => {
+  cluster = await TestCluster.of(3);
+  const leader = await cluster.leader();
+  await vaultOf(leader);
+  await cluster.run(3_000);
+  const [kept, other] = othersThan(leader);
+  const { nodeId: node } = await cluster.status(other!);
+  loseCosignatures();
+  expect(await removal(node)).toMatchObject({ code: "POLICIES_PENDING" });
+  // All is as it was, as far as the voters say; the vaults say otherwise.
+  await cluster.run(61_000);
+  expect(leader.engine.stats().arePoliciesSettled).toBe(false);
+  loseNothing();
+  await cluster.run(3_000);
+  expect(leader.engine.stats().arePoliciesSettled).toBe(true);
+  const { nodeId: second } = await cluster.status(kept!);
+  cluster.crash(kept!);
+  expect(await removal(second)).toBeUndefined();
+});
+
+// Each of two calls said every 50 ms that its own node is the one that leaves: each undid the other's work.
+test("two voters that are removed at once are removed one after the other", async () => {
+  cluster = await TestCluster.of(5);
+  const leader = await cluster.leader();
+  await vaultOf(leader);
+  await cluster.run(3_000);
+  const [a, b] = othersThan(leader);
+  const nodes = [await cluster.status(a!), await cluster.status(b!)].map(({ nodeId }) => nodeId);
+  loseCosignatures();
+  const first = removal(nodes[0]!);
+  const second = removal(nodes[1]!);
+  await first;
+  const refused = await second;
+  expect(refused).toMatchObject({ code: "POLICIES_PENDING", retry: { kind: "safe" } });
+  expect(refused!.message).toContain(`without node ${nodes[0]}`);
+  loseNothing();
+  const both = await Promise.all(nodes.map((node) => removal(node)));
+  expect(both).toEqual([undefined, undefined]);
+  expect((await cluster.status(leader)).members).toHaveLength(3);
+});
+
 function rejectedOrDone(promise: unknown): Promise<void> {
   return Promise.resolve(promise).then(
     () => undefined,
