@@ -1,6 +1,7 @@
 /**
  * When the page store is flushed (storage.md, "Flush policy"): many dirty pages, much to apply again after a
- * crash, some time, or much log. After a flush the log is released behind the older slot.
+ * crash, some time, or much log. After a flush the log is released behind the older slot. One that found no room is
+ * tried again until it ends well, whether anything was applied since or not: until then writes are refused.
  *
  *   INV-FLUSHER-1  The log is released only behind what both slots hold.
  *   INV-FLUSHER-2  No flush begins after the node has stopped: half of an entry may be in memory.
@@ -93,10 +94,12 @@ export class Flusher {
   tick(): void {
     const { store, state, clock, wal } = this.#deps;
     if (this.#stopped || this.#running !== undefined) return;
-    if (state.applied.index === this.#flushedIndex) return;
+    const isRetry = this.#retryAtMs > 0;
+    if (state.applied.index === this.#flushedIndex && !isRetry) return;
     const now = clock.monotonicMs();
     if (now < this.#retryAtMs) return;
     const isDue =
+      isRetry ||
       store.dirtyBytes >= this.#dirtyMax ||
       state.work - this.#flushedWork >= this.#policy.work ||
       now - this.#lastMs >= this.#policy.intervalMs ||

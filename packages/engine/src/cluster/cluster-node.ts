@@ -34,6 +34,8 @@ export interface ClusterNodeDeps {
   readonly timers: Timers;
   /** What the state has applied. */
   readonly appliedIndex: () => number;
+  /** Which entry its configuration is of. */
+  readonly configIndex: () => number;
   /** Once a second, beside what the node itself does. */
   readonly onCare: () => void;
   readonly onAlarm: (alarm: string) => void;
@@ -57,6 +59,8 @@ export class ClusterNode implements PeerReceiver {
   /** Of the configuration that the transport was told last, and who went since the start. */
   #lastConfigured: readonly MemberInfo[] = [];
   #removed: readonly MemberInfo[] = [];
+  /** The newest configuration that was applied; a state that was rebuilt begins with an older one. */
+  #configuredAt = 0;
   #writing: Promise<void> = Promise.resolve();
   #adopting = false;
   /** Changes under way that give this node peers. */
@@ -111,6 +115,7 @@ export class ClusterNode implements PeerReceiver {
   /** Begins to listen, and to feed the group with time. */
   start(): void {
     this.#options.peers.listen(this);
+    this.#configuredAt = this.#deps.configIndex();
     this.#tellMembers();
     this.#notePeers();
     this.#tick();
@@ -189,8 +194,14 @@ export class ClusterNode implements PeerReceiver {
     });
   }
 
-  /** The members are others, or have other addresses. */
+  /**
+   * The members are others, or have other addresses. Those of a rebuilt state are old news: whoever was added since
+   * is no removed node, and nobody is told anything until the log has come to where it was.
+   */
   onConfiguration(): void {
+    const configIndex = this.#deps.configIndex();
+    if (configIndex < this.#configuredAt) return;
+    this.#configuredAt = configIndex;
     this.#tellMembers();
     this.#notePeers();
     this.clocks.forget((node) => this.#isMember(node));
@@ -224,8 +235,12 @@ export class ClusterNode implements PeerReceiver {
       this.#handlers.get(kind)?.(from, payload);
     } catch (error) {
       const failure = LedgerError.from(error);
-      if (failure.code !== "CODEC_DECODE") throw error;
-      this.#deps.onAlarm(`node ${from} sent what cannot be understood: ${failure.message}`);
+      if (failure.code === "CODEC_DECODE") {
+        this.#deps.onAlarm(`node ${from} sent what cannot be understood: ${failure.message}`);
+      } else {
+        // It is not the link's fault: an error here is one of the own disk, or a bug.
+        this.#deps.onFatal(failure);
+      }
     }
   }
 

@@ -167,9 +167,13 @@ export class Divergence {
       if (answer === undefined) this.#search.answered(frame);
       else this.#send(from, answer);
     } catch (error) {
-      const { code, message } = LedgerError.from(error);
-      if (code !== "CODEC_DECODE") throw error;
-      this.#deps.onAlarm(`a frame of node ${from} was dropped: ${message}`);
+      const failure = LedgerError.from(error);
+      if (failure.code === "CODEC_DECODE") {
+        this.#deps.onAlarm(`a frame of node ${from} was dropped: ${failure.message}`);
+      } else {
+        // A question is answered from pages: the node whose own cannot be read stops, as with any other reader of them.
+        this.#deps.onFatal(failure);
+      }
     }
   }
 

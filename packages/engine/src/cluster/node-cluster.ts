@@ -178,6 +178,7 @@ export class NodeCluster {
     return new ClusterNode(options.cluster, {
       ...{ group, groupId: GROUP, node, disk, clock, timers },
       appliedIndex: () => state.applied.index,
+      configIndex: () => state.applied.configIndex,
       onCare: () => this.#care(),
       onAlarm: (alarm) => this.#deps.onAlarm?.(alarm),
       onFatal: (error) => this.#deps.onDied(error),

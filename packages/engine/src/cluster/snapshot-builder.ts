@@ -139,9 +139,10 @@ export class SnapshotBuilder {
     const { index, term } = snapshot.head;
     const name: SnapshotName = { uuid: random.bytes(16), index, term };
     const aside = joinPath(directory, BUILDING_FILE);
-    await disk.remove(aside);
-    const file = await disk.open(aside, { create: true });
+    let file: DiskFile | undefined;
     try {
+      await disk.remove(aside);
+      file = await disk.open(aside, { create: true });
       const chains = await this.#write(snapshot, name, file);
       await file.datasync();
       await disk.rename(aside, fileOf(directory, "built", name));
@@ -150,7 +151,7 @@ export class SnapshotBuilder {
       this.#open = this.#opened(name, file, chains);
       return this.#open;
     } catch (error) {
-      await file.close();
+      await file?.close();
       await disk.remove(aside).catch(() => undefined);
       throw error;
     } finally {

@@ -72,11 +72,15 @@ export class SnapshotSender {
     return { active: this.#active.size, waiting: this.#waiting.size, ...this.#counts };
   }
 
-  /** Gives a follower a state of at least an index, unless it is being given one for the same purpose and term. */
+  /**
+   * Gives a follower a state of at least an index, unless it is being given one for the same purpose and term. One that
+   * is to catch up is given no other one to rebuild itself with: what it gets does for that too, and the leader must hear
+   * how it ends.
+   */
   begin(request: SnapshotRequest): void {
     const { to } = request;
     const known = this.#active.get(to)?.request ?? this.#waiting.get(to);
-    if (known !== undefined && isSame(known, request)) return;
+    if (known !== undefined && does(known, request)) return;
     if (known !== undefined) this.stop(to);
     this.#waiting.set(to, request);
     this.#startNext();
@@ -236,6 +240,8 @@ export class SnapshotSender {
   }
 }
 
-function isSame(a: SnapshotRequest, b: SnapshotRequest): boolean {
-  return a.purpose === b.purpose && a.term === b.term;
+/** Does what is under way do for another request of the same node? */
+function does(known: SnapshotRequest, request: SnapshotRequest): boolean {
+  if (known.purpose !== request.purpose) return known.purpose === "catch-up";
+  return known.term === request.term;
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { NodeHasher, SeededRandom } from "@authledger/io";
 import { GroupState } from "@authledger/state";
-import { type NodeId, nodeId, toHex } from "@authledger/types";
+import { LedgerError, type NodeId, nodeId, toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
 import { Ledger, newDisk, openStore } from "../../../state/test/state-support.js";
@@ -103,6 +103,7 @@ class Replicas {
   readonly marks: (number | undefined)[] = [undefined, undefined, undefined];
   readonly asked: NodeId[][] = [[], [], []];
   readonly stepped: NodeId[][] = [[], [], []];
+  readonly fatal: LedgerError[][] = [[], [], []];
   #queue: (() => void)[] = [];
 
   private constructor(ledger: Ledger, states: GroupState[]) {
@@ -155,9 +156,7 @@ class Replicas {
           },
         },
         onAlarm: (alarm) => void this.alarms[i]!.push(alarm),
-        onFatal: (error) => {
-          throw error;
-        },
+        onFatal: (error) => void this.fatal[i]!.push(error),
       },
     );
   }
@@ -345,6 +344,23 @@ describe("a replica whose state is not that of the majority", () => {
     expect(replicas.alarms[1]![0]).toContain("in rows of no vault");
     expect(replicas.asked[1]!.length).toBeGreaterThan(0);
   });
+});
+
+/**
+ * The story: a wrong replica asked a right one where they part, which read a page that had rotted on its disk. The error went up
+ * to the connection that had brought the question, and the process ended as if by a bug.
+ */
+test("a question that cannot be answered from the disk stops the node that was asked with the disk's error", async () => {
+  const replicas = await Replicas.create(testRandom("divergence rotten"));
+  const rotten = new LedgerError("STORE_PAGE_CORRUPT", "page 42 of table leaf");
+  Object.defineProperty(replicas.states[0]!, "requireVault", {
+    value: () => {
+      throw rotten;
+    },
+  });
+  const question = { kind: "buckets", request: 1, vault: 1, height: 1 } as const;
+  replicas.divergences[0]!.onFrame(B, encodeDigestFrame(question));
+  expect(replicas.fatal).toEqual([[rotten], [], []]);
 });
 
 describe("a digest frame", () => {

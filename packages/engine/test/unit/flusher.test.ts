@@ -254,6 +254,28 @@ describe("flushes", () => {
     expect([scene.room.length, scene.fatal]).toEqual([2, []]);
   });
 
+  /**
+   * The story: nothing was applied since the last flush when an export asked for one, which found no room. Writes were
+   * refused from then on, so nothing was applied any more, and a flush was never tried again: not even when there was room.
+   */
+  test("that find no room are tried again also where nothing was applied since the last good one", async () => {
+    const scene = new Scene();
+    const asked = scene.flusher.flush();
+    await settle();
+    await scene.finish(new LedgerError("DISK_FULL", "no room"));
+    await asked;
+    scene.time.advance(FLUSH_RETRY_MS - 1);
+    scene.flusher.tick();
+    await settle();
+    expect(scene.flushes).toBe(1);
+    scene.time.advance(1);
+    scene.flusher.tick();
+    await settle();
+    expect(scene.flushes).toBe(2);
+    await scene.finish();
+    expect(scene.room).toEqual(["DISK_FULL", "room"]);
+  });
+
   test("that fail otherwise are fatal and release nothing", async () => {
     const scene = new Scene();
     const error = new LedgerError("SYNC_FAILED", "EIO");

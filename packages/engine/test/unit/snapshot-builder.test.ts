@@ -2,6 +2,7 @@
 import { FaultyDisk, joinPath, MemoryDisk, NodeHasher, SeededRandom } from "@authledger/io";
 import { groupId } from "@authledger/types";
 import { expect, test } from "vitest";
+import { rejectedBy } from "../../../../test/support.js";
 import { Ledger } from "../../../state/test/state-support.js";
 import { encodeConfiguration } from "../../src/cluster/group-configuration.js";
 import { SnapshotBuilder } from "../../src/cluster/snapshot-builder.js";
@@ -74,4 +75,23 @@ test("has its name only when it is whole and synced, whichever call fails, and t
     expect(failing).toBeGreaterThan(5);
     return;
   }
+});
+
+/**
+ * The story: the disk could not open one more file. The view of the state that the build had taken was not given back,
+ * and after two such builds a leader could give nobody a state until it was started again.
+ */
+test("gives the state's view back whichever call fails", async () => {
+  const memory = new MemoryDisk();
+  await memory.makeDirectory(DIRECTORY);
+  const disk = new FaultyDisk(memory, () => undefined);
+  const { ledger, builder } = await builderOver(disk);
+  const wanted = write(ledger, "a");
+  for (const failing of ["remove", "open", "write", "sync", "rename", "remove", "open"]) {
+    disk.plan = ({ kind }) => (kind === failing ? { kind: "fail" } : undefined);
+    expect((await rejectedBy(builder.acquire(wanted))).code).toMatch(/^IO_|^SYNC_/);
+  }
+  disk.plan = () => undefined;
+  expect((await builder.acquire(wanted)).index).toBe(wanted);
+  await builder.stop();
 });

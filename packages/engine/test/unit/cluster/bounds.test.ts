@@ -1,6 +1,6 @@
 /** What a node holds for others and for its clients in memory, whoever is slow and however much is asked of it. */
 import type { Entry } from "@authledger/raft";
-import { nodeId } from "@authledger/types";
+import { type NodeId, nodeId } from "@authledger/types";
 import type { GroupLog } from "@authledger/wal";
 import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
@@ -98,6 +98,40 @@ describe("states that are sent", () => {
     expect(sent.get(1)).toBe(SNAPSHOT_WINDOW_CHUNKS);
     sender.onAck(nodeId(1n), { ...wants, offset: 3 * chunkBytes });
     expect(sent.get(1)).toBe(SNAPSHOT_WINDOW_CHUNKS + 3);
+    sender.stopAll();
+  });
+
+  /**
+   * The story: a wrong replica was also far behind, and while the leader gave it a state to catch up with it asked the leader
+   * for one to rebuild itself. That ended the first one without a word, the core waited for its end, and the replica got no
+   * entry until another node led.
+   */
+  test("to a replica that is to catch up go on when it asks for one to rebuild itself", async () => {
+    const time = new TestTime();
+    const built = { uuid: new Uint8Array(16), index: 9, term: 1, total: 10, chunkBytes: 10 };
+    const ended: string[] = [];
+    const sender = new SnapshotSender({
+      ...{ clock: time, timers: time, send: () => true, release: () => undefined },
+      acquire: async () => ({ ...built, chains: [], chunk: () => new Uint8Array(10) }),
+      onEnded: (to, ok, _, purpose) => void ended.push(`${to} ${ok} ${purpose}`),
+    });
+    const installed = { uuid: built.uuid, index: 9, status: "installed", reason: "" } as const;
+    const request = (to: number): { to: NodeId; index: number; term: number } => {
+      return { to: nodeId(BigInt(to)), index: 9, term: 1 };
+    };
+    for (const to of [1, 2, 3]) sender.begin({ ...request(to), purpose: "catch-up" });
+    for (const to of [1, 2, 3]) sender.begin({ ...request(to), purpose: "rebuild" });
+    for (const to of [1, 2, 3]) {
+      await settle(8);
+      sender.onAck(nodeId(BigInt(to)), { ...installed, offset: 10 });
+    }
+    expect(ended).toEqual(["1 true catch-up", "2 true catch-up", "3 true catch-up"]);
+    // The other way round the core must hear of it: it knows nothing of a rebuild.
+    sender.begin({ ...request(1), purpose: "rebuild" });
+    sender.begin({ ...request(1), purpose: "catch-up" });
+    await settle(8);
+    sender.onAck(nodeId(1n), { ...installed, offset: 10 });
+    expect(ended.at(-1)).toBe("1 true catch-up");
     sender.stopAll();
   });
 });

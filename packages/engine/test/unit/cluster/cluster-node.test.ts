@@ -1,0 +1,123 @@
+/** A node of a cluster by itself: what it tells its peers of members, and what becomes of errors in what they send. */
+import { MemoryDisk } from "@authledger/io";
+import { LedgerError, type NodeId, nodeId } from "@authledger/types";
+import { expect, test } from "vitest";
+import { ClusterNode } from "../../../src/cluster/cluster-node.js";
+import { FrameKind, type MemberInfo, type PeerPort } from "../../../src/cluster/peer-port.js";
+import type { RaftGroup } from "../../../src/cluster/raft-group.js";
+import { TestTime } from "../../engine-support.js";
+
+const [A, B, C, D] = [1n, 2n, 3n, 4n].map((id) => nodeId(id)) as [NodeId, NodeId, NodeId, NodeId];
+
+class Scene {
+  readonly time = new TestTime();
+  readonly fatal: LedgerError[] = [];
+  readonly alarms: string[] = [];
+  /** Whom the transport was told of last: members but the node itself, and removed ones. */
+  told: { readonly members: NodeId[]; readonly removed: NodeId[] } | undefined;
+  #members: readonly NodeId[];
+  #configIndex: number;
+  readonly node: ClusterNode;
+
+  constructor(index: number, members: readonly NodeId[]) {
+    this.#members = members;
+    this.#configIndex = index;
+    const disk = new MemoryDisk();
+    const ids = (infos: readonly MemberInfo[]): NodeId[] => infos.map((info) => info.nodeId);
+    const peers = {
+      listen: () => undefined,
+      setMembers: (_: string, others: readonly MemberInfo[], removed: readonly MemberInfo[]) => {
+        this.told = { members: ids(others), removed: ids(removed) };
+      },
+    } as unknown as PeerPort;
+    const identity = { nodeId: A, incarnation: new Uint8Array(16), clusterId: "c", hasPeers: true };
+    const secrets = { sealSeed: new Uint8Array(32), replicaSeed: new Uint8Array(32) };
+    const scene = this;
+    const group = {
+      isReady: false,
+      get configuration(): unknown {
+        return scene.#configuration();
+      },
+    } as unknown as RaftGroup;
+    this.node = new ClusterNode(
+      { peers, name: "n1", peerAddress: "n1:7401", clientAddress: "n1:7400", join: false },
+      {
+        ...{ group, groupId: 1 as never, node: { path: "/n", identity, secrets } as never },
+        ...{ disk, clock: this.time, timers: this.time, onCare: () => undefined },
+        appliedIndex: () => this.#configIndex,
+        configIndex: () => this.#configIndex,
+        onAlarm: (alarm) => void this.alarms.push(alarm),
+        onFatal: (error) => void this.fatal.push(error),
+      },
+    );
+    this.node.start();
+  }
+
+  #configuration(): unknown {
+    const voters = this.#members;
+    const none = { learners: [], outgoing: [], learnersNext: [], autoLeave: false };
+    const incarnation = new Uint8Array(16);
+    const members = voters.map((id) => ({ nodeId: id, incarnation, name: `n${id}` }));
+    return { membership: { voters, ...none }, members };
+  }
+
+  /** A configuration is applied, or is that of a state that was put in place. */
+  configure(index: number, members: readonly NodeId[]): void {
+    this.#configIndex = index;
+    this.#members = members;
+    this.node.onConfiguration();
+  }
+}
+
+test("a member that is gone in a later configuration is told that it was removed", () => {
+  const scene = new Scene(1_000, [A, B, C]);
+  scene.configure(1_500, [A, B, C, D]);
+  scene.configure(1_600, [A, B, D]);
+  expect(scene.told).toEqual({ members: [B, D], removed: [C] });
+});
+
+/**
+ * The story: a node was added at entry 1,500. A wrong replica rebuilt itself from a state whose configuration is that of entry
+ * 1,000, took the new node for one that was removed, and told it so: a healthy member stopped for good.
+ */
+test("a rebuilt state, whose configuration is older, removes nobody who was added since", () => {
+  const scene = new Scene(1_000, [A, B, C]);
+  scene.configure(1_500, [A, B, C, D]);
+  scene.configure(1_000, [A, B, C]);
+  expect(scene.told).toEqual({ members: [B, C, D], removed: [] });
+  scene.configure(1_500, [A, B, C, D]);
+  expect(scene.told).toEqual({ members: [B, C, D], removed: [] });
+  // What comes after is news again.
+  scene.configure(1_700, [A, B, C]);
+  expect(scene.told).toEqual({ members: [B, C], removed: [D] });
+  scene.node.stop();
+});
+
+test("a rebuilt state from before the node itself was added does not let it leave", () => {
+  const scene = new Scene(1_500, [A, B, C]);
+  scene.configure(1_000, [B, C]);
+  expect(scene.node.isRemoved).toBe(false);
+  scene.configure(1_500, [A, B, C]);
+  scene.configure(1_700, [B, C]);
+  expect(scene.node.isRemoved).toBe(true);
+  scene.node.stop();
+});
+
+/** The story: a healthy node's own disk failed while it answered a peer, and the error was thrown at the connection. */
+test("an error of its own while it takes a frame stops the node; what cannot be read only drops the frame", () => {
+  const scene = new Scene(1_000, [A, B]);
+  const errors = ["CODEC_DECODE", "IO_READ_FAILED"] as const;
+  for (const code of errors) {
+    scene.node.on(FrameKind.digest, () => {
+      throw new LedgerError(code, "so it is");
+    });
+    scene.node.onFrame(B, {
+      kind: FrameKind.digest,
+      group: 1 as never,
+      payload: new Uint8Array(0),
+    });
+  }
+  expect(scene.alarms).toEqual(["node 2 sent what cannot be understood: so it is"]);
+  expect(scene.fatal).toEqual([expect.objectContaining({ code: "IO_READ_FAILED" })]);
+  scene.node.stop();
+});
