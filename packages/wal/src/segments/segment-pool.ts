@@ -10,7 +10,8 @@
  *   INV-SEGPOOL-3  A number is taken once: the pool counts them, so that nothing is ever prepared under the name of
  *               a segment that is in use.
  *
- * A full disk is an expected outcome, which `take` reports; every other failure is fatal to the log.
+ * A full disk is an expected outcome, which `take` reports, but not of the sync of a name, which cannot be tried
+ * again; every other failure is fatal to the log.
  */
 import type { Clock, Disk, DiskFile, Timers } from "@authledger/io";
 import { directoryOf, joinPath } from "@authledger/io";
@@ -95,9 +96,16 @@ export class SegmentPool {
 
   /** Keeps a file that the log no longer needs, or removes it when enough are kept. */
   async give(path: string, seq: number): Promise<void> {
-    if (this.#spares.length >= POOL_SEGMENTS_MAX) return this.#deps.disk.remove(path);
+    const { disk } = this.#deps;
+    if (this.#spares.length >= POOL_SEGMENTS_MAX) return disk.remove(path);
     const spare = joinPath(this.#options.directory, spareName(seq));
-    if (path !== spare) await this.#deps.disk.rename(path, spare);
+    try {
+      if (path !== spare) await disk.rename(path, spare);
+    } catch (thrown) {
+      // A copy-on-write file system may have no room for a name; without the file it has.
+      if (LedgerError.from(thrown).code !== "DISK_FULL") throw thrown;
+      return disk.remove(path);
+    }
     this.#spares.push(spare);
   }
 
@@ -131,8 +139,16 @@ export class SegmentPool {
     const { disk } = this.#deps;
     const spare = this.#spares.pop();
     const from = spare ?? (await this.#fill(seq));
-    await disk.rename(from, path);
-    await disk.syncDirectory(directoryOf(path));
+    try {
+      await disk.rename(from, path);
+    } catch (thrown) {
+      // It lies where it lay, and the next attempt needs no new byte.
+      this.#spares.push(from);
+      throw thrown;
+    }
+    await disk.syncDirectory(directoryOf(path)).catch((thrown: unknown) => {
+      throw neverSynced(LedgerError.from(thrown));
+    });
     if (spare === undefined) this.#filled++;
     else this.#reused++;
   }
@@ -182,4 +198,10 @@ export class SegmentPool {
     }
     return error;
   }
+}
+
+/** A sync that failed proves nothing when it is repeated, whatever it failed for. */
+function neverSynced(error: LedgerError): LedgerError {
+  if (error.code !== "DISK_FULL") return error;
+  return new LedgerError("SYNC_FAILED", error.message, { cause: error, details: error.details });
 }

@@ -8,6 +8,8 @@
  *   INV-WAL-5  After the first failed write or sync nothing is written, retried or acknowledged any more (museum
  *              row 15; Rebello et al., ATC'20). A full disk while the next segment is made ready is no such
  *              failure: the appends that need it fail before anything was written, and later ones may succeed.
+ *              Once a byte may have gone to a segment a full disk is a failure like any other, and is never
+ *              called DISK_FULL, which promises that nothing was written.
  *
  * Not here: the division of segments (segment-room.ts), what is carried forward (retention.ts).
  */
@@ -119,9 +121,10 @@ export class Appender {
   /** The first error is final; everything that waits gets it. */
   die(error: LedgerError): void {
     if (this.#failed !== undefined) return;
-    this.#failed = error;
-    this.queue.failAll(error, true);
-    this.#deps.onFatal(error);
+    const failed = happened(error, "IO_WRITE_FAILED");
+    this.#failed = failed;
+    this.queue.failAll(failed, true);
+    this.#deps.onFatal(failed);
   }
 
   async #run(): Promise<void> {
@@ -155,15 +158,13 @@ export class Appender {
 
   /** One write, one sync, then the good news. */
   async #commit(units: readonly Unit[], content: BatchContent): Promise<void> {
-    const { segments, meter, cache } = this.#deps;
+    const { segments, cache } = this.#deps;
     const segment = segments.active;
     assert(this.#durableLsn === segment.lastLsn, "INV-WAL-4: all batches before are durable");
     const batch = this.composer.compose(segment, content);
     segments.inFlight = { segment, start: batch.start, buffer: batch.buffer };
-    meter.begin();
     try {
-      await segment.file.write([batch.buffer.subarray(0, batch.bytes)], batch.start);
-      await segment.file.datasync();
+      await this.#put(segment, batch.buffer.subarray(0, batch.bytes), batch.start);
     } catch (thrown) {
       this.die(LedgerError.from(thrown));
     }
@@ -171,7 +172,6 @@ export class Appender {
       for (const unit of units) unit.reject(this.#failed);
       return;
     }
-    meter.end();
     segments.inFlight = undefined;
     cache.put(segment.seq, batch.start, batch.buffer);
     this.#durableLsn = batch.lsn;
@@ -206,11 +206,14 @@ export class Appender {
   /** Goes on in the next segment; where the disk has no room for one, what waits fails. */
   async #rotate(): Promise<void> {
     const { pool } = this.#deps;
+    const taken = await pool.take().catch(LedgerError.from);
+    if (taken instanceof LedgerError) return this.#refuseOrDie(taken);
+    const { seq, file } = taken;
     try {
-      const { seq, file } = await pool.take();
       await this.#begin(new Segment(this.#nextHeader(seq), file));
     } catch (thrown) {
-      this.#refuseOrDie(LedgerError.from(thrown));
+      this.die(LedgerError.from(thrown));
+      await file.close();
       return;
     }
     pool.prepare();
@@ -219,18 +222,29 @@ export class Appender {
 
   /** INV-WAL-1: the header is durable before the first batch is written. */
   async #begin(segment: Segment): Promise<void> {
-    const { segments, meter } = this.#deps;
+    const { segments } = this.#deps;
     assert(
       this.#durableLsn === segments.active.lastLsn,
       "museum row 33: the old segment is synced",
     );
     const block = encodeSegmentHeader(segment.header);
-    meter.begin();
-    await segment.file.write([block], 0);
-    await segment.file.datasync();
-    meter.end();
+    await this.#put(segment, block, 0);
     this.counts.writtenBytes += block.length;
     segments.add(segment);
+  }
+
+  /** One write and one sync of a segment; what fails here kills the log. */
+  async #put({ file }: Segment, bytes: Uint8Array, position: number): Promise<void> {
+    const { meter } = this.#deps;
+    meter.begin();
+    try {
+      await file.write([bytes], position);
+      await file.datasync().catch((thrown: unknown) => {
+        throw happened(LedgerError.from(thrown), "SYNC_FAILED");
+      });
+    } finally {
+      meter.end();
+    }
   }
 
   #nextHeader(seq: number): SegmentHeader {
@@ -255,4 +269,10 @@ export class Appender {
     this.queue.failAll(error, false);
     if (!stuck) this.#deps.onDiskFull();
   }
+}
+
+/** INV-WAL-5: the error under a code that does not promise that nothing has happened. */
+function happened(error: LedgerError, code: "IO_WRITE_FAILED" | "SYNC_FAILED"): LedgerError {
+  if (error.code !== "DISK_FULL") return error;
+  return new LedgerError(code, error.message, { cause: error, details: error.details });
 }

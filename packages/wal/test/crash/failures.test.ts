@@ -265,3 +265,123 @@ describe("a full disk", () => {
     expect(again.group(GROUP)!.lastIndex).toBe(kept + 1);
   });
 });
+
+/** An open log with one small entry and the next segment prepared, and the plan of its disk. */
+async function prepared(below = new MemoryDisk()) {
+  const disk = new FaultyDisk(below, () => undefined);
+  const fatal: LedgerError[] = [];
+  const deps = testDeps(disk, 1, (error) => fatal.push(error));
+  const wal = await openWal(disk, { segmentBytes: 16 * 1024 }, deps);
+  await wal.append([{ kind: "group", group: GROUP, action: "create" }, ...entries(1, 1, 100)]);
+  await settle(30);
+  return { below, disk, fatal, deps, wal };
+}
+
+describe("ENOSPC where the room was there, as on a copy-on-write file system", () => {
+  /*
+   * The header of the next segment reached the disk and its write or sync failed with ENOSPC: the appends were refused as
+   * if nothing had been written, while records went on to the reserve of the old segment, behind the place that the new
+   * header names as its end. After a crash the log was found corrupt.
+   */
+  test.each(["write", "sync"] as const)(
+    "in the %s of a new segment's header kills the log (INV-WAL-5)",
+    async (kind) => {
+      const { below, disk, fatal, wal } = await prepared();
+      let header = "";
+      disk.plan = (operation) => {
+        if (operation.kind === "write" && operation.position === 0) header = operation.path;
+        const isHit = operation.kind === kind && operation.path === header;
+        return isHit && header.includes("/wal-")
+          ? { kind: "fail", full: true, writtenBytes: 4096 }
+          : undefined;
+      };
+      let last = 1;
+      const error = await errorOf(
+        (async () => {
+          for (;;) await wal.append(entries(++last, 1, 3000));
+        })(),
+      );
+      expect(error.code).toBe(CODES[kind]);
+      expect(fatal).toEqual([error]);
+      expect(wal.failed).toBe(error);
+      expect(wal.stats().syncs.runningMs).toBeUndefined();
+      for (const unsynced of ["lost", "kept"] as const) {
+        const again = await openWal(below.crash(new SeededRandom(1), { unsynced }));
+        expect(again.group(GROUP)!.lastIndex).toBe(last - 1);
+      }
+    },
+  );
+
+  test.each(["write", "sync"] as const)(
+    "in the %s of a batch is no DISK_FULL, which would say that nothing was written (INV-WAL-5)",
+    async (kind) => {
+      const { disk, fatal, wal } = await prepared();
+      disk.plan = (operation) =>
+        operation.kind === kind ? { kind: "fail", full: true, writtenBytes: 700 } : undefined;
+      const errors = await Promise.all([
+        errorOf(wal.append(entries(2, 1, 100))),
+        errorOf(wal.append(entries(3, 1, 100))),
+      ]);
+      for (const { code } of errors) expect(code).toBe(CODES[kind]);
+      expect(fatal).toEqual([errors[0]]);
+    },
+  );
+
+  test("in the sync of a new segment's name kills the log, since a failed sync is not tried again", async () => {
+    const { disk, fatal, wal } = await prepared();
+    disk.plan = ({ kind }) =>
+      kind === "sync-directory" ? { kind: "fail", full: true } : undefined;
+    const error = await errorOf(
+      (async () => {
+        for (let i = 2; ; i++) await wal.append(entries(i, 1, 3000));
+      })(),
+    );
+    expect(error.code).toBe("SYNC_FAILED");
+    expect(fatal).toEqual([error]);
+  });
+
+  /*
+   * A spare was taken off the list, its rename met ENOSPC, and it was forgotten until a restart: the disk was full of
+   * files that the log no longer needed.
+   */
+  test("in the rename of a spare segment loses no spare: it is used when names can be made again", async () => {
+    const { below, disk, deps, wal } = await prepared();
+    let last = 1;
+    const fill = async (): Promise<never> => {
+      for (;;) await wal.append(entries(++last, 1, 3000));
+    };
+    below.capacityBytes = await usedBytes(below);
+    expect((await errorOf(fill())).code).toBe("DISK_FULL");
+    disk.plan = ({ kind, path }) =>
+      kind === "rename" && path.includes("/free-") ? { kind: "fail", full: true } : undefined;
+    wal.release(GROUP, --last);
+    await settle(50);
+    expect((await errorOf(fill())).code).toBe("DISK_FULL");
+    last--;
+    expect(wal.failed).toBeUndefined();
+    expect(wal.stats().spareSegments).toBe(1);
+    disk.plan = () => undefined;
+    deps.clock.ms += 1_001;
+    await wal.append(entries(last + 1, 1, 3000));
+    expect(wal.stats().segmentsReused).toBe(1);
+  });
+
+  test("in the rename of a segment that is no longer needed removes it instead", async () => {
+    const { below, disk, deps, wal } = await prepared();
+    below.capacityBytes = await usedBytes(below);
+    let last = 1;
+    await errorOf(
+      (async () => {
+        for (;;) await wal.append(entries(++last, 1, 3000));
+      })(),
+    );
+    disk.plan = ({ kind, path }) =>
+      kind === "rename" && path.includes("/wal-") ? { kind: "fail", full: true } : undefined;
+    wal.release(GROUP, --last);
+    await settle(50);
+    expect(wal.failed).toBeUndefined();
+    deps.clock.ms += 1_001;
+    await wal.append(entries(last + 1, 1, 3000));
+    expect(wal.stats().segmentsReused).toBe(0);
+  });
+});
