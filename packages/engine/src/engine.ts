@@ -611,8 +611,9 @@ export class Engine implements EnginePort {
     void this.#leaderWork.end();
     void this.#keeper.stop();
     this.#feed.stop(stoppedBy(error));
-    // What the log died of is what those are told whose entries it did not take.
-    this.#cluster.stop(this.#wal.failed ?? stoppedBy(error));
+    // What the log died of is what those are told whose entries it did not take. After a read of it they may be committed.
+    const { failed } = this.#wal;
+    this.#cluster.stop(failed?.row.retry === "with-key" ? failed : stoppedBy(error));
     this.#deps.onFatal(error);
   }
 }

@@ -6,10 +6,14 @@
  *
  * One append of the core is one append of the log, unless it is larger than the log takes at once: then several, in
  * order. Appends that come while one is synced ride in the next sync together, whatever group they are of.
+ *
+ * An append may be refused for want of room, except the one behind an installed state: that state is in use already, and a
+ * core that begins anew over the old log would be wrong. The next start ends what was begun (INV-REPLICA-7).
  */
 import type { Action, Entry, SnapshotMeta } from "@authledger/raft";
 import { type GroupId, LedgerError } from "@authledger/types";
 import type { Wal, WalRecord } from "@authledger/wal";
+import { pastReturn } from "./state-switch.js";
 
 export type AppendAction = Extract<Action, { kind: "append" }>;
 
@@ -21,6 +25,8 @@ export interface LogWriterDeps {
   readonly onRefused: (error: LedgerError) => void;
   /** Makes a received state the group's own, for good. The log begins anew behind it. */
   readonly install: (snapshot: SnapshotMeta) => Promise<readonly WalRecord[]>;
+  /** What `install` gave is durable, also where nobody waits for the append any more. */
+  readonly onInstalled: () => void;
   readonly onFatal: (error: LedgerError) => void;
 }
 
@@ -52,7 +58,15 @@ export class LogWriter {
       return;
     }
     if (action.snapshot !== undefined) this.#install(action, action.snapshot);
-    else this.#write(action, []);
+    else this.#write(action);
+  }
+
+  /** Ends the doubt about what this node has lost. Votes are behind it in the log: a crash finds neither or both. */
+  endDoubt(): void {
+    const life = this.#life;
+    this.#deps.wal
+      .append([{ kind: "recovered" }])
+      .catch((error: unknown) => this.#failed(LedgerError.from(error), life));
   }
 
   /** Nothing more is told of what was appended so far. */
@@ -66,8 +80,8 @@ export class LogWriter {
     while (this.#inFlight > 0) await this.#tail;
   }
 
-  #write(action: AppendAction, first: readonly WalRecord[]): void {
-    const batches = this.#batches(action, first);
+  #write(action: AppendAction): void {
+    const batches = this.#batches(action, []);
     if (batches.length === 0 && this.#inFlight === 0) {
       this.#deps.onDurable(action);
       return;
@@ -85,39 +99,50 @@ export class LogWriter {
       },
       (error: unknown) => {
         this.#inFlight--;
-        if (life === this.#life) this.#refused(LedgerError.from(error));
+        this.#failed(LedgerError.from(error), life);
       },
     );
     this.#tail = settled;
   }
 
-  #refused(error: LedgerError): void {
-    if (error.code === "DISK_FULL" || error.code === "OVERLOADED") this.#deps.onRefused(error);
-    else this.#deps.onFatal(error);
+  /** What was refused in an earlier life is as good as never asked for. */
+  #failed(error: LedgerError, life: number): void {
+    if (!isRefusal(error)) this.#deps.onFatal(error);
+    else if (life === this.#life) this.#deps.onRefused(error);
   }
 
   #install(action: AppendAction, snapshot: SnapshotMeta): void {
     const life = this.#life;
+    const ended = (): void => {
+      this.#inFlight--;
+      this.#isInstalling = false;
+    };
     this.#isInstalling = true;
     this.#inFlight++;
-    const installed = this.#tail
-      .then(() => this.#deps.install(snapshot))
-      .then(
-        (records) => {
-          this.#inFlight--;
-          this.#isInstalling = false;
-          if (life !== this.#life) return;
-          this.#write(action, records);
-          for (const next of this.#behind.splice(0)) this.append(next);
-        },
-        (error: unknown) => {
-          this.#inFlight--;
-          this.#isInstalling = false;
-          const failure = LedgerError.from(error);
-          if (life === this.#life || failure.code !== "DISK_FULL") this.#refused(failure);
-        },
-      );
-    this.#tail = installed;
+    // What is before it may be refused: then the core that took the state is gone.
+    const installed = this.#tail.then(() =>
+      life === this.#life ? this.#installNow(action, snapshot) : undefined,
+    );
+    this.#tail = installed.then(
+      () => {
+        ended();
+        if (life !== this.#life) return;
+        this.#deps.onDurable(action);
+        for (const next of this.#behind.splice(0)) this.append(next);
+      },
+      (error: unknown) => {
+        ended();
+        this.#failed(LedgerError.from(error), life);
+      },
+    );
+  }
+
+  /** From the install on nothing is forgotten, nor waited out: the state in use is the new one. */
+  async #installNow(action: AppendAction, snapshot: SnapshotMeta): Promise<void> {
+    const first = await this.#deps.install(snapshot);
+    const batches = this.#batches(action, first);
+    await pastReturn(() => Promise.all(batches.map((records) => this.#deps.wal.append(records))));
+    this.#deps.onInstalled();
   }
 
   /** Term and vote first: they are what the entries build on. */
@@ -148,6 +173,10 @@ export class LogWriter {
     if (batch.length > 0) batches.push(batch);
     return batches;
   }
+}
+
+function isRefusal({ code }: LedgerError): boolean {
+  return code === "DISK_FULL" || code === "OVERLOADED";
 }
 
 /** Term, vote, truncation and the heads of a snapshot. */

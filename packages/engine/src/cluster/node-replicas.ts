@@ -41,6 +41,8 @@ export interface NodeReplicasDeps extends EngineDeps {
 
 /** How often is looked whether the log has come to where a received state is. */
 const REBUILD_LOOK_MS = 50;
+/** How long a received state is kept for a log in which nothing is committed. */
+const REBUILD_WAIT_MS = 10_000;
 
 export class NodeReplicas {
   readonly hooks: SnapshotHooks;
@@ -225,26 +227,43 @@ export class NodeReplicas {
 
   /** The log stays as it is: the state is put under it, and what follows is applied again. */
   async #rebuild(received: ReceivedSnapshot): Promise<void> {
-    const { group, wal, timers } = this.#deps;
+    const { group, wal } = this.#deps;
     const { index, term } = received.state.start;
-    while (group.commitIndex < index && !this.#isStopped && this.divergence.isParted) {
-      await new Promise<void>((resolve) => void timers.after(REBUILD_LOOK_MS, resolve));
-    }
+    await this.#committed(index);
     if (this.#isStopped) return;
     const log = wal.group(GROUP)!;
-    const fits = index + 1 >= log.firstIndex && log.term(index) === term;
-    if (!fits || !this.divergence.isParted) {
-      this.#exchange?.discard();
-      return;
+    const fits = (): boolean =>
+      group.commitIndex >= index &&
+      index + 1 >= log.firstIndex &&
+      log.term(index) === term &&
+      this.divergence.isParted;
+    const replaced = fits() && (await this.#restated(fits, received));
+    // It is asked for again after a while (divergence.ts).
+    if (!replaced) this.#exchange?.discard();
+  }
+
+  /** Waits until an entry is committed here; not where nothing is committed: what the log lacks may be in a catch-up. */
+  async #committed(index: number): Promise<void> {
+    const { group, timers, clock } = this.#deps;
+    let commit = group.commitIndex;
+    let sinceMs = clock.monotonicMs();
+    while (group.commitIndex < index && !this.#isStopped && this.divergence.isParted) {
+      if (group.commitIndex > commit) {
+        commit = group.commitIndex;
+        sinceMs = clock.monotonicMs();
+      } else if (clock.monotonicMs() - sinceMs >= REBUILD_WAIT_MS) return;
+      await new Promise<void>((resolve) => void timers.after(REBUILD_LOOK_MS, resolve));
     }
+  }
+
+  async #restated(fits: () => boolean, received: ReceivedSnapshot): Promise<boolean> {
     try {
-      await group.restate(() => this.#open().rebuild(received));
+      return await this.#deps.group.restate(fits, () => this.#open().rebuild(received));
     } catch (error) {
       const { code, message } = LedgerError.from(error);
       if (code !== "DISK_FULL") throw error;
-      // It is asked for again after a while (divergence.ts).
-      this.#exchange?.discard();
       this.#deps.onAlarm?.(`there is no room to rebuild this replica: ${message}`);
+      return false;
     }
   }
 }

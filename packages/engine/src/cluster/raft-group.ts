@@ -11,6 +11,7 @@
 import type { Clock, Timers } from "@authledger/io";
 import {
   type Action,
+  applyChange,
   type ConfigurationChange,
   Core,
   type Entry,
@@ -22,7 +23,7 @@ import {
   type SnapshotMeta,
 } from "@authledger/raft";
 import type { AppliedBlock, GroupState, Outcome } from "@authledger/state";
-import { assert, type GroupId, LedgerError, type NodeId } from "@authledger/types";
+import { assert, equalBytes, type GroupId, LedgerError, type NodeId } from "@authledger/types";
 import type { GroupLog, Wal, WalRecord } from "@authledger/wal";
 import { stoppedBy } from "../stopped.js";
 import { Applier } from "./applier.js";
@@ -106,7 +107,7 @@ export class RaftGroup {
   readonly #events: Event[] = [];
   #isPumping = false;
   #isApplying = false;
-  /** The state is being replaced: nothing is applied. */
+  /** The state is being replaced, or will be: nothing is applied. */
   #isHeld = false;
   #isTurnEnding = false;
   /** The newest commit that the others were told of, or soon will be. */
@@ -127,7 +128,9 @@ export class RaftGroup {
   /** Room is looked for in this very moment. */
   #isRetrying = false;
   #cancelRetry: (() => void) | undefined;
-  #cancelGiveUp: (() => void) | undefined;
+  /** One for each loss of the leadership that somebody waits for the end of. */
+  readonly #cancelGiveUps = new Set<() => void>();
+  #wasLeading = false;
   /** An entry of this leader's own term is applied: the state is what all leaders before have left. */
   #isReady = false;
   #hasLocalReads = false;
@@ -147,6 +150,7 @@ export class RaftGroup {
       onDurable: (action) => this.#durable(action),
       onRefused: (error) => this.#pauseWithoutRoom(error),
       install: (snapshot) => this.#install(snapshot),
+      onInstalled: () => deps.snapshots.installed(),
       onFatal: (error) => this.#die(error),
     });
     this.#applier = new Applier({
@@ -214,7 +218,8 @@ export class RaftGroup {
 
   /** This node is the only voter: nobody else can commit anything. */
   get isAlone(): boolean {
-    const { voters, outgoing } = this.#core.membership;
+    const { membership } = this.#full === undefined ? this.#core : this.#configuration;
+    const { voters, outgoing } = membership;
     return voters.length === 1 && outgoing.length === 0 && voters[0] === this.#node;
   }
 
@@ -358,7 +363,7 @@ export class RaftGroup {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#cancelRetry?.();
-    this.#cancelGiveUp?.();
+    for (const cancel of this.#cancelGiveUps) cancel();
     this.#cancelNotice?.();
     this.#events.length = 0;
     this.#isReady = false;
@@ -443,6 +448,8 @@ export class RaftGroup {
         this.#coreLog.note(action.entries);
         this.#hasAppended ||= action.entries.length > 0;
         this.#deps.traces?.appended(action.entries);
+        // What the core knows is of the received state from now on.
+        this.#isHeld ||= action.snapshot !== undefined;
         this.#writer.append(action);
         return;
       case "send":
@@ -477,8 +484,7 @@ export class RaftGroup {
         this.#noteRole();
         return;
       case "recovered":
-        // Votes are behind it in the log: a crash finds neither or the end of the doubt.
-        this.#deps.wal.append([{ kind: "recovered" }]).catch((error: unknown) => this.#die(error));
+        this.#writer.endDoubt();
         return;
       case "transfer-failed":
         this.#deps.onTransferFailed(action.to);
@@ -490,7 +496,6 @@ export class RaftGroup {
   #durable(action: AppendAction): void {
     if (this.#full !== undefined || this.#failure !== undefined) return;
     this.#deps.traces?.durable(action.entries);
-    if (action.snapshot !== undefined) this.#deps.snapshots.installed();
     for (const message of action.whenDurable) this.#deps.send(message);
     this.#handle({ kind: "durable", append: action.append });
   }
@@ -545,11 +550,17 @@ export class RaftGroup {
     ready.then(goOn, (error: unknown) => this.#die(error));
   }
 
-  /** The configuration after a change that is being applied, as the state keeps it. */
+  /**
+   * The configuration after a change that is being applied, as the state keeps it. It follows from the one before, not from
+   * the core: that takes nothing while the group is paused, and the next one begins with what is noted here.
+   */
   #configurationAfter(index: number, change: ConfigurationChange): Uint8Array {
+    const { membership: before } = this.#configuration;
+    const membership = applyChange(before, change).membership ?? before;
     this.#step({ kind: "apply-change", index, change });
+    const isTaken = this.#full !== undefined || isSame(this.#core.membership, membership);
+    assert(isTaken, "the core counts by the configuration that the state has", { index });
     const told = change.context.length > 0 ? decodeMemberInfos(change.context) : [];
-    const { membership } = this.#core;
     this.#configuration = nextConfiguration(this.#configuration, membership, told);
     this.#isReconfigured = true;
     return encodeConfiguration(this.#configuration);
@@ -600,11 +611,10 @@ export class RaftGroup {
   }
 
   #noteRole(): void {
-    if (this.#core.role !== "leader") {
-      const wasLeading = this.#isReady || this.#pending.size > 0;
-      this.#isReady = false;
-      if (wasLeading) this.#giveUpLater();
-    }
+    const isLeading = this.#core.role === "leader";
+    if (!isLeading) this.#isReady = false;
+    if (this.#wasLeading && !isLeading && this.#pending.size > 0) this.#giveUpLater();
+    this.#wasLeading = isLeading;
     this.#noteReady();
     this.#deps.onRole();
     if (this.#core.leader !== undefined) this.reads.retry();
@@ -626,10 +636,11 @@ export class RaftGroup {
   /** Those who wait learn what became of their entries from the next leader; after a while nobody here may ever. */
   #giveUpLater(): void {
     const owners = this.#pending.all();
-    this.#cancelGiveUp?.();
-    this.#cancelGiveUp = this.#deps.timers.after(COMMIT_WAIT_MS, () =>
-      this.#pending.giveUp(owners, unknownCommit()),
-    );
+    const cancel = this.#deps.timers.after(COMMIT_WAIT_MS, () => {
+      this.#cancelGiveUps.delete(cancel);
+      this.#pending.giveUp(owners, unknownCommit());
+    });
+    this.#cancelGiveUps.add(cancel);
   }
 
   /**
@@ -653,11 +664,13 @@ export class RaftGroup {
 
   /**
    * Puts another state in the place of this group's own, under the log as it is: the core begins anew from it, as after
-   * a crash, and what follows in the log is applied again. @throws what `replace` throws: DISK_FULL, and the group goes on with the
-   * state that it has; of any other the node must stop
+   * a crash, and what follows in the log is applied again.
+   * @param fits asked when nothing is on its way to the log any more: what was may have been refused
+   * @returns false: nothing was replaced, since the log has no room, does not fit, or the group has stopped
+   * @throws what `replace` throws: DISK_FULL, and the group goes on with the state that it has; of any other the node must stop
    */
-  async restate(replace: () => Promise<void>): Promise<void> {
-    if (this.#full !== undefined || this.#failure !== undefined) return;
+  async restate(fits: () => boolean, replace: () => Promise<void>): Promise<boolean> {
+    if (this.#full !== undefined || this.#failure !== undefined) return false;
     this.#full = new LedgerError("NOT_READY", "this node's state is being replaced");
     this.#writer.forget();
     this.#events.length = 0;
@@ -666,6 +679,10 @@ export class RaftGroup {
     this.#pending.giveUp(this.#pending.all(), unknownCommit());
     this.#deps.onRole();
     await this.#writer.idle();
+    if (this.#failure !== undefined || !fits()) {
+      await this.#beginAnew();
+      return false;
+    }
     this.#isHeld = true;
     try {
       await this.#orAsBefore(replace());
@@ -674,11 +691,12 @@ export class RaftGroup {
       throw error;
     }
     this.#isHeld = false;
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined) return true;
     this.#applier.reset();
     this.#configuration = configurationOf(this.#deps.state, this.#configuration.membership);
     await this.#beginAnew();
     this.#deps.onConfiguration();
+    return true;
   }
 
   /** A disk without room for another state leaves the one that is there. */
@@ -694,6 +712,7 @@ export class RaftGroup {
   async #beginAnew(): Promise<void> {
     await this.#writer.idle();
     if (this.#failure !== undefined) return;
+    this.#isHeld = false;
     this.#coreLog.clear();
     this.#core = this.#newCore();
     this.#full = undefined;
@@ -735,6 +754,10 @@ export class RaftGroup {
 function configurationOf(state: GroupState, membership: Membership): GroupConfiguration {
   const bytes = state.configuration;
   return bytes === undefined ? { membership, members: [] } : decodeConfiguration(bytes);
+}
+
+function isSame(a: Membership, b: Membership): boolean {
+  return equalBytes(encodeMembership(a), encodeMembership(b));
 }
 
 /** What a client waits before it asks for the leader again: an election takes some 300 ms. */

@@ -77,7 +77,7 @@ export async function pastReturn<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     const error = LedgerError.from(cause);
-    if (error.code !== "DISK_FULL") throw error;
+    if (error.code !== "DISK_FULL" && error.code !== "OVERLOADED") throw error;
     throw new LedgerError("IO_WRITE_FAILED", error.message, { cause, details: error.details });
   }
 }

@@ -4,7 +4,7 @@ import type { GroupState } from "@authledger/state";
 import { assert, groupId, LedgerError, nodeId } from "@authledger/types";
 import { Wal } from "@authledger/wal";
 import { describe, expect, test } from "vitest";
-import { NO_MEMBERSHIP } from "../../../src/cluster/group-configuration.js";
+import { decodeConfiguration, NO_MEMBERSHIP } from "../../../src/cluster/group-configuration.js";
 import { RaftGroup } from "../../../src/cluster/raft-group.js";
 import { settle, TestTime } from "../../engine-support.js";
 import { GateDisk } from "../../gate-disk.js";
@@ -16,6 +16,7 @@ const NODE = nodeId(7n);
 class NotingState {
   applied: { index: number; term: number } = { index: 0, term: 0 };
   readonly seen: string[];
+  configuration: Uint8Array | undefined;
 
   constructor(seen: string[]) {
     this.seen = seen;
@@ -28,6 +29,11 @@ class NotingState {
     this.seen.push(`apply ${index}`);
     return { outcomes: Array.from(payload, (name) => name), blocks: [] };
   }
+
+  applyConfiguration(index: number, term: number, bytes: Uint8Array): void {
+    this.applied = { index, term };
+    this.configuration = bytes;
+  }
 }
 
 interface Scene {
@@ -39,6 +45,9 @@ interface Scene {
   readonly seen: string[];
   readonly fatal: LedgerError[];
   onApplied: () => void;
+  /** What is applied waits for it. */
+  room: () => Promise<void> | undefined;
+  readonly state: NotingState;
   submit(name: number): void;
 }
 
@@ -54,7 +63,10 @@ async function openGroup(
   if (wal.group(GROUP) === undefined) {
     await wal.append([{ kind: "group", group: GROUP, action: "create" }]);
   }
-  const scene = { wal, gate, seen, fatal, time, onApplied: () => undefined } as unknown as Scene;
+  const state = new NotingState(seen);
+  const ignored = (): undefined => undefined;
+  const base = { wal, gate, seen, fatal, time, state, onApplied: ignored, room: ignored };
+  const scene = base as unknown as Scene;
   const settings = {
     electionTicks: 12,
     heartbeatTicks: 3,
@@ -67,12 +79,12 @@ async function openGroup(
     { ...settings, jitter: () => 0.5 },
     {
       wal,
-      state: new NotingState(seen) as unknown as GroupState,
+      state: state as unknown as GroupState,
       clock: time,
       timers: time,
       configuration: { membership: { ...NO_MEMBERSHIP, voters: [NODE] }, members: [] },
       send: () => undefined,
-      room: () => undefined,
+      room: () => scene.room(),
       onBlocks: () => undefined,
       onApplied: () => scene.onApplied(),
       onRole: () => undefined,
@@ -94,6 +106,16 @@ async function openGroup(
       failed: ({ code }) => seen.push(`${name} failed: ${code}`),
     });
   return Object.assign(scene, { group, submit });
+}
+
+/** Writes until the log has no room for another segment. */
+async function fill(disk: MemoryDisk, { seen, submit }: Scene): Promise<void> {
+  disk.capacityBytes = 0;
+  for (let i = 0; i < 20; i++) {
+    submit(1);
+    await settle();
+  }
+  expect(seen).toContain("1 failed: DISK_FULL");
 }
 
 describe("a group of one voter", () => {
@@ -142,14 +164,10 @@ describe("a group of one voter", () => {
 
   test("after a full disk begins anew from what is durable, and takes entries again", async () => {
     const disk = new MemoryDisk();
-    const { group, seen, submit, time, fatal } = await openGroup(new GateDisk(disk), 16 * 1024);
+    const scene = await openGroup(new GateDisk(disk), 16 * 1024);
+    const { group, seen, submit, time, fatal } = scene;
     await settle(20);
-    disk.capacityBytes = 0;
-    for (let i = 0; i < 20; i++) {
-      submit(1);
-      await settle();
-    }
-    expect(seen).toContain("1 failed: DISK_FULL");
+    await fill(disk, scene);
     expect(group.hasLocalReads).toBe(true);
     disk.capacityBytes = Number.POSITIVE_INFINITY;
     time.advance(1_001);
@@ -159,6 +177,58 @@ describe("a group of one voter", () => {
     submit(9);
     await settle(20);
     expect(seen.at(-1)).toContain("9 done");
+    expect(fatal).toEqual([]);
+  });
+
+  // The story: a learner was committed and waited for room in the page store; the log became full; then the change was applied,
+  // while the core took nothing. The state kept the membership of before, and so did the core that followed.
+  test("keeps a change of its members that is applied while the log has no room", async () => {
+    const disk = new MemoryDisk();
+    const scene = await openGroup(new GateDisk(disk), 16 * 1024);
+    const { group, state, seen, submit, time, fatal } = scene;
+    let goOn: () => void = () => undefined;
+    const room = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    scene.room = () => room;
+    const learner = nodeId(8n);
+    const changes = [{ action: "add-learner", node: learner }] as const;
+    const owner = { applied: () => seen.push("in force"), failed: () => undefined };
+    group.proposeChange({ transition: "auto", changes, context: new Uint8Array(0) }, owner);
+    await settle(20);
+    await fill(disk, scene);
+    expect(seen).not.toContain("in force");
+    goOn();
+    await settle(20);
+    expect(group.configuration.membership.learners).toEqual([learner]);
+    expect(decodeConfiguration(state.configuration!).membership.learners).toEqual([learner]);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    time.advance(1_001);
+    await settle(20);
+    submit(9);
+    await settle(20);
+    expect(group.progress.map(({ node }) => node)).toContain(learner);
+    expect(fatal).toEqual([]);
+  });
+
+  test("says that its state was not replaced while its log has no room, or does not fit", async () => {
+    const disk = new MemoryDisk();
+    const scene = await openGroup(new GateDisk(disk), 16 * 1024);
+    const { group, time, fatal, seen, submit } = scene;
+    const replace = async (): Promise<void> => void seen.push("replaced");
+    await fill(disk, scene);
+    expect(await group.restate(() => true, replace)).toBe(false);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    time.advance(1_001);
+    await settle(20);
+    expect(await group.restate(() => false, replace)).toBe(false);
+    expect(seen).not.toContain("replaced");
+    await settle(20);
+    submit(9);
+    await settle(20);
+    expect(seen.at(-1)).toContain("9 done");
+    expect(await group.restate(() => true, replace)).toBe(true);
+    expect(seen.at(-1)).toBe("replaced");
     expect(fatal).toEqual([]);
   });
 });
