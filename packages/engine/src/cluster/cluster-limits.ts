@@ -35,6 +35,8 @@ export const FULL_RETRY_MS = 1_000;
 export const COMMIT_WAIT_MS = 1_000;
 /** A read that no leader confirms fails after so long, or at its own deadline. */
 export const READ_WAIT_MS = 5_000;
+/** A read that allows an age waits so long for a younger state: the leader's word takes milliseconds, another node may have it. */
+export const ANY_WAIT_MS = 500;
 /** Reads that wait for a confirmation or an index. More are refused with OVERLOADED. */
 export const READS_WAITING_MAX = 20_000;
 /** A leader that is further from the median clock of its peers does not stamp (architecture.md, "Time"). */

@@ -16,7 +16,6 @@ import { type NodeDirectory, type NodeIdentity, writeIdentity } from "../node-di
 import { ClockGuard } from "./clock-guard.js";
 import type { ClusterOptions } from "./cluster-calls.js";
 import { CARE_INTERVAL_MS, REMOVAL_GRACE_MS, REMOVED_KEPT_MAX, TICK_MS } from "./cluster-limits.js";
-import { Freshness } from "./freshness.js";
 import { nodesOf } from "./group-configuration.js";
 import { isSameNode } from "./member-info.js";
 import type { PeerReceiver, PeerRefusal } from "./peer-port.js";
@@ -48,7 +47,6 @@ export class ClusterNode implements PeerReceiver {
   readonly info: MemberInfo;
   readonly sealing: SealingKey;
   readonly clocks: ClockGuard;
-  readonly freshness: Freshness = new Freshness();
   readonly #versions = new PeerVersions();
   readonly #options: ClusterOptions;
   readonly #deps: ClusterNodeDeps;
@@ -282,16 +280,13 @@ export class ClusterNode implements PeerReceiver {
   }
 
   #onRaft(from: NodeId, payload: Uint8Array): void {
-    const { group, clock, appliedIndex } = this.#deps;
+    const { group } = this.#deps;
     const message = decodeMessage(payload);
     // Whole states come as checked files, not as messages.
     if (message.from !== from || message.to !== this.info.nodeId || message.type === "snapshot") {
       return;
     }
     group.receive(message);
-    if (message.type !== "append" && message.type !== "heartbeat") return;
-    if (message.term !== group.term) return;
-    this.freshness.heard(message.commit, clock.monotonicMs(), appliedIndex());
   }
 
   /** Found by a cluster that has added it. Frames are dropped until the disk says so; whoever sent them repeats them. */

@@ -10,10 +10,8 @@ import { GROUP } from "../group-id.js";
 import type { NodeDirectory } from "../node-directory.js";
 import type { GroupWatcher, OpeningGroup } from "../opening-group.js";
 import { ClusterAdmin } from "./cluster-admin.js";
-import { ELECTION_TICKS, TICK_MS } from "./cluster-limits.js";
 import { ClusterNode } from "./cluster-node.js";
 import type { EntryTraces } from "./entry-traces.js";
-import { Freshness } from "./freshness.js";
 import { nodesOf } from "./group-configuration.js";
 import { LeaderMoves } from "./leader-moves.js";
 import { encodeMemberInfos } from "./member-info.js";
@@ -68,7 +66,7 @@ export class NodeCluster {
 
   constructor(deps: NodeClusterDeps) {
     this.#deps = deps;
-    const { options, group, state, timers, clock } = deps;
+    const { options, group, state, timers } = deps;
     this.#moves = new LeaderMoves(group, timers);
     this.node = this.#openNode();
     const { node } = this;
@@ -84,12 +82,7 @@ export class NodeCluster {
       this.#shareTraces(node);
       this.#seeds = new SeedCarrier(node, { group, secrets, random, onAlarm, onFatal });
     }
-    const electionTicks = options.cluster?.electionTicks ?? ELECTION_TICKS;
-    this.reads = new ReadRules({
-      ...{ group, state, clock },
-      freshness: node?.freshness ?? new Freshness(),
-      leaderDoubtMs: 2 * electionTicks * TICK_MS,
-    });
+    this.reads = new ReadRules({ group, state });
     this.admin = new ClusterAdmin({
       group,
       identity: deps.node.identity,
@@ -251,6 +244,7 @@ export class NodeCluster {
     this.#seeds?.care();
     this.#replicas?.care();
     this.#tellOwn();
+    this.#deps.group.reads.renewAge();
     const problem = this.#deps.group.isReady ? this.node?.clocks.problem : undefined;
     if ((problem !== undefined) === this.#isSkewed) return;
     this.#isSkewed = problem !== undefined;

@@ -672,6 +672,7 @@ export class RaftGroup {
   async restate(fits: () => boolean, replace: () => Promise<void>): Promise<boolean> {
     if (this.#full !== undefined || this.#failure !== undefined) return false;
     this.#full = new LedgerError("NOT_READY", "this node's state is being replaced");
+    this.reads.forgetAge();
     this.#writer.forget();
     this.#events.length = 0;
     this.#isReady = false;

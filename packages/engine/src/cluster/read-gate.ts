@@ -4,13 +4,16 @@
  *   INV-GROUP-6  A linearizable read sees everything that was acknowledged before it began: it waits for an index that the
  *               leader has confirmed after that, and runs in the very turn in which the state reached it. All reads that
  *               arrive in one turn share one confirmation.
+ *   INV-GROUP-9  A read that allows an age sees everything that was acknowledged so long before it: the age of a state is
+ *               counted from the question of the last confirmation that it has reached.
  *
  * A single voter confirms itself: its reads pass at once, without a promise.
  */
 import type { Clock, Timers } from "@authledger/io";
 import { LedgerError } from "@authledger/types";
 import { OVERLOAD_RETRY_MS } from "../limits.js";
-import { READ_WAIT_MS, READS_WAITING_MAX } from "./cluster-limits.js";
+import { ANY_WAIT_MS, READ_WAIT_MS, READS_WAITING_MAX } from "./cluster-limits.js";
+import { Freshness } from "./freshness.js";
 
 export interface ReadGateDeps {
   readonly clock: Clock;
@@ -26,17 +29,18 @@ interface Waiter {
   run(): void;
   fail(error: LedgerError): void;
   readonly deadlineAtMs: number;
+  /** Too late for it to be answered. */
+  readonly late: () => LedgerError;
 }
 
 interface Batch {
   readonly context: number;
   readonly waiters: Waiter[];
+  askedAtMs: number;
 }
 
 interface IndexWaiter extends Waiter {
   readonly index: number;
-  /** Too late for it to be answered. */
-  readonly late: () => LedgerError;
 }
 
 export class ReadGate {
@@ -45,6 +49,7 @@ export class ReadGate {
   /** Gathers the reads of this turn. */
   #gathering: Batch | undefined;
   readonly #asked = new Map<number, Batch>();
+  readonly #freshness = new Freshness();
   /** Nobody could confirm: asked again when there is a leader. */
   #dropped: Waiter[] = [];
   /** Confirmed, in the order of their indexes; or waiting for an index that somebody was told. */
@@ -64,7 +69,28 @@ export class ReadGate {
 
   /** Runs `read` when the group has confirmed that this node's state is recent enough. */
   linearizable<T>(read: () => T | Promise<T>, deadlineAtMs: number | undefined): Promise<T> {
-    return this.#wait(read, deadlineAtMs, (waiter) => this.#gather(waiter));
+    const limits = { deadlineAtMs, late: this.#deps.noLeader };
+    return this.#wait(read, limits, (waiter) => this.#gather(waiter));
+  }
+
+  /**
+   * Runs `read` at once where the state is no older than so many milliseconds; else when the group has confirmed it, which makes
+   * the state fresh for others. @throws LedgerError STALE_REPLICA (by rejection) when that takes too long
+   */
+  within<T>(
+    maxMs: number,
+    read: () => T | Promise<T>,
+    deadlineAtMs: number | undefined,
+  ): T | Promise<T> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const ageMs = this.#freshness.ageMs(nowMs, this.#deps.appliedIndex());
+    if (ageMs !== undefined && ageMs <= maxMs) return read();
+    const endMs = nowMs + ANY_WAIT_MS;
+    const limits = {
+      deadlineAtMs: Math.min(deadlineAtMs ?? endMs, endMs),
+      late: () => this.#tooOld(maxMs),
+    };
+    return this.#wait(read, limits, (waiter) => this.#gather(waiter));
   }
 
   /** Runs `read` when the state has reached an index. */
@@ -74,7 +100,7 @@ export class ReadGate {
     deadlineAtMs: number | undefined,
     late: () => LedgerError,
   ): Promise<T> {
-    return this.#wait(read, deadlineAtMs, (waiter) => this.#await({ ...waiter, index, late }));
+    return this.#wait(read, { deadlineAtMs, late }, (waiter) => this.#await({ ...waiter, index }));
   }
 
   /** The group has confirmed a context. */
@@ -82,9 +108,10 @@ export class ReadGate {
     const batch = this.#asked.get(context);
     if (batch === undefined) return;
     this.#asked.delete(context);
-    const late = this.#deps.noLeader;
-    for (const waiter of batch.waiters) this.#await({ ...waiter, index, late });
-    this.applied(this.#deps.appliedIndex());
+    const applied = this.#deps.appliedIndex();
+    this.#freshness.confirmed(index, batch.askedAtMs, applied);
+    for (const waiter of batch.waiters) this.#await({ ...waiter, index });
+    this.applied(applied);
   }
 
   dropped(context: number): void {
@@ -93,8 +120,19 @@ export class ReadGate {
     if (batch !== undefined) this.#dropped.push(...batch.waiters);
   }
 
+  /** Asks, though nobody waits for it: how old the state is, is known before somebody wants to know, and when nobody leads. */
+  renewAge(): void {
+    if (this.#failure === undefined) this.#nextBatch();
+  }
+
+  /** The state is being replaced, perhaps by an older one. */
+  forgetAge(): void {
+    this.#freshness.forget();
+  }
+
   /** What was asked for is not answered any more. */
   dropAll(): void {
+    this.forgetAge();
     for (const context of [...this.#asked.keys()]) this.dropped(context);
   }
 
@@ -135,7 +173,7 @@ export class ReadGate {
 
   #wait<T>(
     read: () => T | Promise<T>,
-    deadlineAtMs: number | undefined,
+    { deadlineAtMs, late }: Pick<Waiter, "late"> & { readonly deadlineAtMs: number | undefined },
     begin: (waiter: Waiter) => void,
   ): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
@@ -150,6 +188,7 @@ export class ReadGate {
       this.#count++;
       begin({
         deadlineAtMs: Math.min(deadlineAtMs ?? endMs, endMs),
+        late,
         fail: reject,
         run: () => {
           try {
@@ -163,19 +202,35 @@ export class ReadGate {
     });
   }
 
+  #tooOld(maxMs: number): LedgerError {
+    const { clock, appliedIndex } = this.#deps;
+    const ageMs = this.#freshness.ageMs(clock.monotonicMs(), appliedIndex());
+    const age = ageMs === undefined ? "of unknown age" : `${Math.ceil(ageMs)} ms old`;
+    const message = `the state of this node is ${age}, the read allows ${maxMs} ms`;
+    return new LedgerError("STALE_REPLICA", message, {
+      retryAfterMs: 100,
+      details: ageMs === undefined ? {} : { staleMs: Math.ceil(ageMs) },
+    });
+  }
+
   #gather(waiter: Waiter): void {
-    if (this.#gathering === undefined) {
-      const batch: Batch = { context: ++this.#lastContext, waiters: [] };
-      this.#gathering = batch;
-      void this.#deps.timers.yield().then(() => this.#askFor(batch));
-    }
-    this.#gathering.waiters.push(waiter);
+    this.#nextBatch().waiters.push(waiter);
+  }
+
+  /** What is asked for at the end of this turn. */
+  #nextBatch(): Batch {
+    if (this.#gathering !== undefined) return this.#gathering;
+    const batch: Batch = { context: ++this.#lastContext, waiters: [], askedAtMs: 0 };
+    this.#gathering = batch;
+    void this.#deps.timers.yield().then(() => this.#askFor(batch));
+    return batch;
   }
 
   #askFor(batch: Batch): void {
     if (this.#gathering !== batch) return;
     this.#gathering = undefined;
     this.#asked.set(batch.context, batch);
+    batch.askedAtMs = this.#deps.clock.monotonicMs();
     this.#deps.ask(batch.context);
   }
 
@@ -196,9 +251,7 @@ export class ReadGate {
     removeAll(this.#dropped, isLate);
     removeAll(this.#waiting, isLate);
     this.#count -= late.length;
-    for (const waiter of late) {
-      waiter.fail("late" in waiter ? (waiter as IndexWaiter).late() : this.#deps.noLeader());
-    }
+    for (const waiter of late) waiter.fail(waiter.late());
     if (this.#count > 0) {
       this.#cancelSweep = this.#deps.timers.after(SWEEP_MS, () => this.#sweep());
     }

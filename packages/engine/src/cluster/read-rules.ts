@@ -2,23 +2,17 @@
  * Which reads may be answered from the state of this node now, and what the others wait for (architecture.md, "A read").
  *
  * Linearizable: until the leader has confirmed an index and it is applied. At least a point: until that is applied. Any:
- * at once, as long as the state is not older than the client allows. As of a height: at once where the block is there,
+ * at once, where the state is not older than the client allows; else as linearizable ones. As of a height: at once where the block is there,
  * since it never changes.
  */
-import type { Clock } from "@authledger/io";
 import type { GroupState } from "@authledger/state";
 import { type Consistency, LedgerError } from "@authledger/types";
 import { requireOwnToken } from "../vault-lookup.js";
-import type { Freshness } from "./freshness.js";
 import type { RaftGroup } from "./raft-group.js";
 
 export interface ReadRulesDeps {
   readonly group: RaftGroup;
   readonly state: GroupState;
-  readonly clock: Clock;
-  readonly freshness: Freshness;
-  /** A leader may believe that it leads for so long after another was elected. */
-  readonly leaderDoubtMs: number;
 }
 
 export class ReadRules {
@@ -82,18 +76,6 @@ export class ReadRules {
     deadlineAtMs: number | undefined,
     read: () => T | Promise<T>,
   ): T | Promise<T> {
-    const { group, state, freshness, clock, leaderDoubtMs } = this.#deps;
-    if (maxMs === 0) return read();
-    if (group.role === "leader") {
-      return maxMs >= leaderDoubtMs ? read() : group.reads.linearizable(read, deadlineAtMs);
-    }
-    const ageMs = freshness.stalenessMs(clock.monotonicMs(), state.applied.index);
-    if (ageMs !== undefined && ageMs <= maxMs) return read();
-    const age = ageMs === undefined ? "of unknown age" : `${Math.ceil(ageMs)} ms old`;
-    const message = `the state of this node is ${age}, the read allows ${maxMs} ms`;
-    throw new LedgerError("STALE_REPLICA", message, {
-      retryAfterMs: 100,
-      details: ageMs === undefined ? {} : { staleMs: Math.ceil(ageMs) },
-    });
+    return maxMs === 0 ? read() : this.#deps.group.reads.within(maxMs, read, deadlineAtMs);
   }
 }

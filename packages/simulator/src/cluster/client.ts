@@ -21,17 +21,22 @@ import type { Answered, HistoryRecorder, Question } from "../history/recorder.js
 import { type Attempt, ClientCalls, type ClientWorld, isCertain } from "./client-calls.js";
 import { type Machine, WALL_MS } from "./machine.js";
 import { ProvenReader } from "./proven-reader.js";
+import { Violation } from "./replica-check.js";
 import type { Sometimes } from "./sometimes.js";
+import type { StalenessOracle } from "./staleness-oracle.js";
 
 /** Attempts of one operation. */
 const ATTEMPTS_MAX = 8;
 const PAUSE_MS = 60;
+/** Ages that reads allow: less than it takes to elect a leader, about as long, and longer than most faults last. */
+const AGES_MS = [100, 600, 1_200, 5_000] as const;
 
 export interface ClientDeps extends ClientWorld {
   readonly recorder: HistoryRecorder;
   readonly sometimes: Sometimes;
   /** Internal ids of the vaults there are. */
   readonly vaults: () => readonly number[];
+  readonly staleness: StalenessOracle;
   /** Told of each write that was acknowledged. */
   readonly onAcknowledged: (write: Acknowledged) => void;
 }
@@ -197,6 +202,7 @@ export class Client {
       answered[i]!({ ok: true, out, index, height: outcome.height });
       this.#seen.set(`${vault}/${write.key}`, write.in);
     }
+    this.#deps.staleness.acknowledged(index);
     this.#deps.onAcknowledged({ id, index });
     return "acknowledged";
   }
@@ -218,23 +224,38 @@ export class Client {
     const isAnywhere = this.#random.chance(0.6);
     const isProven = consistency.kind === "linearizable" && this.#random.chance(0.2);
     for (let left = ATTEMPTS_MAX; left > 0 && !this.#isStopped; left--) {
+      const askedAtMs = loop.now;
       const machine = isAnywhere ? this.#calls.any() : this.#calls.leader;
       const reader = isProven ? await this.#readerOf(vault, machine) : undefined;
       const proving = reader && { prove: reader.prove };
       if (isTuple) {
         const request = { vault, consistency, tuples: [tupleOf(number)], ...proving };
         const attempt = await this.#calls.attempt(machine, "check", request);
+        this.#judgeAge(consistency, askedAtMs, attempt);
         const heldIn = ({ allowed }: EngineReply<"check">): boolean => allowed[0]!;
         if (this.#noteRead(vault, question, { answered, attempt, heldIn, reader })) return;
       } else {
         const request = { vault, consistency, keys: [question.key], ...proving };
         const attempt = await this.#calls.attempt(machine, "read_entities", request);
+        this.#judgeAge(consistency, askedAtMs, attempt);
         const heldIn = ({ entities }: EngineReply<"read_entities">): string | null =>
           entities[0] === undefined ? null : decodeUtf8(entities[0].value)!;
         if (this.#noteRead(vault, question, { answered, attempt, heldIn, reader })) return;
       }
       await loop.sleep(PAUSE_MS);
     }
+  }
+
+  /** INV-SIM-30 */
+  #judgeAge(consistency: Consistency, askedAtMs: number, attempt: Attempt<ReadReply>): void {
+    if (consistency.kind !== "any" || attempt.kind !== "answered") return;
+    const { index } = attempt.reply.at;
+    const { maxStalenessMs } = consistency;
+    const required = this.#deps.staleness.requiredIndex(askedAtMs, maxStalenessMs);
+    this.#deps.sometimes.note("age of an answer judged");
+    if (index >= required) return;
+    const what = `${attempt.machine.name} answered a read that allows ${maxStalenessMs} ms as of ${index}; ${required} was acknowledged before that`;
+    throw new Violation("INV-SIM-30", what);
   }
 
   async #readerOf(vault: number, machine: Machine): Promise<ProvenReader | undefined> {
@@ -316,7 +337,7 @@ export class Client {
   #consistency(vault: number): Consistency {
     const known = this.#known.get(vault);
     const kind = this.#random.pick(["linearizable", "linearizable", "at_least", "any"] as const);
-    if (kind === "any") return { kind, maxStalenessMs: 5_000 };
+    if (kind === "any") return { kind, maxStalenessMs: this.#random.pick(AGES_MS) };
     if (kind === "linearizable" || known === undefined) return { kind: "linearizable" };
     const { height, index } = known;
     return {

@@ -37,6 +37,7 @@ import {
 } from "./replica-check.js";
 import { Switchboard } from "./simulated-peers.js";
 import { Sometimes } from "./sometimes.js";
+import { StalenessOracle } from "./staleness-oracle.js";
 import { Storm } from "./storm.js";
 import { VaultMaker } from "./vault-maker.js";
 
@@ -144,6 +145,7 @@ class ClusterRun {
       recorder: this.#recorder,
       sometimes,
       vaults: () => this.#vaults.made,
+      staleness: new StalenessOracle(() => loop.now),
       onAcknowledged: (write) => this.#acknowledged(write),
     };
     const { clients } = settings;

@@ -18,6 +18,7 @@ import {
   Violation,
 } from "../../src/cluster/replica-check.js";
 import { type DiskFate, SimulatedDisk } from "../../src/cluster/simulated-disk.js";
+import { StalenessOracle } from "../../src/cluster/staleness-oracle.js";
 
 class Scene {
   readonly loop = new EventLoop();
@@ -43,6 +44,24 @@ class Scene {
 }
 
 const bytes = (text: string): Uint8Array[] => [new TextEncoder().encode(text)];
+
+describe("INV-SIM-30: the age of an answer", () => {
+  it("must not be larger than allowed, by the slowest clock", () => {
+    let now = 0;
+    const oracle = new StalenessOracle(() => now);
+    expect(oracle.requiredIndex(0, 100)).toBe(0);
+    now = 1_000;
+    oracle.acknowledged(7);
+    oracle.acknowledged(6);
+    now = 2_000;
+    oracle.acknowledged(9);
+    expect(oracle.requiredIndex(2_000, 800)).toBe(7);
+    expect(oracle.requiredIndex(1_999, 800)).toBe(0);
+    expect(oracle.requiredIndex(3_000, 800)).toBe(9);
+    for (now = 3_000; now < 60_000; now += 1_000) oracle.acknowledged(now);
+    expect(oracle.requiredIndex(59_000, 8_000)).toBe(49_000);
+  });
+});
 
 describe("a simulated disk", () => {
   it("takes its time, and makes durable what was there when a sync began", async () => {

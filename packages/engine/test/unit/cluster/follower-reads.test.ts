@@ -1,4 +1,5 @@
 /** Reads on nodes that do not lead, and by lease. */
+import { decodeMessage } from "@authledger/raft";
 import type { Consistency, Height, LogIndex, VaultId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
@@ -70,6 +71,49 @@ test("a read at a point waits for it, up to its deadline", async () => {
   const waiting = follower!.engine.call("check", ask);
   cluster.network.lose = () => false;
   expect((await cluster.until(waiting)).allowed).toEqual([true]);
+  await cluster.close();
+});
+
+// Heartbeats said no more than what the follower had itself, and counted as the leader's word that it was not behind.
+test("INV-GROUP-9: a follower that gets heartbeats and no entries does not pass for fresh", async () => {
+  const cluster = await TestCluster.of(3);
+  const [leader, follower] = cluster.members;
+  const vault = await cluster.until(newVault(leader!.engine));
+  await cluster.run(1_500);
+  cluster.network.lose = (_, to, { kind, payload }) =>
+    kind === FrameKind.raft &&
+    to === follower!.engine.identity.nodeId &&
+    decodeMessage(payload).type === "append";
+  applied(await cluster.until(writeOne(leader!.engine, vault, [createTuple("doc:1")])));
+  await cluster.run(2_000);
+  const consistency: Consistency = { kind: "any", maxStalenessMs: 1_500 };
+  const ask = { vault, consistency, tuples: [tupleOf("doc:1")] };
+  const stale = await cluster.until(rejectedBy(follower!.engine.call("check", ask)));
+  expect(stale.code).toBe("STALE_REPLICA");
+  cluster.network.lose = () => false;
+  expect((await cluster.until(follower!.engine.call("check", ask))).allowed).toEqual([true]);
+  await cluster.close();
+});
+
+// A leader counted as fresh as long as it took itself for one: longer than the others need to elect another.
+test("INV-GROUP-9: a leader that was cut off, and does not know of the next one, answers no read of a smaller age", async () => {
+  const cluster = await TestCluster.of(3);
+  const first = await cluster.leader();
+  const others = cluster.members.filter((member) => member !== first);
+  const vault = await cluster.until(newVault(first.engine));
+  await cluster.run(1_500);
+  cluster.network.partition(
+    [first.address],
+    others.map(({ address }) => address),
+  );
+  // It stood still meanwhile.
+  const role = first.engine.stats().group.role;
+  cluster.time.skipTo(cluster.time.monotonicMs() + 2_500);
+  expect(role).toBe("leader");
+  const consistency: Consistency = { kind: "any", maxStalenessMs: 2_000 };
+  const ask = { vault, consistency, tuples: [tupleOf("doc:1")] };
+  const late = rejectedBy(Promise.resolve(first.engine.call("check", ask)));
+  expect((await cluster.until(late)).code).toBe("STALE_REPLICA");
   await cluster.close();
 });
 

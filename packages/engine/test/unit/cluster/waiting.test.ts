@@ -55,23 +55,23 @@ describe("INV-GROUP-5: who waits for an entry", () => {
   });
 });
 
-describe("INV-GROUP-6: who waits to read", () => {
-  function scene() {
-    const time = new TestTime();
-    const asked: number[] = [];
-    const applied = { index: 10 };
-    const gate = new ReadGate({
-      clock: time,
-      timers: time,
-      appliedIndex: () => applied.index,
-      ask: (context) => asked.push(context),
-      noLeader: () => new LedgerError("NO_LEADER", "none"),
-    });
-    return { time, asked, applied, gate };
-  }
+function gateScene() {
+  const time = new TestTime();
+  const asked: number[] = [];
+  const applied = { index: 10 };
+  const gate = new ReadGate({
+    clock: time,
+    timers: time,
+    appliedIndex: () => applied.index,
+    ask: (context) => asked.push(context),
+    noLeader: () => new LedgerError("NO_LEADER", "none"),
+  });
+  return { time, asked, applied, gate };
+}
 
+describe("INV-GROUP-6: who waits to read", () => {
   test("all of one turn ask once, and read when the state has reached the index", async () => {
-    const { asked, applied, gate } = scene();
+    const { asked, applied, gate } = gateScene();
     const order: string[] = [];
     const reads = ["a", "b"].map((name) => gate.linearizable(() => order.push(name), undefined));
     await settle(1);
@@ -91,7 +91,7 @@ describe("INV-GROUP-6: who waits to read", () => {
   });
 
   test("a context is never used twice: who was dropped asks under another (museum row 18)", async () => {
-    const { asked, gate } = scene();
+    const { asked, gate } = gateScene();
     const read = gate.linearizable(() => "read", undefined);
     await settle(1);
     gate.dropped(1);
@@ -105,7 +105,7 @@ describe("INV-GROUP-6: who waits to read", () => {
   });
 
   test("ends at its deadline, and what it throws is its own", async () => {
-    const { time, gate } = scene();
+    const { time, gate } = gateScene();
     const late = rejectedBy(gate.linearizable(() => "read", time.monotonicMs() + 100));
     const stale = rejectedBy(
       gate.atLeast(
@@ -135,7 +135,7 @@ describe("INV-GROUP-6: who waits to read", () => {
   });
 
   test("everybody is told when it stops", async () => {
-    const { gate } = scene();
+    const { gate } = gateScene();
     const reads = [1, 2].map(() => rejectedBy(gate.linearizable(() => "read", undefined)));
     gate.stop(new LedgerError("SHUTTING_DOWN", "end"));
     for (const read of reads) expect((await read).code).toBe("SHUTTING_DOWN");
@@ -144,18 +144,44 @@ describe("INV-GROUP-6: who waits to read", () => {
   });
 });
 
-describe("a follower's state", () => {
-  test("is as old as the last word of the leader that it has caught up with", () => {
+describe("the age of a state", () => {
+  test("is counted from the question of the last confirmation that it has reached", () => {
     const fresh = new Freshness();
-    expect(fresh.stalenessMs(1_000, 5)).toBeUndefined();
-    fresh.heard(5, 1_000, 5);
-    expect(fresh.stalenessMs(1_200, 5)).toBe(200);
-    fresh.heard(9, 2_000, 5);
-    fresh.heard(10, 2_500, 5);
-    expect(fresh.stalenessMs(3_000, 8)).toBe(2_000);
-    expect(fresh.stalenessMs(3_000, 9)).toBe(1_000);
-    fresh.heard(10, 3_500, 10);
-    expect(fresh.stalenessMs(3_600, 10)).toBe(100);
+    expect(fresh.ageMs(1_000, 5)).toBeUndefined();
+    fresh.confirmed(5, 1_000, 5);
+    expect(fresh.ageMs(1_200, 5)).toBe(200);
+    fresh.confirmed(9, 2_000, 5);
+    fresh.confirmed(10, 2_500, 5);
+    expect(fresh.ageMs(3_000, 8)).toBe(2_000);
+    expect(fresh.ageMs(3_000, 9)).toBe(1_000);
+    fresh.confirmed(10, 3_500, 10);
+    expect(fresh.ageMs(3_600, 10)).toBe(100);
+    fresh.forget();
+    expect(fresh.ageMs(3_600, 10)).toBeUndefined();
+  });
+
+  test("INV-GROUP-9: a read that allows an age asks once, and others of that age do not", async () => {
+    const { time, asked, gate } = gateScene();
+    const first = gate.within(300, () => "read", undefined);
+    await settle(1);
+    // The answer takes its time, in which the state grows old.
+    time.advance(100);
+    gate.ready(1, 10);
+    expect(await first).toBe("read");
+    time.advance(200);
+    expect(gate.within(300, () => "again", undefined)).toBe("again");
+    expect(asked).toEqual([1]);
+    const older = rejectedBy(Promise.resolve(gate.within(50, () => "late", undefined)));
+    await settle(1);
+    expect(asked).toEqual([1, 2]);
+    for (let i = 0; i < 12; i++) time.advance(50);
+    expect(await older).toMatchObject({ code: "STALE_REPLICA", details: { staleMs: 800 } });
+    gate.forgetAge();
+    const behind = gate.within(60_000, () => "behind", undefined);
+    await settle(1);
+    expect(asked).toEqual([1, 2, 3]);
+    gate.ready(3, 10);
+    expect(await behind).toBe("behind");
   });
 });
 

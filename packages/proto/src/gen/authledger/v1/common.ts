@@ -96,7 +96,10 @@ export interface Consistency_Linearizable {
 }
 
 export interface Consistency_Any {
-  /** The largest age of the answer that is acceptable; 0 = any age. */
+  /**
+   * The answer sees everything that was acknowledged so long before it was asked for; 0 = whatever the node has. A node whose
+   * state is older asks the leader; STALE_REPLICA where nobody answers.
+   */
   maxStalenessMs: bigint;
 }
 
