@@ -104,6 +104,7 @@ export type TransactionOutcome =
       readonly height: number;
       readonly statuses: readonly OperationStatus[];
       readonly replayed: boolean;
+      /** Also absent where it was asked for and cannot be made any more: it is applied all the same. */
       readonly inclusion?: TransactionInclusion;
     }
   | {

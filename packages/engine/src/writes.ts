@@ -425,12 +425,18 @@ export class Writes {
     assert(outcome.kind === "applied", "a transaction is applied or refused");
     const { transaction, replayed, vault } = outcome;
     const { height, index } = transaction;
-    return {
-      ...transaction,
-      kind: "applied",
-      replayed,
-      ...(prove && { inclusion: this.#inclusion(vault, height, index) }),
-    };
+    const inclusion = prove ? this.#inclusionIfKept(vault, height, index) : undefined;
+    return { ...transaction, kind: "applied", replayed, ...(inclusion && { inclusion }) };
+  }
+
+  /** What is applied is answered so, though its block is not kept any more or its vault was deleted since. */
+  #inclusionIfKept(vault: number, height: number, index: number): TransactionInclusion | undefined {
+    try {
+      return this.#inclusion(vault, height, index);
+    } catch (error) {
+      if (error instanceof LedgerError) return undefined;
+      throw error;
+    }
   }
 
   #inclusion(vaultId: number, height: number, index: number): TransactionInclusion {

@@ -5,12 +5,14 @@ import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
 import { RetentionKeeper } from "../../src/retention-keeper.js";
 import {
+  applied,
   createTuple,
   LINEARIZABLE,
   newVault,
   openNode,
   settle,
   type TestNode,
+  transactionOf,
   writeOne,
 } from "../engine-support.js";
 
@@ -52,6 +54,31 @@ describe("a vault whose retention was tightened", () => {
       expect(header).toHaveLength(244);
     }
     await node.engine.close();
+  });
+
+  /*
+   * A write with a key lost its answer, retention passed its block, and the client asked again: the proof could not be made,
+   * and the whole call failed with HEIGHT_UNAVAILABLE, also for the transactions that had just been applied.
+   */
+  test("answers a repeated write whose proof is not kept any more as applied, without it, and its neighbours with theirs", async () => {
+    const node = await tightened();
+    const { engine, vault } = node;
+    const about = { clientId: "c", idempotencyKey: "k" };
+    const first = transactionOf([createTuple("doc:first")], about);
+    const call = { vault, actor: "test", prove: true };
+    const { outcomes } = await engine.call("write", { ...call, transactions: [first] });
+    expect(applied(outcomes[0]).inclusion).toBeDefined();
+    for (let i = 0; i < 5; i++) await writeOne(engine, vault, [createTuple(`doc:later-${i}`)]);
+    for (let second = 0; second < 10; second++) {
+      node.time.advance(1_000);
+      await settle(20);
+    }
+    const second = transactionOf([createTuple("doc:second")]);
+    const again = await engine.call("write", { ...call, transactions: [first, second] });
+    const { inclusion, ...answer } = applied(outcomes[0]);
+    expect(again.outcomes[0]).toEqual({ ...answer, replayed: true });
+    expect(applied(again.outcomes[1]).inclusion!.index).toBe(0);
+    await engine.close();
   });
 
   test("has one step in flight at a time, and the next tick goes on after one was refused (INV-KEEPER-1)", async () => {

@@ -140,6 +140,10 @@ export interface TransactionResult {
   statuses: OperationStatus[];
   /** This is the answer of an earlier request with the same idempotency key. */
   replayed: boolean;
+  /**
+   * Only where it was asked for, and absent even then when it cannot be made any more: retention has removed the
+   * transactions of the block since, or the vault was deleted. The transaction is applied all the same.
+   */
   proof?: TransactionProof | undefined;
 }
 
