@@ -5,7 +5,8 @@
  *   INV-CLUSTER-4  A node begins a cluster by itself only when it has found exactly as many nodes as were announced, none
  *                  of them of a cluster, and its id is the lowest: of nodes that see the same ones, one begins.
  *
- * Found again after a crash in between, the one that had begun goes on where it is still alone.
+ * Found again after a crash in between, the one that had begun goes on where it is still alone, as soon as others are
+ * there.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EnginePort, PeerIdentity } from "@authledger/engine";
@@ -75,22 +76,21 @@ export class Bootstrap {
     const { engine, expect } = this.#deps;
     const { nodeId, role, members } = await engine.call("cluster_status", {});
     if (role === "removed") return { kind: "done" };
-    const isAlone = role === "leader" && members.length === 1;
+    const isAlone = members.length === 1 && members[0]!.info.nodeId === nodeId;
     if (role !== "waiting" && !this.#hasBegun && !isAlone) return { kind: "done" };
     const voters = members.filter((member) => member.role === "voter").length;
-    if (this.#hasBegun && voters >= expect) {
-      this.#tell(`the cluster has its ${expect} voters`);
+    if (voters >= expect) {
+      if (this.#hasBegun) this.#tell(`the cluster has its ${expect} voters`);
       return { kind: "done" };
     }
+    if (isAlone && role !== "leader") return { kind: "wait", why: "this node does not lead yet" };
     const found = await this.#find();
     const others = found.filter(({ identity }) => identity.member.nodeId !== nodeId);
     if (role !== "waiting") {
       const waiting = others.filter(({ identity }) => identity.clusterId === undefined);
       const addresses = (this.#hasBegun ? others : waiting).map(({ address }) => address);
       if (addresses.length > 0) return { kind: "init", others: addresses };
-      return isAlone && !this.#hasBegun
-        ? { kind: "done" }
-        : { kind: "wait", why: "others are away" };
+      return { kind: "wait", why: "others are away" };
     }
     return judge(nodeId, others, expect);
   }

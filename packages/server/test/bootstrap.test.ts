@@ -11,13 +11,14 @@ interface Node {
   clusterId: string | undefined;
   members: Node[];
   isUp: boolean;
+  leads: boolean;
   readonly said: string[];
   inits: number;
 }
 
 function nodeOf(id: bigint, changes: Partial<Node> = {}): Node {
   const address = `10.0.0.${id}:7401`;
-  const none = { clusterId: undefined, members: [] };
+  const none = { clusterId: undefined, members: [], leads: true };
   return { id, address, isUp: true, said: [], inits: 0, ...none, ...changes };
 }
 
@@ -28,7 +29,7 @@ function infoOf({ id, address }: Node): MemberInfo {
 }
 
 function statusOf(node: Node): ClusterStatus {
-  const role = node.clusterId === undefined ? "waiting" : "leader";
+  const role = node.clusterId === undefined ? "waiting" : node.leads ? "leader" : "follower";
   return {
     ...{ nodeId: nodeId(node.id), name: `n${node.id}`, role, term: 1, isJoint: false },
     ...{ commitIndex: 0, appliedIndex: 0, lastIndex: 0, isRecovering: false },
@@ -150,6 +151,31 @@ describe("nodes that begin together", () => {
     first.members.push(first);
     await start(first, [first, second], 2);
     expect([second.clusterId, first.members.length]).toEqual(["begun", 2]);
+  });
+
+  /*
+   * The power failed after the first had begun and before it had taken anybody in. It was up again before the others, found
+   * nobody, and was done for good; the others waited for ever.
+   */
+  it("go on after such a crash also when the others come later, and when the first does not lead at once", async () => {
+    const first = nodeOf(1n, { clusterId: "begun" });
+    const others = [nodeOf(2n, { isUp: false }), nodeOf(3n, { isUp: false })];
+    first.members.push(first);
+    first.leads = false;
+    await start(first, [first, ...others], 3, (looks) => {
+      if (looks === 2) first.leads = true;
+      for (const other of others) if (looks === 3 + Number(other.id)) other.isUp = true;
+    });
+    expect(first.members).toHaveLength(3);
+    expect(first.said.slice(0, 2)).toEqual(["this node does not lead yet", "others are away"]);
+    expect(first.said.at(-1)).toBe("the cluster has its 3 voters");
+  });
+
+  it("are done at once where one was announced and has begun", async () => {
+    const [first, other] = [nodeOf(1n, { clusterId: "begun" }), nodeOf(2n)];
+    first.members.push(first);
+    await start(first, [first, other], 1);
+    expect([first.inits, first.said, other.clusterId]).toEqual([0, [], undefined]);
   });
 
   it("leave a member of a cluster alone that starts again, whatever it was told to expect", async () => {
