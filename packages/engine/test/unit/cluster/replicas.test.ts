@@ -86,6 +86,35 @@ function withoutRoomToSwitch({ disk }: ClusterMember, times: number): () => numb
   return () => tried;
 }
 
+/** Has no room for another segment of the log. */
+function withoutRoomForLog({ disk }: ClusterMember): {
+  readonly refused: () => number;
+  readonly giveRoom: () => void;
+} {
+  const [open, rename] = [disk.open.bind(disk), disk.rename.bind(disk)];
+  let refused = 0;
+  const refuse = (path: string): void => {
+    if (!path.includes("/wal/")) return;
+    refused++;
+    throw new LedgerError("DISK_FULL", `cannot create ${path}: ENOSPC`);
+  };
+  disk.open = async (path, options) => {
+    if (options?.create === true) refuse(path);
+    return open(path, options);
+  };
+  disk.rename = async (from, to) => {
+    refuse(to);
+    return rename(from, to);
+  };
+  return {
+    refused: () => refused,
+    giveRoom: () => {
+      disk.open = open;
+      disk.rename = rename;
+    },
+  };
+}
+
 const appliedOf = ({ engine }: ClusterMember): number => engine.stats().appliedIndex;
 
 describe("a follower that lacks entries which the log has no more (Raft 7)", () => {
@@ -260,9 +289,56 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
   }, 60_000);
 });
 
+/*
+ * The story: the group was paused for want of room when the state came, and did not take it; nobody let go of it, and every other
+ * stream was dropped until the node was started again, also what the leader sent to catch it up.
+ */
+test("a wrong replica whose log has no room lets go of the state it was given, and takes one when it has room", async () => {
+  const cluster = await tinyCluster(3);
+  const { leader, vault, wrong } = await partedReplica(cluster);
+  const log = withoutRoomForLog(wrong);
+  await write(cluster, leader, vault, 20, 50);
+  await cluster.run(2_000);
+  cluster.network.lose = () => false;
+  await cluster.run(10_000);
+  expect(wrong.alarms.some((alarm) => alarm.includes("was replaced"))).toBe(false);
+  log.giveRoom();
+  await cluster.eventually(() => wrong.alarms.some((alarm) => alarm.includes("was replaced")));
+  await cluster.eventually(() => appliedOf(wrong) >= appliedOf(leader));
+  expect(await hasTuple(cluster, wrong, vault, 49)).toBe(true);
+  expect(wrong.fatal).toEqual([]);
+  await cluster.close();
+}, 60_000);
+
+/*
+ * The story: a wrong replica did not hear of entries, and the others let go of them. The state it was given to rebuild itself was
+ * of a later entry than it had; it waited for its log to come there, and dropped the catch-up that alone could bring it there.
+ */
+test("a wrong replica whose log cannot come to the state it was given is caught up", async () => {
+  const cluster = await tinyCluster(3);
+  // What it asks for is lost too, so that nobody has built it a state before.
+  const lost = new Set<number>([FrameKind.snapshotAck]);
+  const { leader, vault, wrong } = await partedReplica(cluster, lost);
+  const { nodeId: node } = await cluster.status(wrong);
+  const chunks = (): number => cluster.network.sent.get(FrameKind.snapshotChunk) ?? 0;
+  lost.add(FrameKind.raft);
+  cluster.network.lose = (from, to, { kind }) => lost.has(kind) && (from === node || to === node);
+  await write(cluster, leader, vault, 20, 170);
+  lost.delete(FrameKind.snapshotAck);
+  const before = chunks();
+  await cluster.eventually(() => chunks() > before + 10);
+  await cluster.run(1_000);
+  cluster.network.lose = () => false;
+  await cluster.eventually(() => appliedOf(wrong) >= appliedOf(leader), 60_000);
+  expect(await hasTuple(cluster, wrong, vault, 169)).toBe(true);
+  expect(wrong.fatal).toEqual([]);
+  await cluster.close();
+}, 60_000);
+
 /** A replica that has found out that it is wrong, and gets no state from the others. */
 async function partedReplica(
   cluster: TestCluster,
+  lost: ReadonlySet<number> = new Set([FrameKind.snapshotChunk]),
 ): Promise<{ leader: ClusterMember; vault: number; wrong: ClusterMember }> {
   const leader = await cluster.leader();
   const vault = await cluster.until(newVault(leader.engine));
@@ -275,7 +351,7 @@ async function partedReplica(
   cluster.crash(before);
   await forget(before);
   const wrong = await cluster.restart(before);
-  cluster.network.lose = (_, __, { kind }) => kind === FrameKind.snapshotChunk;
+  cluster.network.lose = (_, __, { kind }) => lost.has(kind);
   await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:second")], key));
   const other = { idempotencyKey: "key-2" };
   await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:third")], other));
