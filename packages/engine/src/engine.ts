@@ -237,11 +237,13 @@ export class Engine implements EnginePort {
     return new NodeCluster({
       ...{ ...deps, options, node, state, open, group, traces },
       ...{ holder, wal, flusher: parts.flusher },
-      beforeReplaced: async () => {
+      aroundReplaced: async (replace) => {
         this.#exports.endRunning();
-        await this.#maintenance.interrupt();
+        await this.#maintenance.around(replace);
       },
       onReplaced: () => {
+        // One that waited for the same flush has begun on the old state.
+        this.#exports.endRunning();
         this.#authorization.forget();
         this.#feed.skipTo(state.applied.index);
       },

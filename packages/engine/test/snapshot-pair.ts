@@ -154,7 +154,7 @@ export class Replica {
           return true;
         },
         onAsked: (from, index) => replica.exchange.send(from, index, "rebuild"),
-        beforeReplaced: async () => undefined,
+        aroundReplaced: (replace) => replace(),
         onReplaced: () => undefined,
         onAlarm: (alarm) => void replica.events.alarms.push(alarm),
         onFatal,

@@ -25,7 +25,7 @@ import type { SnapshotHooks } from "./snapshot-hooks.js";
 
 export interface NodeClusterDeps
   extends EngineDeps,
-    Pick<NodeReplicasDeps, "holder" | "flusher" | "wal" | "beforeReplaced" | "onReplaced"> {
+    Pick<NodeReplicasDeps, "holder" | "flusher" | "wal" | "aroundReplaced" | "onReplaced"> {
   readonly options: EngineOptions;
   readonly node: NodeDirectory;
   readonly group: RaftGroup;

@@ -33,8 +33,8 @@ export interface NodeReplicasDeps extends EngineDeps {
   readonly holder: StateHolder;
   readonly flusher: Flusher;
   readonly wal: Wal;
-  /** Ends what holds views of the state for long. */
-  readonly beforeReplaced: () => Promise<void>;
+  /** Ends what holds views of the state for long, and runs what puts another one in its place. */
+  readonly aroundReplaced: (replace: () => Promise<void>) => Promise<void>;
   readonly onReplaced: () => void;
   readonly onDied: (error: LedgerError) => void;
 }

@@ -55,8 +55,11 @@ export interface SnapshotExchangeDeps {
   readonly onReceived: (received: ReceivedSnapshot) => boolean;
   /** A replica asks for a state of at least this index, to rebuild itself. */
   readonly onAsked: (from: NodeId, index: number) => void;
-  /** Before another state is put in place: what holds views of the old one without a limit ends them. */
-  readonly beforeReplaced: () => Promise<void>;
+  /**
+   * Runs what puts another state in place: what holds views of the old one without a limit ends them before, and
+   * begins none until it has ended or failed.
+   */
+  readonly aroundReplaced: (replace: () => Promise<void>) => Promise<void>;
   /** Another state is in place. */
   readonly onReplaced: () => void;
   readonly onAlarm: (alarm: string) => void;
@@ -227,10 +230,10 @@ export class SnapshotExchange {
   }
 
   async #replace(loaded: string, to: StateSwitch): Promise<void> {
-    const { flusher, holder, disk, statePath, beforeReplaced, onReplaced } = this.#deps;
-    await beforeReplaced();
-    await flusher.replacing(() =>
-      holder.replace(() => switchFiles(disk, { loaded, state: statePath }, to)),
+    const { flusher, holder, disk, statePath, aroundReplaced, onReplaced } = this.#deps;
+    const paths = { loaded, state: statePath };
+    await aroundReplaced(() =>
+      flusher.replacing(() => holder.replace(() => switchFiles(disk, paths, to))),
     );
     onReplaced();
   }

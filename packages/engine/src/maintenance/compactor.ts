@@ -2,7 +2,7 @@
  * Compactions of the page store while the node serves: asked for, or begun when enough of the file is free.
  *
  *   INV-COMPACT-3  One compaction runs at a time; who asks meanwhile gets its result. None runs after the node
- *                  has stopped.
+ *                  has stopped, nor while another state is put in the place of this one.
  */
 import type { Clock } from "@authledger/io";
 import {
@@ -13,6 +13,7 @@ import {
 } from "@authledger/store";
 import { LedgerError } from "@authledger/types";
 import { stoppedBy } from "../stopped.js";
+import { replacing } from "./replacing.js";
 
 /** When a compaction begins by itself. */
 export interface CompactionPolicy {
@@ -58,6 +59,7 @@ export class Compactor {
   readonly #policy: CompactionPolicy | undefined;
   #running: Promise<CompactionReport> | undefined;
   #stopped = false;
+  #isHeld = false;
   #runs = 0;
   #failures = 0;
   #progress: CompactionStats | undefined;
@@ -77,8 +79,12 @@ export class Compactor {
     };
   }
 
-  /** Compacts, or waits for the compaction that runs. @throws LedgerError DISK_FULL, STORE_PAGE_CORRUPT, NODE_STOPPED */
+  /**
+   * Compacts, or waits for the compaction that runs.
+   * @throws LedgerError DISK_FULL, STORE_PAGE_CORRUPT, NODE_STOPPED, NOT_READY while the state is replaced
+   */
   run(fillThreshold: number): Promise<CompactionReport> {
+    if (this.#isHeld) return Promise.reject(replacing());
     this.#running ??= this.#run(fillThreshold).finally(() => {
       this.#running = undefined;
       this.#runs++;
@@ -88,7 +94,8 @@ export class Compactor {
 
   /** Begins one when it is due. Called from time to time. */
   tick(): void {
-    if (this.#policy === undefined || this.#running !== undefined || this.#stopped) return;
+    if (this.#policy === undefined || this.#running !== undefined) return;
+    if (this.#stopped || this.#isHeld) return;
     const { freeShare, freeBytesMin, intervalMs } = this.#policy;
     const { filePages, readyPages } = this.#deps.store.stats();
     if (readyPages <= filePages * freeShare) return;
@@ -105,17 +112,20 @@ export class Compactor {
     await this.#running?.catch(() => undefined);
   }
 
-  /** The same, and others may follow. */
-  async interrupt(): Promise<void> {
-    const wasStopped = this.#stopped;
-    await this.stop();
-    this.#stopped = wasStopped;
+  /** The same, and none begins until `release`. */
+  async hold(): Promise<void> {
+    this.#isHeld = true;
+    await this.#running?.catch(() => undefined);
+  }
+
+  release(): void {
+    this.#isHeld = false;
   }
 
   async #run(fillThreshold: number): Promise<CompactionReport> {
     const { store, clock, flush, failure } = this.#deps;
     this.#beganMs = clock.monotonicMs();
-    const isStopped = (): boolean => this.#stopped || failure() !== undefined;
+    const isStopped = (): boolean => this.#stopped || this.#isHeld || failure() !== undefined;
     try {
       const report = await compactStore(
         store,
@@ -132,6 +142,7 @@ export class Compactor {
       const stopped = failure();
       if (stopped !== undefined) throw stoppedBy(stopped);
       if (this.#stopped) throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+      if (this.#isHeld) throw replacing();
       return report;
     } catch (error) {
       this.#failures++;

@@ -150,9 +150,19 @@ export class Maintenance {
     };
   }
 
-  /** The state becomes another one, checked as a whole: ends what runs, and forgets what was found in the old one. */
-  async interrupt(): Promise<void> {
-    await Promise.all([this.#compactor.interrupt(), this.#scrubber.interrupt()]);
+  /**
+   * Runs what puts another state in the place of this one, checked as a whole: ends what runs before, begins nothing
+   * meanwhile, and forgets what was found in the old one when it is there no more.
+   */
+  async around(replace: () => Promise<void>): Promise<void> {
+    try {
+      await Promise.all([this.#compactor.hold(), this.#scrubber.hold()]);
+      await replace();
+      this.#scrubber.forget();
+    } finally {
+      this.#compactor.release();
+      this.#scrubber.release();
+    }
   }
 
   /** Ends what runs, and waits for it. */

@@ -3,13 +3,16 @@
  * A pass reads every page of the file, then recomputes everything from records (state, `Scrub`).
  *
  *   INV-SCRUB-3  A vault in which a pass found a difference takes no more writes until the node is started
- *                again: what is written on top of damage would be signed with it.
+ *                again, or its state was replaced: what is written on top of damage would be signed with it.
+ *   INV-SCRUB-4  No pass runs while another state is put in the place of this one: it would compare the pages of the
+ *                one with the rows of the other.
  */
 import type { Clock, Timers } from "@authledger/io";
 import { type GroupState, Scrub, type ScrubCounts, type ScrubDifference } from "@authledger/state";
 import type { PageStore } from "@authledger/store";
 import { type Hasher, LedgerError } from "@authledger/types";
 import { SCRUB_DIFFERENCES_MAX, SCRUB_SHARE, SCRUB_SLICE_MS } from "../limits.js";
+import { replacing } from "./replacing.js";
 
 export interface ScrubberDeps {
   /** Asked for each time: a snapshot of another replica puts another one in its place. */
@@ -59,6 +62,7 @@ export class Scrubber {
   #endedAtMs = 0;
   #nextMs: number;
   #stopped = false;
+  #isHeld = false;
   #wake: () => void = () => undefined;
 
   /** Background passes begin so long after each other; 0: there are none. */
@@ -101,14 +105,19 @@ export class Scrubber {
 
   /** Begins a background pass when it is due. Called from time to time. */
   tick(): void {
-    if (this.#intervalMs === 0 || this.#pass !== undefined || this.#stopped) return;
+    if (this.#intervalMs === 0 || this.#pass !== undefined) return;
+    if (this.#stopped || this.#isHeld) return;
     if (this.#deps.clock.monotonicMs() >= this.#nextMs) this.#begin(false);
   }
 
-  /** Begins a whole pass at full speed, unless one that was asked for runs. One in the background ends for it. */
+  /**
+   * Begins a whole pass at full speed, unless one that was asked for runs. One in the background ends for it.
+   * @throws LedgerError SHUTTING_DOWN, NOT_READY while the state is replaced
+   */
   async hurry(): Promise<void> {
     if (this.#pass !== undefined && !this.#pass.isHurried) await this.#cancel(this.#pass);
     if (this.#stopped) throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+    if (this.#isHeld) throw replacing();
     if (this.#pass === undefined) this.#begin(true);
   }
 
@@ -121,9 +130,18 @@ export class Scrubber {
     return this.status;
   }
 
-  /** Ends a pass that runs; what was found belongs to a state that is there no more. */
-  async interrupt(): Promise<void> {
+  /** Ends a pass that runs, and begins none until `release`. */
+  async hold(): Promise<void> {
+    this.#isHeld = true;
     if (this.#pass !== undefined) await this.#cancel(this.#pass);
+  }
+
+  release(): void {
+    this.#isHeld = false;
+  }
+
+  /** What was found belongs to a state that is there no more. */
+  forget(): void {
     this.#diverged.clear();
     this.#told.clear();
   }

@@ -1,10 +1,13 @@
 /** Compaction and scrubbing of a serving node. */
-import { MemoryDisk, nodeTimers, SeededRandom } from "@authledger/io";
+import { MemoryDisk, NodeHasher, nodeTimers, SeededRandom } from "@authledger/io";
 import { PageStore } from "@authledger/store";
-import { toHex } from "@authledger/types";
+import { LedgerError, toHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
+import { Ledger } from "../../../state/test/state-support.js";
+import type { Flusher } from "../../src/flusher.js";
 import { Compactor } from "../../src/maintenance/compactor.js";
+import { Maintenance } from "../../src/maintenance/maintenance.js";
 import {
   applied,
   createTuple,
@@ -14,6 +17,7 @@ import {
   STORE_FILE,
   settle,
   type TestNode,
+  TestTime,
   tupleOf,
   writeOne,
 } from "../engine-support.js";
@@ -290,5 +294,79 @@ describe("the scrubber of a serving node", () => {
     // It was still flushing.
     expect((await early).code).toBe("SHUTTING_DOWN");
     expect(await asked).toMatchObject({ running: false });
+  });
+});
+
+describe("a state that is put in the place of another one", () => {
+  const INTERVAL_MS = 100_000;
+
+  async function scene(): Promise<{ ledger: Ledger; time: TestTime; maintenance: Maintenance }> {
+    const ledger = await Ledger.create(new SeededRandom(3), 1);
+    const time = new TestTime();
+    const { state, store } = ledger;
+    const unused = { onAlarm: () => undefined, failure: () => undefined };
+    const flush = async (): Promise<void> => store.flush(state.prepareFlush());
+    const onFatal = (error: LedgerError): void => {
+      throw error;
+    };
+    const maintenance = new Maintenance(
+      {
+        ...{ holder: { store }, state, flusher: { flush } as Flusher, clock: time, timers: time },
+        ...{ hasher: new NodeHasher(), onFatal, ...unused },
+      },
+      {
+        scrubIntervalMs: INTERVAL_MS,
+        compaction: { freeShare: -1, freeBytesMin: 0, intervalMs: 0 },
+      },
+    );
+    return { ledger, time, maintenance };
+  }
+  const ASKED = { waitMs: 60_000, follow: false };
+
+  /**
+   * The story: the pass that ran was ended before the switch, and the next tick began another one while the files were being
+   * exchanged. It compared pages of the old state with rows of the new one, and refused writes to a healthy vault.
+   */
+  test("is not looked at or compacted meanwhile, by itself or when asked, and is afterwards (INV-SCRUB-4, INV-COMPACT-3)", async () => {
+    for (const failure of [undefined, new LedgerError("DISK_FULL", "no room")]) {
+      const { time, maintenance } = await scene();
+      const done = maintenance.around(async () => {
+        time.advance(2 * INTERVAL_MS);
+        maintenance.tick();
+        const { integrity, compaction } = maintenance.stats;
+        expect([integrity.running, compaction.running]).toEqual([false, false]);
+        expect((await rejectedBy(maintenance.checkIntegrity(ASKED))).code).toBe("NOT_READY");
+        const asked = maintenance.compact({ fillThreshold: 0.4 });
+        expect((await rejectedBy(asked)).code).toBe("NOT_READY");
+        if (failure !== undefined) throw failure;
+      });
+      if (failure === undefined) await done;
+      else expect((await rejectedBy(done)).code).toBe(failure.code);
+      maintenance.tick();
+      const { integrity, compaction } = maintenance.stats;
+      expect([integrity.running, compaction.running]).toEqual([true, true]);
+      await maintenance.stop();
+    }
+  });
+
+  test("takes with it what was found in the old one; one that finds no room does not (INV-SCRUB-3)", async () => {
+    const { ledger, maintenance } = await scene();
+    const tuple = { resource: "doc:a", relation: "viewer", subject: "user:a" };
+    ledger.write(1, [{ op: "create_tuple", tuple, expiresAtMs: 0 }], "a");
+    const { leaf } = ledger.state.tables;
+    const cursor = leaf.cursor();
+    cursor.last();
+    const row = cursor.value.slice();
+    row[row.length - 1]! ^= 1;
+    leaf.put(cursor.key.slice(), row);
+    await maintenance.checkIntegrity(ASKED);
+    expect(maintenance.healthOf(1)).toBe("diverged");
+    const full = maintenance.around(async () => {
+      throw new LedgerError("DISK_FULL", "no room");
+    });
+    expect((await rejectedBy(full)).code).toBe("DISK_FULL");
+    expect(maintenance.healthOf(1)).toBe("diverged");
+    await maintenance.around(async () => undefined);
+    expect(maintenance.healthOf(1)).toBe("healthy");
   });
 });
