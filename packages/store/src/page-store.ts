@@ -530,8 +530,12 @@ export class PageStore {
     return failure;
   }
 
+  /** What ends the store is no error that can be waited out: behind the pages a full disk is one that failed. */
   #die(error: unknown): LedgerError {
-    const failure = LedgerError.from(error);
+    const cause = LedgerError.from(error);
+    const { message, details } = cause;
+    const isFull = cause.code === "DISK_FULL";
+    const failure = isFull ? new LedgerError("IO_WRITE_FAILED", message, { cause, details }) : cause;
     this.#failure ??= failure;
     return failure;
   }

@@ -178,10 +178,10 @@ describe("a flush that fails", () => {
       );
       faulty.plan = () => undefined;
       if (n > 0 && error === undefined) break;
-      expect(error).toMatchObject({ code: "DISK_FULL" });
       const inSlots = Buffer.compare(await slots(disk), before) !== 0;
+      expect(error).toMatchObject({ code: inSlots ? "IO_WRITE_FAILED" : "DISK_FULL" });
       if (inSlots) {
-        // The slot itself could not be written: the pages are synced, the store ends.
+        // The slot itself could not be written: the pages are synced, the store ends, and does not say to try again.
         expect(thrownBy(() => store.flush(applied(3))).code).toBe("STORE_CLOSED");
         await store.close();
         break;
@@ -194,6 +194,22 @@ describe("a flush that fails", () => {
       expect(again.applied.index).toBe(3);
       expect(again.table(2, "values").get(key("long"))).toEqual(new Uint8Array(2_000).fill(4));
       await again.close();
+    }
+  });
+
+  /**
+   * The story: a file system that finds room only when it writes said so in a sync. The store had ended, but what it threw meant
+   * "try again": the node did, and stopped with an error that named neither the disk nor what to do.
+   */
+  test("because a sync finds no room ends the store with an error of the disk, which is not tried again (INV-FLUSH-2)", async () => {
+    for (let n = 0; n < 2; n++) {
+      const { faulty, store } = await dirty();
+      failNth(faulty, "sync", n, true);
+      const error = await store.flush(applied(2)).catch((thrown: unknown) => thrown);
+      faulty.plan = () => undefined;
+      expect(error).toMatchObject({ code: "IO_WRITE_FAILED", cause: { code: "DISK_FULL" } });
+      expect(thrownBy(() => store.flush(applied(3))).code).toBe("STORE_CLOSED");
+      await store.close();
     }
   });
 
