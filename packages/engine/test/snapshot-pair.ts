@@ -61,16 +61,21 @@ export interface ReplicaEvents {
 export class Replica {
   readonly disk: Disk;
   readonly time: TestTime;
-  readonly events: ReplicaEvents = { sent: [], alarms: [], fatal: [] };
+  readonly events: ReplicaEvents;
   readonly holder: StateHolder;
   readonly wal: Wal;
   exchange!: SnapshotExchange;
   /** What was received and is to be installed, when `holds` says that it waits. */
   received: ReceivedSnapshot | undefined;
 
-  private constructor(disk: Disk, time: TestTime, holder: StateHolder, wal: Wal) {
+  private constructor(
+    { disk, time, fatal }: { disk: Disk; time: TestTime; fatal: LedgerError[] },
+    holder: StateHolder,
+    wal: Wal,
+  ) {
     this.disk = disk;
     this.time = time;
+    this.events = { sent: [], alarms: [], fatal };
     this.holder = holder;
     this.wal = wal;
   }
@@ -115,7 +120,7 @@ export class Replica {
     }
     const state = ledger?.state ?? new GroupState(store, hasher);
     const holder = new StateHolder(store, state, storeOptions, { ...base, onFatal });
-    const replica = new Replica(disk, time, holder, wal);
+    const replica = new Replica({ disk, time, fatal }, holder, wal);
     const flusher = new Flusher(GROUP, 1 << 22, {
       get store() {
         return holder.store;
@@ -160,7 +165,6 @@ export class Replica {
         onFatal,
       },
     );
-    replica.events.fatal.push(...fatal);
     return replica;
   }
 

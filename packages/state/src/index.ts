@@ -63,7 +63,12 @@ export {
   type VaultHead,
 } from "./replica/replica-compare.js";
 export { type ExpectedReplica, ReplicaLoad } from "./replica/replica-load.js";
-export { REPLICA_MAGIC, type ReplicaHead, type ReplicaStart } from "./replica/replica-sections.js";
+export {
+  REPLICA_MAGIC,
+  ReplicaFrame,
+  type ReplicaHead,
+  type ReplicaStart,
+} from "./replica/replica-sections.js";
 export { ReplicaSnapshot } from "./replica/replica-snapshot.js";
 export { verifyReplica } from "./replica/replica-verify.js";
 export { listResources, type ResourcePage, type ResourceQuery } from "./resource-list.js";

@@ -5,6 +5,8 @@
  *
  *   INV-REPLICA-5  A built file has its name only when it is whole and synced; at most one is there, and another one
  *                  that is being built.
+ *   INV-REPLICA-13 No byte of a built file is sent that is not the one that was written: a file that has rotted, or that
+ *                  the disk has lost a part of, is built anew.
  */
 import {
   type Clock,
@@ -14,9 +16,15 @@ import {
   type Random,
   type Timers,
 } from "@authledger/io";
-import { type GroupState, ReplicaSnapshot } from "@authledger/state";
+import {
+  FrameReader,
+  type GroupState,
+  REPLICA_MAGIC,
+  ReplicaFrame,
+  ReplicaSnapshot,
+} from "@authledger/state";
 import type { PageStore } from "@authledger/store";
-import { concatBytes, type GroupId, type Hasher, LedgerError } from "@authledger/types";
+import { concatBytes, equalBytes, type GroupId, type Hasher, LedgerError } from "@authledger/types";
 import {
   BUILDING_FILE,
   chainsOf,
@@ -58,7 +66,16 @@ interface Open {
   readonly file: DiskFile;
   users: number;
   usedAtMs: number;
+  /** It is not to be sent any more. */
+  isSpoiled: boolean;
 }
+
+/** What a file of an earlier process may be found to be: it is built anew then. */
+const UNREADABLE: ReadonlySet<string> = new Set([
+  "SNAPSHOT_CORRUPT",
+  "IO_READ_FAILED",
+  "FORMAT_NEWER",
+]);
 
 export class SnapshotBuilder {
   readonly #deps: SnapshotBuilderDeps;
@@ -77,7 +94,7 @@ export class SnapshotBuilder {
     return this.#open?.built.index;
   }
 
-  /** Finds the file that was there before the process began; drops all but the newest. */
+  /** Finds the file that was there before the process began, and checks it; drops all but the newest. */
   async start(): Promise<void> {
     const { disk, directory } = this.#deps;
     const found = await listSnapshots(disk, directory, "built");
@@ -93,14 +110,14 @@ export class SnapshotBuilder {
    */
   async acquire(index: number): Promise<BuiltSnapshot> {
     const known = this.#open;
-    if (known === undefined || known.built.index < index) {
+    if (known === undefined || known.isSpoiled || known.built.index < index) {
       this.#building ??= this.#build().finally(() => {
         this.#building = undefined;
       });
       await this.#building;
     }
     const open = this.#open;
-    if (open === undefined || open.built.index < index) {
+    if (open === undefined || open.isSpoiled || open.built.index < index) {
       throw new LedgerError("NOT_READY", `there is no state of index ${index} yet`);
     }
     open.users++;
@@ -114,11 +131,17 @@ export class SnapshotBuilder {
     open.usedAtMs = this.#deps.clock.monotonicMs();
   }
 
+  /** What the file was built of has turned out to be wrong. */
+  distrust(): void {
+    if (this.#open !== undefined) this.#open.isSpoiled = true;
+  }
+
   /** From time to time: removes a file that nobody needs any more. */
   async tick(): Promise<void> {
     const open = this.#open;
     if (open === undefined || open.users > 0 || this.#building !== undefined) return;
-    if (this.#deps.clock.monotonicMs() - open.usedAtMs < SNAPSHOT_IDLE_MS) return;
+    const idleMs = this.#deps.clock.monotonicMs() - open.usedAtMs;
+    if (idleMs < SNAPSHOT_IDLE_MS && !open.isSpoiled) return;
     await this.#drop();
   }
 
@@ -189,25 +212,65 @@ export class SnapshotBuilder {
     return chains;
   }
 
-  async #reopen(name: SnapshotName): Promise<Open> {
+  /** The file has no running hashes of the time when it was written; its frames have their checks. */
+  async #reopen(name: SnapshotName): Promise<Open | undefined> {
     const { disk, directory, hasher, timers } = this.#deps;
-    const file = await disk.open(fileOf(directory, "built", name));
-    const pause = (): Promise<void> => timers.yield();
-    const deps = { hasher, chunkBytes: this.#chunkBytes, pause };
-    return this.#opened(name, file, await chainsOf(file, name.uuid, deps));
+    const path = fileOf(directory, "built", name);
+    let file: DiskFile | undefined;
+    try {
+      file = await disk.open(path);
+      const reader = new FrameReader(hasher, REPLICA_MAGIC);
+      let last: number | undefined;
+      const look = (part: Uint8Array): void => {
+        for (const { type } of reader.push(part.slice())) last = type;
+      };
+      const pause = (): Promise<void> => timers.yield();
+      const deps = { hasher, chunkBytes: this.#chunkBytes, pause, look };
+      const chains = await chainsOf(file, name.uuid, deps);
+      reader.end();
+      if (last === ReplicaFrame.end) return this.#opened(name, file, chains);
+      throw new LedgerError("SNAPSHOT_CORRUPT", `${path} has no end`);
+    } catch (error) {
+      await file?.close();
+      if (!UNREADABLE.has(LedgerError.from(error).code)) throw error;
+      await disk.remove(path);
+      return undefined;
+    }
   }
 
   #opened(name: SnapshotName, file: DiskFile, chains: readonly Uint8Array[]): Open {
     const chunkBytes = this.#chunkBytes;
     const total = file.size();
     const chunk = (offset: number): Uint8Array => {
-      const bytes = new Uint8Array(Math.min(chunkBytes, total - offset));
-      const length = file.readSync(bytes, offset);
-      if (length === bytes.length) return bytes;
-      throw new LedgerError("IO_READ_FAILED", `${file.path} ends at ${offset + length}`);
+      try {
+        return this.#read(file, offset, { total, chains });
+      } catch (error) {
+        open.isSpoiled = true;
+        throw error;
+      }
     };
     const built = { ...name, total, chunkBytes, chains, chunk };
-    return { built, file, users: 0, usedAtMs: this.#deps.clock.monotonicMs() };
+    const usedAtMs = this.#deps.clock.monotonicMs();
+    const open: Open = { built, file, users: 0, usedAtMs, isSpoiled: false };
+    return open;
+  }
+
+  #read(
+    file: DiskFile,
+    offset: number,
+    { total, chains }: Pick<BuiltSnapshot, "total" | "chains">,
+  ): Uint8Array {
+    const chunkBytes = this.#chunkBytes;
+    const bytes = new Uint8Array(Math.min(chunkBytes, total - offset));
+    const length = file.readSync(bytes, offset);
+    if (length !== bytes.length) {
+      throw new LedgerError("IO_READ_FAILED", `${file.path} ends at ${offset + length}`);
+    }
+    const nth = offset / chunkBytes;
+    const chain = nextChain(chains[nth]!, bytes, this.#deps.hasher);
+    if (equalBytes(chain, chains[nth + 1]!)) return bytes;
+    const message = `${file.path} does not hold what was written at ${offset}: it is built anew`;
+    throw new LedgerError("IO_READ_FAILED", message);
   }
 
   /** Removes the file that is there. Who still sends it finds it closed, and asks for another one. */

@@ -189,6 +189,7 @@ export class SnapshotExchange {
     const { membership } = decodeConfiguration(bytes);
     const configuration = encodeMembership(membership);
     await this.#replace(path, { uuid, index, term, configuration });
+    this.#builder.distrust();
     await this.#end();
   }
 

@@ -61,6 +61,8 @@ export async function chainsOf(
     readonly hasher: Hasher;
     readonly chunkBytes: number;
     readonly pause: () => Promise<void>;
+    /** Sees every part; its bytes change afterwards. */
+    readonly look?: (part: Uint8Array) => void;
   },
 ): Promise<Uint8Array[]> {
   const { hasher, chunkBytes, pause } = deps;
@@ -69,7 +71,9 @@ export async function chainsOf(
   const chunk = new Uint8Array(chunkBytes);
   for (let at = 0; at < size; at += chunkBytes) {
     const length = file.readSync(chunk, at);
-    chains.push(nextChain(chains.at(-1)!, chunk.subarray(0, length), hasher));
+    const part = chunk.subarray(0, length);
+    deps.look?.(part);
+    chains.push(nextChain(chains.at(-1)!, part, hasher));
     await pause();
   }
   return chains;

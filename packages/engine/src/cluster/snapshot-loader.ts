@@ -12,7 +12,7 @@ import {
   verifyReplica,
 } from "@authledger/state";
 import { PageStore } from "@authledger/store";
-import type { GroupId, Hasher } from "@authledger/types";
+import { type GroupId, type Hasher, LedgerError } from "@authledger/types";
 import { FLUSH_DIRTY_CACHE_PART } from "../limits.js";
 import { LOADED_FILE } from "./snapshot-files.js";
 import { SNAPSHOT_LOAD_CACHE_BYTES, SNAPSHOT_READ_BYTES } from "./snapshot-limits.js";
@@ -68,10 +68,16 @@ export async function loadSnapshot(
   } catch (error) {
     await store.close();
     await disk.remove(loaded).catch(() => undefined);
-    throw error;
+    throw orFull(error);
   } finally {
     await store.close();
   }
+}
+
+/** A store in use ends when a sync finds no room (page store, `#die`); this one is made again when there is some. */
+function orFull(error: unknown): unknown {
+  const cause = error instanceof LedgerError ? error.cause : undefined;
+  return cause instanceof LedgerError && cause.code === "DISK_FULL" ? cause : error;
 }
 
 async function readAll(

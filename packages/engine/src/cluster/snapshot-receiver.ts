@@ -99,7 +99,14 @@ export class SnapshotReceiver {
 
   /** A part has come. Its bytes may change afterwards. */
   onChunk(from: NodeId, chunk: SnapshotChunk): void {
-    if (this.#isStopped || this.#queued > SNAPSHOT_WINDOW_CHUNKS) return;
+    if (this.#isStopped) return;
+    const incoming = this.#incoming;
+    if (incoming !== undefined && incoming.phase !== "receiving" && isOf(chunk, incoming)) {
+      // Checking it takes its time: whoever sent it hears meanwhile that all is there.
+      this.#takeKnown(from, chunk, incoming);
+      return;
+    }
+    if (this.#queued > SNAPSHOT_WINDOW_CHUNKS) return;
     const own = {
       ...chunk,
       data: chunk.data.slice(),
@@ -142,27 +149,35 @@ export class SnapshotReceiver {
   }
 
   async #take(from: NodeId, chunk: SnapshotChunk): Promise<void> {
-    if (this.#isStopped) return;
-    const { isWanted, term } = this.#deps;
-    if (chunk.leaderTerm < term() && chunk.purpose === "catch-up") {
-      this.#answer(from, chunk, "refused", 0, `term ${chunk.leaderTerm} is over`);
-      return;
-    }
+    if (this.#isStopped || this.#isOver(from, chunk)) return;
     const known = this.#incoming;
-    const isKnown = known !== undefined && equalBytes(known.name.uuid, chunk.uuid);
-    if (!isKnown && !isWanted(chunk.purpose, chunk.index)) {
+    const isKnown = known !== undefined && isOf(chunk, known);
+    if (!isKnown && !this.#deps.isWanted(chunk.purpose, chunk.index)) {
       this.#answer(from, chunk, "installed", chunk.total);
       return;
     }
     const incoming = isKnown ? known : await this.#begin(from, chunk, known);
     if (incoming === undefined) return;
-    incoming.from = from;
-    incoming.leaderTerm = Math.max(incoming.leaderTerm, chunk.leaderTerm);
+    note(from, chunk, incoming);
     if (incoming.phase === "receiving" && chunk.total === incoming.total) {
       await this.#append(incoming, chunk);
     }
     this.#answer(from, incoming.name, "wants", incoming.offset);
     if (incoming.phase === "receiving" && incoming.offset === incoming.total) this.#load(incoming);
+  }
+
+  /** All of it is there. */
+  #takeKnown(from: NodeId, chunk: SnapshotChunk, incoming: Incoming): void {
+    if (this.#isOver(from, chunk)) return;
+    note(from, chunk, incoming);
+    this.#answer(from, incoming.name, "wants", incoming.offset);
+  }
+
+  /** Refuses what a leader of an earlier term sends. */
+  #isOver(from: NodeId, chunk: SnapshotChunk): boolean {
+    if (chunk.purpose !== "catch-up" || chunk.leaderTerm >= this.#deps.term()) return false;
+    this.#answer(from, chunk, "refused", 0, `term ${chunk.leaderTerm} is over`);
+    return true;
   }
 
   /** Begins a stream, or takes one up whose file is there. One that is being checked is not given up for another. */
@@ -279,8 +294,17 @@ export class SnapshotReceiver {
     }
     this.#deps.onAlarm(`a snapshot of another replica was not taken: ${error.message}`);
     if (incoming === undefined) return;
-    await this.#forget(incoming);
+    // Nobody waits for this: what is thrown here would end the process as a bug does.
+    await this.#forget(incoming).catch((thrown: unknown) => this.#notForgotten(thrown));
     this.#answer(incoming.from, incoming.name, "refused", 0, error.message);
+  }
+
+  /** A file system may need room to remove a file: it goes with the next stream, or at the next start. */
+  #notForgotten(thrown: unknown): void {
+    const error = LedgerError.from(thrown);
+    if (error.code === "DISK_FULL") {
+      this.#deps.onAlarm(`a received snapshot was not removed: ${error.message}`);
+    } else this.#deps.onFatal(error);
   }
 
   async #forget(incoming: Incoming): Promise<void> {
@@ -298,4 +322,14 @@ export class SnapshotReceiver {
   ): void {
     this.#deps.send(to, { status, uuid, index, offset, reason });
   }
+}
+
+function isOf(chunk: SnapshotChunk, { name }: Incoming): boolean {
+  return equalBytes(name.uuid, chunk.uuid);
+}
+
+/** Who is answered when the state is in use, and in whose term. */
+function note(from: NodeId, { leaderTerm }: SnapshotChunk, incoming: Incoming): void {
+  incoming.from = from;
+  incoming.leaderTerm = Math.max(incoming.leaderTerm, leaderTerm);
 }

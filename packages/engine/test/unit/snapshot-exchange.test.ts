@@ -1,7 +1,7 @@
 /** A snapshot from one replica to another: over bad links, through restarts of either side, and what is refused. */
 import { readFileSync } from "node:fs";
-import type { MemoryDisk } from "@authledger/io";
-import { layoutTable } from "@authledger/types";
+import { FaultyDisk, type MemoryDisk } from "@authledger/io";
+import { LedgerError, layoutTable } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
 import { FrameKind } from "../../src/cluster/peer-port.js";
@@ -14,9 +14,36 @@ import {
   SNAPSHOT_CHUNK,
   type SnapshotChunk,
 } from "../../src/cluster/snapshot-frames.js";
+import { SNAPSHOT_GIVE_UP_MS } from "../../src/cluster/snapshot-limits.js";
 import { RECEIVER, SENDER, SnapshotPair } from "../snapshot-pair.js";
 
 const PART = 1_024;
+
+const SNAPSHOTS = "/n/groups/1/snapshots";
+/** The last frame: head, rows, bytes, chain, check. */
+const END_BYTES = 5 + 8 + 8 + 32 + 8;
+
+async function builtFile({ disks }: SnapshotPair): Promise<string> {
+  const files = await disks.sender.list(SNAPSHOTS);
+  return `${SNAPSHOTS}/${files.find((name) => name.startsWith("built-"))}`;
+}
+
+/** The last byte of the built file changes. */
+async function rot(pair: SnapshotPair): Promise<void> {
+  const path = await builtFile(pair);
+  const file = await pair.disks.sender.open(path);
+  const last = new Uint8Array(1);
+  file.readSync(last, file.size() - 1);
+  await file.close();
+  last[0]! ^= 1;
+  (pair.disks.sender as MemoryDisk).corrupt(path, file.size() - 1, last);
+}
+
+async function cut(pair: SnapshotPair, bytes: number): Promise<void> {
+  const file = await pair.disks.sender.open(await builtFile(pair));
+  await file.truncate(file.size() - bytes);
+  await file.close();
+}
 
 describe("a replica that is given a snapshot", () => {
   test("has the same rows, log place and configuration afterwards, and its log begins behind it (INV-REPLICA-8)", async () => {
@@ -151,6 +178,129 @@ describe("a replica that is given a snapshot", () => {
     ]);
     expect(pair.receiver.holder.state.applied.index).toBe(0);
   });
+
+  /**
+   * The story: the receiver checks what came before it takes anything else, and answered nothing as long as that took. The
+   * sender gave up after half a minute and offered the same state again, for every state that takes longer to check.
+   */
+  test("answers for as long as it checks what has come, so that nobody gives it up", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange slow check"));
+    const { disk, time } = pair.receiver;
+    let go: () => void = () => undefined;
+    const checked = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const open = disk.open.bind(disk);
+    disk.open = async (path, options) => {
+      if (path.endsWith("loaded.db")) await checked;
+      return open(path, options);
+    };
+    pair.begin();
+    await pair.until(() => pair.receiver.exchange.stats.receiving === "loading");
+    const from = time.monotonicMs();
+    await pair.until(() => time.monotonicMs() > from + 2 * SNAPSHOT_GIVE_UP_MS, 5_000);
+    expect(pair.sender.events.sent).toEqual([]);
+    go();
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent[0]!.ok).toBe(true);
+  });
+
+  /** The story: what was thrown while a refused stream was removed went to nobody, and ended the process as a bug does. */
+  test.each([
+    ["EIO", false],
+    ["ENOSPC", true],
+  ])(
+    "that cannot remove what it has refused stops, or says so where the disk is full (%s)",
+    async (_, full) => {
+      const pair = await SnapshotPair.create(testRandom("exchange not removed"));
+      const { disk } = pair.receiver;
+      const code = full ? "DISK_FULL" : "IO_WRITE_FAILED";
+      disk.remove = async (path) => {
+        if (path.includes("received-")) throw new LedgerError(code, `cannot remove ${path}`);
+      };
+      const { leaf } = pair.ledger.state.tables;
+      const cursor = leaf.cursor();
+      cursor.last();
+      const row = cursor.value.slice();
+      row[row.length - 1]! ^= 1;
+      leaf.put(cursor.key.slice(), row);
+      pair.begin();
+      await pair.until(() => pair.isSent);
+      expect(pair.sender.events.sent[0]!.ok).toBe(false);
+      const { alarms, fatal } = pair.receiver.events;
+      expect(fatal.map((error) => error.code)).toEqual(full ? [] : [code]);
+      expect(alarms.filter((alarm) => alarm.includes("was not removed"))).toHaveLength(
+        full ? 1 : 0,
+      );
+      await pair.receiver.close();
+    },
+  );
+
+  test("whose disk finds no room in a sync of what it makes of it says so, and takes it later", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange full sync"));
+    await pair.receiver.close();
+    let times = 1;
+    pair.disks.receiver = new FaultyDisk(pair.disks.receiver, ({ kind, path }) =>
+      kind === "sync" && path.endsWith("loaded.db") && times-- > 0
+        ? { kind: "fail", full: true }
+        : undefined,
+    );
+    await pair.openReceiver();
+    pair.begin();
+    await pair.until(() => pair.isSent);
+    pair.begin();
+    await pair.until(() => pair.sender.events.sent.length === 2);
+    expect(pair.sender.events.sent.map(({ ok }) => ok)).toEqual([false, true]);
+    expect(pair.receiver.events.alarms).toEqual([expect.stringContaining("ENOSPC")]);
+    expect(pair.receiver.events.fatal).toEqual([]);
+  });
+
+  /**
+   * The story: a write of the built file was lost. The sender had its running hashes in memory, so the receiver found that
+   * part wrong, began anew, and was sent the same bytes again, for ever.
+   */
+  test("is given one that is built anew where the sender's file has rotted while it was sent (INV-REPLICA-13)", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange rotten file"), PART);
+    let parts = 0;
+    pair.link = (_, { kind }) => (kind === FrameKind.snapshotChunk && ++parts > 4 ? 0 : 1);
+    pair.begin();
+    await pair.until(() => parts > 5);
+    await rot(pair);
+    pair.link = () => 1;
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent[0]).toMatchObject({
+      ok: false,
+      why: expect.stringContaining("does not hold what was written"),
+    });
+    pair.begin();
+    await pair.until(() => pair.sender.events.sent.length === 2);
+    expect(pair.sender.events.sent[1]!.ok).toBe(true);
+    expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+  });
+
+  /** The story: a sender that was started again took the running hashes of whatever the file held by then. */
+  test.each(["rotten", "cut off", "cut off behind a frame"])(
+    "is given one that is built anew where the sender finds its file %s at its start (INV-REPLICA-13)",
+    async (how) => {
+      const pair = await SnapshotPair.create(testRandom("exchange rotten restart"), PART);
+      let parts = 0;
+      pair.link = (_, { kind }) => (kind === FrameKind.snapshotChunk && ++parts > 4 ? 0 : 1);
+      pair.begin();
+      await pair.until(() => parts > 5);
+      pair.loseFrames();
+      await pair.sender.exchange.stop();
+      await pair.sender.wal.close();
+      if (how === "rotten") await rot(pair);
+      else await cut(pair, how === "cut off" ? 20 : END_BYTES);
+      pair.link = () => 1;
+      await pair.openSender();
+      expect(await pair.disks.sender.list(SNAPSHOTS)).toEqual([]);
+      pair.begin();
+      await pair.until(() => pair.isSent);
+      expect(pair.sender.events.sent[0]!.ok).toBe(true);
+      expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+    },
+  );
 
   test("is given up when it does not answer, and the next one gets its turn", async () => {
     const pair = await SnapshotPair.create(testRandom("exchange silent"));
