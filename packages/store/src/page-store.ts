@@ -535,7 +535,9 @@ export class PageStore {
     const cause = LedgerError.from(error);
     const { message, details } = cause;
     const isFull = cause.code === "DISK_FULL";
-    const failure = isFull ? new LedgerError("IO_WRITE_FAILED", message, { cause, details }) : cause;
+    const failure = isFull
+      ? new LedgerError("IO_WRITE_FAILED", message, { cause, details })
+      : cause;
     this.#failure ??= failure;
     return failure;
   }
