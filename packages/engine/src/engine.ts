@@ -183,6 +183,7 @@ export class Engine implements EnginePort {
       clusterNode: options.cluster && (() => this.#cluster.node),
       cosigners: () => this.#policies.cosigners,
       isWhole: (vault) => this.#healthOf(vault) === "healthy",
+      handOver: () => this.#cluster.handOver(),
       onAlarm: (alarm) => deps.onAlarm?.(alarm),
     });
   }

@@ -7,6 +7,9 @@
  *               each size there is one root. A mark that our history does not continue stops the signing.
  *
  * Requests of one turn share one append to the log and one frame to each voter; the others' syncs run beside our own.
+ *
+ * Replicas sign no time that is far ahead of their clocks. A leader whose clock is not like theirs makes no head that needs
+ * them; one whose clock was ahead and was set back has signed such a time, cannot go back behind it, and lets another lead.
  */
 
 import type { Clock, Random, Timers } from "@authledger/io";
@@ -50,6 +53,8 @@ interface TogetherDeps {
   readonly vault: (id: number) => OpenVault | undefined;
   /** A replica has another root at the size of a head that this node has signed. */
   readonly onOtherRoot: CosignLeaderDeps["onOtherRoot"];
+  /** This node has signed a vault with a time that no other signs yet: another one must lead. */
+  readonly onAhead: (origin: string, aheadMs: number) => void;
 }
 type CosignLeaderDeps = ConstructorParameters<typeof CosignLeader>[0];
 
@@ -58,7 +63,7 @@ export interface SignerDeps {
   readonly clock: Clock;
   readonly hasher: Hasher;
   /** Runs something at the end of the turn. */
-  readonly soon: (run: () => void) => void;
+  readonly soon: (run: () => void | Promise<void>) => void;
   /** A head would have contradicted one that was signed: the node must halt. */
   readonly onHalt: (error: LedgerError) => void;
   /** Absent where this node is the only replica. */
@@ -86,7 +91,8 @@ export class Signer {
     const { hasher, clock, soon, together } = deps;
     this.#deps = deps;
     this.keys = new HeadKeys(hasher, replicaName, secrets);
-    this.marks = new SigningMarks(group, deps.wal, hasher);
+    const isInDoubt = (): boolean => together?.cluster.isInDoubt() ?? false;
+    this.marks = new SigningMarks(group, deps.wal, hasher, isInDoubt);
     if (together === undefined) return;
     const { cluster, timers, random, onOtherRoot } = together;
     const onPassed = (head: CosignedHead, timeMs: number): void => this.#passed(head, timeMs);
@@ -118,7 +124,7 @@ export class Signer {
   /**
    * A signed head of the vault as it is now, or newer. One of the same size and second is given out again.
    * On a full disk so is an older one of the same size, since no new mark can be kept.
-   * @throws LedgerError (by rejection) SIGNING_REFUSED, DISK_FULL, COSIGNATURES_MISSING, OVERLOADED
+   * @throws LedgerError (by rejection) SIGNING_REFUSED, DISK_FULL, COSIGNATURES_MISSING, CLOCK_SKEW, OVERLOADED
    */
   async head(
     vault: OpenVault,
@@ -129,7 +135,7 @@ export class Signer {
     return this.#noted(this.#asker!.head(vault.id, wish));
   }
 
-  /** The same on the node that makes heads, with the time it is signed with before it is signed. @throws LedgerError SIGNING_REFUSED, OVERLOADED */
+  /** The same on the node that makes heads, with the time it is signed with before it is signed. @throws LedgerError SIGNING_REFUSED, CLOCK_SKEW, COSIGNATURES_MISSING, OVERLOADED */
   request(vault: OpenVault, cosignatures = 0): HeadRequest {
     const { size } = vault;
     const now = this.#deps.clock.nowMs();
@@ -138,7 +144,9 @@ export class Signer {
     const isGood =
       newest?.size === size &&
       !newest.hasFailed &&
-      (newest.timeMs >= now || isSameSecond(newest.timeMs, now));
+      (newest.timeMs >= now ||
+        isSameSecond(newest.timeMs, now) ||
+        (newest.answers(cosignatures) && this.#clockProblem(newest) !== undefined));
     const head = isGood ? newest : this.#make(vault, now);
     const waiting = head.wait(cosignatures);
     const ended = (): void => {
@@ -161,8 +169,7 @@ export class Signer {
     this.#leader?.stop();
     this.#asker?.stop();
     for (const head of this.#awaited) {
-      const isOfOthers = head.keys().length > 1 || !this.#signsAlone(head);
-      if (isOfOthers && head.isAwaited) head.fail(cosignaturesMissing(head));
+      if (this.#needsOthers(head) && head.isAwaited) head.fail(cosignaturesMissing(head));
     }
   }
 
@@ -198,8 +205,9 @@ export class Signer {
     const content = { vault: vault.id, origin, size: vault.size, root: vault.history.root() };
     const policies = this.#deps.together?.policies(vault) ?? [this.firstPolicy(origin)];
     const head = new CosignedHead({ ...content, timeMs }, policies);
+    if (this.#needsOthers(head)) this.#requireSignable(vault, head, nowMs);
     this.#floorsMs.delete(vault.id);
-    if (this.#queue.length === 0) this.#deps.soon(() => void this.#signQueue());
+    if (this.#queue.length === 0) this.#deps.soon(() => this.#signQueue());
     this.#queue.push(head);
     this.#keep(head);
     return head;
@@ -219,17 +227,50 @@ export class Signer {
     return Math.max(nowMs, mark?.timeMs ?? 0, queued?.timeMs ?? 0, floorMs);
   }
 
+  /** What others must sign is not begun where they would refuse it. @throws LedgerError CLOCK_SKEW, COSIGNATURES_MISSING */
+  #requireSignable(vault: OpenVault, head: CosignedHead, nowMs: number): void {
+    const problem = this.#clockProblem(head);
+    if (problem !== undefined) throw problem;
+    const aheadMs = head.timeMs - nowMs;
+    if (aheadMs > COSIGN_SKEW_MS) {
+      this.#deps.together?.onAhead(head.origin, aheadMs);
+      throw signedAhead(head.origin, aheadMs);
+    }
+    if (this.marks.mayGoBack(vault, head, nowMs)) throw cosignaturesMissing(head);
+  }
+
+  #clockProblem(head: CosignedHead): LedgerError | undefined {
+    return this.#needsOthers(head) ? this.#deps.together?.cluster.clockProblem() : undefined;
+  }
+
   async #signQueue(): Promise<void> {
-    const heads = this.#queue;
+    const queue = this.#queue;
     this.#queue = [];
-    const together = heads.filter((head) => head.keys().length > 1 || !this.#signsAlone(head));
-    if (together.length > 0) this.#leader?.ask(together);
+    const heads: CosignedHead[] = [];
+    for (const head of queue) {
+      if (this.#isPassed(head)) this.#makeAnew(head);
+      else heads.push(head);
+    }
+    if (heads.length === 0) return;
     try {
+      const together = heads.filter((head) => this.#needsOthers(head));
+      if (together.length > 0) this.#leader?.ask(together);
       await this.marks.append(heads);
       for (const head of heads) this.#sign(head);
     } catch (error) {
       for (const head of heads) this.#refuse(head, LedgerError.from(error));
+      if (!(error instanceof LedgerError)) throw error;
     }
+  }
+
+  /** Has this node cosigned something newer since the head was made? */
+  #isPassed({ vault, size, timeMs }: CosignedHead): boolean {
+    const mark = this.marks.of(vault);
+    return mark !== undefined && (mark.size > size || mark.timeMs > timeMs);
+  }
+
+  #needsOthers(head: CosignedHead): boolean {
+    return head.keys().length > 1 || !this.#signsAlone(head);
   }
 
   #signsAlone(head: CosignedHead): boolean {
@@ -245,20 +286,21 @@ export class Signer {
   /** The log has taken the new mark back; what the one before it allows is still allowed. */
   #refuse(head: CosignedHead, error: LedgerError): void {
     const mark = error.code === "DISK_FULL" ? this.marks.of(head.vault) : undefined;
-    if (mark?.size !== head.size) {
-      head.fail(error);
-      return;
-    }
-    const older = this.#olderHead(head, mark);
-    if (!older.isServable) head.fail(error);
+    const older = mark?.size === head.size ? this.#olderHead(head, mark) : undefined;
+    if (!older?.isServable) head.fail(error);
     else head.passOnTo((cosignatures) => older.wait(cosignatures));
   }
 
-  /** What the mark says, signed once more by this node alone. */
-  #olderHead(head: CosignedHead, { timeMs }: SignedRecord): CosignedHead {
+  /** What the mark says, signed once more by this node alone; undefined where it has no log key yet. */
+  #olderHead(head: CosignedHead, { timeMs }: SignedRecord): CosignedHead | undefined {
     const { vault, origin, size, root } = head;
     const older = new CosignedHead({ vault, origin, size, root, timeMs }, head.policies);
-    this.#sign(older);
+    try {
+      this.#sign(older);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      return undefined;
+    }
     return older;
   }
 
@@ -267,9 +309,14 @@ export class Signer {
     const floorMs = Math.max(markTimeMs, this.#floorsMs.get(head.vault) ?? 0);
     if (floorMs > this.#deps.clock.nowMs() + COSIGN_SKEW_MS || head.isServable) return;
     this.#floorsMs.set(head.vault, floorMs);
-    const vault = this.#deps.together!.vault(head.vault);
-    if (vault === undefined) return;
-    head.passOnTo((cosignatures) => this.#retry(vault, cosignatures));
+    this.#makeAnew(head);
+  }
+
+  /** Another head of the vault takes its place, with a time and a size that may be signed. */
+  #makeAnew(head: CosignedHead): void {
+    const vault = this.#deps.together?.vault(head.vault);
+    if (vault === undefined) head.fail(cosignaturesMissing(head));
+    else head.passOnTo((cosignatures) => this.#retry(vault, cosignatures));
   }
 
   async #retry(vault: OpenVault, cosignatures: number): Promise<SignedHead> {
@@ -288,6 +335,12 @@ export class Signer {
 /** Signatures say whole seconds: one of this second says all that another one would. */
 function isSameSecond(aMs: number, bMs: number): boolean {
   return Math.floor(aMs / CHECKPOINT_REUSE_MS) === Math.floor(bMs / CHECKPOINT_REUSE_MS);
+}
+
+function signedAhead(origin: string, ahead: number): LedgerError {
+  const aheadMs = Math.round(ahead);
+  const message = `this node has signed a head of ${origin} with a time ${aheadMs} ms ahead of its clock: another one is to lead`;
+  return new LedgerError("CLOCK_SKEW", message, { details: { aheadMs }, retryAfterMs: 1_000 });
 }
 
 function tooManyHeads(count: number): LedgerError {

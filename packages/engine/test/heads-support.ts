@@ -2,7 +2,7 @@
 import { MemoryDisk, SeededRandom } from "@authledger/io";
 import { lookupOf, type Policy, rangeRoot } from "@authledger/proof";
 import type { OpenVault } from "@authledger/state";
-import { groupId, type LedgerError, type NodeId, nodeId } from "@authledger/types";
+import { groupId, LedgerError, type NodeId, nodeId } from "@authledger/types";
 import type { SignedRecord, Wal } from "@authledger/wal";
 import { Contradictions } from "../src/cluster/contradictions.js";
 import { EvidenceStore } from "../src/cluster/evidence-store.js";
@@ -12,7 +12,7 @@ import type { MemberInfo } from "../src/cluster/peer-port.js";
 import { nextPolicy } from "../src/cluster/voters-policy.js";
 import { SigningKey } from "../src/ed25519.js";
 import { memberKey } from "../src/head-keys.js";
-import { replicaName } from "../src/node-directory.js";
+import { type NodeSecrets, replicaName } from "../src/node-directory.js";
 import { Signer } from "../src/signer.js";
 import { clientDeps, settle, TestTime } from "./engine-support.js";
 
@@ -26,7 +26,10 @@ interface Append {
   readonly done: (error?: LedgerError) => void;
 }
 
-/** Marks are seen at once and durable when the test says so; a refused append takes its marks back. */
+/**
+ * Marks are seen at once and durable when the test says so; a refused append takes its marks back. As in a log, none may be
+ * smaller or earlier than the one before.
+ */
 export class MarkLog {
   readonly marks = new Map<number, SignedRecord>();
   readonly appends: Append[] = [];
@@ -39,7 +42,12 @@ export class MarkLog {
 
   append(records: readonly SignedRecord[]): Promise<void> {
     const before = new Map(this.marks);
-    for (const record of records) this.marks.set(record.vault, record);
+    for (const record of records) {
+      const mark = this.marks.get(record.vault);
+      const goesBack = mark && (record.size < mark.size || record.timeMs < mark.timeMs);
+      if (goesBack) throw new Error(`the mark of vault ${record.vault} goes back`);
+      this.marks.set(record.vault, record);
+    }
     if (this.isQuick) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const done = (error?: LedgerError): void => {
@@ -183,6 +191,11 @@ export class Replica {
   vault: TestVault | undefined;
   isWhole = true;
   isGone = false;
+  hasLogSeed = true;
+  isInDoubt = false;
+  clockProblem: LedgerError | undefined;
+  /** How far this node's marks were ahead of its clock. */
+  readonly ahead: number[] = [];
   /** What heads must satisfy; the first policy if nothing else is said. */
   policies: readonly Policy[] | undefined;
 
@@ -197,6 +210,8 @@ export class Replica {
       isLeading: () => replicas.leader === this.id,
       leader: () => replicas.leader,
       voters: () => replicas.members,
+      clockProblem: () => this.clockProblem,
+      isInDoubt: () => this.isInDoubt,
       send: (to, kind, payload) => replicas.carry(this.id, to, kind, payload),
     };
     const vault = (id: number): OpenVault | undefined =>
@@ -215,16 +230,27 @@ export class Replica {
       cosigners: () => replicas.members.map((member) => memberKey(hasher, member)),
       onOtherRoot: (...args: Parameters<HeadExchange["otherRoot"]>) =>
         this.exchange.otherRoot(...args),
+      onAhead: (_origin: string, aheadMs: number) => void this.ahead.push(aheadMs),
       evidence,
     };
-    const seeds = { logSeed: secret(1), replicaSeed: secret(100 + number) };
-    const secrets = { ...seeds, pageTokenKey: secret(3) };
+    const secrets = this.#secrets(number);
     const name = replicaName(this.member);
     this.signer = new Signer(GROUP, name, secrets, { ...about, together: about });
     const { signer } = this;
     this.contradictions = new Contradictions({ ...about, signer });
     const { contradictions } = this;
     this.exchange = new HeadExchange({ ...about, signer, contradictions });
+  }
+
+  #secrets(number: number): NodeSecrets {
+    const hasLogSeed = (): boolean => this.hasLogSeed;
+    return {
+      get logSeed() {
+        if (hasLogSeed()) return secret(1);
+        throw new LedgerError("NOT_READY", "the log seed has not reached this node yet");
+      },
+      ...{ replicaSeed: secret(100 + number), pageTokenKey: secret(3) },
+    } as NodeSecrets;
   }
 
   grow(salt = 0): void {

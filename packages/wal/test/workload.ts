@@ -138,8 +138,9 @@ export class Workload {
 
   #sign(model: LogModel, group: GroupId): WalRecord {
     const vault = vaultId(1 + this.#random.int(5));
-    const size = (model.groups.get(group)!.marks.get(vault)?.size ?? 0) + this.#random.int(3);
-    const timeMs = this.#random.u32();
+    const mark = model.groups.get(group)!.marks.get(vault);
+    const size = (mark?.size ?? 0) + this.#random.int(3);
+    const timeMs = (mark?.timeMs ?? 0) + this.#random.u32();
     return { kind: "signed", group, vault, size, root: this.#random.bytes(32), timeMs };
   }
 

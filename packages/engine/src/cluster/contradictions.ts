@@ -55,7 +55,7 @@ export class Contradictions {
     const ownRoot = this.#deps.signer.marks.rootAt(vault, size);
     if (equalBytes(ownRoot, shown.root)) return { judgement: "consistent", isNew: false, own: "" };
     const { origin } = vault.row;
-    const own = this.#ownNote(vault);
+    const own = await this.#ownNote(vault);
     const seenMs = this.#deps.clock.nowMs();
     const about = { origin, seenMs, from, received: note, ownRoot: toHex(ownRoot), own };
     const isNew = await this.#deps.evidence.keep(about);
@@ -81,12 +81,18 @@ export class Contradictions {
     throw new LedgerError("PROOF_INVALID", message, { details: { reason: "signature" } });
   }
 
-  /** The newest head that this node has signed, signed by it once more: the mark is durable, and says the same. */
-  #ownNote(vault: OpenVault): string {
+  /** The newest head that this node has signed, signed by it once more, when its mark is durable (INV-SIGN-2). */
+  async #ownNote(vault: OpenVault): Promise<string> {
     const { keys, marks } = this.#deps.signer;
     const mark = marks.of(vault.id);
     if (mark === undefined) return "";
     const { origin } = vault.row;
+    try {
+      // It may still be on its way to the disk; the same one behind it is there no earlier.
+      await marks.append([{ ...mark, origin }]);
+    } catch {
+      return ""; // A full disk, or a log that has failed: nothing is signed then.
+    }
     const body = checkpointBody({ origin, size: BigInt(mark.size), root: mark.root });
     const cosignature = keys.cosign(body, mark.timeMs);
     const line = madeLine(keys.replica, { body, timeMs: mark.timeMs }, cosignature);

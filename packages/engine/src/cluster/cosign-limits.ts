@@ -12,5 +12,7 @@ export const COSIGN_RESEND_MS = 100;
 export const HEAD_WAIT_MS = 2_000;
 /** Heads that a leader collects at once, and that a follower asks for. */
 export const HEADS_UNDER_WAY_MAX = 8_192;
+/** A leader whose heads nobody can cosign gives the leadership away, and again after so long where it still leads. */
+export const GIVE_AWAY_AGAIN_MS = 10_000;
 /** An idle vault whose heads others cosign gets one with a new time after so long. */
 export const HEAD_RENEW_MS = 30_000;

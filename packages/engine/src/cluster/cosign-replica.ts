@@ -151,6 +151,8 @@ export class CosignReplica {
     const { marks, clock, isWhole } = this.#deps;
     if (vault.size < head.size) return CosignRefusal.behind;
     if (!isWhole(vault.id)) return CosignRefusal.diverged;
+    // After a restart the log may hold a newer mark than the state that is applied up to what is known to be committed.
+    if ((marks.of(vault.id)?.size ?? 0) > vault.size) return CosignRefusal.behind;
     if (!marks.continues(vault, vault.size)) {
       const signedSize = marks.of(vault.id)!.size;
       this.#deps.onHalt(signingRefused(vault.row.origin, { signedSize, size: vault.size }));
@@ -158,6 +160,7 @@ export class CosignReplica {
     }
     if (!equalBytes(marks.rootAt(vault, head.size), head.root)) return CosignRefusal.otherRoot;
     if (head.size < mark.size || head.timeMs < mark.timeMs) return CosignRefusal.passed;
+    if (marks.mayGoBack(vault, head, clock.nowMs())) return CosignRefusal.busy;
     const newestMs = Math.max(head.timeMs, blockTimeMs(vault, head.size));
     if (newestMs > clock.nowMs() + COSIGN_SKEW_MS) return CosignRefusal.ahead;
     return undefined;

@@ -124,6 +124,11 @@ export class CosignedHead implements HeadContent {
     return this.#logLine !== undefined && have >= need;
   }
 
+  /** Is it answered at once to who asks for so many cosigners? */
+  answers(cosignatures: number): boolean {
+    return this.isServable && this.#signers(this.policies.at(-1)!) >= cosignatures;
+  }
+
   fail(error: LedgerError): void {
     this.#failure ??= error;
     for (const { reject } of this.#waiters.splice(0)) reject(error);

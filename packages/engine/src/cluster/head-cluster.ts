@@ -1,5 +1,5 @@
 /** What signing heads needs to know of the cluster and ask of it. */
-import type { NodeId } from "@authledger/types";
+import type { LedgerError, NodeId } from "@authledger/types";
 import type { MemberInfo } from "./peer-port.js";
 
 export interface HeadCluster {
@@ -10,5 +10,9 @@ export interface HeadCluster {
   leader(): NodeId | undefined;
   /** Who votes, on both sides of a joint configuration; this node too where it votes. */
   voters(): readonly MemberInfo[];
+  /** Why times of this node's clock are not to be signed, if they are not. */
+  clockProblem(): LedgerError | undefined;
+  /** May this node have lost the end of its log, and with it marks of what it has signed? */
+  isInDoubt(): boolean;
   send(to: NodeId, kind: "cosignRequest" | "cosignReply", payload: Uint8Array): void;
 }

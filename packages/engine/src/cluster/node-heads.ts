@@ -10,7 +10,7 @@ import type { EngineReply, EngineRequest } from "../port.js";
 import { Signer } from "../signer.js";
 import type { ClusterNode } from "./cluster-node.js";
 import { Contradictions } from "./contradictions.js";
-import { COSIGN_APPLY_WAIT_MS, COSIGN_RESEND_MS } from "./cosign-limits.js";
+import { COSIGN_APPLY_WAIT_MS, COSIGN_RESEND_MS, GIVE_AWAY_AGAIN_MS } from "./cosign-limits.js";
 import type { EvidenceStore } from "./evidence-store.js";
 import type { HeadCluster } from "./head-cluster.js";
 import { HeadExchange } from "./head-exchange.js";
@@ -35,6 +35,8 @@ export interface NodeHeadsDeps {
   /** Whose cosignatures new vaults need. */
   readonly cosigners: () => readonly MemberInfo[];
   readonly isWhole: (vault: number) => boolean;
+  /** Gives the leadership to another node, if one can take it. */
+  readonly handOver: () => Promise<void>;
   readonly onHalt: (error: LedgerError) => void;
   readonly onAlarm: (alarm: string) => void;
 }
@@ -48,6 +50,8 @@ export class NodeHeads {
   readonly exchange: HeadExchange | undefined;
 
   readonly #deps: NodeHeadsDeps;
+  /** When this node last wanted to give the leadership away; on the monotonic clock. */
+  #gaveAwayMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: NodeHeadsDeps) {
     this.#deps = deps;
@@ -62,6 +66,7 @@ export class NodeHeads {
       vault: (id: number) => state.vault(id),
       onOtherRoot: (...args: Parameters<HeadExchange["otherRoot"]>) =>
         this.exchange?.otherRoot(...args),
+      onAhead: (origin: string, aheadMs: number) => this.#giveAway(origin, aheadMs),
     };
     const name = replicaName(node.identity);
     this.signer = new Signer(GROUP, name, node.secrets, { ...deps, together });
@@ -115,8 +120,22 @@ export class NodeHeads {
         const voters = [...membership.voters, ...membership.outgoing];
         return members.filter(({ nodeId }) => voters.includes(nodeId));
       },
+      clockProblem: () => clusterNode()?.clocks.problem,
+      isInDoubt: () => group.isRecovering,
       send: (to, kind, payload) => void clusterNode()?.send(to, FrameKind[kind], payload),
     };
+  }
+
+  /** Nobody cosigns this node's heads until its clock has caught up; those of any other leader they do. */
+  #giveAway(origin: string, aheadMs: number): void {
+    const { clock, soon, handOver, onAlarm } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    if (nowMs < this.#gaveAwayMs + GIVE_AWAY_AGAIN_MS) return;
+    this.#gaveAwayMs = nowMs;
+    onAlarm(
+      `this node has signed a head of ${origin} with a time ${Math.round(aheadMs)} ms ahead of its clock, which was set back: another node is to lead`,
+    );
+    soon(handOver);
   }
 
   /** Resolves when a vault has so many blocks here. @throws LedgerError STALE_REPLICA when that takes too long */

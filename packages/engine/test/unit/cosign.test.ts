@@ -368,6 +368,43 @@ describe("a replica", () => {
     expect(b.mark).toMatchObject({ size: SIZE });
   });
 
+  // After a restart its state was that of the last flush, and its log held the mark of a larger size: it halted.
+  test("whose mark is larger than what it has applied so far is behind, and does not halt", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    b.grow();
+    await answerOf(replicas, b);
+    b.vault = new TestVault(VAULT, SIZE);
+    const behind = { kind: "refused", why: CosignRefusal.behind };
+    expect(await answerOf(replicas, b)).toMatchObject(behind);
+    expect(b.refused).toEqual([]);
+    b.grow();
+    expect(await answerOf(replicas, b)).toMatchObject({ kind: "signed" });
+  });
+
+  // The batch it may have lost could have held a mark whose signature left.
+  test("in doubt of its log signs nothing, and later nothing that a lost mark may forbid (INV-COSIGN-2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    b.isInDoubt = true;
+    const busy = { kind: "refused", why: CosignRefusal.busy };
+    expect(await answerOf(replicas, b)).toMatchObject(busy);
+    b.isInDoubt = false;
+    const lostMs = replicas.time.wallMs + COSIGN_SKEW_MS;
+    expect(await answerOf(replicas, b, { timeMs: lostMs - 1 })).toMatchObject(busy);
+    expect(await answerOf(replicas, b, { timeMs: lostMs, size: SIZE - 1 })).toMatchObject(busy);
+    replicas.leader = b.id;
+    const refused = await rejectedBy(b.signer.head(b.vault!.open));
+    expect(refused.code).toBe("COSIGNATURES_MISSING");
+    expect(b.mark).toBeUndefined();
+    replicas.leader = leader.id;
+    replicas.time.advance(COSIGN_SKEW_MS);
+    expect(await answerOf(replicas, b)).toMatchObject({ kind: "signed" });
+    // From then on its marks say what it may sign.
+    b.grow();
+    expect(await answerOf(replicas, b, { size: SIZE })).toMatchObject({ kind: "signed" });
+  });
+
   test("drops frames that it cannot read (INV-COSIGN-5)", async () => {
     const replicas = await Replicas.of(3, SIZE);
     const [leader, b] = replicas.nodes as [Replica, Replica];
@@ -376,6 +413,74 @@ describe("a replica", () => {
       b.exchange.onFrame(leader.id, kind, Uint8Array.of(1, 1, 0xff, 0xff, 0xff, 0xff));
     }
     expect((await leader.signer.head(leader.vault!.open)).size).toBe(SIZE);
+  });
+});
+
+describe("a leader", () => {
+  // It fixed a time for its own head, then signed a later one that another leader had asked for; its own mark came after that.
+  test("makes a head anew that was overtaken by its own cosignature: its marks do not go back (INV-SIGN-2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    const timeMs = replicas.time.wallMs + 1_000;
+    const root = leader.vault!.history.root();
+    const heads: HeadToSign[] = [{ vault: VAULT, size: SIZE, root, timeMs }];
+    leader.exchange.onFrame(b.id, "cosignRequest", encodeCosignRequest({ type: "sign", heads }));
+    const asked = leader.signer.request(leader.vault!.open);
+    expect(asked.timeMs).toBe(timeMs - 1_000);
+    expect((await asked.signed).timeMs).toBe(timeMs);
+    expect(leader.mark).toMatchObject({ size: SIZE, timeMs });
+  });
+
+  // The error path of a full disk signed an older head again; without the log's key that threw where nobody caught it, and
+  // the other heads of the turn were never settled.
+  test("without the log's key refuses all heads of a turn on a full disk, one by one", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    const { open } = b.vault!;
+    b.policies = [replicas.policy];
+    replicas.leader = b.id;
+    const content = { vault: VAULT, origin: ORIGIN, size: SIZE, root: open.history.root() };
+    await b.signer.marks.append([{ ...content, timeMs: replicas.time.wallMs - 60_000 }]);
+    b.hasLogSeed = false;
+    b.log.isQuick = false;
+    const vaults = [open, new TestVault(VAULT + 1, 2).open];
+    const asked = vaults.map((vault) => rejectedBy(b.signer.request(vault).signed));
+    await replicas.settle();
+    const full = new LedgerError("DISK_FULL", "no room");
+    b.log.appends[0]!.done(full);
+    expect(await Promise.all(asked)).toEqual([full, full]);
+  });
+
+  // After a jump of its clock it went on asking for heads that no replica may sign, and noted their times as its own.
+  test("whose clock is not like the others' makes no head that needs them, and serves those that it has", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    const head = await leader.signer.head(leader.vault!.open);
+    const skew = new LedgerError("CLOCK_SKEW", "an hour ahead");
+    leader.clockProblem = skew;
+    replicas.time.wallMs += 3_600_000;
+    expect((await leader.signer.head(leader.vault!.open)).timeMs).toBe(head.timeMs);
+    leader.grow();
+    expect(await rejectedBy(leader.signer.head(leader.vault!.open))).toBe(skew);
+    expect(leader.mark).toMatchObject({ size: SIZE, timeMs: head.timeMs });
+    leader.clockProblem = undefined;
+    replicas.time.wallMs -= 3_600_000;
+    for (const node of replicas.nodes.slice(1)) node.grow();
+    expect((await leader.signer.head(leader.vault!.open)).size).toBe(SIZE + 1);
+  });
+
+  // Its clock had jumped and was set back: each head had to have the time of the mark, and all others refused it for an hour.
+  test("that has signed a time far ahead of its clock lets another lead, whose heads are cosigned", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    const root = leader.vault!.history.root();
+    const content = { vault: VAULT, origin: ORIGIN, size: SIZE, root };
+    await leader.signer.marks.append([{ ...content, timeMs: replicas.time.wallMs + 3_600_000 }]);
+    const { code, retry } = await rejectedBy(leader.signer.head(leader.vault!.open));
+    expect([code, retry.kind, leader.ahead]).toEqual(["CLOCK_SKEW", "safe", [3_600_000]]);
+    replicas.leader = b.id;
+    const head = await b.signer.head(b.vault!.open);
+    expect(read(head, replicas.policy).signers).not.toContain(leader.signer.keys.replica.name);
   });
 });
 
@@ -494,6 +599,30 @@ describe("heads that contradict each other", () => {
     await replicas.settle();
     for (const node of [leader, b]) expect(node.evidence.files).toHaveLength(1);
     expect(b.alarms).toHaveLength(told);
+  });
+
+  // What it shows of its own was signed by a mark that was still on its way to the disk.
+  test("are answered with an own head only when its mark is durable (INV-SIGN-2)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    const { open } = leader.vault!;
+    const body = checkpointBody({
+      ...{ origin: ORIGIN, size: BigInt(SIZE), root: new Uint8Array(32).fill(7) },
+    });
+    const forged = formatCheckpoint(body, [leader.signer.keys.logLine(ORIGIN, body)]);
+    leader.log.isQuick = false;
+    const signing = rejectedBy(leader.signer.request(open).signed);
+    await replicas.settle();
+    let isJudged = false;
+    const judged = leader.contradictions.judge(open, forged, "client").finally(() => {
+      isJudged = true;
+    });
+    await replicas.settle();
+    expect([isJudged, leader.log.appends.length]).toEqual([false, 2]);
+    const full = new LedgerError("DISK_FULL", "no room");
+    for (const { done } of leader.log.appends.splice(0).reverse()) done(full);
+    expect(await judged).toMatchObject({ judgement: "contradiction", own: "" });
+    expect(await signing).toBe(full);
   });
 
   test("are found again after a restart, and there is room for so many and no more (INV-COSIGN-6)", async () => {

@@ -29,6 +29,8 @@ class Life {
         isLeading: () => false,
         leader: () => LEADER,
         voters: () => [],
+        clockProblem: () => undefined,
+        isInDoubt: () => false,
         send: (_to, _kind, payload) => {
           const request = decodeCosignRequest(payload);
           if (request.type === "ask") this.questions.push(...request.questions);

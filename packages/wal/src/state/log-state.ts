@@ -240,6 +240,10 @@ export class LogState {
     if (mark !== undefined && record.size < mark.size) {
       return `lowers the signature mark of vault ${record.vault} from ${mark.size} to ${record.size}`;
     }
+    // Not of what is read: logs of before this was looked at may hold times that went back.
+    if (mark !== undefined && segment === undefined && record.timeMs < mark.timeMs) {
+      return `sets the signature mark of vault ${record.vault} back from ${mark.timeMs} to ${record.timeMs}`;
+    }
     return this.marks.set(record, segment);
   }
 }

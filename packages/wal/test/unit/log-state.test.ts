@@ -249,6 +249,21 @@ describe("a log that is read back (INV-LOGSTATE-3)", () => {
   });
 });
 
+// A leader fixed a head's time, signed another one as a cosigner, and then appended the mark of the first.
+test("a signature mark goes back neither in size nor in time, except in a log that is read (INV-LOGSTATE-1)", () => {
+  const state = new LogState();
+  const at = (size: number, timeMs: number): SignedRecord => {
+    const root = new Uint8Array(32);
+    return { kind: "signed", group: GROUP, vault: vaultId(7), size, root, timeMs };
+  };
+  expect(typeof state.apply({ kind: "group", group: GROUP, action: "create" })).toBe("function");
+  expect(typeof state.apply(at(5, 2_000))).toBe("function");
+  expect(state.apply(at(4, 2_000))).toContain("lowers");
+  expect(state.apply(at(6, 1_999))).toContain("back from 2000 to 1999");
+  expect(typeof state.apply(at(5, 2_000))).toBe("function");
+  expect(state.loadOther(at(6, 1_999), 4)).toBeUndefined();
+});
+
 /**
  * The story (property run 0 of SEED=3338163029): mark A of a vault was written while mark B waited behind it; a
  * full disk took B back, and A, which had never learned its segment, was not carried forward when that went.

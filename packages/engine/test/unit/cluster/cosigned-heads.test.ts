@@ -277,3 +277,29 @@ describe("a node whose disk was emptied", () => {
     expect(await signersOf(leader, reader)).toBe(2);
   });
 });
+
+// The clock of a leader was an hour ahead for a moment. What it then signed it cannot go back behind, and no other signs so late
+// a time: for an hour there were no proven reads, no bundles and no removals, though all others were healthy.
+test("a leader whose clock was far ahead once gives the leadership away, and proven reads go on", async () => {
+  cluster = await TestCluster.of(3);
+  const leader = await cluster.leader();
+  const vault = await cluster.until(newVault(leader.engine));
+  await cluster.run(SETTLE_MS);
+  const reader = await LightReader.of(leader.engine, vault);
+  const ask = async ({ engine }: ClusterMember): Promise<LedgerError> => {
+    const { prove } = reader;
+    const request = { vault, consistency: LINEARIZABLE, tuples: [tupleOf("doc:1")], prove };
+    return cluster.until(rejectedBy(Promise.resolve(engine.call("check", request))));
+  };
+  leader.skew.ms = 3_600_000;
+  expect((await ask(leader)).code).toBe("COSIGNATURES_MISSING");
+  // The peers have told their clocks by now.
+  await cluster.run(2_000);
+  expect((await ask(leader)).code).toBe("CLOCK_SKEW");
+  leader.skew.ms = 0;
+  await cluster.run(2_000);
+  expect((await ask(leader)).code).toBe("CLOCK_SKEW");
+  await cluster.eventually(() => cluster.leaders().some((one) => one !== leader));
+  expect(leader.alarms.join()).toContain("another node is to lead");
+  expect(await check(await cluster.leader(), reader)).toBe(false);
+});
