@@ -218,3 +218,39 @@ test("a cluster is begun by the next attempt where the disk was full, and once b
   expect(first.fatal).toEqual([]);
   await cluster.close();
 });
+
+// The story: a follower was behind, and what it lacked could not be read. The log was dead, and the writes in flight, which another
+// follower had and would commit, were answered as if they could never happen: clients did something else instead.
+test("a leader that cannot read its log does not say of writes in flight that they never happen", async () => {
+  const cluster = await TestCluster.of(3);
+  const first = await cluster.leader();
+  const vault = await cluster.until(newVault(first.engine));
+  const behind = cluster.members.find((member) => member !== first)!;
+  await cluster.run(500);
+  cluster.crash(behind);
+  await writeMany(cluster, vault, 0, 5);
+  await cluster.run(500);
+  // What they have applied is not read again: nothing of the log is in their memory.
+  let isBroken = false;
+  for (const member of cluster.members.filter((one) => one !== behind)) {
+    await cluster.until(member.engine.close());
+    cluster.crash(member);
+    cluster.members.splice(cluster.members.indexOf(member), 1);
+    const disk = new FaultyDisk(member.disk, ({ kind, path }) =>
+      isBroken && kind === "read" && path.endsWith(".seg") ? { kind: "fail" } : undefined,
+    );
+    await cluster.start(member.name, true, disk);
+  }
+  const leader = await cluster.leader();
+  isBroken = true;
+  const { nodeId: node } = await cluster.status(leader);
+  const other = await cluster.status(cluster.alive.find((member) => member !== leader)!);
+  cluster.network.lose = (from, to) => from === other.nodeId && to === node;
+  const writing = writeOne(leader.engine, vault, [createTuple("doc:last")]);
+  await cluster.restart(behind);
+  const outcome = await cluster.until(writing);
+  expect(leader.fatal.map(({ code }) => code)).toEqual(["IO_READ_FAILED"]);
+  expect(outcome).toMatchObject({ code: "NODE_STOPPED", details: { reason: "IO_READ_FAILED" } });
+  cluster.crash(leader);
+  await cluster.close();
+});
