@@ -1,5 +1,5 @@
 /** One node of a group of two, as its driver alone; the test is the other one. */
-import { MemoryDisk, SeededRandom } from "@authledger/io";
+import { type Disk, MemoryDisk, SeededRandom } from "@authledger/io";
 import type { Message } from "@authledger/raft";
 import type { GroupState } from "@authledger/state";
 import { groupId, type NodeId, nodeId } from "@authledger/types";
@@ -23,13 +23,17 @@ export class Pair {
   refuses = false;
   /** How long each entry holds the loop. */
   applyMs = 0;
+  /** What is applied waits for it. */
+  room: Promise<void> | undefined;
+  /** Another state was asked for; it never comes. */
+  isInstalling = false;
   group!: RaftGroup;
 
-  static async open(): Promise<Pair> {
+  static async open(disk: Disk = new MemoryDisk()): Promise<Pair> {
     const pair = new Pair();
     const { time } = pair;
     const random = new SeededRandom(1);
-    const deps = { disk: new MemoryDisk(), clock: time, timers: time, random };
+    const deps = { disk, clock: time, timers: time, random };
     const wal = await Wal.open({ directory: "/wal", voters: "many" }, deps);
     await wal.append([{ kind: "group", group: GROUP, action: "create" }]);
     const voters = [OWN, OTHER];
@@ -48,13 +52,13 @@ export class Pair {
           pair.sent.push(message);
           pair.seen.push(message.type);
         },
-        room: ignored,
+        room: () => pair.room,
         onBlocks: ignored,
         onApplied: ignored,
         onRole: ignored,
         onConfiguration: ignored,
         onTransferFailed: ignored,
-        snapshots: { send: ignored, install: () => Promise.reject(), installed: ignored },
+        snapshots: { send: ignored, install: () => pair.#install(), installed: ignored },
         onFatal: (error) => {
           throw error;
         },
@@ -62,6 +66,11 @@ export class Pair {
     );
     await pair.group.open();
     return pair;
+  }
+
+  #install(): Promise<never> {
+    this.isInstalling = true;
+    return new Promise(() => undefined);
   }
 
   #state(): object {
@@ -72,6 +81,10 @@ export class Pair {
         state.applied = { index, term, configIndex: 0 };
         this.time.skipTo(this.time.monotonicMs() + this.applyMs);
         return { outcomes: [], blocks: [] };
+      },
+      applyConfiguration: (index: number, term: number): void => {
+        this.seen.push(`apply ${index}`);
+        state.applied = { index, term, configIndex: index };
       },
     };
     return state;
