@@ -63,6 +63,7 @@ export async function openParts(
     timers: deps.timers,
     traces,
     configuration: firstConfiguration(state, node),
+    hasPeers: node.identity.hasPeers === true,
     send: (message) => open.watcher?.send(message),
     onBlocks: (index, blocks) => open.feed?.note(index, blocks),
     onApplied: () => {

@@ -1,5 +1,12 @@
 /** Whole engines that are a cluster, over a network in memory whose time moves when it is told to. */
-import { type Disk, MemoryDisk, NodeHasher, SeededRandom } from "@authledger/io";
+import {
+  type Disk,
+  joinPath,
+  MemoryDisk,
+  NodeHasher,
+  readFile,
+  SeededRandom,
+} from "@authledger/io";
 import { LedgerError, type NodeId } from "@authledger/types";
 import {
   type ClusterOptions,
@@ -307,5 +314,20 @@ export class TestCluster {
 
   async close(): Promise<void> {
     for (const { engine } of this.members) await this.until(engine.close());
+  }
+}
+
+/** Makes the last batch of the log unreadable; where it begins. */
+export async function spoilLastBatch(disk: MemoryDisk): Promise<void> {
+  const wal = joinPath(DIRECTORY, "wal");
+  const names = (await disk.list(wal)).filter((name) => name.endsWith(".seg")).sort();
+  for (const name of names.reverse()) {
+    const path = joinPath(wal, name);
+    const bytes = await readFile(disk as Disk, path);
+    let end = bytes.length;
+    while (end > 4096 && bytes.subarray(end - 4096, end).every((byte) => byte === 0)) end -= 4096;
+    if (end <= 4096) continue;
+    disk.corrupt(path, end - 4096 + 100, Uint8Array.of(0xff, 0xff, 0xff));
+    return;
   }
 }

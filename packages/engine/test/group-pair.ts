@@ -48,6 +48,7 @@ export class Pair {
         clock: time,
         timers: time,
         configuration: { membership: { ...NO_MEMBERSHIP, voters }, members: [] },
+        hasPeers: false,
         send: (message) => {
           pair.sent.push(message);
           pair.seen.push(message.type);

@@ -23,6 +23,7 @@ import { FrameKind, type MemberInfo, type PeerFrame, type PeerIdentity } from ".
 import { type NewEntry, PeerVersions } from "./peer-versions.js";
 import type { RaftGroup } from "./raft-group.js";
 import { SealingKey } from "./sealed-secret.js";
+import { VoterInquiry } from "./voter-inquiry.js";
 
 export interface ClusterNodeDeps {
   readonly group: RaftGroup;
@@ -48,18 +49,22 @@ export class ClusterNode implements PeerReceiver {
   readonly sealing: SealingKey;
   readonly clocks: ClockGuard;
   readonly #versions = new PeerVersions();
+  readonly #inquiry: VoterInquiry;
   readonly #options: ClusterOptions;
   readonly #deps: ClusterNodeDeps;
   readonly #handlers = new Map<number, FrameHandler>();
   /** Members as they told of themselves when they connected. */
   readonly #met = new Map<NodeId, MemberInfo>();
   #identity: NodeIdentity;
+  /** As it will be when all that was asked for is on the disk. */
+  #queued: NodeIdentity;
   /** Of the configuration that the transport was told last, and who went since the start. */
   #lastConfigured: readonly MemberInfo[] = [];
   #removed: readonly MemberInfo[] = [];
   /** The newest configuration that was applied; a state that was rebuilt begins with an older one. */
   #configuredAt = 0;
   #writing: Promise<void> = Promise.resolve();
+  #writes = 0;
   #adopting = false;
   /** Changes under way that give this node peers. */
   #expected = 0;
@@ -67,6 +72,7 @@ export class ClusterNode implements PeerReceiver {
   #foundBy: string | undefined;
   #wasMember: boolean;
   #isRemoved = false;
+  #isStopped = false;
   #cancelTick: () => void = () => undefined;
   #cancelCare: () => void = () => undefined;
 
@@ -75,6 +81,7 @@ export class ClusterNode implements PeerReceiver {
     this.#deps = deps;
     const { identity, secrets } = deps.node;
     this.#identity = identity;
+    this.#queued = identity;
     this.sealing = new SealingKey(secrets.sealSeed);
     this.clocks = new ClockGuard(deps.clock);
     this.info = {
@@ -87,6 +94,12 @@ export class ClusterNode implements PeerReceiver {
       sealKey: this.sealing.publicKey,
     };
     this.#wasMember = this.#isMember(identity.nodeId);
+    const { group, onAlarm, onFatal } = deps;
+    this.#inquiry = new VoterInquiry({
+      ...{ group, self: identity.nodeId, onAlarm, onFatal },
+      send: (to, kind, payload) => this.send(to, kind, payload),
+    });
+    this.on(FrameKind.voter, (from, payload) => this.#inquiry.heard(from, payload));
     this.on(FrameKind.raft, (from, payload) => this.#onRaft(from, payload));
     this.on(FrameKind.clock, (from, payload) => this.clocks.heard(from, payload));
   }
@@ -121,6 +134,7 @@ export class ClusterNode implements PeerReceiver {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#cancelTick();
     this.#cancelCare();
   }
@@ -153,13 +167,18 @@ export class ClusterNode implements PeerReceiver {
   /** One write after the other; what is on the disk is what counts. */
   #write(change: Partial<NodeIdentity>): Promise<void> {
     const { node, disk } = this.#deps;
+    this.#queued = { ...this.#queued, ...change };
+    this.#writes++;
     const written = this.#writing.then(async () => {
       const identity = { ...this.#identity, ...change };
       if (isSameIdentity(identity, this.#identity)) return;
       await writeIdentity(node.path, identity, disk);
       this.#identity = identity;
     });
-    this.#writing = written.catch(() => undefined);
+    const ended = (): void => {
+      if (--this.#writes === 0) this.#queued = this.#identity;
+    };
+    this.#writing = written.then(ended, ended);
     return written;
   }
 
@@ -183,13 +202,21 @@ export class ClusterNode implements PeerReceiver {
   #notePeers(): void {
     const { voters, outgoing } = this.#deps.group.configuration.membership;
     const hasPeers = [...voters, ...outgoing].some((voter) => voter !== this.info.nodeId);
-    const isKnown = hasPeers === (this.#identity.hasPeers ?? false);
-    if (isKnown || this.#expected > 0 || this.#identity.clusterId === undefined) return;
+    const isKnown = hasPeers === (this.#queued.hasPeers ?? false);
+    if (isKnown || this.#queued.clusterId === undefined) return;
+    if (!hasPeers && !this.#isSurelyAlone) return;
     this.#write({ hasPeers }).catch((error: unknown) => {
       const failure = LedgerError.from(error);
       // Without room it is tried again every second: who was alone has noted its peers before, others are not alone.
       if (failure.code !== "DISK_FULL") this.#deps.onFatal(failure);
     });
+  }
+
+  /** No entry that may give this node peers is under way: a change that failed may lie in the log, and come into force later. */
+  get #isSurelyAlone(): boolean {
+    const { group, appliedIndex } = this.#deps;
+    if (this.#expected > 0 || this.#isStopped || group.isRecovering) return false;
+    return group.isReady && appliedIndex() === group.lastIndex;
   }
 
   /**
@@ -379,6 +406,7 @@ export class ClusterNode implements PeerReceiver {
       this.#tellStrangers();
       this.#adoptAgain();
       this.#notePeers();
+      this.#inquiry.care();
       this.#deps.onCare();
     });
   }

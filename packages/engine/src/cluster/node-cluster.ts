@@ -103,7 +103,7 @@ export class NodeCluster {
     const { group, state } = this.#deps;
     this.#admit();
     const founded = this.node?.clusterId ?? state.cluster?.id;
-    if (state.cluster === undefined && group.isAlone) await this.#initialize(founded);
+    if (state.cluster === undefined && group.isReady) await this.#initialize(founded);
     if (this.node !== undefined && state.cluster !== undefined) {
       const joins = this.#deps.node.identity.joins === true;
       await this.node.join(state.cluster.id, joins);

@@ -16,6 +16,7 @@ import {
   Core,
   type Entry,
   type Event,
+  isConfigurationChange,
   type Membership,
   type Message,
   type ProgressStatus,
@@ -70,6 +71,8 @@ export interface RaftGroupDeps {
   readonly traces?: EntryTraces | undefined;
   /** Who belongs to the group as of what the state has applied. */
   readonly configuration: GroupConfiguration;
+  /** The disk says that others may vote beside this node, whatever the configuration says (INV-GROUP-8). */
+  readonly hasPeers: boolean;
   /** Hands a message over; it may be lost. */
   readonly send: (message: Message) => void;
   /** Told the blocks of each entry that was applied since the group is open. */
@@ -238,8 +241,8 @@ export class RaftGroup {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#full !== undefined) return this.#isRetrying && this.isAlone ? "soon" : this.#full;
     if (this.#isReady && this.#core.transferee === undefined) return "open";
-    if (this.#core.role === "leader" || this.isAlone) return "soon";
-    return this.notLeading();
+    if (this.#core.role === "leader") return "soon";
+    return this.isAlone && !this.isRecovering ? "soon" : this.notLeading();
   }
 
   /** Why this node does not do what only a leader does. */
@@ -259,25 +262,70 @@ export class RaftGroup {
   }
 
   /**
+   * This node does not vote, and nothing in its log may have given it a vote. Of a node that may have lost the end of its log
+   * that is not known.
+   */
+  get isBystander(): boolean {
+    const { voters, outgoing } = this.#core.membership;
+    if (this.isRecovering || this.#full !== undefined) return false;
+    if (voters.includes(this.#node) || outgoing.includes(this.#node)) return false;
+    return this.#core.applied === this.#core.commit && this.#nextChange() === undefined;
+  }
+
+  /**
    * Applies what is known to be committed; a single voter then becomes the leader, and everything in its log is applied.
+   * One that may have lost the end of its log while others came to vote beside it does not lead: they do, or tell that they
+   * do not vote (voter-inquiry.ts).
    * @throws LedgerError what stopped it
    */
   async open(): Promise<void> {
-    const { wal } = this.#deps;
     this.#handle({ kind: "turn" });
     await this.idle();
-    if (this.isAlone) {
+    if (this.isRecovering) {
+      await this.#takeOwn();
       // Nobody else has counted on what may be lost: there is nothing to catch up with.
-      if (wal.doubtLsn !== 0) await wal.append([{ kind: "recovered" }]);
-      await this.#leadAlone();
+      if (this.isAlone && !this.#mayHavePeers) await this.endDoubt();
     }
+    if (this.isAlone && !this.isRecovering) await this.#leadAlone();
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Nobody can have counted on what this node may have lost. @throws LedgerError DISK_FULL, and the doubt goes on */
+  async endDoubt(): Promise<void> {
+    await this.#deps.wal.append([{ kind: "recovered" }]);
+    this.#handle({ kind: "recovering", isRecovering: false });
+  }
+
+  /** A node becomes a learner first, in an entry that was applied before that by which it votes: who is no member has no vote. */
+  get #mayHavePeers(): boolean {
+    return this.#deps.hasPeers && nodesOf(this.#configuration.membership).length > 1;
+  }
+
+  /** What the only voter has on its disk is committed, up to the change by which others vote. */
+  async #takeOwn(): Promise<void> {
+    while (this.isAlone && this.#failure === undefined && this.commitIndex < this.lastIndex) {
+      this.#core = this.#newCore(this.#nextChange() ?? this.lastIndex);
+      this.#handle({ kind: "turn" });
+      await this.idle();
+    }
+  }
+
+  /** The first change of the configuration behind what is known to be committed. */
+  #nextChange(): number | undefined {
+    for (let index = this.commitIndex + 1; index <= this.#coreLog.lastIndex; ) {
+      const entries = this.#coreLog.entries(index, this.#coreLog.lastIndex + 1, SCAN_BYTES);
+      const change = entries.find(({ payload }) => isConfigurationChange(payload));
+      if (change !== undefined) return change.index;
+      index += entries.length;
+    }
+    return undefined;
   }
 
   /** A node that waited for a group becomes the only voter of a new one. @throws LedgerError what stopped it */
   async begin(): Promise<void> {
     const { membership, members } = this.#configuration;
     assert(nodesOf(membership).length === 0 && this.lastIndex === 0, "the node has no group yet");
+    if (this.isRecovering) await this.endDoubt();
     this.#configuration = { membership: { ...membership, voters: [this.#node] }, members };
     this.#core = this.#newCore();
     await this.#leadAlone();
@@ -285,10 +333,14 @@ export class RaftGroup {
 
   async #leadAlone(): Promise<void> {
     this.#handle({ kind: "campaign" });
-    while (!this.#isReady) {
+    for (let before = ""; !this.#isReady; ) {
       await this.idle();
       const failure = this.#failure ?? this.#full;
       if (failure !== undefined) throw failure;
+      const { role, term, commit, applied } = this.#core;
+      const now = `${role} ${term} ${commit} ${applied}`;
+      assert(this.#isReady || now !== before, "the only voter comes to lead", { now });
+      before = now;
     }
   }
 
@@ -377,7 +429,8 @@ export class RaftGroup {
     return this.#applier.isBehind && this.#failure === undefined;
   }
 
-  #newCore(): Core {
+  /** @param committed known to be, beside what the log and the state say */
+  #newCore(committed = 0): Core {
     const { wal, state } = this.#deps;
     const { hardState, commitHint } = this.#log;
     const { membership } = this.#configuration;
@@ -386,10 +439,11 @@ export class RaftGroup {
       id: this.#node,
       commitNotice: "at-turn",
       log: this.#coreLog,
-      hardState: { ...hardState, commit: Math.max(commitHint, state.applied.index) },
+      hardState: { ...hardState, commit: Math.max(commitHint, state.applied.index, committed) },
       applied: state.applied.index,
       membership,
-      isRecovering: wal.doubtLsn !== 0 && membership.voters.length !== 1,
+      // Also where this configuration has one voter: it is not the newest one, and may be of one voter that is not this node.
+      isRecovering: wal.doubtLsn !== 0,
     });
   }
 
@@ -763,3 +817,6 @@ function isSame(a: Membership, b: Membership): boolean {
 
 /** What a client waits before it asks for the leader again: an election takes some 300 ms. */
 const NO_LEADER_RETRY_MS = 100;
+
+/** Of the log, read at once in search of a change. */
+const SCAN_BYTES = 1024 * 1024;

@@ -1,10 +1,10 @@
 /** Nodes of a cluster whose disks are full, or have lost the end of a log. */
-import { type Disk, FaultyDisk, joinPath, MemoryDisk, readFile } from "@authledger/io";
+import { FaultyDisk, MemoryDisk } from "@authledger/io";
 import type { NodeId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
 import { type NodeIdentity, readNodeIdentity } from "../../../src/node-directory.js";
-import { type ClusterMember, TestCluster } from "../../cluster-support.js";
+import { type ClusterMember, spoilLastBatch, TestCluster } from "../../cluster-support.js";
 import { createTuple, DIRECTORY, newVault, writeOne } from "../../engine-support.js";
 
 const SMALL = { logSegmentBytes: 32 * 1024 };
@@ -57,21 +57,6 @@ test("a leader with a full disk gives way to one that has room; nothing acknowle
   expect(cluster.members.flatMap(({ fatal }) => fatal)).toEqual([]);
   await cluster.close();
 });
-
-/** Makes the last batch of the log unreadable; where it begins. */
-async function spoilLastBatch(disk: MemoryDisk): Promise<void> {
-  const wal = joinPath(DIRECTORY, "wal");
-  const names = (await disk.list(wal)).filter((name) => name.endsWith(".seg")).sort();
-  for (const name of names.reverse()) {
-    const path = joinPath(wal, name);
-    const bytes = await readFile(disk as Disk, path);
-    let end = bytes.length;
-    while (end > 4096 && bytes.subarray(end - 4096, end).every((byte) => byte === 0)) end -= 4096;
-    if (end <= 4096) continue;
-    disk.corrupt(path, end - 4096 + 100, Uint8Array.of(0xff, 0xff, 0xff));
-    return;
-  }
-}
 
 test("a node that may have lost what it acknowledged does not vote until it has it again (storage.md; PAR, FAST 2018)", async () => {
   const cluster = await TestCluster.of(3);

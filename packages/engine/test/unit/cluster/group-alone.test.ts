@@ -83,6 +83,7 @@ async function openGroup(
       clock: time,
       timers: time,
       configuration: { membership: { ...NO_MEMBERSHIP, voters: [NODE] }, members: [] },
+      hasPeers: false,
       send: () => undefined,
       room: () => scene.room(),
       onBlocks: () => undefined,
