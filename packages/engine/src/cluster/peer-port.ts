@@ -33,10 +33,8 @@ export const FrameKind = {
   clock: 8,
   /** Which writes of the entry behind it are traced; nothing depends on it. */
   trace: 9,
-  /** u64 term, u64 index: what a leader knows to be committed, with each of its heartbeats. */
-  committed: 10,
   /** u8 1: do you vote, or may you have? 2: no. 3: yes. Of a node that may have lost the end of its log. */
-  voter: 11,
+  voter: 10,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

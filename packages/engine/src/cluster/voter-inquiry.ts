@@ -3,7 +3,7 @@
  * compare logs with. A founder may wait in vain: its power may have been lost while it made another node a voter, and that node
  * knows nothing of it, so it never stands for election. So the node asks all members whether they vote.
  *
- *   INV-GROUP-9  A node ends its doubt by itself only when no other member can have voted: then nobody but itself has counted
+ *   INV-GROUP-10  A node ends its doubt by itself only when no other member can have voted: then nobody but itself has counted
  *                on what it may have lost.
  *
  * While it is in doubt it makes nobody a voter, so answers stay true, however late they come.

@@ -105,7 +105,7 @@ test("a learner of a group with one voter is in doubt, and recovers from its lea
  * The founder lost the very batch with the promotion, found itself alone and ended its doubt whatever node.json said: it wrote
  * other entries where the new voter had committed ones, and that stopped for good.
  */
-test("INV-GROUP-9: a founder that lost the promotion of another does not lead beside it", async () => {
+test("INV-GROUP-10: a founder that lost the promotion of another does not lead beside it", async () => {
   const { cluster, founder, learner, node } = await founderAndLearner();
   await cluster.until(founder.engine.call("cluster_promote", { node }));
   await cluster.run(50);
@@ -118,7 +118,7 @@ test("INV-GROUP-9: a founder that lost the promotion of another does not lead be
   await cluster.close();
 });
 
-test("INV-GROUP-9: a founder that noted peers, and has none, leads when all members have said that they do not vote", async () => {
+test("INV-GROUP-10: a founder that noted peers, and has none, leads when all members have said that they do not vote", async () => {
   const { cluster, founder, learner, vault } = await founderAndLearner();
   const identity = await readNodeIdentity(DIRECTORY, founder.disk);
   await write(cluster, founder, vault, "doc:1");
