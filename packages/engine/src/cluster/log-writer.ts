@@ -3,6 +3,9 @@
  *
  *   INV-GROUP-4  What depends on an append (votes, acknowledgments) leaves only after the append and all before it are
  *               durable (museum rows 3 and 13).
+ *   INV-GROUP-10 A change of the configuration is on the disk together with what is known to be committed then, which is every
+ *               change before it. A node that had two and knew of neither would count by the configuration before both, whose
+ *               majority need not meet that of the second.
  *
  * One append of the core is one append of the log, unless it is larger than the log takes at once: then several, in
  * order. Appends that come while one is synced ride in the next sync together, whatever group they are of.
@@ -10,7 +13,12 @@
  * An append may be refused for want of room, except the one behind an installed state: that state is in use already, and a
  * core that begins anew over the old log would be wrong. The next start ends what was begun (INV-REPLICA-7).
  */
-import type { Action, Entry, SnapshotMeta } from "@authledger/raft";
+import {
+  type Action,
+  type Entry,
+  isConfigurationChange,
+  type SnapshotMeta,
+} from "@authledger/raft";
 import { type GroupId, LedgerError } from "@authledger/types";
 import type { Wal, WalRecord } from "@authledger/wal";
 import { pastReturn } from "./state-switch.js";
@@ -41,6 +49,8 @@ export class LogWriter {
   #behind: AppendAction[] = [];
   /** Appends of an earlier core are of no interest any more. */
   #life = 0;
+  /** What this core has said to be committed. */
+  #commit = 0;
 
   constructor(group: GroupId, deps: LogWriterDeps) {
     this.#group = group;
@@ -53,6 +63,7 @@ export class LogWriter {
   }
 
   append(action: AppendAction): void {
+    this.#commit = action.hardState?.commit ?? this.#commit;
     if (this.#isInstalling) {
       this.#behind.push(action);
       return;
@@ -73,6 +84,7 @@ export class LogWriter {
   forget(): void {
     this.#life++;
     this.#behind = [];
+    this.#commit = 0;
   }
 
   /** Resolves when everything appended so far is durable or was refused. */
@@ -113,10 +125,6 @@ export class LogWriter {
 
   #install(action: AppendAction, snapshot: SnapshotMeta): void {
     const life = this.#life;
-    const ended = (): void => {
-      this.#inFlight--;
-      this.#isInstalling = false;
-    };
     this.#isInstalling = true;
     this.#inFlight++;
     // What is before it may be refused: then the core that took the state is gone.
@@ -125,13 +133,15 @@ export class LogWriter {
     );
     this.#tail = installed.then(
       () => {
-        ended();
-        if (life !== this.#life) return;
-        this.#deps.onDurable(action);
+        this.#inFlight--;
+        // What follows from it comes behind what has waited.
+        if (life === this.#life) this.#deps.onDurable(action);
+        this.#isInstalling = false;
         for (const next of this.#behind.splice(0)) this.append(next);
       },
       (error: unknown) => {
-        ended();
+        this.#inFlight--;
+        this.#isInstalling = false;
         this.#failed(LedgerError.from(error), life);
       },
     );
@@ -160,18 +170,31 @@ export class LogWriter {
     const batches: WalRecord[][] = [];
     let batch = records;
     let bytes = 0;
+    let isChange = false;
+    const end = (lastIndex: number): void => {
+      if (isChange) batch.push({ kind: "commit-hint", group, index: this.#committed(lastIndex) });
+      isChange = false;
+      batches.push(batch);
+    };
     for (const entry of entries) {
       const size = entry.payload.length + ENTRY_OVERHEAD;
       if (bytes > 0 && bytes + size > bytesMax) {
-        batches.push(batch);
+        end(entry.index - 1);
         batch = [];
         bytes = 0;
       }
       batch.push(entryRecord(group, entry));
+      isChange ||= isConfigurationChange(entry.payload);
       bytes += size;
     }
-    if (batch.length > 0) batches.push(batch);
+    if (batch.length > 0) end(entries.at(-1)?.index ?? 0);
     return batches;
+  }
+
+  /** What is known to be committed of a log that ends there. */
+  #committed(lastIndex: number): number {
+    const hinted = this.#deps.wal.group(this.#group)?.commitHint ?? 0;
+    return Math.min(Math.max(hinted, this.#commit), lastIndex);
   }
 }
 
@@ -179,7 +202,7 @@ function isRefusal({ code }: LedgerError): boolean {
   return code === "DISK_FULL" || code === "OVERLOADED";
 }
 
-/** Term, vote, truncation and the heads of a snapshot. */
+/** Term, vote, truncation, the heads of a snapshot, and a commit index behind the entries. */
 const PROMISE_BYTES = 512;
 /** Head of a record, rounded up. */
 const ENTRY_OVERHEAD = 32;

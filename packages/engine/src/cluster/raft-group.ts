@@ -350,6 +350,8 @@ export class RaftGroup {
    */
   tick(): void {
     if (this.#mustBeat(-TICK_MS)) this.#handle({ kind: "beat" });
+    // A leader of before may have refused them when the next one was known already.
+    if (this.#core.leader !== undefined) this.reads.retry();
     if (this.#settings.readMode === "quorum") this.#handle({ kind: "tick" });
     else this.#passTime();
   }

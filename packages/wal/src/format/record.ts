@@ -56,7 +56,7 @@ export interface SnapshotRecord {
   readonly configuration: Uint8Array;
 }
 
-/** The group's entries up to `index` are known committed. A hint: it gets no sync of its own. */
+/** The group's entries up to `index` are known committed. It gets no sync of its own. */
 export interface CommitHintRecord {
   readonly kind: "commit-hint";
   readonly group: GroupId;

@@ -1,4 +1,5 @@
 /** What the writer of a group's log does where the log has no room, and around a state that is installed. */
+import { encodeConfigurationChange } from "@authledger/raft";
 import { groupId, LedgerError } from "@authledger/types";
 import type { Wal, WalRecord } from "@authledger/wal";
 import { describe, expect, test } from "vitest";
@@ -23,21 +24,29 @@ class Scene {
   /** Appends of the log that wait, in order. */
   readonly #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] =
     [];
+  readonly records: WalRecord[] = [];
+  /** What the core does when it hears of a durable append. */
+  onDurable: (append: number) => void = () => undefined;
   /** Ends the install that runs. */
   install: () => void = () => undefined;
 
   constructor() {
-    const { seen } = this;
+    const { seen, records: all } = this;
     const wal = {
       batchBytesMax: 1 << 20,
+      group: () => ({ commitHint: 3 }),
       append: (records: readonly WalRecord[]) => {
         seen.push(`log ${records.map(({ kind }) => kind)}`);
+        all.push(...records);
         return new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
       },
     };
     this.writer = new LogWriter(groupId(1), {
       wal: wal as unknown as Wal,
-      onDurable: ({ append }) => seen.push(`durable ${append}`),
+      onDurable: ({ append }) => {
+        seen.push(`durable ${append}`);
+        this.onDurable(append);
+      },
       onRefused: ({ code }) => {
         seen.push(`refused: ${code}`);
         this.writer.forget();
@@ -123,6 +132,45 @@ describe("INV-REPLICA-7: a state that is installed", () => {
     await scene.writer.idle();
     expect(scene.seen).toEqual(["install", "log snapshot", "installed"]);
   });
+});
+
+// The story: a node in doubt of its log took a state while a new leader's term waited behind it. With the state it was sure again, and
+// its word for that leader was written before the term: a vote that changed within a term, which the log does not take.
+test("what follows from an installed state is written behind what has waited for it (INV-GROUP-4)", async () => {
+  const scene = new Scene();
+  scene.onDurable = (append) => {
+    if (append === 1) scene.append(3);
+  };
+  scene.take(1);
+  scene.append(2);
+  await settle(1);
+  scene.install();
+  await settle(1);
+  await scene.answer();
+  expect(scene.records.slice(1)).toMatchObject([{ index: 2 }, { index: 3 }]);
+});
+
+// The story: a voter that had been away got two changes of the configuration in one append, and knew only in memory that the first
+// was committed. Started again it stood for election by the configuration before both, and won without a majority of the newest.
+test("INV-GROUP-10: a change of the configuration is on the disk with what is committed before it", () => {
+  const scene = new Scene();
+  const change = encodeConfigurationChange({
+    ...{ transition: "auto", changes: [], context: new Uint8Array(0) },
+  });
+  const entry = (index: number, payload: Uint8Array) => ({ index, term: 1, payload });
+  scene.append(1);
+  expect(scene.records.map(({ kind }) => kind)).toEqual(["entry"]);
+  scene.append(2, { entries: [entry(2, change)] });
+  expect(scene.records.at(-1)).toEqual({ kind: "commit-hint", group: 1, index: 2 });
+  const commit = { term: 1, vote: undefined, commit: 4 };
+  scene.append(3, { entries: [], mustSync: false, hardState: commit });
+  scene.append(4, { entries: [entry(4, change), entry(5, change)] });
+  expect(scene.records.slice(3).map(({ kind }) => kind)).toEqual(["entry", "entry", "commit-hint"]);
+  expect(scene.records.at(-1)).toMatchObject({ index: 4 });
+  // Another core says for itself what is committed.
+  scene.writer.forget();
+  scene.append(5, { entries: [entry(6, change)] });
+  expect(scene.records.at(-1)).toMatchObject({ index: 3 });
 });
 
 describe("the end of a doubt", () => {
