@@ -143,7 +143,7 @@ export class Signer {
     // Where this clock is behind, another head would have the same time as the newest, which is no earlier than any mark.
     const isGood =
       newest?.size === size &&
-      !newest.hasFailed &&
+      this.#maySatisfy(newest, cosignatures) &&
       (newest.timeMs >= now ||
         isSameSecond(newest.timeMs, now) ||
         (newest.answers(cosignatures) && this.#clockProblem(newest) !== undefined));
@@ -155,6 +155,13 @@ export class Signer {
     this.#awaited.add(head);
     waiting.then(ended, ended);
     return { size, timeMs: head.timeMs, signed: this.#noted(waiting) };
+  }
+
+  /** Is it signed by so many, or may it yet be? */
+  #maySatisfy(head: CosignedHead, cosignatures: number): boolean {
+    if (head.hasFailed) return false;
+    const isUnderWay = !head.isServable || this.#leader?.isCollecting(head) === true;
+    return isUnderWay || head.answers(cosignatures);
   }
 
   /** Forgets a vault that is deleted; its mark stays in the log, where it can only refuse. */

@@ -65,6 +65,11 @@ export class CosignLeader {
     this.#arm();
   }
 
+  /** May more replicas sign it? Who waits for it is told in time if they do not. */
+  isCollecting(head: CosignedHead): boolean {
+    return this.#collecting.get(keyOf(head))?.head === head;
+  }
+
   /** A replica has answered. */
   answered(from: NodeId, answers: readonly CosignAnswer[]): void {
     for (const answer of answers) {
@@ -73,7 +78,9 @@ export class CosignLeader {
       if (collecting === undefined || key === undefined) continue;
       collecting.open.delete(from);
       this.#take(collecting.head, from, key, answer);
-      if (collecting.open.size === 0 && collecting.head.isServable) {
+      const { head, open } = collecting;
+      // Who wants more signatures than came is told so in time.
+      if (open.size === 0 && head.isServable && !head.isAwaited) {
         this.#collecting.delete(keyOf(collecting.head));
       }
     }

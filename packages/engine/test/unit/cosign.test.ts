@@ -167,6 +167,26 @@ describe("a served head", () => {
     expect(b.mark).toBeUndefined();
   });
 
+  // All had answered, one of them with a refusal: the head was forgotten as done, and who wanted one signature more waited for ever.
+  test("that somebody wants from a replica that refuses is refused in time, and made anew once it does not", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    b.isWhole = false;
+    const wish = { minSize: 0, cosignatures: 3 };
+    const wanted = leader.signer.head(leader.vault!.open, wish);
+    expect(
+      read(await leader.signer.head(leader.vault!.open), replicas.policy).signers,
+    ).toHaveLength(2);
+    await replicas.settle();
+    replicas.time.advance(HEAD_WAIT_MS);
+    expect((await rejectedBy(wanted)).code).toBe("COSIGNATURES_MISSING");
+    await leader.signer.head(leader.vault!.open);
+    await replicas.settle();
+    b.isWhole = true;
+    const all = await leader.signer.head(leader.vault!.open, wish);
+    expect(read(all, replicas.policy).signers).toHaveLength(3);
+  });
+
   test("that somebody wants from more replicas than there are is refused at once", async () => {
     const replicas = await Replicas.of(3, SIZE);
     const [leader] = replicas.nodes as [Replica];
