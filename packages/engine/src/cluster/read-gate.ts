@@ -4,7 +4,7 @@
  *   INV-GROUP-6  A linearizable read sees everything that was acknowledged before it began: it waits for an index that the
  *               leader has confirmed after that, and runs in the very turn in which the state reached it. All reads that
  *               arrive in one turn share one confirmation.
- *   INV-GROUP-11 A read that allows an age sees everything that was acknowledged so long before it: the age of a state is
+ *   INV-GROUP-9  A read that allows an age sees everything that was acknowledged so long before it: the age of a state is
  *               counted from the question of the last confirmation that it has reached.
  *
  * A single voter confirms itself: its reads pass at once, without a promise.

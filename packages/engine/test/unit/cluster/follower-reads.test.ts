@@ -75,7 +75,7 @@ test("a read at a point waits for it, up to its deadline", async () => {
 });
 
 // Heartbeats said no more than what the follower had itself, and counted as the leader's word that it was not behind.
-test("INV-GROUP-11: a follower that gets heartbeats and no entries does not pass for fresh", async () => {
+test("INV-GROUP-9: a follower that gets heartbeats and no entries does not pass for fresh", async () => {
   const cluster = await TestCluster.of(3);
   const [leader, follower] = cluster.members;
   const vault = await cluster.until(newVault(leader!.engine));
@@ -96,7 +96,7 @@ test("INV-GROUP-11: a follower that gets heartbeats and no entries does not pass
 });
 
 // A leader counted as fresh as long as it took itself for one: longer than the others need to elect another.
-test("INV-GROUP-11: a leader that was cut off, and does not know of the next one, answers no read of a smaller age", async () => {
+test("INV-GROUP-9: a leader that was cut off, and does not know of the next one, answers no read of a smaller age", async () => {
   const cluster = await TestCluster.of(3);
   const first = await cluster.leader();
   const others = cluster.members.filter((member) => member !== first);

@@ -152,7 +152,7 @@ test("what follows from an installed state is written behind what has waited for
 
 // The story: a voter that had been away got two changes of the configuration in one append, and knew only in memory that the first
 // was committed. Started again it stood for election by the configuration before both, and won without a majority of the newest.
-test("INV-GROUP-10: a change of the configuration is on the disk with what is committed before it", () => {
+test("INV-GROUP-11: a change of the configuration is on the disk with what is committed before it", () => {
   const scene = new Scene();
   const change = encodeConfigurationChange({
     ...{ transition: "auto", changes: [], context: new Uint8Array(0) },

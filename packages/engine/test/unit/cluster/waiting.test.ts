@@ -160,7 +160,7 @@ describe("the age of a state", () => {
     expect(fresh.ageMs(3_600, 10)).toBeUndefined();
   });
 
-  test("INV-GROUP-11: a read that allows an age asks once, and others of that age do not", async () => {
+  test("INV-GROUP-9: a read that allows an age asks once, and others of that age do not", async () => {
     const { time, asked, gate } = gateScene();
     const first = gate.within(300, () => "read", undefined);
     await settle(1);
