@@ -3,10 +3,16 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { blockHash } from "@authledger/proof";
 import { createLogger, parseNodeConfig, type RunningNode, startNode } from "@authledger/server";
-import type { LedgerError } from "@authledger/types";
+import { LedgerError } from "@authledger/types";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy, temporaryDirectory } from "../../../test/support.js";
-import { type ClientOptions, createClient, type LedgerClient, nodeCrypto } from "../src/index.js";
+import {
+  type ClientOptions,
+  createClient,
+  type Interceptor,
+  type LedgerClient,
+  nodeCrypto,
+} from "../src/index.js";
 
 async function open(data: string, listen = "127.0.0.1:0"): Promise<RunningNode> {
   const config = { listen, http: "127.0.0.1:0", cache: "16MiB", shutdownGrace: 200, data };
@@ -151,6 +157,41 @@ describe("a watch of blocks", () => {
         from + 3n,
       ]);
     }
+  });
+
+  // The questions beside the stream were asked outside what resumes it: a leader that was away for longer than a call
+  // waits ended a watch that verifies, and no other.
+  it("that verifies goes on when a question to its history had no answer", async () => {
+    const scene = await start();
+    for (let i = 0; i < 4; i++) await write(scene.client, i);
+    // Before the first answer, and behind it.
+    let refusals = 2;
+    const interceptor: Interceptor = {
+      unary: (next) => async (call) => {
+        const isAsked = /GetBlockRange|GetCheckpoint/.test(call.method);
+        if (isAsked && refusals-- > 0) throw new LedgerError("NO_LEADER", "an election");
+        return next(call);
+      },
+    };
+    const client = scene.clientOf({
+      verify: { anchor: scene.anchor },
+      interceptors: [interceptor],
+    });
+    const heights: bigint[] = [];
+    const lost: string[] = [];
+    const onInterrupted = ({ code }: LedgerError): void => void lost.push(code);
+    for await (const event of client.watchBlocks({ from: 0n, onInterrupted })) {
+      if (event.kind === "progress") continue;
+      expect(event.isVerified).toBe(true);
+      heights.push(event.height);
+      if (heights.length === 5) {
+        refusals = 3;
+        await write(scene.client, 9);
+      }
+      if (heights.length === 6) break;
+    }
+    expect(heights).toEqual(upTo(6));
+    expect(lost).toEqual(Array(5).fill("NO_LEADER"));
   });
 
   it("ends when its caller gives up, with an error that says so, or when nobody wants more", async () => {

@@ -2,16 +2,27 @@
  * A stream that outlives its connections: when one is lost, the next begins where it ended.
  *
  *   INV-SDK-9  A resumed watch begins behind the last thing that it gave out, so that it has neither gap nor
- *              duplicate.
+ *              duplicate. It ends only with what no other attempt cures: a node that has not heard yet of what was
+ *              given out is asked again, and so is one that refused a token in whose place there is another.
  */
-import { LedgerError } from "@authledger/types";
+import { type ErrorCode, LedgerError } from "@authledger/types";
 import { backoffMs } from "../transport/backoff.js";
+import { hasRenewedToken } from "../transport/bearer.js";
 import { MACHINE, pause } from "../transport/ports.js";
 
 /** Before the next attempt. */
 const PAUSE = { firstMs: 100, maxMs: 5_000 } as const;
 /** A watch that never had an answer gives up after so many attempts. */
 const FIRST_ATTEMPTS_MAX = 3;
+/**
+ * Of a watch that had an answer: the node that is asked now lags behind the one that gave it, or did not answer the
+ * questions in time with which the client verifies.
+ */
+const CURABLE_ONCE_ANSWERED: ReadonlySet<ErrorCode> = new Set([
+  "HEIGHT_NOT_REACHED",
+  "STALE_REPLICA",
+  "DEADLINE_EXCEEDED",
+]);
 
 export interface ResumeOptions {
   readonly signal?: AbortSignal | undefined;
@@ -20,7 +31,7 @@ export interface ResumeOptions {
 }
 
 /**
- * @param open begins behind what was given out so far
+ * @param open begins behind what was given out so far; what it throws, also beside the stream, is cured like a lost one
  * @throws LedgerError what a new attempt cannot cure; CANCELLED when the signal is aborted
  */
 export async function* resuming<M>(
@@ -28,11 +39,13 @@ export async function* resuming<M>(
   { signal, onInterrupted }: ResumeOptions,
 ): AsyncGenerator<M> {
   let wasAnswered = false;
+  let isRenewed = false;
   for (let failures = 0; ; ) {
     try {
       for await (const message of open()) {
         failures = 0;
         wasAnswered = true;
+        isRenewed = false;
         yield message;
       }
       throw new LedgerError("UNAVAILABLE", "the server ended the watch");
@@ -40,7 +53,11 @@ export async function* resuming<M>(
       if (signal?.aborted === true) throw givenUp(signal);
       const error = LedgerError.from(thrown);
       failures++;
-      if (!isCurable(error) || (!wasAnswered && failures >= FIRST_ATTEMPTS_MAX)) throw error;
+      // One other token for each answer: a node that refuses that too means the program.
+      const isRenewal = hasRenewedToken(error) && !isRenewed;
+      if (isRenewal) isRenewed = true;
+      else if (!isCurable(error, wasAnswered)) throw error;
+      if (!wasAnswered && failures >= FIRST_ATTEMPTS_MAX) throw error;
       onInterrupted?.(error);
       await rest(failures, error, signal);
     }
@@ -48,7 +65,8 @@ export async function* resuming<M>(
 }
 
 /** Another connection, or the same node in a moment, may do what this one did not. */
-function isCurable({ code, row }: LedgerError): boolean {
+function isCurable({ code, row }: LedgerError, wasAnswered: boolean): boolean {
+  if (wasAnswered && CURABLE_ONCE_ANSWERED.has(code)) return true;
   return row.grpc === "UNAVAILABLE" || code === "OVERLOADED" || code === "CANCELLED";
 }
 

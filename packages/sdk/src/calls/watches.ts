@@ -65,41 +65,56 @@ export interface WatchChangesOptions extends WatchOptions {
   readonly from?: bigint | undefined;
 }
 
+/** A message of a watch of blocks, its headers shown to be the signed history where the client verifies. */
+interface OpenedBlocks {
+  readonly blocks: read.WatchBlocksResponse["blocks"];
+  readonly headers: readonly Uint8Array[];
+  readonly progress: read.WatchProgress;
+}
+
 export async function* watchBlocks(
   session: Session,
   options: WatchBlocksOptions,
 ): AsyncGenerator<WatchedBlock | WatchProgress> {
   const { transactions = false } = options;
   let next = options.from;
+  const isVerified = session.verifier() !== undefined;
   let history: FollowedHistory | undefined;
-  const open = (): AsyncIterable<read.WatchBlocksResponse> =>
-    session.stream(
-      WATCH_BLOCKS,
-      { ...session.vault(), fromHeight: next, transactions, heartbeatMs: heartbeatOf(options) },
-      streamOptions(options),
-    );
-  for await (const { blocks, progress } of resuming(open, options)) {
-    if (progress === undefined) throw malformed("a watch without its progress");
-    next ??= progress.nextHeight - BigInt(blocks.length);
-    const headers = blocks.map(({ header }) => plain(header));
-    if (session.verifier() !== undefined) {
-      history ??= await FollowedHistory.from(session, next);
-      await history.accept(headers);
+  // Verified within the attempt: a question that has no answer now is cured like a stream that was lost.
+  async function* open(): AsyncGenerator<OpenedBlocks> {
+    const heartbeatMs = heartbeatOf(options);
+    const request = { ...session.vault(), fromHeight: next, transactions, heartbeatMs };
+    const stream = session.stream(WATCH_BLOCKS, request, streamOptions(options));
+    for await (const { blocks, progress } of stream) {
+      if (progress === undefined) throw malformed("a watch without its progress");
+      next ??= progress.nextHeight - BigInt(blocks.length);
+      const headers = blocks.map(({ header }) => plain(header));
+      if (isVerified) {
+        const { signal } = options;
+        const followed = history ?? (await FollowedHistory.from(session, next, { signal }));
+        // What it took without an end cannot be taken back: the next attempt follows anew from `next`.
+        history = undefined;
+        await followed.accept(headers);
+        history = followed;
+      }
+      yield { blocks, headers, progress };
     }
+  }
+  for await (const { blocks, headers, progress } of resuming(open, options)) {
     for (const [i, block] of blocks.entries()) {
       const header = headers[i]!;
       const bodies = block.transactions.map(plain);
-      requireHeight(header, next);
+      requireHeight(header, next!);
       if (transactions) checkTransactions(header, bodies);
       yield {
         kind: "block",
-        height: next,
+        height: next!,
         header,
         blockHash: hashOfHeader(header),
         transactions: bodies,
-        isVerified: history !== undefined,
+        isVerified,
       };
-      next += 1n;
+      next = next! + 1n;
     }
     yield progressOf(progress);
   }

@@ -2,7 +2,8 @@
  * The token of a client's calls.
  *
  *   INV-SDK-13  Calls that need a token at the same time ask the program for one once; a token that was refused is asked
- *               for again, once for each call, and the call is sent again only with another.
+ *               for again, once for each call, and the call is sent again only with another. A stream that a node
+ *               ended so begins again, once for each answer, only with another.
  */
 import { LedgerError } from "@authledger/types";
 import type { ClientOptions, Token } from "../options.js";
@@ -10,6 +11,19 @@ import { checkToken } from "./security.js";
 
 /** A token that is about to expire would be refused on its way. */
 const EARLY_MS = 30_000;
+
+/** Errors of streams in whose token's place there is another by now. */
+const RENEWED = new WeakSet<LedgerError>();
+
+/** A stream ended with this error since its token was refused, and the next attempt has another. */
+export function hasRenewedToken(error: LedgerError): boolean {
+  return RENEWED.has(error);
+}
+
+export function noteRenewedToken(error: LedgerError): LedgerError {
+  RENEWED.add(error);
+  return error;
+}
 
 export class Bearer {
   readonly #fixed: string | undefined;

@@ -13,7 +13,7 @@ import { type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
 import { apiHeaders } from "./api-headers.js";
 import { keepAttempts, noteAttempt } from "./attempts.js";
 import { type Backoff, backoffMs } from "./backoff.js";
-import { Bearer } from "./bearer.js";
+import { Bearer, noteRenewedToken } from "./bearer.js";
 import type {
   Connection,
   ConnectionCallOptions,
@@ -168,8 +168,9 @@ export class Transport implements Connection {
     } catch (thrown) {
       if (thrown instanceof UnreachableError) throw thrown;
       const failure = this.#judge(thrown, endpoint, running);
-      if (isUnknown(failure)) this.#bearer.forget(running.authorization);
-      throw this.#lost(endpoint, failure, running);
+      if (isBehind(failure)) this.#pool.turnFrom(endpoint);
+      const error = this.#lost(endpoint, failure, running);
+      throw (await this.#isTokenRenewed(failure, running)) ? noteRenewedToken(error) : error;
     } finally {
       endpoint.breaker.released();
       endpoint.left();
@@ -477,6 +478,11 @@ function noteFailure(endpoint: Endpoint, failure: Failure): void {
   if (!isAboutEndpoint(failure)) endpoint.breaker.released();
   else if (failure.kind === "answered") endpoint.failed();
   else endpoint.failed({ cause: failure.cause, message: failure.message });
+}
+
+/** Has the node not heard yet of what a stream begins with? Another one may have. */
+function isBehind(failure: Failure): boolean {
+  return failure.kind === "answered" && failure.error.code === "HEIGHT_NOT_REACHED";
 }
 
 /** Does it say something of the node, and not of the request? */

@@ -14,6 +14,7 @@ const CODEC = {
   responseDeserialize: (bytes: Buffer): string => bytes.toString(),
 };
 export const READ = { path: "/authledger.v1.ReadService/Check", ...CODEC };
+export const STREAM = { path: "/authledger.v1.ReadService/WatchBlocks", ...CODEC };
 export const WRITE = { path: "/authledger.v1.WriteService/Write", ...CODEC };
 /** A question that any replica may answer. */
 export const ANYBODY = { consistency: { requirement: { $case: "anyReplica" } } };
@@ -66,6 +67,7 @@ export class ScriptedNode implements WireChannel {
   isReady = true;
   isClosed = false;
   script: Script = () => "yes";
+  stream: (call: WireCall) => AsyncIterable<string> = async function* () {};
   readonly #time: Time;
 
   constructor(time: Time) {
@@ -94,7 +96,10 @@ export class ScriptedNode implements WireChannel {
     return Buffer.from(await Promise.race([answer, over]));
   }
 
-  async *serverStream(): AsyncGenerator<Uint8Array> {}
+  async *serverStream(call: WireCall): AsyncGenerator<Uint8Array> {
+    this.calls.push(call);
+    for await (const text of this.stream(call)) yield Buffer.from(text);
+  }
 
   close(): void {
     this.isClosed = true;
