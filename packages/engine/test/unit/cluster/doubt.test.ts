@@ -1,13 +1,14 @@
 /** Nodes that may have lost the end of their log around the moment when others come to vote, or vote no more. */
-import type { MemoryDisk } from "@authledger/io";
+import { type Disk, FaultyDisk, MemoryDisk } from "@authledger/io";
 import type { NodeId } from "@authledger/types";
 import { expect, test } from "vitest";
+import { rejectedBy } from "../../../../../test/support.js";
 import { readNodeIdentity, writeIdentity } from "../../../src/node-directory.js";
 import { type ClusterMember, spoilLastBatch, TestCluster } from "../../cluster-support.js";
 import { applied, createTuple, DIRECTORY, newVault, writeOne } from "../../engine-support.js";
 
 /** A founder, and a node that was added and has everything. */
-async function founderAndLearner(): Promise<{
+async function founderAndLearner(disk: Disk = new MemoryDisk()): Promise<{
   readonly cluster: TestCluster;
   readonly founder: ClusterMember;
   readonly learner: ClusterMember;
@@ -15,7 +16,7 @@ async function founderAndLearner(): Promise<{
   readonly vault: number;
 }> {
   const cluster = new TestCluster();
-  const founder = await cluster.start("n1", false);
+  const founder = await cluster.start("n1", false, disk);
   const learner = await cluster.start("n2", true);
   const { member } = await cluster.until(
     founder.engine.call("cluster_add", { address: learner.address }),
@@ -147,4 +148,22 @@ test("a founder that noted peers and has no other member leads at once", async (
   const back = await restartWithoutEnd(cluster, founder);
   expect(await cluster.status(back)).toMatchObject({ role: "leader", isRecovering: false });
   await cluster.close();
+});
+
+/*
+ * The node met a failure of its disk while the promotion was in its log: the call failed, so it noted that it has no peers. Its
+ * next life would have applied the promotion with that on its disk.
+ */
+test("a founder that dies while it makes another a voter goes on saying that it may have peers (INV-GROUP-8)", async () => {
+  let isBroken = false;
+  const disk = new FaultyDisk(new MemoryDisk(), ({ kind, path }) =>
+    isBroken && kind === "sync" && path.endsWith(".seg") ? { kind: "fail" } : undefined,
+  );
+  const { cluster, founder, node } = await founderAndLearner(disk);
+  isBroken = true;
+  const promoted = founder.engine.call("cluster_promote", { node });
+  await cluster.until(rejectedBy(promoted));
+  await cluster.run(2_000);
+  expect(founder.fatal.map(({ code }) => code)).toEqual(["SYNC_FAILED"]);
+  expect((await readNodeIdentity(DIRECTORY, founder.disk)).hasPeers).toBe(true);
 });
