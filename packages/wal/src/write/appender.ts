@@ -234,12 +234,12 @@ export class Appender {
   }
 
   /** One write and one sync of a segment; what fails here kills the log. */
-  async #put({ file }: Segment, bytes: Uint8Array, position: number): Promise<void> {
+  async #put(segment: Segment, bytes: Uint8Array, position: number): Promise<void> {
     const { meter } = this.#deps;
     meter.begin();
     try {
-      await file.write([bytes], position);
-      await file.datasync().catch((thrown: unknown) => {
+      await segment.file.write([bytes], position);
+      await segment.file.datasync().catch((thrown: unknown) => {
         throw happened(LedgerError.from(thrown), "SYNC_FAILED");
       });
     } finally {
