@@ -5,6 +5,7 @@
  *              are written again to a new file, synced, and named by a synced directory, before open resolves.
  *              (After a failed sync the page cache shows data that the disk does not have; ATC'20.)
  *   INV-WAL-8  Until the new file has its name the log on disk is the old one, unchanged; the name switches all.
+ *   INV-WAL-10  What is sealed again is, byte by byte, what the scan believed: else the log is damaged.
  *
  * Only the last batch can be unproven (INV-WAL-4). Small segments at the end are gathered whole, so that a node
  * that restarts often does not spend a segment on each start. A torn end is not erased: the new segment's header
@@ -22,11 +23,12 @@ import { viewOf } from "../format/little-endian.js";
 import { type AnyRecord, recordBytes, writeRecord } from "../format/record.js";
 import { encodeSegmentHeader, foldSalt, type SegmentHeader } from "../format/segment-header.js";
 import { BLOCK_BYTES, GATHER_BYTES_MAX } from "../limits.js";
-import { Segment } from "../segments/segment.js";
+import { isWhole, Segment } from "../segments/segment.js";
 import { newSegmentName, segmentName } from "../segments/segment-files.js";
 import type { SegmentPool } from "../segments/segment-pool.js";
 import { appendBytesMax } from "../segments/segment-room.js";
 import type { LogState } from "../state/log-state.js";
+import { corrupt } from "./corruption.js";
 
 export interface RenewalOptions {
   readonly directory: string;
@@ -78,7 +80,10 @@ interface Plan {
   readonly prevCrc: number;
 }
 
-/** Writes the new segment, switches to it, and tells the state where its entries lie now. */
+/**
+ * Writes the new segment, switches to it, and tells the state where its entries lie now.
+ * @throws LedgerError WAL_CORRUPT (the log is as it was), and what the disk throws
+ */
 export async function renewLog(
   options: RenewalOptions,
   old: OldLog,
@@ -176,11 +181,18 @@ function withRecords(batches: readonly Moving[]): Moving[] {
   return batches.filter(({ bytes }) => readBatchHeader(viewOf(bytes), 0).nrec > 0);
 }
 
+/** Read again, so compared with what was believed: what is sealed here is valid whatever it holds. */
 function readBatch(segment: Segment, number: number): Uint8Array {
-  const { start, end } = segment.batch(number);
+  const extent = segment.batch(number);
+  const { start, end } = extent;
   const bytes = new Uint8Array(end - start);
-  segment.file.readSync(bytes, start);
-  return bytes;
+  const read = segment.file.readSync(bytes, start);
+  if (read === bytes.length && isWhole(bytes, extent)) return bytes;
+  throw corrupt(
+    segment.path,
+    start,
+    "the batch there was whole when it was first read, and is not",
+  );
 }
 
 /** Builds the new segment in memory: at most GATHER_BYTES_MAX or one batch, and a little. */

@@ -7,13 +7,12 @@
  * Reads are synchronous: the batch cache, else one `readSync` of the batch.
  */
 import { type GroupId, LedgerError } from "@authledger/types";
-import { batchCrc, readBatchHeader } from "../format/batch.js";
 import { viewOf } from "../format/little-endian.js";
 import { RECORD_HEADER_BYTES, RECORD_KINDS, readRecordHeader } from "../format/record.js";
 import type { EntryPlace } from "../state/entry-places.js";
 import type { BatchBuffers } from "./batch-buffers.js";
 import type { BatchCache } from "./batch-cache.js";
-import type { BatchExtent, Segment } from "./segment.js";
+import { type BatchExtent, isWhole, type Segment } from "./segment.js";
 import type { SegmentTable } from "./segment-table.js";
 
 /** The entry that is expected at a place. */
@@ -87,11 +86,6 @@ export class LogReader {
     this.#cache.put(segment.seq, extent.start, buffer);
     return buffer;
   }
-}
-
-function isWhole(batch: Uint8Array, extent: BatchExtent): boolean {
-  const { len, crc } = readBatchHeader(viewOf(batch), 0);
-  return len <= batch.length && crc === extent.crc && batchCrc(batch, len, extent.seed) === crc;
 }
 
 function damaged(path: string, offset: number, why: string): LedgerError {

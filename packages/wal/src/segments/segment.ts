@@ -4,7 +4,8 @@
  */
 import type { DiskFile } from "@authledger/io";
 import { assert } from "@authledger/types";
-import { chainSeed, paddedBytes } from "../format/batch.js";
+import { batchCrc, chainSeed, paddedBytes, readBatchHeader } from "../format/batch.js";
+import { viewOf } from "../format/little-endian.js";
 import { foldSalt, type SegmentHeader } from "../format/segment-header.js";
 import { BLOCK_BYTES } from "../limits.js";
 import { U32List } from "../state/u32-list.js";
@@ -108,4 +109,10 @@ export class Segment {
       seed: this.seedBehind(prevCrc),
     };
   }
+}
+
+/** Are these bytes the batch of that extent? */
+export function isWhole(batch: Uint8Array, extent: BatchExtent): boolean {
+  const { len, crc } = readBatchHeader(viewOf(batch), 0);
+  return len <= batch.length && crc === extent.crc && batchCrc(batch, len, extent.seed) === crc;
 }

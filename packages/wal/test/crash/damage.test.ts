@@ -3,7 +3,7 @@
  * is cut only where nothing says that it was durable and no other voter may count on it.
  */
 import { crc32 } from "node:zlib";
-import { MemoryDisk, nodeTimers, SeededRandom } from "@authledger/io";
+import { type DiskFault, FaultyDisk, MemoryDisk, nodeTimers, SeededRandom } from "@authledger/io";
 import { checkWal, type Wal, type WalOptions } from "@authledger/wal";
 import { beforeAll, describe, expect, test } from "vitest";
 import { testSeed } from "../../../../test/support.js";
@@ -283,6 +283,34 @@ describe("headers and files", () => {
 
   test("no log where others know of one is damage", async () => {
     await expectCorrupt(new MemoryDisk(), undefined, { knownDurableLsn: durableLsn });
+  });
+});
+
+describe("a batch that is read again, to be moved to the new segment", () => {
+  // The scan had believed it; the second read came back with another bit, or from another place. What came was
+  // sealed under a new crc: an entry that this replica alone holds so, and that no check finds any more.
+  test("is what the scan believed, or the log is damaged and stays as it is (INV-WAL-10)", async () => {
+    const last = batches.at(-1)!;
+    const faults: DiskFault[] = [0, BATCH_HEADER.size, RECORD_HEADER.size + 8].map((at) => {
+      return { kind: "flip", bit: (BATCH_HEADER.offsetOf("crc") + at) * 8 };
+    });
+    faults.push({ kind: "misdirect", position: 0 }, { kind: "misdirect", position: 1 << 30 });
+    for (const fault of faults) {
+      let hits = 0;
+      const below = disk.fork();
+      const on = new FaultyDisk(below, ({ kind, path, position }) => {
+        if (kind !== "read" || path !== last.path || position !== last.start) return undefined;
+        hits++;
+        return fault;
+      });
+      const error = await errorOf(openWal(on));
+      expect(error).toMatchObject({ code: "WAL_CORRUPT", details: { file: last.path } });
+      expect(error.details["offset"]).toBe(last.start);
+      expect(hits).toBe(1);
+      const again = await openWal(below);
+      expect(again.recovery.end).toBe("whole");
+      expectUnits(again, history.length - 1);
+    }
   });
 });
 
