@@ -4,17 +4,12 @@ import type { LedgerError } from "@authledger/types";
 import { policyBundleOf } from "./calls/convert.js";
 import type { StreamNext, UnaryNext } from "./hooks/interceptors.js";
 import { observed, observedStream, outgoing } from "./hooks/observed.js";
-import {
-  type CallOptions,
-  type ClientOptions,
-  coalesceOf,
-  type VaultName,
-  vaultNameOf,
-} from "./options.js";
+import { type ClientOptions, coalesceOf, type VaultName, vaultNameOf } from "./options.js";
 import type {
   Connection,
   EndpointInfo,
   Repeat,
+  RepeatOptions,
   Surroundings,
   UnaryMethod,
 } from "./transport/connection.js";
@@ -43,13 +38,13 @@ export class Session {
   async call<Req, Res>(
     method: UnaryMethod<Req, Res>,
     request: Req,
-    options: CallOptions | undefined,
+    options: RepeatOptions | undefined,
     repeat: Repeat = "repeatable",
   ): Promise<Res> {
     const connection = this.#open();
     if (!this.#isObserved) return connection.call(method, request, repeat, options);
     const last: UnaryNext = ({ request: message, ...more }) =>
-      connection.call(method, message as Req, repeat, more);
+      connection.call(method, message as Req, repeat, { ...more, failures: options?.failures });
     const call = outgoing(method.path, request, options);
     return (await observed(this.options, call, last)) as Res;
   }

@@ -353,6 +353,74 @@ describe("writes of one tick", () => {
     expect(requests[1]).toHaveLength(1);
   });
 
+  // A node that lost its leadership answers for each transaction of a batch by itself. The same write sent alone waited
+  // for the next leader; those of a batch were refused at once.
+  it("that the node cannot take now are sent again under their keys until it can, and the others wait for nothing (INV-SDK-6)", async () => {
+    const requests: string[][] = [];
+    const keys = new Map<string, Set<string>>();
+    const failures = ["", "NOT_LEADER", "COMMIT_UNKNOWN", "NO_LEADER"];
+    const result = appliedWrite().result!;
+    const client = await clientOf({
+      write: {
+        write: ({ transaction }) => {
+          requests.push([transaction!.reason]);
+          keys.get(transaction!.reason)!.add(transaction!.idempotencyKey);
+          return appliedWrite();
+        },
+        batchWrite: ({ transactions }) => {
+          requests.push(transactions.map(({ reason }) => reason));
+          const results = transactions.map(({ reason, idempotencyKey }) => {
+            keys.set(reason, (keys.get(reason) ?? new Set()).add(idempotencyKey));
+            const code = failures[Number(reason)] ?? "";
+            const isRefused = code !== "" && requests.length < 3;
+            if (!isRefused || (requests.length > 1 && reason === "1")) {
+              return { outcome: { $case: "applied" as const, value: result } };
+            }
+            return { outcome: { $case: "refused" as const, value: refusedAs(code) } };
+          });
+          return { results, token: Uint8Array.of(4, 5) };
+        },
+      },
+    });
+    const ended: string[] = [];
+    const calls = failures.map(async (_, i) => {
+      await client.write({ operations: [createTuple(TUPLE)], reason: String(i) });
+      ended.push(`${i} behind ${requests.length}`);
+    });
+    await Promise.all(calls);
+    expect(requests).toEqual([
+      ["0", "1", "2", "3"],
+      ["1", "2", "3"],
+      ["2", "3"],
+    ]);
+    expect(ended).toEqual(["0 behind 1", "1 behind 2", "2 behind 3", "3 behind 3"]);
+    expect([...keys.values()].map(({ size }) => size)).toEqual([1, 1, 1, 1]);
+  });
+
+  it("are sent again no longer than the deadline and the budget allow, and each fails with what it met", async () => {
+    let requests = 0;
+    const client = await clientOf({
+      write: {
+        batchWrite: ({ transactions }) => {
+          requests++;
+          const results = transactions.map(({ reason }) => ({
+            outcome: { $case: "refused" as const, value: refusedAs(reason) },
+          }));
+          return { results, token: Uint8Array.of(4, 5) };
+        },
+      },
+    });
+    const write = (reason: string, deadlineMs: number): Promise<string> =>
+      codeOf(client.write({ operations: [createTuple(TUPLE)], reason }, { deadlineMs }));
+    const elections = ["NOT_LEADER", "NO_LEADER"];
+    expect(await Promise.all(elections.map((code) => write(code, 300)))).toEqual(elections);
+    expect(requests).toBeGreaterThan(2);
+    requests = 0;
+    const codes = ["OVERLOADED", "COMMIT_UNKNOWN", "PRECONDITION_FAILED"];
+    expect(await Promise.all(codes.map((code) => write(code, 5_000)))).toEqual(codes);
+    expect(requests).toBe(5);
+  });
+
   it("are split where their values would be too much for one message", async () => {
     const { requests, handlers } = writing();
     const client = await clientOf(handlers);
@@ -363,6 +431,12 @@ describe("writes of one tick", () => {
     expect(requests.map((batch) => batch.length)).toEqual([3, 3]);
   });
 });
+
+/** What a transaction of a batch is refused with. */
+function refusedAs(code: string) {
+  const about = { number: 1, action: "", retryable: true, retryAfterMs: 0n, context: {} };
+  return { code, message: "no", ...about };
+}
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {
   let resolve = (): void => undefined;

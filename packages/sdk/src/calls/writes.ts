@@ -3,6 +3,7 @@ import { write } from "@authledger/proto";
 import { tokenOf } from "../consistency.js";
 import type { CallOptions } from "../options.js";
 import type { Session } from "../session.js";
+import type { RepeatOptions } from "../transport/connection.js";
 import { refusalOf } from "../transport/wire-failure.js";
 import { malformed, resultOf, transactionMessage } from "./convert.js";
 import type {
@@ -26,7 +27,7 @@ export function transactionOf(
 export async function writeTransaction(
   session: Session,
   transaction: write.Transaction,
-  options: CallOptions,
+  options: RepeatOptions,
 ): Promise<WriteAnswer> {
   const request = { ...session.vault(), transaction, prove: false };
   const { result, token } = await session.call(WRITE, request, options);
@@ -45,7 +46,7 @@ export function writeBatch(
 export async function writeTransactions(
   session: Session,
   transactions: write.Transaction[],
-  options: CallOptions,
+  options: RepeatOptions,
 ): Promise<BatchWriteAnswer> {
   const request = { ...session.vault(), transactions, prove: false };
   const { results, token } = await session.call(BATCH_WRITE, request, options);

@@ -6,7 +6,8 @@
  * Reads go together when they ask for the same consistency and the same proof, checks also with the same context: one
  * answer is about one height. A check that wants its proof as bytes is sent alone: its receipt is of one question.
  * Writes stay transactions of their own, each with its idempotency key; those of one request are applied in the order
- * of the calls. Calls that are not awaited may still overtake each other, as they always may.
+ * of the calls. One that the node could not take now is sent again under its key, as it would be alone. Calls that are
+ * not awaited may still overtake each other, as they always may.
  */
 import type { write } from "@authledger/proto";
 import { LedgerError, limits, type Tuple, validateEntityKey } from "@authledger/types";
@@ -41,6 +42,7 @@ import { transactionOf, writeTransaction, writeTransactions } from "../calls/wri
 import type { Consistency } from "../consistency.js";
 import { type CallOptions, deadlineOf } from "../options.js";
 import type { Session } from "../session.js";
+import { isRepeatable } from "../transport/running.js";
 import { type Caller, Coalescer } from "./coalescer.js";
 import type { LaneRules, Outcome } from "./lane.js";
 
@@ -228,7 +230,11 @@ function oneOf<T, Result>(
 }
 
 function writeOutcome(outcome: BatchOutcome, token: string): Outcome<WriteAnswer> {
-  if (outcome.kind === "refused") return { kind: "failed", error: outcome.error };
+  if (outcome.kind === "refused") {
+    const { error } = outcome;
+    const isForNow = isRepeatable({ kind: "answered", error }, "repeatable");
+    return { kind: isForNow ? "again" : "failed", error };
+  }
   const { kind: _, ...result } = outcome;
   return done({ ...result, token });
 }

@@ -32,8 +32,8 @@ export class Coalescer<Item, Result> {
     const deadlineAtMs = Date.now() + deadlineMs;
     this.#sweepAt(deadlineAtMs);
     return new Promise((resolve, reject) => {
-      const forget = undefined;
-      const about = { item, deadlineMs, deadlineAtMs, signal, isOver: false, forget };
+      const [forget, failure] = [undefined, undefined];
+      const about = { item, deadlineMs, deadlineAtMs, signal, isOver: false, failure, forget };
       this.#lane(conditions, rules).add({ ...about, resolve, reject } as Member<Item, Result>);
     });
   }

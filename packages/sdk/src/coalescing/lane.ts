@@ -2,14 +2,15 @@
  * Calls that may travel together, gathered until the tick ends and sent as one request.
  *
  *   INV-SDK-6  Each call of a batch ends by itself: with its own answer or error, when its caller gives up, or at
- *              its own deadline; none of that changes what the others get.
+ *              its own deadline; none of that changes what the others get. One that would be sent again if it had
+ *              travelled alone is, with those of its batch that are left for the same reason.
  *
  * A tick ends when Node has run all that was ready to run: calls of one loop, and of everything that one answer
  * set going, meet here. No timer is waited for. While `IN_FLIGHT_MAX` batches are on their way the next one
  * gathers, so that batches grow by themselves where calls come faster than answers.
  */
 import { LedgerError } from "@authledger/types";
-import type { CallOptions } from "../options.js";
+import type { RepeatOptions } from "../transport/connection.js";
 import { afterMicrotasks } from "./after-microtasks.js";
 
 /** Batches on their way: while the node works on one, the client makes the next and reads the one before. */
@@ -21,7 +22,9 @@ const GRACE_MS = 50;
 /** What became of one call of a batch. */
 export type Outcome<Result> =
   | { readonly kind: "done"; readonly result: Result }
-  | { readonly kind: "failed"; readonly error: LedgerError };
+  | { readonly kind: "failed"; readonly error: LedgerError }
+  /** It failed with what may be gone in a moment: it is sent again while there is time. */
+  | { readonly kind: "again"; readonly error: LedgerError };
 
 /** How calls of one kind are put together and sent. */
 export interface LaneRules<Item, Result> {
@@ -30,7 +33,7 @@ export interface LaneRules<Item, Result> {
   readonly bytesMax: number;
   bytesOf(item: Item): number;
   /** One outcome for each item, in order. Rejects where no item has an answer. */
-  send(items: readonly Item[], call: CallOptions): Promise<readonly Outcome<Result>[]>;
+  send(items: readonly Item[], call: RepeatOptions): Promise<readonly Outcome<Result>[]>;
   /** As errors name a call. */
   readonly name: string;
   /** The error of a call whose time is up while others of its batch go on. */
@@ -46,6 +49,8 @@ export interface Member<Item, Result> {
   readonly resolve: (result: Result) => void;
   readonly reject: (error: LedgerError) => void;
   isOver: boolean;
+  /** What it failed with, where it is sent again. */
+  failure: LedgerError | undefined;
   /** Takes the listener off the signal, where there is one. */
   forget: (() => void) | undefined;
 }
@@ -89,7 +94,8 @@ export class Lane<Item, Result> {
         if (member.isOver) continue;
         const isLast = member.deadlineAtMs >= sentUntilMs;
         const dueAtMs = member.deadlineAtMs + (isLast ? GRACE_MS : 0);
-        if (dueAtMs <= nowMs) fail(member, this.#rules.overdue(member.deadlineMs));
+        if (dueAtMs <= nowMs)
+          fail(member, member.failure ?? this.#rules.overdue(member.deadlineMs));
         else next = Math.min(next ?? dueAtMs, dueAtMs);
       }
     };
@@ -153,21 +159,46 @@ export class Lane<Item, Result> {
   async #deliver(
     members: readonly Member<Item, Result>[],
     batch: Batch<Item, Result>,
+    failures: readonly LedgerError[] = [],
   ): Promise<void> {
     const items = members.map(({ item }) => item);
     const deadlineMs = Math.max(1, batch.deadlineAtMs - Date.now());
     try {
       const { signal } = batch.abort;
-      const outcomes = await this.#rules.send(items, { deadlineMs, signal });
+      const outcomes = await this.#rules.send(items, { deadlineMs, signal, failures });
+      const again: Member<Item, Result>[] = [];
       outcomes.forEach((outcome, i) => {
-        if (outcome.kind === "done") finish(members[i]!, outcome.result);
-        else fail(members[i]!, outcome.error);
+        const member = members[i]!;
+        if (outcome.kind === "done") finish(member, outcome.result);
+        else if (outcome.kind === "failed") fail(member, outcome.error);
+        else {
+          // What may have happened is not unsaid by a node that did nothing.
+          if (member.failure?.row.retry !== "with-key") member.failure = outcome.error;
+          again.push(member);
+        }
       });
+      await this.#deliverAgain(again, batch, failures);
     } catch (thrown) {
       const error = LedgerError.from(thrown);
       if (members.length > 1 && isOfOneItem(error)) return this.#halve(members, batch);
-      for (const member of members) fail(member, error);
+      // Where it was not sent again, each failed with what it had met itself.
+      const isRefused = error === failures.at(-1);
+      for (const member of members) fail(member, (isRefused && member.failure) || error);
     }
+  }
+
+  /** Those that failed for now, as a request of their own. Never rejects. */
+  async #deliverAgain(
+    members: readonly Member<Item, Result>[],
+    batch: Batch<Item, Result>,
+    failures: readonly LedgerError[],
+  ): Promise<void> {
+    const left = members.filter(({ isOver }) => !isOver);
+    if (left.length === 0) return;
+    const errors = left.map(({ failure }) => failure!);
+    // Whoever wants to be left alone the longest is heard; else what may have happened, which is retried the fewest times.
+    const last = errors.reduce((one, other) => (weightOf(other) > weightOf(one) ? other : one));
+    await this.#deliver(left, batch, [...failures, last]);
   }
 
   /** Something in it is wrong, or its answer too large: what is wrong ends up alone. */
@@ -193,6 +224,10 @@ export class Lane<Item, Result> {
 /** Nobody waits for it any more. */
 function abandonIfOver<Item, Result>({ members, abort }: Batch<Item, Result>): void {
   if (members.every(({ isOver }) => isOver)) abort.abort();
+}
+
+function weightOf({ retryAfterMs = 0, row }: LedgerError): number {
+  return retryAfterMs + (row.retry === "safe" ? 0 : 0.5);
 }
 
 /** Codes that one item can bring upon all: the batch as a whole is not at fault. */

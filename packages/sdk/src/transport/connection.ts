@@ -17,8 +17,14 @@ export interface UnaryMethod<Req, Res> {
 /** May the request be sent a second time when it may have happened? Reads and keyed writes may. */
 export type Repeat = "repeatable" | "once";
 
+/** A call of what is left of others. */
+export interface RepeatOptions extends CallOptions {
+  /** What it failed with inside their answers, oldest first: it goes on from there, as if they were its own attempts. */
+  readonly failures?: readonly LedgerError[] | undefined;
+}
+
 /** What a connection is told beyond what callers may say. */
-export interface ConnectionCallOptions extends CallOptions {
+export interface ConnectionCallOptions extends RepeatOptions {
   readonly metadata?: WireMetadata | undefined;
 }
 

@@ -108,7 +108,9 @@ export class Transport implements Connection {
     const running = this.#begin(method, request, repeat, options);
     this.#checkOpen(running);
     await this.#given?.ready();
-    this.#budget.earn();
+    const { failures = [] } = options;
+    if (failures.length === 0) this.#budget.earn();
+    else await this.#goOn(failures, running);
     for (;;) {
       const endpoint = this.#pool.pick(running.route, running.tried);
       if (endpoint === undefined) {
@@ -362,13 +364,36 @@ export class Transport implements Connection {
     running: Running<Req, Res>,
   ): Promise<void> {
     if (await this.#isTokenRenewed(failure, running)) return;
-    const isWaiting = isElection(failure);
     running.failures++;
-    if (!isWaiting) running.attempts++;
-    const mayRepeat = isRepeatable(failure, running.repeat) && running.attempts < this.#attemptsMax;
+    if (!isElection(failure)) running.attempts++;
     const isElsewhere = this.#turnFrom(endpoint, failure);
     const next = isElsewhere ? this.#pool.pick(running.route, running.tried) : endpoint;
     const isNew = next !== undefined && !running.tried.has(next);
+    await this.#untilNext(failure, running, isNew);
+  }
+
+  /**
+   * The request failed inside the answers to others, which say nothing of the node itself. Returns when it is to be sent
+   * again; throws what it failed with last when not.
+   */
+  async #goOn<Req, Res>(errors: readonly LedgerError[], running: Running<Req, Res>): Promise<void> {
+    const failures = errors.map((error): Failure => ({ kind: "answered", error }));
+    const last = failures.at(-1)!;
+    running.failures = failures.length;
+    running.attempts = failures.filter((failure) => !isElection(failure)).length;
+    const asked = this.#pool.pick(running.route, running.tried) ?? this.#pool.current;
+    if (isElection(last)) this.#turnFrom(asked, last);
+    await this.#untilNext(last, running, false);
+  }
+
+  /** Waits as long as the next attempt has to; to a node that is new to the call it need not. Throws as `#recover`. */
+  async #untilNext<Req, Res>(
+    failure: Failure,
+    running: Running<Req, Res>,
+    isNew: boolean,
+  ): Promise<void> {
+    const mayRepeat = isRepeatable(failure, running.repeat) && running.attempts < this.#attemptsMax;
+    const isWaiting = isElection(failure);
     const backoff = isWaiting ? ELECTION_BACKOFF : BACKOFF;
     const pauseMs = isNew
       ? 0
