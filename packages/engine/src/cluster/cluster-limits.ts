@@ -59,3 +59,5 @@ export const TRACES_OF_ENTRY_MAX = 16;
 export const TRACED_ENTRIES_MAX = 64;
 /** Members that were removed since the start, which are told so when they come again. */
 export const REMOVED_KEPT_MAX = 64;
+/** What a client waits before it asks for the leader again: an election takes some 300 ms. */
+export const NO_LEADER_RETRY_MS = 100;

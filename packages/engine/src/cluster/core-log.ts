@@ -2,9 +2,12 @@
  * The log of a group as the core reads it: what the write-ahead log has taken, synced or not. Beside it the payloads that
  * wait to be applied, so that an entry is not read back from the disk a moment after it went there.
  */
-import type { Entry, LogReader } from "@authledger/raft";
+import { type Entry, isConfigurationChange, type LogReader } from "@authledger/raft";
 import type { GroupLog } from "@authledger/wal";
 import { RECENT_BYTES_MAX } from "./cluster-limits.js";
+
+/** Payload bytes that are read at once in search of a change. */
+const SCAN_BYTES = 1024 * 1024;
 
 export class CoreLog implements LogReader {
   readonly #log: GroupLog;
@@ -30,6 +33,17 @@ export class CoreLog implements LogReader {
   /** @throws LedgerError WAL_CORRUPT, IO_READ_FAILED */
   entries(from: number, to: number, bytesMax: number): readonly Entry[] {
     return this.#log.entries(from, to, bytesMax);
+  }
+
+  /** The index of the first change of the configuration from here on. @throws LedgerError WAL_CORRUPT, IO_READ_FAILED */
+  nextChange(from: number): number | undefined {
+    for (let index = from; index <= this.lastIndex; ) {
+      const entries = this.entries(index, this.lastIndex + 1, SCAN_BYTES);
+      const change = entries.find(({ payload }) => isConfigurationChange(payload));
+      if (change !== undefined) return change.index;
+      index += entries.length;
+    }
+    return undefined;
   }
 
   /** Notes entries that were appended. Beyond a bound they are read from the log when their turn comes. */

@@ -16,7 +16,6 @@ import {
   Core,
   type Entry,
   type Event,
-  isConfigurationChange,
   type Membership,
   type Message,
   type ProgressStatus,
@@ -33,6 +32,7 @@ import {
   COMMIT_NOTICE_MS,
   COMMIT_WAIT_MS,
   FULL_RETRY_MS,
+  NO_LEADER_RETRY_MS,
   TICK_MS,
 } from "./cluster-limits.js";
 import { CoreLog } from "./core-log.js";
@@ -266,10 +266,10 @@ export class RaftGroup {
    * that is not known.
    */
   get isBystander(): boolean {
-    const { voters, outgoing } = this.#core.membership;
-    if (this.isRecovering || this.#full !== undefined) return false;
-    if (voters.includes(this.#node) || outgoing.includes(this.#node)) return false;
-    return this.#core.applied === this.#core.commit && this.#nextChange() === undefined;
+    const { membership, applied, commit } = this.#core;
+    if (this.isRecovering || this.#full !== undefined || applied < commit) return false;
+    const isVoter = [...membership.voters, ...membership.outgoing].includes(this.#node);
+    return !isVoter && this.#coreLog.nextChange(commit + 1) === undefined;
   }
 
   /**
@@ -283,8 +283,9 @@ export class RaftGroup {
     await this.idle();
     if (this.isRecovering) {
       await this.#takeOwn();
-      // Nobody else has counted on what may be lost: there is nothing to catch up with.
-      if (this.isAlone && !this.#mayHavePeers) await this.endDoubt();
+      // Whoever votes was a learner before, in an entry that was applied: who is no member has no vote.
+      const hasPeers = this.#deps.hasPeers && nodesOf(this.#configuration.membership).length > 1;
+      if (this.isAlone && !hasPeers) await this.endDoubt();
     }
     if (this.isAlone && !this.isRecovering) await this.#leadAlone();
     if (this.#failure !== undefined) throw this.#failure;
@@ -296,29 +297,13 @@ export class RaftGroup {
     this.#handle({ kind: "recovering", isRecovering: false });
   }
 
-  /** A node becomes a learner first, in an entry that was applied before that by which it votes: who is no member has no vote. */
-  get #mayHavePeers(): boolean {
-    return this.#deps.hasPeers && nodesOf(this.#configuration.membership).length > 1;
-  }
-
   /** What the only voter has on its disk is committed, up to the change by which others vote. */
   async #takeOwn(): Promise<void> {
     while (this.isAlone && this.#failure === undefined && this.commitIndex < this.lastIndex) {
-      this.#core = this.#newCore(this.#nextChange() ?? this.lastIndex);
+      this.#core = this.#newCore(this.#coreLog.nextChange(this.commitIndex + 1) ?? this.lastIndex);
       this.#handle({ kind: "turn" });
       await this.idle();
     }
-  }
-
-  /** The first change of the configuration behind what is known to be committed. */
-  #nextChange(): number | undefined {
-    for (let index = this.commitIndex + 1; index <= this.#coreLog.lastIndex; ) {
-      const entries = this.#coreLog.entries(index, this.#coreLog.lastIndex + 1, SCAN_BYTES);
-      const change = entries.find(({ payload }) => isConfigurationChange(payload));
-      if (change !== undefined) return change.index;
-      index += entries.length;
-    }
-    return undefined;
   }
 
   /** A node that waited for a group becomes the only voter of a new one. @throws LedgerError what stopped it */
@@ -816,9 +801,3 @@ function configurationOf(state: GroupState, membership: Membership): GroupConfig
 function isSame(a: Membership, b: Membership): boolean {
   return equalBytes(encodeMembership(a), encodeMembership(b));
 }
-
-/** What a client waits before it asks for the leader again: an election takes some 300 ms. */
-const NO_LEADER_RETRY_MS = 100;
-
-/** Of the log, read at once in search of a change. */
-const SCAN_BYTES = 1024 * 1024;
