@@ -6,7 +6,7 @@
  */
 import { type GroupState, isGone } from "@authledger/state";
 import { DataLock, type StoreStats } from "@authledger/store";
-import { type Consistency, LedgerError, validateOrigin } from "@authledger/types";
+import { type Consistency, height, LedgerError, validateOrigin } from "@authledger/types";
 import type { Wal, WalStats } from "@authledger/wal";
 import { Authorization, authorizationHandlers } from "./authorization/authorization.js";
 import { BlockFeed } from "./block-feed.js";
@@ -465,8 +465,17 @@ export class Engine implements EnginePort {
     wait_blocks: (request) => this.#feed.wait(request),
     get_checkpoint: (request, deadline) =>
       this.#read(request, deadline, () => this.#reads.getCheckpoint(request)),
-    get_consistency_proof: (request) =>
-      this.#right(request, () => this.#reads.getConsistencyProof(request)),
+    // A replica that is behind does not take a size for one that was never signed: that would pass for a fork.
+    get_consistency_proof: (request, deadline) => {
+      const { vault, toSize } = request;
+      const newest = height(Math.max(0, toSize - 1));
+      const read = () => this.#reads.getConsistencyProof(request);
+      return this.#read(
+        { vault, consistency: { kind: "at_height", height: newest } },
+        deadline,
+        read,
+      );
+    },
     get_policy_bundles: ({ vault, ...from }) =>
       policyBundlesAfter(
         { state: this.#state, hasher: this.#deps.hasher },

@@ -3,11 +3,12 @@ import { writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LedgerError } from "@authledger/types";
+import { GrpcStatus, LedgerError } from "@authledger/types";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { attemptsOf, type ClientMetrics } from "../src/index.js";
 import { dnsEndpoints, fileEndpoints } from "../src/sources/index.js";
+import { WireError } from "../src/transport/wire.js";
 import {
   ANYBODY,
   dropped,
@@ -113,6 +114,30 @@ describe("a call that is tried again", () => {
     await time.pass(5_000);
     expect(await once).toMatchObject({ code: "UNAVAILABLE" });
     expect(nodes[0]!.calls.length).toBe(before + 1);
+  });
+
+  /*
+   * A server gave a connection up from its own side: every call on it ended with INTERNAL of the library, without details of ours, and
+   * none was tried again.
+   */
+  it("is tried again after the server gave the connection up, unless it may have happened and has no key (INV-SDK-1)", async () => {
+    for (const [kind, tries] of [
+      ["repeatable", 2],
+      ["once", 1],
+    ] as const) {
+      const { time, nodes, transport } = scripted(1);
+      nodes[0]!.script = (_, count) => {
+        if (count > 1) return "yes";
+        const text = "Received RST_STREAM with code 2 (Internal server error)";
+        throw new WireError(GrpcStatus.INTERNAL, text);
+      };
+      const call = outcome(transport.call(WRITE, {}, kind));
+      await time.pass(5_000);
+      const got = await call;
+      expect([kind, nodes[0]!.calls.length]).toEqual([kind, tries]);
+      if (kind === "once") expect(got).toMatchObject({ code: "UNAVAILABLE" });
+      else expect(got).toBe("yes");
+    }
   });
 });
 

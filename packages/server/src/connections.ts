@@ -6,6 +6,7 @@
  *   INV-CONN-1  Large answers that a connection has not read take at most UNREAD_BYTES_MAX and one message more,
  *               and once as much in frames on their way to its socket.
  *   INV-CONN-2  The same holds for the messages of its streams, which wait instead of being refused.
+ *   INV-CONN-3  Nothing stays counted of a call that has ended, nor of a connection that has closed.
  *
  * Counted are answers above SMALL_ANSWER_BYTES only, so that a check pays one comparison: small ones are bounded
  * by the streams of a connection, and all together by the memory of an HTTP/2 session (channel-options.ts). The
@@ -35,6 +36,8 @@ const RETRY_MS = 250;
 export interface AnsweredCall {
   /** Address and port of the client. */
   getPeer(): string;
+  /** It is over already, or its deadline has passed: what it is given now is dropped. */
+  readonly cancelled: boolean;
   /** The library says `cancelled` when a call is over, whatever its end was. */
   once(event: "cancelled", listener: () => void): unknown;
 }
@@ -52,6 +55,8 @@ interface Connection {
   waiting: (() => void)[];
   /** The turn of the loop in which it asked last, of those that are noted. */
   askedInTurn: number;
+  /** Its bytes are of no total any more, whenever its calls end. */
+  isClosed: boolean;
   /** When an answer was last taken, or the first one began to wait. */
   movedAtMs: number;
 }
@@ -116,7 +121,7 @@ export class Connections {
 
   /** Before an answer is given to the library. @throws LedgerError OVERLOADED; the answer must not be given */
   answering(call: AnsweredCall, bytes: number): void {
-    if (bytes <= SMALL_ANSWER_BYTES) return;
+    if (bytes <= SMALL_ANSWER_BYTES || call.cancelled) return;
     const connection = this.#of(call);
     if (connection === undefined) return;
     this.#requireRoom(connection);
@@ -206,7 +211,7 @@ export class Connections {
 
   #countStream(connection: Connection, bytes: number): void {
     connection.streamBytes += bytes;
-    this.#unreadTotal += bytes;
+    if (!connection.isClosed) this.#unreadTotal += bytes;
   }
 
   #add(socket: Socket): void {
@@ -219,10 +224,13 @@ export class Connections {
       streamBytes: 0,
       waiting: [],
       askedInTurn: Number.NEGATIVE_INFINITY,
+      isClosed: false,
       movedAtMs: 0,
     };
     this.#open.set(peer, connection);
     socket.once("close", () => {
+      connection.isClosed = true;
+      this.#unreadTotal -= connection.unreadBytes + connection.streamBytes;
       if (this.#open.get(peer) === connection) this.#open.delete(peer);
     });
   }
@@ -233,7 +241,7 @@ export class Connections {
 
   #count(connection: Connection, bytes: number): void {
     connection.unreadBytes += bytes;
-    this.#unreadTotal += bytes;
+    if (!connection.isClosed) this.#unreadTotal += bytes;
   }
 
   #requireRoom(connection: Connection | undefined): void {
@@ -253,7 +261,7 @@ export class Connections {
     }
   }
 
-  /** Its calls end with it, and so give their bytes back. */
+  /** What it has not read is given back when it has closed. */
   #cutOldest(): void {
     let oldest: Connection | undefined;
     for (const connection of this.#open.values()) {

@@ -178,7 +178,9 @@ export class Forwarding {
     if (address === undefined) return { bytes: await call.again(), leader: undefined };
     const metadata = this.#metadataOf(call, request);
     const channel = this.#channel(address);
-    if (!(await isConnected(channel))) throw new NotSent();
+    const isUsable = await isConnected(channel);
+    // Who gave up meanwhile says so no more: the call would hold its budget until its deadline.
+    if (!isUsable || call.signal.aborted) throw new NotSent();
     const deadline = Date.now() + (deadlineAtMs - performance.now());
     const about = { path: call.path, request, metadata, deadline, signal: call.signal };
     return { bytes: await send(channel, address, about), leader: address };

@@ -151,13 +151,12 @@ export class ReadService {
         }),
       );
     },
-    getConsistencyProof: async (request) => {
+    getConsistencyProof: async (request, { deadlineAtMs }) => {
       const vault = await this.#vault(request);
-      const { proof } = await this.#deps.engine.call("get_consistency_proof", {
-        vault,
-        fromSize: numberOf(request.fromSize, "from_size"),
-        toSize: numberOf(request.toSize, "to_size"),
-      });
+      const fromSize = numberOf(request.fromSize, "from_size");
+      const toSize = numberOf(request.toSize, "to_size");
+      const sizes = { vault, fromSize, toSize };
+      const { proof } = await this.#deps.engine.call("get_consistency_proof", sizes, deadlineAtMs);
       return { proof: [...proof] };
     },
   } satisfies ReadHandlers as ReadHandlers;

@@ -1,6 +1,7 @@
 /** Clients that ask and do not read: memory stays bounded, others are served, and who stalls is cut off. */
+import { type AddressInfo, connect } from "node:net";
 import { read } from "@authledger/proto";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { Connections, UNREAD_BYTES_MAX } from "../src/connections.js";
 import { call, type Harness, methodOf, startHarness } from "./support/harness.js";
 import { TUPLE, transaction } from "./support/requests.js";
@@ -110,6 +111,34 @@ describe("a client that never reads", () => {
     await until(() => h.connections.unreadBytes > 3 * MiB && h.connections.count === 2);
     expect(h.connections.unreadBytes).toBeLessThan(4 * MiB);
   });
+});
+
+// Its bytes stayed in the total of the node until a restart, and in the end every large answer cut a healthy connection off.
+it("INV-CONN-3: what a connection had not read is counted no more when it has closed, whenever its calls end", async () => {
+  const connections = new Connections();
+  const server = await connections.listen("127.0.0.1", 0, () => undefined);
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const socket = connect(port, "127.0.0.1");
+  await until(() => connections.count === 1);
+  let end = (): void => undefined;
+  const answered = {
+    getPeer: () => `127.0.0.1:${socket.localPort}`,
+    cancelled: false,
+    once: (_: "cancelled", ended: () => void) => {
+      end = ended;
+    },
+  };
+  connections.answering(answered, MiB);
+  const taken = connections.sending(answered, MiB);
+  connections.answering({ ...answered, cancelled: true }, MiB);
+  expect(connections.unreadBytes).toBe(2 * MiB);
+  socket.destroy();
+  await until(() => connections.count === 0);
+  expect(connections.unreadBytes).toBe(0);
+  end();
+  taken();
+  expect(connections.unreadBytes).toBe(0);
 });
 
 describe("a client that reads", () => {

@@ -4,7 +4,7 @@ import type { ClusterStatus } from "@authledger/engine";
 import { FORWARDED_KEY, LEADER_KEY, type write } from "@authledger/proto";
 import { LedgerError, nodeId } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { ForwardedIdentity } from "../src/authn/forwarded-identity.js";
 import { Forwarding } from "../src/forwarding.js";
@@ -73,6 +73,23 @@ async function droppingPort(): Promise<string> {
   onTestFinished(() => void server.close());
   const address = server.address();
   return `127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+}
+
+/** A port that takes a while to answer a connection, and never answers a call. */
+async function slowPort(ms: number): Promise<{ address: string; bytes: () => number }> {
+  let bytes = 0;
+  const server: Server = createServer((socket) => {
+    socket.on("data", (data) => {
+      bytes += data.length;
+    });
+    socket.on("error", () => undefined);
+    setTimeout(() => socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])), ms);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  return { address: `127.0.0.1:${port}`, bytes: () => bytes };
 }
 
 describe("a write at a node that does not lead", () => {
@@ -178,6 +195,29 @@ describe("a write at a node that does not lead", () => {
     expect(overloaded.every(({ retryAfterMs = 0 }) => retryAfterMs > 0)).toBe(true);
   });
 
+  /*
+   * The story: a client gave up while the leader was still being connected to. Nobody looked again, the call was sent, and it held its
+   * share of the budget until its deadline.
+   */
+  it("is not sent any more when its client gives up while the leader is connected to", async () => {
+    const { engine } = await startHarness();
+    const leader = await slowPort(100);
+    refuse({ engine } as Harness, leader.address);
+    const forwarding = new Forwarding(engine);
+    onTestFinished(() => forwarding.close());
+    const details = { clientAddress: leader.address };
+    const refusal = new LedgerError("NOT_LEADER", "another node leads", { details });
+    const given = new AbortController();
+    setTimeout(() => given.abort(), 30);
+    const call = {
+      ...{ path: "/x", metadata: new Metadata(), signal: given.signal, principal: ANONYMOUS },
+      ...{ deadlineAtMs: undefined, heldBytes: 8, encode: () => Buffer.alloc(100_000) },
+      again: () => Promise.reject(refusal),
+    };
+    expect(await rejectedBy(forwarding.pass(call, refusal))).toBe(refusal);
+    expect(leader.bytes()).toBeLessThan(10_000);
+  });
+
   it("is refused with the leader's address by a node that cannot vouch, as a learner, unless its credential goes along", async () => {
     const { follower, leader } = await startPair();
     const identity = new ForwardedIdentity(() => undefined);
@@ -272,8 +312,10 @@ describe("a write at a node that does not lead", () => {
   it("is not sent again when the connection breaks, since it may have happened (INV-CLUSTER-1)", async () => {
     const { follower, leader } = await startPair();
     refuse(follower, await droppingPort());
-    setTimeout(() => refuse(follower, leader.address), 20);
-    const failure = await failureOf(writeTo(follower, { deadlineMs: 3_000 }));
+    const written = failureOf(writeTo(follower, { deadlineMs: 3_000 }));
+    await vi.waitUntil(() => follower.engine.requests("write").length > 0, { interval: 2 });
+    refuse(follower, leader.address);
+    const failure = await written;
     expect(failure.details.code).toBe("COMMIT_UNKNOWN");
     expect(leader.engine.calls).toEqual([]);
   });

@@ -86,6 +86,11 @@ export function failureOf(error: WireError, facts: ErrorDetails): Failure {
     const message = "the server ended the call";
     return { kind: "transport", cause: "dropped", message, sent: true, error };
   }
+  // A node's own errors have details: here its end of the connection failed, and all calls on it with it.
+  if (error.code === GrpcStatus.INTERNAL && /^Received RST_STREAM/.test(text)) {
+    const message = "the server dropped the connection";
+    return { kind: "transport", cause: "dropped", message, sent: true, error };
+  }
   if (error.code === GrpcStatus.UNAVAILABLE || isForeignHttp) {
     const sent = !/^(No connection established|Name resolution failed)/.test(text);
     return { kind: "transport", ...describeTransport(text), sent, error };

@@ -5,6 +5,11 @@
  *   INV-OVER-3  All connections together may have CALLS_MAX calls at once, under overload CALLS_OVERLOADED_MAX, or two each.
  *   INV-OVER-6  A stream that stays open, as a watch does, takes no place of a call: its connection's limit is higher by it.
  *
+ *   INV-OVER-7  A connection has at most one change of its limit under way that it has not acknowledged.
+ *
+ * The library gives a connection up that has ten changes unacknowledged, and all its calls with it; a client may open as many watches
+ * in one turn as it may have. So what changes is noted, and told when the turn is over and the change before is acknowledged.
+ *
  * A limit changes with the power of two that the connections fill, so a change reaches a connection a few times in its life. Calls beyond
  * it wait in the client, as HTTP/2 has it: nothing is refused, and nothing of them takes memory here.
  */
@@ -19,14 +24,23 @@ const PER_CONNECTION_MIN = 2;
 /** Told in one turn of the loop: telling a connection costs some 30 us. */
 const TOLD_IN_TURN = 64;
 
+interface Told {
+  readonly session: ServerHttp2Session;
+  /** The limit that it was told last. */
+  limit: number;
+  /** It has not acknowledged that yet. */
+  isWaiting: boolean;
+}
+
 export class StreamLimits {
   readonly #perConnection: number;
-  readonly #sessions = new Map<string, ServerHttp2Session>();
+  /** By address and port of the client. */
+  readonly #sessions = new Map<string, Told>();
   /** Streams that are open, by address and port of their client. */
   readonly #streams = new Map<string, number>();
   #isOverloaded = false;
   #limit: number;
-  /** Who is still to be told. */
+  /** Who is still to be told, in the next turn. */
   readonly #untold = new Set<string>();
 
   /** @param perConnection what one connection may have at most */
@@ -55,21 +69,21 @@ export class StreamLimits {
   count(peer: string, streams: number): void {
     if (streams === 0) this.#streams.delete(peer);
     else this.#streams.set(peer, streams);
-    if (this.#limit < this.#perConnection) this.#tell(peer);
+    if (this.#limit < this.#perConnection) this.#tellLater(peer);
   }
 
   #add(session: ServerHttp2Session): void {
     const { remoteAddress, remotePort } = session.socket;
     const peer = `${remoteAddress}:${remotePort}`;
-    this.#sessions.set(peer, session);
+    // It begins with what one connection may have.
+    const told = { session, limit: this.#perConnection, isWaiting: false };
+    this.#sessions.set(peer, told);
     session.once("close", () => {
-      if (this.#sessions.get(peer) === session) this.#sessions.delete(peer);
+      if (this.#sessions.get(peer) === told) this.#sessions.delete(peer);
       this.#share();
     });
-    const before = this.#limit;
     this.#share();
-    // It begins with what one connection may have, and a change has told it already.
-    if (this.#limit === before && this.#limit < this.#perConnection) this.#tell(peer);
+    this.#tell(peer);
   }
 
   #share(): void {
@@ -79,6 +93,11 @@ export class StreamLimits {
     const isTelling = this.#untold.size > 0;
     for (const peer of this.#sessions.keys()) this.#untold.add(peer);
     if (!isTelling) this.#tellSome();
+  }
+
+  #tellLater(peer: string): void {
+    if (this.#untold.size === 0) setImmediate(() => this.#tellSome());
+    this.#untold.add(peer);
   }
 
   #tellSome(): void {
@@ -92,11 +111,18 @@ export class StreamLimits {
   }
 
   #tell(peer: string): void {
-    const session = this.#sessions.get(peer);
-    if (session === undefined || session.destroyed || session.closed) return;
+    const told = this.#sessions.get(peer);
+    if (told === undefined || told.isWaiting || told.session.destroyed || told.session.closed)
+      return;
     const streams = this.#streams.get(peer) ?? 0;
     const maxConcurrentStreams = Math.min(this.#perConnection, this.#limit + streams);
-    session.settings({ maxConcurrentStreams });
+    if (told.limit === maxConcurrentStreams) return;
+    told.limit = maxConcurrentStreams;
+    told.isWaiting = true;
+    told.session.settings({ maxConcurrentStreams }, () => {
+      told.isWaiting = false;
+      this.#tellLater(peer);
+    });
   }
 }
 

@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { read } from "@authledger/proto";
 import { LedgerError, limits } from "@authledger/types";
 import { pino } from "pino";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
 import { startConnectServer } from "../../src/connect/connect-server.js";
 import type { GateStep } from "../../src/gate/gate.js";
@@ -205,6 +205,31 @@ describe("what is no call over Connect", () => {
       "application/proto, application/json",
     ]);
     expect((await h.post(WATCH, h.question)).status).toBe(415);
+  });
+
+  /*
+   * The deadline was answered, the handler ended later with a large answer, which was dropped but counted as unread until an end of the
+   * call that had been: the connection counted as stalled for ever.
+   */
+  test("that is answered behind its deadline leaves nothing counted as unread (INV-CONN-3)", async () => {
+    const h = await start();
+    const set = { key: "big", value: new Uint8Array(1 << 20), expiresAtMs: 0n };
+    const operations = [{ operation: { $case: "setEntity", value: set } }];
+    await call(h.client, ["write", "write"], { ...h.tenant, transaction: transaction(operations) });
+    let release = (): void => undefined;
+    h.engine.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const { organization, vault } = h.tenant;
+    const asked = { organization: `${organization}`, vault: `${vault}`, key: "big" };
+    const path = "/authledger.v1.ReadService/Read";
+    const late = refusal(h.post(path, asked, { "connect-timeout-ms": "50" }));
+    expect((await late)[2]).toBe("DEADLINE_EXCEEDED");
+    release();
+    h.engine.hold = undefined;
+    const answer = await h.post(path, asked);
+    expect((await answer.arrayBuffer()).byteLength).toBeGreaterThan(1 << 20);
+    await vi.waitUntil(() => h.connections.unreadBytes === 0, { timeout: 10_000 });
   });
 
   test("INV-CONNECT-3: a body over the limit is refused before it is read, and while it is", async () => {

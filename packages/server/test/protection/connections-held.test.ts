@@ -1,12 +1,15 @@
 /** What a node does with connections under overload, on real sockets. */
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect as connectTcp } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { RuntimeConfig } from "../../src/config/runtime-config.js";
 import { Protection } from "../../src/protection/protection.js";
 import { limitOf } from "../../src/protection/stream-limits.js";
 import { call, startHarness } from "../support/harness.js";
 import { TUPLE } from "../support/requests.js";
+
+const WAIT = { timeout: 10_000, interval: 5 };
 
 function protectionOf(streamsPerConnection = 1_024): Protection {
   const { values } = new RuntimeConfig();
@@ -157,5 +160,57 @@ describe("calls that connections may have at once", () => {
     protection.streamLimits.count(`${localAddress}:${localPort}`, 0);
     await sleep(50);
     expect(limit()).toBe(8);
+  });
+
+  /*
+   * The story: every watch that began or ended told its connection a limit. A client that opened forty at once had its connection
+   * destroyed with all calls on it: the library takes ten changes that are not acknowledged.
+   */
+  test("INV-OVER-7: many watches that begin or end at once leave the connection whole, and its limit right", async () => {
+    const protection = protectionOf();
+    const { address } = await startHarness({ protection });
+    const first = await sessionTo(address);
+    protection.streamLimits.isOverloaded = true;
+    for (let i = 0; i < 3; i++) await sessionTo(address);
+    const limit = (): number | undefined => first.remoteSettings.maxConcurrentStreams;
+    await vi.waitUntil(() => limit() === 128, WAIT);
+    let told = 0;
+    first.on("remoteSettings", () => told++);
+    const peer = `${first.socket.localAddress}:${first.socket.localPort}`;
+    for (let count = 1; count <= 40; count++) protection.streamLimits.count(peer, count);
+    await vi.waitUntil(() => first.destroyed || limit() === 168, WAIT);
+    for (let count = 39; count >= 0; count--) protection.streamLimits.count(peer, count);
+    await vi.waitUntil(() => first.destroyed || limit() === 128, WAIT);
+    expect([first.destroyed, told]).toEqual([false, 2]);
+  });
+
+  test("INV-OVER-7: nor does a client lose its connection that acknowledges nothing for a while", async () => {
+    const protection = protectionOf();
+    const { address } = await startHarness({ protection });
+    protection.streamLimits.isOverloaded = true;
+    const [host, port] = address.split(":");
+    const socket = connectTcp(Number(port), host);
+    onTestFinished(() => void socket.destroy());
+    const none = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), none]));
+    let frames = Buffer.alloc(0);
+    socket.on("data", (bytes) => {
+      frames = Buffer.concat([frames, bytes]);
+    });
+    // Its settings, those of its acknowledgement, and its limit of 512.
+    await vi.waitUntil(() => frames.length >= 45, WAIT);
+    const peer = `${socket.localAddress}:${socket.localPort}`;
+    for (let count = 1; count <= 40; count++) {
+      protection.streamLimits.count(peer, count);
+      await sleep(2);
+    }
+    const before = frames.length;
+    expect(socket.destroyed || socket.readableEnded).toBe(false);
+    // It acknowledges what it was told, and hears of what has changed since.
+    const acknowledged = Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]);
+    for (let i = 0; i < 2; i++) socket.write(acknowledged);
+    await vi.waitUntil(() => socket.destroyed || frames.length > before, WAIT);
+    expect(socket.destroyed || socket.readableEnded).toBe(false);
+    expect(frames.readUInt32BE(frames.length - 4)).toBe(512 + 40);
   });
 });

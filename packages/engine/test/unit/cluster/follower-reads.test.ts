@@ -74,6 +74,35 @@ test("a read at a point waits for it, up to its deadline", async () => {
   await cluster.close();
 });
 
+/*
+ * A client had seen a head of two blocks, and asked a follower that had one of them how an older head leads to it. The follower said that
+ * there is no such size, which a client takes for a head that the ledger has signed and then denied: a fork.
+ */
+test("a follower that is behind does not deny a size of the history: it waits, or says that it is behind", async () => {
+  const cluster = await TestCluster.of(3);
+  const [leader, follower] = cluster.members;
+  const vault = await cluster.until(newVault(leader!.engine));
+  await cluster.run(300);
+  cluster.network.lose = (_, to, frame) =>
+    frame.kind === FrameKind.raft && to === follower!.engine.identity.nodeId;
+  applied(await cluster.until(writeOne(leader!.engine, vault, [createTuple("doc:1")])));
+  const sizes = { vault, fromSize: 1, toSize: 2 };
+  const { proof } = await cluster.until(leader!.engine.call("get_consistency_proof", sizes));
+  expect(proof).toHaveLength(1);
+  const deadline = cluster.time.monotonicMs() + 200;
+  const late = rejectedBy(follower!.engine.call("get_consistency_proof", sizes, deadline));
+  expect((await cluster.until(late)).row.grpc).toBe("UNAVAILABLE");
+  const waiting = follower!.engine.call("get_consistency_proof", sizes);
+  cluster.network.lose = () => false;
+  expect((await cluster.until(waiting)).proof).toEqual(proof);
+  // What no node has was never signed, and every node may say so.
+  for (const { engine } of cluster.members) {
+    const beyond = rejectedBy(engine.call("get_consistency_proof", { ...sizes, toSize: 3 }));
+    expect((await cluster.until(beyond)).code).toBe("INVALID_ARGUMENT");
+  }
+  await cluster.close();
+});
+
 // Heartbeats said no more than what the follower had itself, and counted as the leader's word that it was not behind.
 test("INV-GROUP-9: a follower that gets heartbeats and no entries does not pass for fresh", async () => {
   const cluster = await TestCluster.of(3);
