@@ -70,6 +70,8 @@ export interface WriteDeps {
 
 const SALT_BYTES = 32;
 const NO_HASH = new Uint8Array(32);
+/** Why the proof of an applied transaction can never be made again. */
+const GONE: ReadonlySet<string> = new Set(["HEIGHT_UNAVAILABLE", "VAULT_DELETED"]);
 /** What only clients have. */
 const OWN = { clientId: "", idempotencyKey: "", reason: "" } as const;
 
@@ -434,7 +436,7 @@ export class Writes {
     try {
       return this.#inclusion(vault, height, index);
     } catch (error) {
-      if (error instanceof LedgerError) return undefined;
+      if (error instanceof LedgerError && GONE.has(error.code)) return undefined;
       throw error;
     }
   }

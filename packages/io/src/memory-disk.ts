@@ -121,6 +121,11 @@ export class MemoryDisk implements Disk {
     return this.#names.has(path) || [...this.#names.keys()].some((name) => name.startsWith(prefix));
   }
 
+  /** As `exists`, of a file, for who cannot wait. */
+  holds(path: string): boolean {
+    return this.#names.has(path);
+  }
+
   async list(directory: string): Promise<string[]> {
     const prefix = directory.endsWith("/") ? directory : `${directory}/`;
     const names = new Set<string>();

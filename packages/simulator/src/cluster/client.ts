@@ -21,6 +21,7 @@ import type { Answered, HistoryRecorder, Question } from "../history/recorder.js
 import { type Attempt, ClientCalls, type ClientWorld, isCertain } from "./client-calls.js";
 import { type Machine, WALL_MS } from "./machine.js";
 import { ProvenReader } from "./proven-reader.js";
+import { judgeInclusion } from "./proven-write.js";
 import { Violation } from "./replica-check.js";
 import type { Sometimes } from "./sometimes.js";
 import type { StalenessOracle } from "./staleness-oracle.js";
@@ -153,7 +154,7 @@ export class Client {
     const request = {
       vault,
       actor: `user:c${this.#number}`,
-      prove: false,
+      prove: this.#random.chance(0.3),
       transactions: [
         {
           operations: writes.map(operationOf),
@@ -168,7 +169,8 @@ export class Client {
       const attempt = await this.#calls.attempt(this.#calls.leader, "write", request);
       if (attempt.kind === "answered") {
         const { reply } = attempt;
-        const done = this.#noteWrite(vault, id, writes, answered, { reply, isOpen });
+        const { prove } = request;
+        const done = this.#noteWrite(vault, id, writes, answered, { reply, isOpen, prove });
         if (done !== "again") return done === "acknowledged";
         isOpen ||= !isCertain(reply.outcomes[0] as { code: "INTERNAL" });
       } else if (attempt.kind === "unknown") {
@@ -185,7 +187,15 @@ export class Client {
     id: string,
     writes: readonly Write[],
     answered: readonly Answered[],
-    { reply, isOpen }: { readonly reply: EngineReply<"write">; readonly isOpen: boolean },
+    {
+      reply,
+      isOpen,
+      prove,
+    }: {
+      readonly reply: EngineReply<"write">;
+      readonly isOpen: boolean;
+      readonly prove: boolean;
+    },
   ): "acknowledged" | "refused" | "again" {
     const outcome = reply.outcomes[0]!;
     const { index } = reply.at;
@@ -197,9 +207,12 @@ export class Client {
     }
     this.#learn(vault, { height: outcome.height, index });
     if (outcome.replayed) this.#deps.sometimes.note("write answered from the first attempt");
+    // The vaults of clients keep all their blocks: a proof that is missing is a wrong one.
+    const shown = prove ? (judgeInclusion(outcome, id) ?? { proof: false }) : {};
+    if (prove) this.#deps.sometimes.note("write proven");
     for (const [i, write] of writes.entries()) {
       const out = outOf(write.op, outcome, i);
-      answered[i]!({ ok: true, out, index, height: outcome.height });
+      answered[i]!({ ok: true, out, index, height: outcome.height, ...shown });
       this.#seen.set(`${vault}/${write.key}`, write.in);
     }
     this.#deps.staleness.acknowledged(index);

@@ -45,6 +45,8 @@ const machineFaults = [
   "misdirected-write",
   /** A write to the page store is acknowledged and never happens. */
   "phantom-write",
+  /** A full disk has no room for a name either: making or renaming a file fails with ENOSPC. Removing one never does. */
+  "no-name",
 ] as const;
 
 export type ClusterFault = NetworkFault | (typeof machineFaults)[number];
@@ -57,7 +59,8 @@ export function faultIndex(fault: ClusterFault): number {
 /** How often the chance for each fault of machines comes, in virtual milliseconds. */
 export const FAULT_INTERVAL_MS = 100;
 
-/** Per chance. A crash point has a chance at each disk operation, a lost reply at each answer. */
+/** Per chance. A crash point has a chance at each disk operation, a lost reply at each answer, a name at
+ * each file that is made or renamed on a full disk. */
 const PROBABILITIES: { readonly [F in (typeof machineFaults)[number]]: number } = {
   kill: 0.03,
   "power-loss": 0.02,
@@ -80,6 +83,7 @@ const PROBABILITIES: { readonly [F in (typeof machineFaults)[number]]: number } 
   "lost-reply": 0.02,
   "misdirected-write": 0.004,
   "phantom-write": 0.004,
+  "no-name": 0.25,
 };
 
 export interface ClusterSettings {

@@ -1,6 +1,6 @@
 /** A simulated machine: a disk, a clock, and at most one process, which is an engine. */
 import { Engine, type EnginePort, type MemberInfo } from "@authledger/engine";
-import { type DiskOperationKind, MemoryDisk, NodeHasher, SeededRandom } from "@authledger/io";
+import { MemoryDisk, NodeHasher, SeededRandom } from "@authledger/io";
 import { LedgerError } from "@authledger/types";
 import type { FaultPlan } from "../world/fault-plan.js";
 import { NodeClock } from "../world/virtual-time.js";
@@ -8,7 +8,12 @@ import { type ClusterFault, type ClusterSettings, faultIndex } from "./cluster-s
 import type { EventLoop } from "./event-loop.js";
 import type { EventTrace } from "./event-trace.js";
 import { MachineLife } from "./machine-life.js";
-import { type Astray, type DiskFate, SimulatedDisk } from "./simulated-disk.js";
+import {
+  type Astray,
+  type DiskFate,
+  SimulatedDisk,
+  type SimulatedOperationKind,
+} from "./simulated-disk.js";
 import type { Switchboard } from "./simulated-peers.js";
 
 /** The wall time when a run begins, 2026-01-01. */
@@ -233,7 +238,7 @@ export class Machine {
     });
   }
 
-  #fate(kind: DiskOperationKind, path: string): DiskFate {
+  #fate(kind: SimulatedOperationKind, path: string): DiskFate {
     const { settings, trace } = this.#deps;
     const { writeMsMax, syncMsMin, syncMsMax } = settings;
     const isSync = kind === "sync" || kind === "sync-directory";
@@ -248,6 +253,11 @@ export class Machine {
     if (isSync && this.#strikes("sync-error")) {
       trace.note(this.name, `EIO ${kind} ${path}`);
       return { delayMs, failure: "EIO" };
+    }
+    const needsName = kind === "create" || kind === "rename";
+    if (this.isFull && needsName && this.#strikes("no-name")) {
+      trace.note(this.name, `ENOSPC ${kind} ${path}`);
+      return { delayMs, failure: "ENOSPC" };
     }
     const { astray } = this;
     if (astray === undefined || kind !== "write" || path !== STORE || this.isCalm)

@@ -31,13 +31,16 @@ export interface Astray {
 /** Pages of the store, which is where writes go astray. */
 const PAGE_BYTES = 4_096;
 
+/** Opening a file that is not there yet needs room for its name. */
+export type SimulatedOperationKind = DiskOperationKind | "create";
+
 export interface DiskWorld {
   readonly platter: MemoryDisk;
   readonly life: MachineLife;
   /** Asked when an operation begins. */
-  readonly fate: (kind: DiskOperationKind, path: string) => DiskFate;
+  readonly fate: (kind: SimulatedOperationKind, path: string) => DiskFate;
   /** Told when an operation has ended well, before its caller is. May end the life. */
-  readonly onDone: (kind: DiskOperationKind, path: string) => void;
+  readonly onDone: (kind: SimulatedOperationKind, path: string) => void;
 }
 
 type FailureCode = "IO_READ_FAILED" | "IO_WRITE_FAILED" | "SYNC_FAILED";
@@ -52,7 +55,9 @@ export class SimulatedDisk implements Disk {
   async open(path: string, options?: OpenOptions): Promise<DiskFile> {
     const { platter } = this.#world;
     const code = options?.create ? "IO_WRITE_FAILED" : "IO_READ_FAILED";
-    const file = await this.perform("open", path, code, () => platter.open(path, options));
+    const isNew = options?.create === true && !platter.holds(path);
+    const kind = isNew ? "create" : "open";
+    const file = await this.perform(kind, path, code, () => platter.open(path, options));
     assert(file instanceof MemoryFile, "a platter is a memory disk");
     return new SimulatedFile(this, file);
   }
@@ -94,7 +99,7 @@ export class SimulatedDisk implements Disk {
    * that fails never begins.
    */
   perform<T>(
-    kind: DiskOperationKind,
+    kind: SimulatedOperationKind,
     path: string,
     code: FailureCode,
     begin: (astray: Astray | undefined) => Promise<T>,

@@ -1,6 +1,14 @@
 /** The parts of a simulated cluster, each by itself: what they must notice, and what they must never let happen. */
 import { MemoryDisk, readFile, SeededRandom } from "@authledger/io";
-import { encodeHeader, encodeTransaction } from "@authledger/proof";
+import {
+  encodeHeader,
+  encodeTransaction,
+  inclusionProof,
+  leafHash,
+  lookupOf,
+  nobleHasher,
+  treeRoot,
+} from "@authledger/proof";
 import { groupId, LedgerError } from "@authledger/types";
 import { Wal } from "@authledger/wal";
 import { describe, expect, it } from "vitest";
@@ -11,13 +19,18 @@ import { EventLoop } from "../../src/cluster/event-loop.js";
 import { EventTrace } from "../../src/cluster/event-trace.js";
 import { loggedHistory } from "../../src/cluster/logged-history.js";
 import { MachineLife } from "../../src/cluster/machine-life.js";
+import { judgeInclusion } from "../../src/cluster/proven-write.js";
 import {
   compareStores,
   readStore,
   SeenHistory,
   Violation,
 } from "../../src/cluster/replica-check.js";
-import { type DiskFate, SimulatedDisk } from "../../src/cluster/simulated-disk.js";
+import {
+  type DiskFate,
+  SimulatedDisk,
+  type SimulatedOperationKind,
+} from "../../src/cluster/simulated-disk.js";
 import { StalenessOracle } from "../../src/cluster/staleness-oracle.js";
 
 class Scene {
@@ -25,10 +38,14 @@ class Scene {
   readonly life = new MachineLife(this.loop);
   readonly platter = new MemoryDisk();
   fate: DiskFate = { delayMs: 1 };
+  readonly kinds: SimulatedOperationKind[] = [];
   readonly disk = new SimulatedDisk({
     platter: this.platter,
     life: this.life,
-    fate: () => this.fate,
+    fate: (kind) => {
+      this.kinds.push(kind);
+      return this.fate;
+    },
     onDone: () => undefined,
   });
 
@@ -124,12 +141,55 @@ describe("a simulated disk", () => {
     expect([held[0], held[4_096], held[8_192], held.length]).toEqual(["a", "x", "c", 12_288]);
   });
 
+  it("can refuse the name of a new file and of a renamed one, and tells it from opening one that is there", async () => {
+    const scene = new Scene();
+    await scene.finish(scene.disk.open("/a", { create: true }));
+    await scene.finish(scene.disk.open("/a", { create: true }));
+    await scene.finish(scene.disk.open("/a"));
+    expect(scene.kinds).toEqual(["create", "open", "open"]);
+    scene.fate = { delayMs: 1, failure: "ENOSPC" };
+    const made = scene.finish(scene.disk.open("/b", { create: true }));
+    expect((await rejectedBy(made)).code).toBe("DISK_FULL");
+    const renamed = scene.finish(scene.disk.rename("/a", "/c"));
+    expect((await rejectedBy(renamed)).code).toBe("DISK_FULL");
+    expect(await scene.platter.list("/")).toEqual(["a"]);
+  });
+
   it("waits while its process is paused", async () => {
     const scene = new Scene();
     const opened = scene.disk.open("/a", { create: true });
     scene.life.pause(500);
     await scene.finish(opened);
     expect(scene.loop.now).toBe(500);
+  });
+});
+
+describe("INV-SIM-31: the proof of a write", () => {
+  it("is one of that transaction, in the block of the answer; a missing one is for the asker to judge", () => {
+    const common = { clientId: "c", actor: "user:c1", timestampMs: 1, ops: [] };
+    const [first, second] = [0, 1].map((n) => {
+      const id = new Uint8Array(16).fill(n);
+      return encodeTransaction({ ...common, id, sequence: n + 1, reason: `c1/${n}` });
+    }) as [Uint8Array, Uint8Array];
+    const leaves = [first, second].map((bytes) => leafHash(nobleHasher, bytes));
+    const transactionRoot = treeRoot(nobleHasher, leaves);
+    const header = headerOf(7, { transactionRoot, transactionCount: 2 });
+    const path = inclusionProof(nobleHasher, lookupOf(nobleHasher, leaves), 1, 2);
+    const inclusion = { header, transaction: second, index: 1, path };
+    const about = { kind: "applied", sequence: 2, statuses: [], replayed: false } as const;
+    const answer = { ...about, height: 7, transactionId: new Uint8Array(16).fill(1), inclusion };
+    expect(judgeInclusion(answer, "c1/1")).toEqual({ proof: true, root: "00".repeat(32) });
+    for (const [wrong, reason] of [
+      [{ ...answer, height: 8 }, "c1/1"],
+      [answer, "c1/0"],
+      [{ ...answer, transactionId: new Uint8Array(16) }, "c1/1"],
+      [{ ...answer, inclusion: { ...inclusion, index: 0 } }, "c1/1"],
+      [{ ...answer, inclusion: { ...inclusion, header: headerOf(7) } }, "c1/1"],
+    ] as const) {
+      expect(judgeInclusion(wrong, reason)!.proof).toBe(false);
+    }
+    const { inclusion: _, ...unproven } = answer;
+    expect(judgeInclusion(unproven, "c1/1")).toBeUndefined();
   });
 });
 
@@ -263,11 +323,15 @@ class TestClock {
   }
 }
 
-function headerOf(height: number): Uint8Array {
+function headerOf(
+  height: number,
+  block: { readonly transactionRoot?: Uint8Array; readonly transactionCount?: number } = {},
+): Uint8Array {
   const hash = new Uint8Array(32);
   return encodeHeader({
     ...{ bothDirections: true, height, timestampMs: 1, term: 1, index: 4 + height },
     ...{ vaultRef: hash, transactionCount: 1, transactionRoot: hash, previousHash: hash },
     ...{ historyRoot: hash, stateRoot: hash, leafCount: 1, configHash: hash },
+    ...block,
   });
 }
