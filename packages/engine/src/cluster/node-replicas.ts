@@ -176,6 +176,7 @@ export class NodeReplicas {
           if (group.role === "leader") group.transfer(to);
         },
         askForState: (of) => {
+          if (this.#exchange?.isTaking) return;
           const { firstIndex } = this.#deps.wal.group(GROUP)!;
           this.#exchange?.ask(of, firstIndex - 1);
         },

@@ -121,6 +121,11 @@ export class SnapshotExchange {
     return { ...this.#sender.stats, receiving: this.#receiver.phase };
   }
 
+  /** Another replica's state is on its way. */
+  get isTaking(): boolean {
+    return this.#receiver.isTaking;
+  }
+
   /** What followers will have when they have what is there for them; the log behind it is worth keeping. */
   get builtIndex(): number | undefined {
     return this.#sender.stats.active > 0 ? this.#builder.index : undefined;

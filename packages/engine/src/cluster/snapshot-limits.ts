@@ -10,6 +10,8 @@ export const SNAPSHOT_WINDOW_CHUNKS = 8;
 export const SNAPSHOTS_OUTGOING_MAX = 2;
 /** Without an answer for so long the sender asks how far the follower is. */
 export const SNAPSHOT_RETRY_MS = 500;
+/** A sender that was not heard for so long, ten times as long as it waits to ask, is gone: another one may take its place. */
+export const SNAPSHOT_SILENT_MS = 5_000;
 /** Without progress for so long it gives up, and Raft may ask again. */
 export const SNAPSHOT_GIVE_UP_MS = 30_000;
 /** Bytes received between two syncs: what a crash of the machine may cost to send again. */

@@ -4,6 +4,9 @@
  *
  *   INV-REPLICA-6  A stream is taken up where the file ends, also by another process than the one that began it; the
  *                  file never grows beyond the stream's length.
+ *   INV-REPLICA-14 Two senders do not take the file from each other: a stream that comes is given up for another one of
+ *                  its own sender, for a newer leader's, or where its sender is silent; one to rebuild this replica with also
+ *                  for one to catch up with.
  */
 import { type DiskFile, joinPath, type Timers } from "@authledger/io";
 import { equalBytes, LedgerError, type NodeId } from "@authledger/types";
@@ -23,6 +26,7 @@ import {
 } from "./snapshot-frames.js";
 import {
   SNAPSHOT_BYTES_MAX,
+  SNAPSHOT_SILENT_MS,
   SNAPSHOT_SYNC_BYTES,
   SNAPSHOT_WINDOW_CHUNKS,
 } from "./snapshot-limits.js";
@@ -67,6 +71,7 @@ interface Incoming {
   offset: number;
   chain: Uint8Array;
   synced: number;
+  heardAtMs: number;
   phase: "receiving" | "loading" | "ready";
 }
 
@@ -86,6 +91,12 @@ export class SnapshotReceiver {
 
   get phase(): "none" | Incoming["phase"] {
     return this.#incoming?.phase ?? "none";
+  }
+
+  /** A state is coming, or is there and waits to be used: another one would be of no use. */
+  get isTaking(): boolean {
+    const incoming = this.#incoming;
+    return incoming !== undefined && (incoming.phase !== "receiving" || !this.#isSilent(incoming));
   }
 
   /** Removes what a process that ended has left half done; received parts stay. */
@@ -158,7 +169,7 @@ export class SnapshotReceiver {
     }
     const incoming = isKnown ? known : await this.#begin(from, chunk, known);
     if (incoming === undefined) return;
-    note(from, chunk, incoming);
+    this.#note(from, chunk, incoming);
     if (incoming.phase === "receiving" && chunk.total === incoming.total) {
       await this.#append(incoming, chunk);
     }
@@ -169,8 +180,27 @@ export class SnapshotReceiver {
   /** All of it is there. */
   #takeKnown(from: NodeId, chunk: SnapshotChunk, incoming: Incoming): void {
     if (this.#isOver(from, chunk)) return;
-    note(from, chunk, incoming);
+    this.#note(from, chunk, incoming);
     this.#answer(from, incoming.name, "wants", incoming.offset);
+  }
+
+  /** Who is answered when the state is in use, and in whose term. */
+  #note(from: NodeId, { leaderTerm }: SnapshotChunk, incoming: Incoming): void {
+    incoming.from = from;
+    incoming.leaderTerm = Math.max(incoming.leaderTerm, leaderTerm);
+    incoming.heardAtMs = this.#deps.clock.monotonicMs();
+  }
+
+  #isSilent({ heardAtMs }: Incoming): boolean {
+    return this.#deps.clock.monotonicMs() - heardAtMs >= SNAPSHOT_SILENT_MS;
+  }
+
+  /** INV-REPLICA-14 */
+  #yields(before: Incoming, from: NodeId, { purpose, leaderTerm }: SnapshotChunk): boolean {
+    if (before.phase !== "receiving") return false;
+    if (from === before.from || this.#isSilent(before)) return true;
+    if (purpose === "rebuild") return false;
+    return before.purpose === "rebuild" || leaderTerm > before.leaderTerm;
   }
 
   /** Refuses what a leader of an earlier term sends. */
@@ -180,13 +210,13 @@ export class SnapshotReceiver {
     return true;
   }
 
-  /** Begins a stream, or takes one up whose file is there. One that is being checked is not given up for another. */
+  /** Begins a stream, or takes one up whose file is there. */
   async #begin(
     from: NodeId,
     chunk: SnapshotChunk,
     before: Incoming | undefined,
   ): Promise<Incoming | undefined> {
-    if (before !== undefined && before.phase !== "receiving") return undefined;
+    if (before !== undefined && !this.#yields(before, from, chunk)) return undefined;
     if (chunk.total > SNAPSHOT_BYTES_MAX || chunk.total === 0) {
       this.#answer(from, chunk, "refused", 0, `a stream of ${chunk.total} bytes is not taken`);
       return undefined;
@@ -213,6 +243,7 @@ export class SnapshotReceiver {
       offset,
       chain,
       synced: offset,
+      heardAtMs: this.#deps.clock.monotonicMs(),
       phase: "receiving",
     };
     return this.#incoming;
@@ -326,10 +357,4 @@ export class SnapshotReceiver {
 
 function isOf(chunk: SnapshotChunk, { name }: Incoming): boolean {
   return equalBytes(name.uuid, chunk.uuid);
-}
-
-/** Who is answered when the state is in use, and in whose term. */
-function note(from: NodeId, { leaderTerm }: SnapshotChunk, incoming: Incoming): void {
-  incoming.from = from;
-  incoming.leaderTerm = Math.max(incoming.leaderTerm, leaderTerm);
 }

@@ -1,7 +1,7 @@
 /** A snapshot from one replica to another: over bad links, through restarts of either side, and what is refused. */
 import { readFileSync } from "node:fs";
 import { FaultyDisk, type MemoryDisk } from "@authledger/io";
-import { LedgerError, layoutTable } from "@authledger/types";
+import { LedgerError, layoutTable, nodeId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { testRandom, testRounds } from "../../../../test/support.js";
 import { FrameKind } from "../../src/cluster/peer-port.js";
@@ -13,8 +13,9 @@ import {
   SNAPSHOT_ACK,
   SNAPSHOT_CHUNK,
   type SnapshotChunk,
+  type SnapshotPurpose,
 } from "../../src/cluster/snapshot-frames.js";
-import { SNAPSHOT_GIVE_UP_MS } from "../../src/cluster/snapshot-limits.js";
+import { SNAPSHOT_GIVE_UP_MS, SNAPSHOT_SILENT_MS } from "../../src/cluster/snapshot-limits.js";
 import { RECEIVER, SENDER, SnapshotPair } from "../snapshot-pair.js";
 
 const PART = 1_024;
@@ -203,6 +204,53 @@ describe("a replica that is given a snapshot", () => {
     go();
     await pair.until(() => pair.isSent);
     expect(pair.sender.events.sent[0]!.ok).toBe(true);
+  });
+
+  /**
+   * The story: a wrong replica asked one peer after the other, every five seconds, and each of them sent. With every part
+   * the streams took the file from each other and began anew, and neither sender ever had to give up.
+   */
+  test("takes one stream at a time, and another one when nobody sends the first any more (INV-REPLICA-14)", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange two senders"), PART);
+    const other = nodeId(3n);
+    const answered: string[] = [];
+    /** How much of the first stream the receiver had with each answer. */
+    const taken: number[] = [];
+    let isCut = false;
+    const offer = (purpose: SnapshotPurpose, leaderTerm: number): void => {
+      const uuid = new Uint8Array(16).fill(7);
+      const about = { purpose, leaderTerm, uuid, index: 99, term: 1, total: 10 * PART, offset: 0 };
+      const chunk = { ...about, chain: new Uint8Array(32), data: new Uint8Array(0) };
+      const frame = { kind: FrameKind.snapshotChunk, payload: encodeChunk(chunk) };
+      pair.receiver.exchange.onFrame(other, { ...frame, group: pair.group });
+    };
+    pair.link = (to, { kind, payload }) => {
+      if (to === other) answered.push(decodeAck(payload).status);
+      if (to === SENDER) taken.push(decodeAck(payload).offset);
+      if (isCut) return 0;
+      if (to === RECEIVER && kind === FrameKind.snapshotChunk && taken.length > 0) {
+        offer("rebuild", 1);
+        offer("catch-up", 1);
+      }
+      isCut = (taken.at(-1) ?? 0) >= 6 * PART;
+      return 1;
+    };
+    pair.begin();
+    await pair.until(() => isCut);
+    expect(taken).toEqual([...taken].sort((a, b) => a - b));
+    expect([answered, pair.receiver.exchange.isTaking]).toEqual([[], true]);
+    const from = pair.time.monotonicMs();
+    await pair.until(() => pair.time.monotonicMs() > from + SNAPSHOT_SILENT_MS + 1_000);
+    expect(pair.receiver.exchange.isTaking).toBe(false);
+    offer("rebuild", 1);
+    await pair.until(() => answered.length > 0);
+    expect(answered).toEqual(["wants"]);
+    // A leader whose follower it is to be comes before whoever helps it to rebuild itself.
+    isCut = false;
+    pair.link = () => 1;
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent[0]!.ok).toBe(true);
+    expect(pair.receiver.dump()).toEqual(pair.sender.dump());
   });
 
   /** The story: what was thrown while a refused stream was removed went to nobody, and ended the process as a bug does. */
