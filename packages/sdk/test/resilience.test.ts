@@ -327,6 +327,73 @@ it("closing ends what runs and refuses what comes with CLIENT_CLOSED, while it w
   expect(nodes[0]!.isClosed).toBe(true);
 });
 
+// A function of the program that hung once held up every call for ever, also those behind it and behind close(): one
+// question is shared, and nothing ended the wait for it.
+describe("a function of the program that hangs (INV-SDK-2)", () => {
+  it("does not hold a call beyond its deadline, its signal or close(), and is asked again after a while", async () => {
+    let asked = 0;
+    const { time, transport, nodes } = scripted(1, {
+      ...{ allowPlaintextToken: true, deadlineMs: 3_000 },
+      credentials: () => (++asked === 1 ? new Promise<string>(() => undefined) : "t"),
+    });
+    const ended: string[] = [];
+    const call = (signal?: AbortSignal): void => {
+      const about = signal === undefined ? {} : { signal };
+      void outcome(transport.call(READ, {}, "once", about)).then((end) =>
+        ended.push(end instanceof LedgerError ? end.code : (end as string)),
+      );
+    };
+    const controller = new AbortController();
+    call(controller.signal);
+    call();
+    await time.pass(1_000);
+    controller.abort();
+    await time.pass(0);
+    expect(ended).toEqual(["CANCELLED"]);
+    await time.pass(2_000);
+    expect(ended).toEqual(["CANCELLED", "DEADLINE_EXCEEDED"]);
+    await time.pass(8_000);
+    call();
+    await time.pass(0);
+    expect([ended.at(-1), asked, nodes[0]!.calls.length]).toEqual(["yes", 2, 1]);
+  });
+
+  it("neither where another token is asked for after one was refused, nor where the nodes are asked for", async () => {
+    let asked = 0;
+    const refusing = scripted(1, {
+      ...{ allowPlaintextToken: true, deadlineMs: 3_000 },
+      credentials: () => (++asked > 1 ? new Promise<string>(() => undefined) : "t"),
+    });
+    refusing.nodes[0]!.script = () => {
+      throw refused("UNAUTHENTICATED");
+    };
+    const addresses = (): Promise<string[]> => new Promise(() => undefined);
+    const nowhere = scripted(0, { endpoints: { addresses }, deadlineMs: 3_000 });
+    for (const { transport, time } of [refusing, nowhere]) {
+      const call = outcome(transport.call(READ, {}, "repeatable"));
+      await time.pass(3_000);
+      expect(await call).toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    }
+    const closing = outcome(nowhere.transport.call(READ, {}, "repeatable"));
+    await nowhere.time.pass(10);
+    nowhere.transport.close();
+    expect(await closing).toMatchObject({ code: "CLIENT_CLOSED" });
+  });
+
+  it("nor does it take the time of the node that is asked then", async () => {
+    const { time, transport, nodes } = scripted(2, {
+      ...{ allowPlaintextToken: true, deadlineMs: 4_000 },
+      credentials: () =>
+        new Promise<string>((resolve) => {
+          time.after(3_000, () => resolve("t"));
+        }),
+    });
+    const call = outcome(transport.call(READ, {}, "repeatable"));
+    await time.pass(3_000);
+    expect([await call, nodes[0]!.calls.length, nodes[1]!.calls.length]).toEqual(["yes", 1, 0]);
+  });
+});
+
 describe("a source of endpoints", () => {
   it("is asked before the first call and again when it is time; what stays keeps its connection", async () => {
     let addresses = ["a:1"];

@@ -74,17 +74,18 @@ describe("a stream whose token expired (INV-SDK-13)", () => {
   // The node ends a stream when its token expires: calls asked for another token, a watch ended.
   it("begins again where credentials() gives another, once for each answer", async () => {
     let asked = 0;
-    const { nodes, transport } = scripted(1, {
+    const { nodes, transport, time } = scripted(1, {
       allowPlaintextToken: true,
       credentials: () => `t${++asked}`,
     });
     nodes[0]!.stream = async function* (call) {
       if (call.metadata["authorization"] === "Bearer t3") throw refused("UNAUTHENTICATED");
       yield call.metadata["authorization"]!;
+      await time.pass(3_600_000);
       throw refused("UNAUTHENTICATED");
     };
     const given: string[] = [];
-    const open = () => transport.stream(STREAM, {}, { silenceMs: 1_000 });
+    const open = () => transport.stream(STREAM, {}, { silenceMs: 7_200_000 });
     const error = await rejectedBy(read(resuming(open, {}), given, 3));
     expect([given, error.code, asked]).toEqual([
       ["Bearer t1", "Bearer t2"],

@@ -55,6 +55,12 @@ export interface Member<Item, Result> {
   forget: (() => void) | undefined;
 }
 
+/** One call that is sent again, and what it failed with now. */
+interface Again<Item, Result> {
+  readonly member: Member<Item, Result>;
+  readonly error: LedgerError;
+}
+
 /** Calls that became one request. */
 interface Batch<Item, Result> {
   readonly members: readonly Member<Item, Result>[];
@@ -166,7 +172,7 @@ export class Lane<Item, Result> {
     try {
       const { signal } = batch.abort;
       const outcomes = await this.#rules.send(items, { deadlineMs, signal, failures });
-      const again: Member<Item, Result>[] = [];
+      const again: Again<Item, Result>[] = [];
       outcomes.forEach((outcome, i) => {
         const member = members[i]!;
         if (outcome.kind === "done") finish(member, outcome.result);
@@ -174,7 +180,7 @@ export class Lane<Item, Result> {
         else {
           // What may have happened is not unsaid by a node that did nothing.
           if (member.failure?.row.retry !== "with-key") member.failure = outcome.error;
-          again.push(member);
+          again.push({ member, error: outcome.error });
         }
       });
       await this.#deliverAgain(again, batch, failures);
@@ -189,16 +195,17 @@ export class Lane<Item, Result> {
 
   /** Those that failed for now, as a request of their own. Never rejects. */
   async #deliverAgain(
-    members: readonly Member<Item, Result>[],
+    again: readonly Again<Item, Result>[],
     batch: Batch<Item, Result>,
     failures: readonly LedgerError[],
   ): Promise<void> {
-    const left = members.filter(({ isOver }) => !isOver);
+    const left = again.filter(({ member }) => !member.isOver);
     if (left.length === 0) return;
-    const errors = left.map(({ failure }) => failure!);
+    const errors = left.map(({ error }) => error);
+    const members = left.map(({ member }) => member);
     // Whoever wants to be left alone the longest is heard; else what may have happened, which is retried the fewest times.
     const last = errors.reduce((one, other) => (weightOf(other) > weightOf(one) ? other : one));
-    await this.#deliver(left, batch, [...failures, last]);
+    await this.#deliver(members, batch, [...failures, last]);
   }
 
   /** Something in it is wrong, or its answer too large: what is wrong ends up alone. */

@@ -7,6 +7,7 @@
  */
 import { LedgerError } from "@authledger/types";
 import type { ClientOptions, Token } from "../options.js";
+import { Question } from "./question.js";
 import { checkToken } from "./security.js";
 
 /** A token that is about to expire would be refused on its way. */
@@ -30,23 +31,22 @@ export class Bearer {
   readonly #ask: ClientOptions["credentials"];
   readonly #nowMs: () => number;
   #known: { readonly header: string; readonly untilMs: number } | undefined;
-  #asking: Promise<string> | undefined;
+  readonly #question: Question<string>;
 
   constructor({ token, credentials }: ClientOptions, nowMs: () => number) {
     this.#fixed = token === undefined ? undefined : headerOf(token);
     this.#ask = credentials;
     this.#nowMs = nowMs;
+    this.#question = new Question(nowMs);
   }
 
   /** The value of `authorization`; undefined without a token. A promise only where one has to be asked for. */
   header(): string | undefined | Promise<string> {
     if (this.#fixed !== undefined) return this.#fixed;
-    if (this.#ask === undefined) return undefined;
+    const ask = this.#ask;
+    if (ask === undefined) return undefined;
     if (this.#known !== undefined && this.#nowMs() < this.#known.untilMs) return this.#known.header;
-    this.#asking ??= this.#renew(this.#ask).finally(() => {
-      this.#asking = undefined;
-    });
-    return this.#asking;
+    return this.#question.ask((isNewest) => this.#renew(ask, isNewest));
   }
 
   /** `header` was refused: the next call asks for another. */
@@ -62,7 +62,7 @@ export class Bearer {
   }
 
   /** @throws LedgerError UNAUTHENTICATED with what the program's function threw */
-  async #renew(ask: () => Token | Promise<Token>): Promise<string> {
+  async #renew(ask: () => Token | Promise<Token>, isNewest: () => boolean): Promise<string> {
     let token: Token;
     try {
       token = await ask();
@@ -76,7 +76,7 @@ export class Bearer {
     checkToken(text);
     const header = headerOf(text);
     const untilMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - EARLY_MS;
-    this.#known = { header, untilMs };
+    if (isNewest()) this.#known = { header, untilMs };
     return header;
   }
 }

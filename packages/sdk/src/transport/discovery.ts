@@ -3,9 +3,11 @@
  * nothing fails with it. A client that makes one call and ends asks nothing.
  */
 import { cluster } from "@authledger/proto";
-import { GrpcStatus } from "@authledger/types";
+import { GrpcStatus, LedgerError } from "@authledger/types";
 import type { Endpoint } from "./endpoint.js";
 import type { EndpointPool, NamedNode } from "./endpoint-pool.js";
+import type { Ports } from "./ports.js";
+import { answerWithin } from "./question.js";
 import { asBuffer, WireError, type WireMetadata } from "./wire.js";
 
 /** After the first call, so that commands that make a few and end do not ask. */
@@ -23,6 +25,7 @@ export class Discovery {
   readonly #pool: EndpointPool;
   readonly #nowMs: () => number;
   readonly #refreshMs: number;
+  readonly #ports: Pick<Ports, "after">;
   readonly #metadata: () => Promise<WireMetadata>;
   #dueAtMs: number | undefined;
   #askedAtMs = 0;
@@ -33,9 +36,10 @@ export class Discovery {
   constructor(
     pool: EndpointPool,
     rules: { readonly isOn: boolean; readonly refreshMs: number },
-    ports: { readonly nowMs: () => number; readonly metadata: () => Promise<WireMetadata> },
+    ports: Pick<Ports, "nowMs" | "after"> & { readonly metadata: () => Promise<WireMetadata> },
   ) {
     this.#pool = pool;
+    this.#ports = ports;
     this.#nowMs = ports.nowMs;
     this.#metadata = ports.metadata;
     this.#isOff = !rules.isOn;
@@ -85,11 +89,14 @@ export class Discovery {
   }
 
   async #statusOf({ channel }: Endpoint): Promise<cluster.GetClusterStatusResponse> {
+    const deadlineAtMs = this.#nowMs() + ANSWER_MS_MAX;
+    const found = await answerWithin(this.#ports, this.#metadata(), ANSWER_MS_MAX, undefined);
+    if (found === undefined) throw new LedgerError("DEADLINE_EXCEEDED", "no token came in time");
     const answer = await channel.unary({
       path: STATUS.path,
       message: STATUS.requestSerialize({ atLeader: false }),
-      metadata: await this.#metadata(),
-      deadlineAtMs: this.#nowMs() + ANSWER_MS_MAX,
+      metadata: found.answer,
+      deadlineAtMs,
       signal: undefined,
     });
     return STATUS.responseDeserialize(asBuffer(answer));

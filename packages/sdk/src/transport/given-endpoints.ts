@@ -6,6 +6,7 @@ import { LedgerError } from "@authledger/types";
 import { endpointsOf } from "../options.js";
 import type { EndpointSource } from "../sources/endpoint-source.js";
 import type { EndpointPool } from "./endpoint-pool.js";
+import { Question } from "./question.js";
 
 const REFRESH_MS_DEFAULT = 30_000;
 
@@ -13,13 +14,14 @@ export class GivenEndpoints {
   readonly #source: EndpointSource;
   readonly #pool: EndpointPool;
   readonly #nowMs: () => number;
-  #asking: Promise<void> | undefined;
+  readonly #question: Question<void>;
   #askedAtMs = 0;
 
   constructor(source: EndpointSource, pool: EndpointPool, nowMs: () => number) {
     this.#source = source;
     this.#pool = pool;
     this.#nowMs = nowMs;
+    this.#question = new Question(nowMs);
   }
 
   /** Undefined where nodes are known. @throws LedgerError UNAVAILABLE, INVALID_ARGUMENT (by rejection) */
@@ -27,15 +29,13 @@ export class GivenEndpoints {
     const refreshMs = this.#source.refreshMs ?? REFRESH_MS_DEFAULT;
     const isKnown = this.#pool.givenCount > 0;
     if (isKnown && this.#nowMs() < this.#askedAtMs + refreshMs) return undefined;
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = undefined;
-    });
-    if (!isKnown) return this.#asking;
-    this.#asking.catch(() => undefined);
+    const asked = this.#question.ask((isNewest) => this.#ask(isNewest));
+    if (!isKnown) return asked;
+    asked.catch(() => undefined);
     return undefined;
   }
 
-  async #ask(): Promise<void> {
+  async #ask(isNewest: () => boolean): Promise<void> {
     this.#askedAtMs = this.#nowMs();
     let addresses: readonly string[];
     try {
@@ -45,6 +45,6 @@ export class GivenEndpoints {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new LedgerError("UNAVAILABLE", `the source of endpoints gave none: ${why}`, { cause });
     }
-    this.#pool.give(endpointsOf(addresses));
+    if (isNewest() || this.#pool.givenCount === 0) this.#pool.give(endpointsOf(addresses));
   }
 }

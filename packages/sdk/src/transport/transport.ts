@@ -4,7 +4,8 @@
  *
  *   INV-SDK-1  A request is sent again only where that cannot do anything twice: it never left, or nothing
  *              happened, or it is a read, or it carries an idempotency key.
- *   INV-SDK-2  A call ends at its deadline, whatever the network does, and its error says what each endpoint met.
+ *   INV-SDK-2  A call ends at its deadline, whatever the network and the program's own functions (credentials, sources
+ *              of endpoints) do, and its error says what each endpoint met.
  */
 import { LEADER_KEY } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
@@ -36,6 +37,7 @@ import {
   notConnected,
 } from "./judging.js";
 import { type Ports, pause } from "./ports.js";
+import { answerWithin } from "./question.js";
 import { RetryBudget } from "./retry-budget.js";
 import { isRead, routeOf } from "./route.js";
 import { attemptsMaxOf, discoveryOf, hedgeOf, sourceOf } from "./rules.js";
@@ -63,6 +65,9 @@ const ATTEMPT_MS_MIN = 500;
 const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
 /** Of calls that wait for an election, which takes less than a second. */
 const ELECTION_BACKOFF = { firstMs: 50, maxMs: 150 } as const;
+
+/** As errors name who did not answer. */
+const CREDENTIALS = "credentials()";
 
 const OK = "OK" as const;
 const CANCELLED = "CANCELLED" as const;
@@ -94,6 +99,7 @@ export class Transport implements Connection {
     this.#bearer = new Bearer(options, ports.nowMs);
     this.#discovery = new Discovery(this.#pool, discoveryOf(options), {
       nowMs: ports.nowMs,
+      after: ports.after,
       metadata: async () => withToken(apiHeaders, await this.#bearer.header()),
     });
   }
@@ -107,7 +113,7 @@ export class Transport implements Connection {
   ): Promise<Res> {
     const running = this.#begin(method, request, repeat, options);
     this.#checkOpen(running);
-    await this.#given?.ready();
+    await this.#nodesKnown(running);
     const { failures = [] } = options;
     if (failures.length === 0) this.#budget.earn();
     else await this.#goOn(failures, running);
@@ -145,7 +151,7 @@ export class Transport implements Connection {
     const { signal, requestId, metadata } = options;
     const running = this.#begin(method, request, "repeatable", { signal, requestId, metadata });
     this.#checkOpen(running);
-    await this.#given?.ready();
+    await this.#nodesKnown(running);
     const endpoint = this.#pool.pick(running.route, running.tried);
     if (endpoint === undefined) throw this.#circuitOpen(running);
     running.tried.add(endpoint);
@@ -155,10 +161,11 @@ export class Transport implements Connection {
         endpoint.isReady || (await endpoint.channel.connect(running.deadlineAtMs, signal));
       if (!isUsable)
         throw this.#lost(endpoint, notConnected(endpoint, running.deadlineMs), running);
+      await this.#authorize(running);
       const call = {
         path: method.path,
         message: running.message,
-        metadata: await this.#metadata(running),
+        metadata: metadataOf(running),
         deadlineAtMs: undefined,
         signal,
       };
@@ -172,7 +179,9 @@ export class Transport implements Connection {
       const failure = this.#judge(thrown, endpoint, running);
       if (isBehind(failure)) this.#pool.turnFrom(endpoint);
       const error = this.#lost(endpoint, failure, running);
-      throw (await this.#isTokenRenewed(failure, running)) ? noteRenewedToken(error) : error;
+      // The time of a stream's beginning is long over.
+      const now = { ...running, deadlineAtMs: this.#ports.nowMs() + running.deadlineMs };
+      throw (await this.#isTokenRenewed(failure, now)) ? noteRenewedToken(error) : error;
     } finally {
       endpoint.breaker.released();
       endpoint.left();
@@ -299,8 +308,12 @@ export class Transport implements Connection {
     const isUsable = endpoint.isReady || (await endpoint.channel.connect(connectAtMs, signal));
     this.#checkOpen(running);
     if (!isUsable) return { kind: "failed", failure: notConnected(endpoint, waited) };
-    const untilMs = this.#attemptEnd(endpoint, running);
+    let untilMs = running.deadlineAtMs;
     try {
+      const asked = this.#authorize(running);
+      if (asked !== undefined) await asked;
+      // Not before: whoever gives the token must not take the time of the node.
+      untilMs = this.#attemptEnd(endpoint, running);
       return { kind: "done", response: await this.#unary(endpoint, running, { untilMs, signal }) };
     } catch (thrown) {
       if (isTimeUp(thrown) && untilMs < running.deadlineAtMs) {
@@ -310,15 +323,13 @@ export class Transport implements Connection {
     }
   }
 
-  /** One attempt on the wire. @throws WireError (by rejection); LedgerError of the token */
+  /** One attempt on the wire. @throws WireError (by rejection) */
   async #unary<Req, Res>(
     endpoint: Endpoint,
     running: Running<Req, Res>,
     { untilMs, signal }: { untilMs: number; signal: AbortSignal | undefined },
   ): Promise<Res> {
     const { method, message } = running;
-    const header = this.#bearer.header();
-    running.authorization = typeof header === "object" ? await header : header;
     const answer = await endpoint.channel.unary({
       path: method.path,
       message,
@@ -336,16 +347,51 @@ export class Transport implements Connection {
     return decoded(method, answer);
   }
 
-  async #metadata<Req, Res>(running: Running<Req, Res>): Promise<WireMetadata> {
-    running.authorization = await this.#bearer.header();
-    return metadataOf(running);
+  /** A promise only where a token has to be asked for. @throws LedgerError of the token (by rejection) */
+  #authorize<Req, Res>(running: Running<Req, Res>): Promise<void> | undefined {
+    const header = this.#bearer.header();
+    if (typeof header === "object") {
+      return this.#within(running, header, CREDENTIALS).then((answer) => {
+        running.authorization = answer;
+      });
+    }
+    running.authorization = header;
+    return undefined;
+  }
+
+  /** @throws LedgerError of the source of endpoints */
+  async #nodesKnown<Req, Res>(running: Running<Req, Res>): Promise<void> {
+    const asked = this.#given?.ready();
+    if (asked !== undefined) await this.#within(running, asked, "the source of endpoints");
+  }
+
+  /** Waits for what the program was asked no longer than the call has. */
+  async #within<Req, Res, T>(
+    running: Running<Req, Res>,
+    asked: Promise<T>,
+    who: string,
+  ): Promise<T> {
+    const { deadlineAtMs, deadlineMs, requestId, method } = running;
+    const leftMs = deadlineAtMs - this.#ports.nowMs();
+    const found = await answerWithin(this.#ports, asked, leftMs, this.#endOf(running));
+    if (found !== undefined) return found.answer;
+    this.#checkOpen(running);
+    const message = `${who} said nothing within the ${deadlineMs} ms of "${nameOf(method)}"`;
+    throw new LedgerError("DEADLINE_EXCEEDED", message, { details: { deadlineMs, requestId } });
+  }
+
+  /** Its caller gives it up, or the client is closed. */
+  #endOf<Req, Res>({ signal }: Running<Req, Res>): AbortSignal {
+    const closed = this.#closed.signal;
+    return signal === undefined ? closed : AbortSignal.any([closed, signal]);
   }
 
   /** A token that was refused may be an old one: true when the call is to be tried once more, with another. */
   async #isTokenRenewed<Req, Res>(failure: Failure, running: Running<Req, Res>): Promise<boolean> {
     if (!isUnknown(failure) || running.isRenewed) return false;
     running.isRenewed = true;
-    return this.#bearer.renewed(running.authorization);
+    const asked = this.#bearer.renewed(running.authorization);
+    return this.#within(running, asked, CREDENTIALS);
   }
 
   /** A node that hangs must not take the time that another one needs to answer. */
@@ -432,9 +478,7 @@ export class Transport implements Connection {
 
   /** @throws LedgerError CANCELLED, CLIENT_CLOSED */
   async #pause<Req, Res>(ms: number, running: Running<Req, Res>): Promise<void> {
-    const { signal } = running;
-    const closed = this.#closed.signal;
-    await pause(this.#ports, ms, signal === undefined ? closed : AbortSignal.any([closed, signal]));
+    await pause(this.#ports, ms, this.#endOf(running));
     this.#checkOpen(running);
   }
 
