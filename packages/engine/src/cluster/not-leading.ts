@@ -1,9 +1,7 @@
 /** What a node that does not lead tells of who does. */
 import { LedgerError, type NodeId } from "@authledger/types";
+import { NO_LEADER_RETRY_MS } from "./cluster-limits.js";
 import type { MemberInfo } from "./peer-port.js";
-
-/** What a client waits before it asks for the leader again: an election takes some 300 ms. */
-const NO_LEADER_RETRY_MS = 100;
 
 /** NOT_LEADER with the address of the leader where that is known; else NO_LEADER, which is worth another try. */
 export function notLeadingError(

@@ -32,7 +32,6 @@ import {
   COMMIT_NOTICE_MS,
   COMMIT_WAIT_MS,
   FULL_RETRY_MS,
-  NO_LEADER_RETRY_MS,
   TICK_MS,
 } from "./cluster-limits.js";
 import { CoreLog } from "./core-log.js";
@@ -48,6 +47,7 @@ import {
 } from "./group-configuration.js";
 import { type AppendAction, LogWriter } from "./log-writer.js";
 import { decodeMemberInfos } from "./member-info.js";
+import { notLeadingError } from "./not-leading.js";
 import { type EntryOwner, PendingEntries, unknownCommit } from "./pending-entries.js";
 import { ReadGate } from "./read-gate.js";
 import type { SnapshotHooks } from "./snapshot-hooks.js";
@@ -248,17 +248,8 @@ export class RaftGroup {
   /** Why this node does not do what only a leader does. */
   notLeading(): LedgerError {
     if (this.#failure !== undefined) return this.#failure;
-    const { leader } = this;
-    if (leader === undefined || leader === this.#node) {
-      const message = "this node knows of no leader";
-      return new LedgerError("NO_LEADER", message, { retryAfterMs: NO_LEADER_RETRY_MS });
-    }
-    const known = this.#configuration.members.find(({ nodeId }) => nodeId === leader);
-    const clientAddress = known?.clientAddress;
-    const where = known === undefined ? "" : ` (${known.name}, ${clientAddress})`;
-    return new LedgerError("NOT_LEADER", `node ${leader}${where} leads`, {
-      details: { leader: String(leader), ...(clientAddress !== undefined && { clientAddress }) },
-    });
+    const leader = this.leader === this.#node ? undefined : this.leader;
+    return notLeadingError(leader, this.#configuration.members);
   }
 
   /**
