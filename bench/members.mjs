@@ -3,7 +3,7 @@
  * was away until the log had been cut behind it catches up. Then clients flood it. Memory of all nodes is watched all along,
  * and so are elections, of which nobody asks for any.
  *
- *     node bench/run.mjs members [--tuples 1000000] [--away 200000] [--keep 8]
+ *     node bench/run.mjs members [--tuples 1000000] [--away 200000] [--keep 2]
  *
  * `--away`: tuples written while the node is away, far more than the `--keep` MiB of log that are kept for it. All the while,
  * one client writes and two check, at whoever leads.
@@ -53,7 +53,7 @@ const FLOOD_STALL_MS = 60_000;
  * @returns {Promise<import("./lib/report.mjs").Report>}
  */
 export async function run(args) {
-  const options = numbersOf(args, { tuples: 1_000_000, away: 200_000, keep: 8 });
+  const options = numbersOf(args, { tuples: 1_000_000, away: 200_000, keep: 2 });
   const keep = ["--log-keep-bytes", `${options.keep}MiB`];
   const ledger = await startLedgerCluster(scratchDirectory("members"), { args: keep });
   try {
