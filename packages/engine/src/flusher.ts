@@ -1,6 +1,6 @@
 /**
  * When the page store is flushed (storage.md, "Flush policy"): many dirty pages, much to apply again after a
- * crash, some time, or much log. After a flush the log is released behind the older slot. One that found no room is
+ * crash, some time, or much log; and much that readers alone brought into memory, which only a flush lets go of. After a flush the log is released behind the older slot. One that found no room is
  * tried again until it ends well, whether anything was applied since or not: until then writes are refused.
  *
  *   INV-FLUSHER-1  The log is released only behind what both slots hold.
@@ -13,6 +13,7 @@ import { type GroupId, LedgerError } from "@authledger/types";
 import type { Wal } from "@authledger/wal";
 import {
   DIRTY_STALL_FACTOR,
+  FLUSH_CROWDED_MS,
   FLUSH_DIRTY_BYTES,
   FLUSH_DIRTY_CACHE_PART,
   FLUSH_INTERVAL_MS,
@@ -95,11 +96,13 @@ export class Flusher {
     const { store, state, clock, wal } = this.#deps;
     if (this.#stopped || this.#running !== undefined) return;
     const isRetry = this.#retryAtMs > 0;
-    if (state.applied.index === this.#flushedIndex && !isRetry) return;
     const now = clock.monotonicMs();
+    const isCrowded = state.isCrowded && now - this.#lastMs >= FLUSH_CROWDED_MS;
+    if (state.applied.index === this.#flushedIndex && !isRetry && !isCrowded) return;
     if (now < this.#retryAtMs) return;
     const isDue =
       isRetry ||
+      isCrowded ||
       store.dirtyBytes >= this.#dirtyMax ||
       state.work - this.#flushedWork >= this.#policy.work ||
       now - this.#lastMs >= this.#policy.intervalMs ||

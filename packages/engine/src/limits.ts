@@ -25,6 +25,8 @@ export const FLUSH_DIRTY_CACHE_PART = 0.75;
 export const FLUSH_WORK = 40_000;
 /** ... or after so long, or so much log. */
 export const FLUSH_INTERVAL_MS = 30_000;
+/** Between flushes that are due only because much is in memory that nobody needs. */
+export const FLUSH_CROWDED_MS = 1_000;
 export const FLUSH_LOG_BYTES: number = 256 * MiB;
 /** Writers wait when dirty pages take so much more than the flush threshold. */
 export const DIRTY_STALL_FACTOR = 2;

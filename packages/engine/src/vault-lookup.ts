@@ -56,10 +56,11 @@ export function organizationInfo({
 
 export function vaultInfo(state: GroupState, row: VaultRow): VaultInfo {
   const { organizationSlug: organization, slug, name, status, createdAtMs, origin } = row;
-  const open = state.vault(row.id);
-  const height = open?.height ?? row.lastHeight ?? 0;
+  // A page tells of many vaults: none is opened for it.
+  const extent = state.extent(row.id);
+  const height = extent?.height ?? row.lastHeight ?? 0;
   // Nothing of a deleted vault can be read.
-  const oldestHeight = open?.oldest ?? height;
+  const oldestHeight = extent?.oldest ?? height;
   const { retentionBlocks } = row;
   const at = { height, retentionBlocks, oldestHeight };
   return { organization, slug, name, status, createdAtMs, origin, ...at };

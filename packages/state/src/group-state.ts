@@ -7,7 +7,7 @@
  *
  * It knows no log and signs nothing: the engine feeds it committed entries and decides when to flush.
  */
-import { type CanonicalTransaction, decodeTransaction } from "@authledger/proof";
+import { type CanonicalTransaction, decodeHeader, decodeTransaction } from "@authledger/proof";
 import type { AppliedState, PageStore, Pin } from "@authledger/store";
 import { assert, type Hasher, LedgerError, type OperationStatus } from "@authledger/types";
 import { pack, unpack } from "msgpackr";
@@ -30,7 +30,7 @@ import { Idempotency } from "./idempotency.js";
 import { type LifecycleDeps, setStatus, sweep } from "./lifecycle.js";
 import { OpenVault } from "./open-vault.js";
 import { encodeOutcomes, type Outcome, type Refusal } from "./outcome.js";
-import { KEEP_ALL, prune } from "./past/retention.js";
+import { KEEP_ALL, oldestBlock, prune } from "./past/retention.js";
 import { checkPolicyChange, putPolicyBundle, putPolicyChange } from "./policy-rows.js";
 import { valuesOf } from "./sealed-values.js";
 import {
@@ -43,7 +43,7 @@ import {
   type VaultEntity,
   vaultOfKey,
 } from "./system-vault.js";
-import { openTables, type Tables } from "./tables.js";
+import { openTables, type Tables, u32Key } from "./tables.js";
 import { checkTransaction } from "./transaction-limits.js";
 import {
   BRANCH_CACHE_DEFAULTS,
@@ -57,6 +57,9 @@ import { isGone, type VaultRow, VaultRows } from "./vault-rows.js";
 
 /** Vaults in memory after a flush (about 40 KiB each beside their branches); more are opened as needed. */
 export const OPEN_VAULTS_MAX = 1_024;
+
+/** With so many times as many vaults open a flush is due, be it for nothing else: readers open them too. */
+const CROWDED_FACTOR = 4;
 
 /** Work of an entry beside its blocks: digest, decoding. */
 const ENTRY_WORK = 4;
@@ -102,10 +105,22 @@ export interface AppliedEntry {
   readonly blocks: readonly AppliedBlock[];
 }
 
-/** An entry being applied. */
 /** Of what no client has sent. */
 const NO_PAYLOAD = new Uint8Array(32);
 
+export interface GroupStateOptions extends BranchCacheOptions {
+  /** OPEN_VAULTS_MAX where it is absent. */
+  readonly openVaultsMax?: number;
+}
+
+/** Which blocks of a vault there are. */
+interface VaultExtent {
+  readonly height: number;
+  /** As OpenVault.oldest. */
+  readonly oldest: number;
+}
+
+/** An entry being applied. */
 interface Batch {
   readonly place: BlockPlace;
   readonly builders: Map<number, BlockBuilder>;
@@ -113,7 +128,8 @@ interface Batch {
 
 export class GroupState {
   readonly #hasher: Hasher;
-  readonly #options: BranchCacheOptions;
+  readonly #options: GroupStateOptions;
+  readonly #openVaultsMax: number;
   #rows: VaultRows;
   #tables: Tables;
   #store: PageStore;
@@ -125,15 +141,20 @@ export class GroupState {
   #applied: AppliedState;
   #work = 0;
   #cluster: ClusterIdentity | undefined;
+  /** Branches that the last flush left in memory. */
+  #branchesKept = 0;
+  /** An entry is half applied; it stays so when applying it threw. */
+  #isHalf = false;
 
   constructor(
     store: PageStore,
     hasher: Hasher,
-    options: BranchCacheOptions = BRANCH_CACHE_DEFAULTS,
+    options: GroupStateOptions = BRANCH_CACHE_DEFAULTS,
   ) {
     this.#store = store;
     this.#hasher = hasher;
     this.#options = options;
+    this.#openVaultsMax = options.openVaultsMax ?? OPEN_VAULTS_MAX;
     this.#tables = openTables(store);
     this.#rows = new VaultRows(this.tables);
     this.#idempotency = new Idempotency(this.tables.idempotency, this.tables.idempotencyAge);
@@ -159,6 +180,8 @@ export class GroupState {
     this.#trie = fresh.#trie;
     this.#cache = fresh.#cache;
     this.#vaults.clear();
+    this.#branchesKept = 0;
+    this.#isHalf = false;
     this.#applied = fresh.#applied;
     this.#cluster = fresh.#cluster;
   }
@@ -252,6 +275,31 @@ export class GroupState {
     return vault;
   }
 
+  /**
+   * Is so much in memory that a flush is due, be it for nothing else? Reads open vaults and load branches, and only a
+   * flush lets go of them.
+   */
+  get isCrowded(): boolean {
+    const loaded = this.#cache.pool.live - this.#branchesKept;
+    return (
+      this.#vaults.size > CROWDED_FACTOR * this.#openVaultsMax || loaded > this.#options.residentMax
+    );
+  }
+
+  /** How many vaults are open. */
+  get openVaults(): number {
+    return this.#vaults.size;
+  }
+
+  /** The blocks of an existing vault that is not deleted; does not open it. */
+  extent(id: number): VaultExtent | undefined {
+    const row = this.rows.vault(id);
+    if (row === undefined || isGone(row)) return undefined;
+    const tip = this.tables.tip.get(u32Key(id));
+    const height = tip === undefined ? -1 : decodeHeader(tip).height;
+    return { height, oldest: oldestBlock(this.tables, id) ?? height + 1 };
+  }
+
   /** A vault that is open already; does not open it. */
   openVault(id: number): OpenVault | undefined {
     return this.#vaults.get(id);
@@ -290,6 +338,7 @@ export class GroupState {
     if (payload.length === 0) return this.#finish(index, term, this.#applied.leaderTimeMs, [], []);
     const entry = decodeEntry(payload);
     assert(entry.timeMs >= this.#applied.leaderTimeMs, "time does not go back", { index });
+    this.#isHalf = true;
     const batch: Batch = {
       place: { index, term, timeMs: entry.timeMs },
       builders: new Map(),
@@ -341,19 +390,22 @@ export class GroupState {
 
   /** Writes what lives beside the tables; the state that a flush holds (INV-STATE-3). */
   prepareFlush(): AppliedState {
+    this.#requireWhole();
     for (const { trie } of this.#vaults.values()) trie.writeAll();
     if (this.#cache.isOverBudget) for (const { trie } of this.#vaults.values()) trie.shed();
     for (const [id, vault] of this.#vaults) {
-      if (this.#vaults.size <= OPEN_VAULTS_MAX) break;
+      if (this.#vaults.size <= this.#openVaultsMax) break;
       vault.trie.evict();
       this.#vaults.delete(id);
     }
+    this.#branchesKept = this.#cache.pool.live;
     this.#store.endBatch();
     return this.#applied;
   }
 
   /** A view of everything applied so far, rows of tries included (INV-STATE-3), that has no age limit. */
   pinForExport(): Pin {
+    this.#requireWhole();
     for (const { trie } of this.#vaults.values()) trie.writeAll();
     return this.#store.pin("export");
   }
@@ -383,8 +435,16 @@ export class GroupState {
     assert(index === applied + 1, "entries are applied in order", { index, applied });
   }
 
+  /** What has thrown half-way is never written: the node stops, and applies it again from what was there before. */
+  #requireWhole(): void {
+    assert(!this.#isHalf, "INV-STATE-2: nobody sees half of an entry", {
+      behind: this.#applied.index,
+    });
+  }
+
   #advance(applied: AppliedState): void {
     this.#applied = applied;
+    this.#isHalf = false;
     this.#work += ENTRY_WORK;
     this.#store.endBatch();
   }

@@ -31,7 +31,7 @@ function checkOperation(op: CanonicalOp): void {
     case "set_entity":
     case "delete_entity":
     case "expire_entity":
-      checkRecord(op.key, "", "");
+      checkText("key", op.key, limits.ENTITY_KEY_BYTES_MAX);
       return;
     case "set_record":
       if (op.partition !== "ledger" && op.partition !== "model") {

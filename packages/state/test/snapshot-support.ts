@@ -17,6 +17,7 @@ import {
   SnapshotExport,
   SnapshotInstall,
 } from "../src/index.js";
+import type { RenameLimits } from "../src/snapshot/snapshot-install.js";
 import { hasher, type Ledger, newDisk, openState, openStore } from "./state-support.js";
 
 /** The snapshot of a state, in pieces as they come. */
@@ -89,13 +90,16 @@ export interface Restored {
 export async function restore(
   ledger: Ledger,
   snapshot: Uint8Array,
-  { step = 50_000, ...more }: Partial<RestoreAuthority> & { readonly step?: number } = {},
+  {
+    step = 50_000,
+    renames,
+    ...more
+  }: Partial<RestoreAuthority> & { readonly step?: number; readonly renames?: RenameLimits } = {},
 ): Promise<Restored> {
   const store = await openStore(await newDisk(), ledger.leader.random);
   const vaults: RestoredVault[] = [];
-  const install = new SnapshotInstall(store, hasher, authority(ledger, more), (vault) =>
-    vaults.push(vault),
-  );
+  const onVault = (vault: RestoredVault): number => vaults.push(vault);
+  const install = new SnapshotInstall(store, hasher, authority(ledger, more), onVault, renames);
   const reader = new FrameReader(hasher);
   for (let at = 0; at < snapshot.length; at += step) {
     for (const frame of reader.push(snapshot.subarray(at, at + step))) install.take(frame);

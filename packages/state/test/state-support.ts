@@ -16,10 +16,10 @@ import {
 } from "@authledger/proof";
 import { PageStore, type Table } from "@authledger/store";
 import { type Hasher, toHex } from "@authledger/types";
+import type { GroupStateOptions } from "../src/group-state.js";
 import {
   type AppliedEntry,
   type AppliedTransaction,
-  type BranchCacheOptions,
   type EntryItem,
   encodeEntry,
   encodeVaultEntity,
@@ -180,11 +180,11 @@ export async function openStore(disk: Disk, random: SeededRandom): Promise<PageS
 }
 
 /** With small limits, so that tests meet them. */
-const SMALL_CACHE: BranchCacheOptions = { dirtyMax: 50, residentMax: 200 };
+const SMALL_CACHE: GroupStateOptions = { dirtyMax: 50, residentMax: 200 };
 
 export function openState(
   store: PageStore,
-  options: BranchCacheOptions = SMALL_CACHE,
+  options: GroupStateOptions = SMALL_CACHE,
   by: Hasher = hasher,
 ): GroupState {
   return new GroupState(store, by, options);
@@ -213,7 +213,7 @@ export class Ledger {
   static async create(
     random: SeededRandom,
     vaults = 1,
-    options: BranchCacheOptions = SMALL_CACHE,
+    options: GroupStateOptions = SMALL_CACHE,
     by: Hasher = hasher,
   ): Promise<Ledger> {
     const store = await openStore(await newDisk(), random);

@@ -6,6 +6,7 @@ import type { Wal } from "@authledger/wal";
 import { describe, expect, test } from "vitest";
 import { Flusher, type FlushPolicy } from "../../src/flusher.js";
 import {
+  FLUSH_CROWDED_MS,
   FLUSH_DIRTY_BYTES,
   FLUSH_INTERVAL_MS,
   FLUSH_LOG_BYTES,
@@ -28,6 +29,7 @@ class Scene {
   end: ((error?: LedgerError) => void) | undefined;
   appliedIndex = 0;
   work = 0;
+  isCrowded = false;
   dirtyBytes = 0;
   logBytes = 0;
   appliedFloor = 0;
@@ -84,6 +86,9 @@ class Scene {
       prepareFlush: applied,
       get work(): number {
         return scene.work;
+      },
+      get isCrowded(): boolean {
+        return scene.isCrowded;
       },
       get applied(): object {
         return applied();
@@ -175,7 +180,7 @@ describe("a flush is due", () => {
     }
   });
 
-  test("never while nothing was applied since the last one", async () => {
+  test("not for the time or the log while nothing was applied since the last one", async () => {
     const scene = new Scene();
     scene.time.advance(FLUSH_INTERVAL_MS);
     await scene.tick();
@@ -183,6 +188,29 @@ describe("a flush is due", () => {
     scene.time.advance(10 * FLUSH_INTERVAL_MS);
     scene.flusher.tick();
     expect([scene.flushes, scene.flusher.flushedIndex]).toEqual([1, 1]);
+  });
+
+  // What is only read was kept in memory until something was applied: a node that nobody writes to ran out of it.
+  test("when readers brought much into memory, though nothing was applied, and not more often than once a second", async () => {
+    const scene = new Scene();
+    scene.isCrowded = true;
+    scene.time.advance(FLUSH_CROWDED_MS - 1);
+    scene.flusher.tick();
+    await settle();
+    expect(scene.flushes).toBe(0);
+    scene.time.advance(1);
+    scene.flusher.tick();
+    await settle();
+    expect(scene.flushes).toBe(1);
+    await scene.finish();
+    scene.flusher.tick();
+    await settle();
+    expect(scene.flushes).toBe(1);
+    scene.time.advance(FLUSH_CROWDED_MS);
+    scene.isCrowded = false;
+    scene.flusher.tick();
+    await settle();
+    expect(scene.flushes).toBe(1);
   });
 
   test("and writers wait when far more is dirty than that", () => {

@@ -51,8 +51,14 @@ import { VaultRestore } from "./vault-restore.js";
 /** Log entries of one incarnation; an index is 48 bits. Tokens of earlier ones are told by theirs. */
 const INDEXES_PER_INCARNATION: number = 2 ** 42;
 const NO_HASH = new Uint8Array(32);
-/** Operations of one transaction that renames vaults in the system vault. */
-const RENAMES_MAX = 1_000;
+/** How many vaults a transaction of the system vault renames, and a block of it; there are more where need be. */
+export interface RenameLimits {
+  readonly transaction: number;
+  /** A block is one piece in a frame of the next snapshot, which holds 8 MiB: some 90 bytes are one renaming. */
+  readonly block: number;
+}
+
+const RENAME_LIMITS: RenameLimits = { transaction: 1_000, block: 10_000 };
 
 /** The index that a group's log begins behind. */
 export function firstIndexOf(incarnation: number): number {
@@ -103,6 +109,7 @@ export class SnapshotInstall {
   readonly #hasher: Hasher;
   readonly #authority: RestoreAuthority;
   readonly #onVault: (vault: RestoredVault) => void;
+  readonly #renames: RenameLimits;
   readonly #tables: Tables;
   readonly #rows: VaultRows;
   readonly #trie: TrieDeps;
@@ -123,10 +130,12 @@ export class SnapshotInstall {
     hasher: Hasher,
     authority: RestoreAuthority,
     onVault: (vault: RestoredVault) => void,
+    renames: RenameLimits = RENAME_LIMITS,
   ) {
     this.#hasher = hasher;
     this.#authority = authority;
     this.#onVault = onVault;
+    this.#renames = renames;
     this.#tables = openTables(store);
     this.#rows = new VaultRows(this.#tables);
     this.#trie = openTrie(this.#tables, hasher, BRANCH_CACHE_DEFAULTS);
@@ -276,7 +285,7 @@ export class SnapshotInstall {
     builder.finish();
   }
 
-  /** The end of the stream; the system vault learns the new names of the vaults, in its block 1. */
+  /** The end of the stream; the system vault learns the new names of the vaults, in its blocks from 1 on. */
   #end({ payload, offset }: Frame): void {
     const vaults = inForm(offset, () => decodeEnd(payload));
     const system = this.#system;
@@ -285,13 +294,14 @@ export class SnapshotInstall {
     if (this.#current !== undefined || system === undefined || !isWhole) {
       throw corruptAt(offset, `${vaultCount} of ${vaults} vaults came whole`);
     }
-    const transactions: SealedTransaction[] = [];
-    for (let from = 0; from < this.#renamed.length; from += RENAMES_MAX) {
-      const part = this.#renamed.slice(from, from + RENAMES_MAX);
-      const entities = part.flatMap((name) => this.#renaming(system, name) ?? []);
-      transactions.push(this.#authority.entities(entities, this.#timeMs));
+    const { transaction, block } = this.#renames;
+    for (const ofBlock of partsOf(this.#renamed, block)) {
+      const transactions = partsOf(ofBlock, transaction).map((part) => {
+        const entities = part.flatMap((name) => this.#renaming(system, name) ?? []);
+        return this.#authority.entities(entities, this.#timeMs);
+      });
+      this.#append(system, transactions);
     }
-    if (transactions.length > 0) this.#append(system, transactions);
     this.#isComplete = true;
   }
 
@@ -309,6 +319,11 @@ export class SnapshotInstall {
     const reference = vaultRef(this.#hasher, origin, salt);
     return { key, value: encodeVaultEntity({ ...entity, origin, vaultRef: reference }) };
   }
+}
+
+function partsOf<T>(all: readonly T[], max: number): readonly (readonly T[])[] {
+  const count = Math.ceil(all.length / max);
+  return Array.from({ length: count }, (_, i) => all.slice(i * max, (i + 1) * max));
 }
 
 function inForm<T>(offset: number, read: () => T): T {

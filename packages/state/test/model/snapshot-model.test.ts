@@ -6,6 +6,7 @@ import {
   BuiltTrie,
   blockHash,
   decodeDescriptor,
+  decodeHeader,
   decodeRecord,
   encodeStateProof,
   ledgerRecordKey,
@@ -20,8 +21,10 @@ import {
   encodeEntry,
   FrameReader,
   type GroupState,
+  readEntity,
   SnapshotInstall,
 } from "../../src/index.js";
+import { decodeEntity, type VaultEntity, vaultEntityKey } from "../../src/system-vault.js";
 import { readU32 } from "../../src/tables.js";
 import { recordOfRow } from "../../src/trie/leaf-row.js";
 import { authority, restore, snapshotOf, snapshotPieces } from "../snapshot-support.js";
@@ -180,6 +183,27 @@ describe("a restored snapshot", () => {
     expect(second.state.vault(1)!.row.origin).toBe("test.example/7/1/i2");
     expect(second.state.applied.index).toBe(2 * 2 ** 42);
     expect(contentsOf(second.state, 1)).toEqual(contentsOf(first.state, 1));
+  });
+
+  // All renamings were one block: with some 90,000 vaults it was larger than a frame of a snapshot may be, and the
+  // restored group could not be exported any more.
+  test("renames its vaults in blocks that fit a frame, and can be exported again (INV-SNAP-5)", async () => {
+    const ledger = await Ledger.create(testRandom("renames"), 5);
+    const renames = { transaction: 2, block: 3 };
+    const first = await restore(ledger, snapshotOf(ledger.state), { renames });
+    const { state } = await restore(ledger, snapshotOf(first.state), { renames });
+    for (const [restored, suffix] of [[first.state, "/i1"] as const, [state, "/i2"] as const]) {
+      const system = restored.vault(0)!;
+      const counts = Array.from({ length: system.size }, (_, height) => {
+        return decodeHeader(system.header(height)!).transactionCount;
+      });
+      expect(counts).toEqual([1, 2, 1]);
+      expect(toHex(system.tip.header.stateRoot)).toBe(rootFromScratch(restored, 0));
+      for (let slug = 1n; slug <= 5n; slug++) {
+        const { value } = readEntity(system, vaultEntityKey(ORGANIZATION, slug), 0)!;
+        expect(decodeEntity<VaultEntity>(value).origin).toMatch(new RegExp(`/${slug}${suffix}$`));
+      }
+    }
   });
 
   test("keeps what was not renewed at its version, and takes a higher incarnation on request only", async () => {

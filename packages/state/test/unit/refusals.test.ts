@@ -155,6 +155,17 @@ const REFUSED: readonly [string, string, (ledger: Ledger) => EntryItem][] = [
       expiresAtMs: 0,
     }),
   ],
+  // Of 957 bytes and more it was refused by a table, which stopped every replica.
+  [
+    "an entity whose key is over 900 bytes",
+    "LIMIT_EXCEEDED",
+    last(set(long(901), { kind: "none" })),
+  ],
+  [
+    "an entity whose key no row can have",
+    "LIMIT_EXCEEDED",
+    last(set(long(60_000), { kind: "none" })),
+  ],
   [
     "a ledger record over 70,000 bytes",
     "RECORD_TOO_LARGE",
