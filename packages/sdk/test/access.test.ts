@@ -94,11 +94,16 @@ it("a token that does not change is not tried twice", async () => {
   ]);
 });
 
+const clocks = (nowMs: () => number) => ({ nowMs, wallMs: nowMs });
+
 it("calls that need a token together ask for it once, and again shortly before it ends (INV-SDK-13)", async () => {
   let nowMs = 0;
   let asked = 0;
   const credentials = async () => ({ token: `t${++asked}`, expiresAtMs: nowMs + 60_000 });
-  const bearer = new Bearer({ endpoints: "a:1", credentials }, () => nowMs);
+  const bearer = new Bearer(
+    { endpoints: "a:1", credentials },
+    clocks(() => nowMs),
+  );
   const together = await Promise.all([bearer.header(), bearer.header(), bearer.header()]);
   expect(together).toEqual(["Bearer t1", "Bearer t1", "Bearer t1"]);
   nowMs = 29_000;
@@ -107,14 +112,17 @@ it("calls that need a token together ask for it once, and again shortly before i
   expect(await bearer.header()).toBe("Bearer t2");
   const broken = new Bearer(
     { endpoints: "a:1", credentials: () => Promise.reject(new Error("no agent")) },
-    () => 0,
+    clocks(() => 0),
   );
   const error = await rejectedBy(Promise.resolve(broken.header()));
   expect([error.code, error.message]).toEqual([
     "UNAUTHENTICATED",
     "credentials() gave no token: no agent",
   ]);
-  const empty = new Bearer({ endpoints: "a:1", credentials: () => "two words" }, () => 0);
+  const empty = new Bearer(
+    { endpoints: "a:1", credentials: () => "two words" },
+    clocks(() => 0),
+  );
   expect((await rejectedBy(Promise.resolve(empty.header()))).details).toEqual({ field: "token" });
 });
 

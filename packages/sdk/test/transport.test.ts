@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { LedgerError } from "@authledger/types";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { createClient, createTuple, type LedgerClient, UnreachableError } from "../src/index.js";
 import { appliedWrite, checkResponse, fakeLedger, refusal } from "./support/fake-ledger.js";
@@ -270,6 +270,23 @@ describe("what cannot be reached", () => {
     expect(error.message).toContain(`cannot reach any of 3 endpoints for "Check"`);
     expect(error.message).toContain(`${refused}: connection refused`);
     expect(error.details["requestId"]).toBe("r");
+  });
+
+  // Deadlines were moments of the machine's clock: one that was set back while a call waited for an election gave the call
+  // an hour more.
+  it("is waited for until the deadline, also when the clock of the machine is set back (INV-SDK-2)", async () => {
+    const { endpoint } = await fakeLedger({
+      read: {
+        check: () => {
+          throw refusal("NO_LEADER", "an election");
+        },
+      },
+    });
+    const call = rejectedBy(clientOf(endpoint).hasTuple(TUPLE, { deadlineMs: 800 }));
+    const now = Date.now.bind(Date);
+    setTimeout(() => vi.spyOn(Date, "now").mockImplementation(() => now() - 3_600_000), 200);
+    onTestFinished(() => void vi.restoreAllMocks());
+    expect((await call).code).toBe("NO_LEADER");
   });
 
   it("because nothing answers ends at the deadline and says so", async () => {

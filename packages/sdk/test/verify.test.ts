@@ -265,6 +265,35 @@ describe("a verified answer", () => {
     expect(reasonOf(await rejectedBy(client.read("theme")))).toEqual(["PROOF_INVALID", "value"]);
   });
 
+  // What a client asks for once for all its calls had a deadline of its own: a call with 200 ms waited for all of that.
+  it("is waited for until the deadline of its call or its signal, and for others the work goes on (INV-SDK-2)", async () => {
+    const vault = vaultWith(viewer("alice"));
+    now(vault);
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const anchor = formatTrustAnchor(vault.anchor);
+    const getTrustAnchor = async () => {
+      await gate;
+      return { anchor };
+    };
+    const handlers = { ...honest(vault), admin: { getTrustAnchor } };
+    const client = await clientOf(handlers, { trustOnFirstUse: true });
+    const controller = new AbortController();
+    const patient = client.hasTuples([viewer("alice")], { deadlineMs: 4_000 });
+    const ended: string[] = [];
+    const calls = [{ deadlineMs: 100 }, { signal: controller.signal }].map(async (options) => {
+      const error = await rejectedBy(client.hasTuples([viewer("alice")], options));
+      ended.push(error.code);
+      controller.abort();
+    });
+    await Promise.all(calls);
+    expect(ended).toEqual(["DEADLINE_EXCEEDED", "CANCELLED"]);
+    release();
+    expect((await patient).stored).toEqual([true]);
+  });
+
   it("needs a proof", async () => {
     const vault = vaultWith();
     now(vault);

@@ -6,6 +6,7 @@ import { type CallOptions, cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { checkTransactions, hashOfHeader } from "../verify/proven-values.js";
 import { malformed, plain } from "./convert.js";
+import { patience } from "./patience.js";
 import { Proving } from "./proving.js";
 import type { Block, Checkpoint, ReadOptions, Tip } from "./values.js";
 
@@ -90,7 +91,8 @@ export async function getCheckpoint(
   options: CheckpointOptions,
 ): Promise<Checkpoint> {
   const verifier = session.verifier();
-  const trust = await verifier?.trust();
+  const wait = patience(session, options);
+  const trust = verifier && (await wait(verifier.trust()));
   const consistency = consistencyMessage(options.consistency);
   const trustedSize = trust?.head.size ?? options.trustedSize ?? 0n;
   const cosignatures = cosignaturesOf(session.options.verify);
@@ -102,7 +104,7 @@ export async function getCheckpoint(
   if (verifier === undefined || trust === undefined) {
     return { checkpoint, consistencyProof, token, isVerified: false };
   }
-  await verifier.verifyHead(trust, { checkpoint, consistencyProof });
+  await wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
   return { checkpoint, consistencyProof, token, isVerified: true };
 }
 

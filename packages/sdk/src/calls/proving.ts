@@ -7,6 +7,7 @@ import { cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { describeVerified, type VaultVerifier } from "../verify/verify.js";
 import { proofOf, provenAnswerOf } from "./convert.js";
+import { type Patience, patience } from "./patience.js";
 import type { Answer, Proof, ReadOptions } from "./values.js";
 
 const NONE = new Uint8Array(0);
@@ -25,32 +26,39 @@ export interface Judged {
   readonly verified: VerifiedAnswer | undefined;
 }
 
+/** What a client that verifies goes by. */
+interface Verifying {
+  readonly verifier: VaultVerifier;
+  readonly trust: TrustState;
+  readonly wait: Patience;
+}
+
 export class Proving {
   /** Parts of the request. */
   readonly consistency: common.Consistency;
   readonly prove: common.Prove | undefined;
-  readonly #verifier: VaultVerifier | undefined;
-  readonly #trust: TrustState | undefined;
+  readonly #verifying: Verifying | undefined;
   readonly #want: Wanted;
 
   private constructor(
     options: ReadOptions,
-    verifier: VaultVerifier | undefined,
-    trust: TrustState | undefined,
+    verifying: Verifying | undefined,
     cosignatures: number | undefined,
   ) {
     this.consistency = consistencyMessage(options.consistency);
-    this.#verifier = verifier;
-    this.#trust = trust;
+    this.#verifying = verifying;
     this.#want = wantedBy(options.consistency);
-    this.prove = proveMessage(options, trust, cosignatures);
+    this.prove = proveMessage(options, verifying?.trust, cosignatures);
   }
 
   /** @param unproven take the server's word, also where the client verifies */
   static async begin(session: Session, options: ReadOptions, unproven = false): Promise<Proving> {
     const verifier = unproven ? undefined : session.verifier();
     const cosignatures = cosignaturesOf(session.options.verify);
-    return new Proving(options, verifier, await verifier?.trust(), cosignatures);
+    if (verifier === undefined) return new Proving(options, undefined, cosignatures);
+    const wait = patience(session, options);
+    const verifying = { verifier, trust: await wait(verifier.trust()), wait };
+    return new Proving(options, verifying, cosignatures);
   }
 
   /** About the newest state, unless the caller accepts an older one. @throws as VaultVerifier.verify */
@@ -72,12 +80,13 @@ export class Proving {
     const proof = response.proof && proofOf(response.proof);
     const token = tokenOf(response.token);
     const claimed = response.height ?? 0n;
-    if (this.#verifier === undefined || this.#trust === undefined) {
+    if (this.#verifying === undefined) {
       if (this.prove !== undefined) requireProof(proof);
       return { answer: { height: claimed, token, ...(proof && { proof }) }, verified: undefined };
     }
     const sent: ProvenAnswer = provenAnswerOf(requireProof(proof));
-    const verified = await this.#verifier.verify(this.#trust, sent, want);
+    const { verifier, trust, wait } = this.#verifying;
+    const verified = await wait(verifier.verify(trust, sent, want));
     const described = describeVerified(verified);
     const { height } = described;
     return { answer: { height, token, ...(proof && { proof }), verified: described }, verified };

@@ -1,5 +1,6 @@
 /** The lanes of one kind of call: calls that ask under the same conditions share one. */
 import { LedgerError } from "@authledger/types";
+import { MACHINE } from "../transport/ports.js";
 import { Lane, type LaneRules, type Member } from "./lane.js";
 
 /** What one call brings along. */
@@ -29,7 +30,7 @@ export class Coalescer<Item, Result> {
       const message = `the caller gave up "${rules().name}"`;
       return Promise.reject(new LedgerError("CANCELLED", message, { cause: signal.reason }));
     }
-    const deadlineAtMs = Date.now() + deadlineMs;
+    const deadlineAtMs = MACHINE.nowMs() + deadlineMs;
     this.#sweepAt(deadlineAtMs);
     return new Promise((resolve, reject) => {
       const [forget, failure] = [undefined, undefined];
@@ -52,14 +53,14 @@ export class Coalescer<Item, Result> {
     if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
-    this.#timer = setTimeout(() => this.#sweep(), Math.max(1, atMs - Date.now()));
+    this.#timer = setTimeout(() => this.#sweep(), Math.max(1, atMs - MACHINE.nowMs()));
     // In a browser a timer is a number, and keeps nothing alive.
     (this.#timer as Partial<NodeJS.Timeout>).unref?.();
   }
 
   #sweep(): void {
     this.#timer = undefined;
-    const nowMs = Date.now();
+    const nowMs = MACHINE.nowMs();
     for (const lane of this.#lanes.values()) {
       const nextAtMs = lane.sweep(nowMs);
       if (nextAtMs !== undefined) this.#sweepAt(nextAtMs);

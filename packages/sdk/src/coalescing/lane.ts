@@ -11,6 +11,7 @@
  */
 import { LedgerError } from "@authledger/types";
 import type { RepeatOptions } from "../transport/connection.js";
+import { MACHINE } from "../transport/ports.js";
 import { afterMicrotasks } from "./after-microtasks.js";
 
 /** Batches on their way: while the node works on one, the client makes the next and reads the one before. */
@@ -168,7 +169,7 @@ export class Lane<Item, Result> {
     failures: readonly LedgerError[] = [],
   ): Promise<void> {
     const items = members.map(({ item }) => item);
-    const deadlineMs = Math.max(1, batch.deadlineAtMs - Date.now());
+    const deadlineMs = Math.max(1, batch.deadlineAtMs - MACHINE.nowMs());
     try {
       const { signal } = batch.abort;
       const outcomes = await this.#rules.send(items, { deadlineMs, signal, failures });

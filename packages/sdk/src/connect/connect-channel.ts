@@ -6,6 +6,7 @@
  */
 import { GrpcStatus, LedgerError, limits } from "@authledger/types";
 import type { ClientOptions } from "../options.js";
+import { MACHINE } from "../transport/ports.js";
 import { tlsOf } from "../transport/security.js";
 import { type WireCall, type WireChannel, WireError } from "../transport/wire.js";
 import { connectFailure, endFailure, lostConnection } from "./connect-failure.js";
@@ -89,7 +90,9 @@ export class ConnectChannel implements WireChannel {
       "connect-protocol-version": "1",
     };
     if (deadlineAtMs !== undefined) {
-      headers["connect-timeout-ms"] = String(Math.max(1, Math.ceil(deadlineAtMs - Date.now())));
+      headers["connect-timeout-ms"] = String(
+        Math.max(1, Math.ceil(deadlineAtMs - MACHINE.nowMs())),
+      );
     }
     return fetch(this.#origin + path, {
       method: "POST",
@@ -119,7 +122,7 @@ class Running {
       if (signal?.aborted === true) this.#abort();
     }
     if (call.deadlineAtMs === undefined) return;
-    const leftMs = Math.min(TIMER_MS_MAX, call.deadlineAtMs - Date.now() + LATE_MS);
+    const leftMs = Math.min(TIMER_MS_MAX, call.deadlineAtMs - MACHINE.nowMs() + LATE_MS);
     this.#timer = setTimeout(() => {
       this.#isLate = true;
       this.#abort();

@@ -7,6 +7,7 @@
  */
 import { LedgerError } from "@authledger/types";
 import type { ClientOptions, Token } from "../options.js";
+import type { Ports } from "./ports.js";
 import { Question } from "./question.js";
 import { checkToken } from "./security.js";
 
@@ -29,14 +30,17 @@ export function noteRenewedToken(error: LedgerError): LedgerError {
 export class Bearer {
   readonly #fixed: string | undefined;
   readonly #ask: ClientOptions["credentials"];
-  readonly #nowMs: () => number;
+  readonly #wallMs: () => number;
   #known: { readonly header: string; readonly untilMs: number } | undefined;
   readonly #question: Question<string>;
 
-  constructor({ token, credentials }: ClientOptions, nowMs: () => number) {
+  constructor(
+    { token, credentials }: ClientOptions,
+    { nowMs, wallMs }: Pick<Ports, "nowMs" | "wallMs">,
+  ) {
     this.#fixed = token === undefined ? undefined : headerOf(token);
     this.#ask = credentials;
-    this.#nowMs = nowMs;
+    this.#wallMs = wallMs;
     this.#question = new Question(nowMs);
   }
 
@@ -45,7 +49,8 @@ export class Bearer {
     if (this.#fixed !== undefined) return this.#fixed;
     const ask = this.#ask;
     if (ask === undefined) return undefined;
-    if (this.#known !== undefined && this.#nowMs() < this.#known.untilMs) return this.#known.header;
+    if (this.#known !== undefined && this.#wallMs() < this.#known.untilMs)
+      return this.#known.header;
     return this.#question.ask((isNewest) => this.#renew(ask, isNewest));
   }
 

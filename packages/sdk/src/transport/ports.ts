@@ -5,8 +5,10 @@ import type { WireChannel } from "./wire.js";
 export interface Ports {
   /** The way to host:port. @throws LedgerError INVALID_ARGUMENT for options that cannot be used */
   dial(address: string, options: ClientOptions): WireChannel;
-  /** Milliseconds since 1970. */
+  /** Milliseconds of a clock that never goes back: deadlines, pauses and rests are counted with it. */
   nowMs(): number;
+  /** Milliseconds since 1970, as the machine has them: they may jump. Only for what others say of that time. */
+  wallMs(): number;
   /** At least 0, below 1. */
   random(): number;
   /** Runs something once, later; what is returned forgets it. A timer keeps the process alive. */
@@ -15,7 +17,8 @@ export interface Ports {
 
 /** Time and chance of the machine. */
 export const MACHINE: Omit<Ports, "dial"> = {
-  nowMs: () => Date.now(),
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
   random: () => Math.random(),
   after: (ms, run) => {
     const timer = setTimeout(run, ms);

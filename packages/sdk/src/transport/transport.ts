@@ -96,7 +96,7 @@ export class Transport implements Connection {
     this.#pool = new EndpointPool(options, ports);
     const source = sourceOf(options);
     this.#given = source && new GivenEndpoints(source, this.#pool, ports.nowMs);
-    this.#bearer = new Bearer(options, ports.nowMs);
+    this.#bearer = new Bearer(options, ports);
     this.#discovery = new Discovery(this.#pool, discoveryOf(options), {
       nowMs: ports.nowMs,
       after: ports.after,
@@ -270,7 +270,7 @@ export class Transport implements Connection {
         throw thrown;
       })
       .finally(() => endpoint.left());
-    const ms = this.#ports.nowMs() - startMs;
+    const ms = Math.round(this.#ports.nowMs() - startMs);
     // The other leg of a hedged read was faster: that is no fault of this endpoint.
     const isLost = signal?.aborted === true && running.signal?.aborted !== true;
     const code = outcome.kind === "done" ? OK : isLost ? CANCELLED : codeOf(outcome.failure);

@@ -16,7 +16,7 @@ export interface WireCall {
   /** The request, encoded. */
   readonly message: Uint8Array;
   readonly metadata: WireMetadata;
-  /** Milliseconds since 1970; undefined for a stream that ends when its reader ends it. */
+  /** By the clock of `Ports.nowMs`; undefined for a stream that ends when its reader ends it. */
   readonly deadlineAtMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   /** Is told what came behind the answer, where somebody wants it. */

@@ -5,6 +5,7 @@
 import { HistoryFollower, type TrustedHead, vaultRef, verifyConsistency } from "@authledger/proof";
 import { read } from "@authledger/proto";
 import { equalBytes, LedgerError } from "@authledger/types";
+import { patience } from "../calls/patience.js";
 import type { CallOptions } from "../options.js";
 import { cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
@@ -31,7 +32,7 @@ export class FollowedHistory {
     call: CallOptions = {},
   ): Promise<FollowedHistory> {
     const { hasher } = nodeCrypto;
-    const { origin, salt } = await session.verifier()!.trust();
+    const { origin, salt } = await patience(session, call)(session.verifier()!.trust());
     const question = { fromHeight: height, limit: 1, transactions: false, compactRange: true };
     const { compactRange } = await session.call(
       GET_BLOCK_RANGE,
@@ -62,7 +63,8 @@ export class FollowedHistory {
   /** A trusted head of at least that size. */
   async #headOf(size: bigint): Promise<TrustedHead> {
     const verifier = this.#session.verifier()!;
-    const trust = await verifier.trust();
+    const wait = patience(this.#session, this.#call);
+    const trust = await wait(verifier.trust());
     if (trust.head.size >= size) return trust.head;
     const { head } = trust;
     const trusted = { trustedSize: head.size, consistency: undefined };
@@ -71,7 +73,7 @@ export class FollowedHistory {
     const sent = await this.#session.call(GET_CHECKPOINT, request, this.#call);
     const consistencyProof = sent.consistencyProof.map((hash) => new Uint8Array(hash));
     const { checkpoint } = sent;
-    const received = await verifier.verifyHead(trust, { checkpoint, consistencyProof });
+    const received = await wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
     if (received.size >= size) return received;
     const message = `the signed head has ${received.size} blocks, ${size} were given`;
     throw new LedgerError("PROOF_INVALID", message, { details: { reason: "consistency" } });

@@ -29,6 +29,7 @@ export class Time implements Omit<Ports, "dial"> {
   chance = 0;
 
   readonly nowMs = (): number => this.#nowMs;
+  readonly wallMs = (): number => this.#nowMs;
   readonly random = (): number => this.chance;
   readonly after = (ms: number, run: () => void): (() => void) => {
     const timer = { atMs: this.#nowMs + ms, run };
@@ -124,8 +125,8 @@ export function scripted(count: number, options: Partial<ClientOptions> = {}) {
   return { time, nodes: all, byAddress: nodes, transport };
 }
 
-function ports({ nowMs, random, after }: Time): Omit<Ports, "dial"> {
-  return { nowMs, random, after };
+function ports({ nowMs, wallMs, random, after }: Time): Omit<Ports, "dial"> {
+  return { nowMs, wallMs, random, after };
 }
 
 /** An error of a node, as it arrives. */

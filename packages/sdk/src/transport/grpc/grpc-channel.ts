@@ -8,6 +8,7 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
+import { MACHINE } from "../ports.js";
 import {
   asBuffer,
   type WireCall,
@@ -70,7 +71,7 @@ export class GrpcChannel implements WireChannel {
         asBytes,
         message,
         metadataOf(metadata),
-        deadlineAtMs === undefined ? {} : { deadline: deadlineAtMs },
+        deadlineAtMs === undefined ? {} : { deadline: wallAt(deadlineAtMs) },
         (error, answer) => {
           signal?.removeEventListener("abort", cancel);
           this.#running.delete(cancel);
@@ -101,7 +102,7 @@ export class GrpcChannel implements WireChannel {
       asBytes,
       message,
       metadataOf(metadata),
-      deadlineAtMs === undefined ? {} : { deadline: deadlineAtMs },
+      deadlineAtMs === undefined ? {} : { deadline: wallAt(deadlineAtMs) },
     );
     const cancel = (): void => running.cancel();
     this.#running.add(cancel);
@@ -133,12 +134,19 @@ export class GrpcChannel implements WireChannel {
       const state = channel.getConnectivityState(true);
       if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return true;
       const isChanged = await new Promise<boolean>((resolve) => {
-        channel.watchConnectivityState(state, untilMs, (error) => resolve(error === undefined));
+        channel.watchConnectivityState(state, wallAt(untilMs), (error) =>
+          resolve(error === undefined),
+        );
       });
       if (!isChanged) return false;
     }
     return false;
   }
+}
+
+/** The library counts the time of the machine. */
+function wallAt(atMs: number): number {
+  return Math.ceil(MACHINE.wallMs() + (atMs - MACHINE.nowMs()));
 }
 
 function metadataOf(metadata: WireMetadata): Metadata {
