@@ -1,8 +1,8 @@
 /**
  * Code of the program around every call: to log, to add metadata, to change an answer, to refuse.
  *
- * Interceptors see a call once, whatever it takes to answer it; calls that travel together are one call. The first of the
- * list is the outermost.
+ * Interceptors see a call once, whatever it takes to answer it; calls that travel together are one call, and so are those
+ * of them that are sent again. The first of the list is the outermost.
  */
 
 /** A call on its way out. An interceptor passes it on as it is, or a copy that it changed. */
