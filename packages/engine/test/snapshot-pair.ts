@@ -16,6 +16,7 @@ import {
 } from "../src/cluster/group-configuration.js";
 import type { PeerFrame } from "../src/cluster/peer-port.js";
 import { SnapshotExchange } from "../src/cluster/snapshot-exchange.js";
+import type { SnapshotPurpose } from "../src/cluster/snapshot-frames.js";
 import type { ReceivedSnapshot } from "../src/cluster/snapshot-receiver.js";
 import { StateHolder } from "../src/cluster/state-holder.js";
 import { finishSwitch, unfinishedSwitch } from "../src/cluster/state-switch.js";
@@ -55,6 +56,8 @@ export interface ReplicaEvents {
   readonly sent: { readonly to: NodeId; readonly ok: boolean; readonly why: string }[];
   readonly alarms: string[];
   readonly fatal: LedgerError[];
+  /** For what states were received. */
+  readonly purposes: SnapshotPurpose[];
 }
 
 /** One side: a process on a disk, which may end and begin again. */
@@ -75,7 +78,7 @@ export class Replica {
   ) {
     this.disk = disk;
     this.time = time;
-    this.events = { sent: [], alarms: [], fatal };
+    this.events = { sent: [], alarms: [], fatal, purposes: [] };
     this.holder = holder;
     this.wal = wal;
   }
@@ -155,6 +158,7 @@ export class Replica {
         onSent: (to, ok, why) => void replica.events.sent.push({ to, ok, why }),
         onReceived: (received) => {
           replica.received = received;
+          replica.events.purposes.push(received.purpose);
           if (options.holds !== true) void replica.install().catch(onFatal);
           return true;
         },

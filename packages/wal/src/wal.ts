@@ -204,6 +204,7 @@ export class Wal implements AsyncDisposable {
   hintCommit(group: GroupId, index: number): void {
     const applied = this.#state.apply({ kind: "commit-hint", group, index });
     assert(typeof applied !== "string", `a commit hint ${String(applied)}`);
+    this.#state.groups.get(group)!.knowCommit(index);
     this.#appender.composer.hint(group, index);
   }
 

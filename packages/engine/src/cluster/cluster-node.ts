@@ -254,6 +254,8 @@ export class ClusterNode implements PeerReceiver {
   }
 
   onFrame(from: NodeId, { kind, group, payload }: PeerFrame): void {
+    // The files are closed before the connections are.
+    if (this.#isStopped) return;
     if (this.#identity.clusterId === undefined || group !== this.#deps.groupId) return;
     if (this.#isStranger(from)) return;
     try {

@@ -626,7 +626,7 @@ export class RaftGroup {
     this.#isHeld = true;
     const { snapshots } = this.#deps;
     const membership = encodeMembership(snapshot.membership);
-    const record = await this.#orAsBefore(snapshots.install(snapshot, membership));
+    const record = await snapshots.install(snapshot, membership);
     const { state } = this.#deps;
     assert(state.applied.index === snapshot.index, "the state is the one that was installed", {
       applied: state.applied.index,
@@ -718,28 +718,18 @@ export class RaftGroup {
     }
     this.#isHeld = true;
     try {
-      await this.#orAsBefore(replace());
+      await replace();
     } catch (error) {
-      if (!this.#isHeld) await this.#beginAnew();
+      // A disk without room for another state leaves the one that is there.
+      if (LedgerError.from(error).code === "DISK_FULL") await this.#beginAnew();
       throw error;
     }
     this.#isHeld = false;
     if (this.#failure !== undefined) return true;
-    this.#applier.reset();
     this.#configuration = configurationOf(this.#deps.state, this.#configuration.membership);
     await this.#beginAnew();
     this.#deps.onConfiguration();
     return true;
-  }
-
-  /** A disk without room for another state leaves the one that is there. */
-  async #orAsBefore<T>(replaced: Promise<T>): Promise<T> {
-    try {
-      return await replaced;
-    } catch (error) {
-      if (LedgerError.from(error).code === "DISK_FULL") this.#isHeld = false;
-      throw error;
-    }
   }
 
   async #beginAnew(): Promise<void> {
@@ -747,6 +737,8 @@ export class RaftGroup {
     if (this.#failure !== undefined) return;
     this.#isHeld = false;
     this.#coreLog.clear();
+    // The new core hands out again what it knows to be committed.
+    this.#applier.reset();
     this.#core = this.#newCore();
     this.#full = undefined;
     this.#isRetrying = false;

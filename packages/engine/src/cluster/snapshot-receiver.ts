@@ -184,9 +184,11 @@ export class SnapshotReceiver {
     this.#answer(from, incoming.name, "wants", incoming.offset);
   }
 
-  /** Who is answered when the state is in use, and in whose term. */
-  #note(from: NodeId, { leaderTerm }: SnapshotChunk, incoming: Incoming): void {
+  /** Who is answered when the state is in use, and in whose term. A leader may need for a catch-up what began as a rebuild. */
+  #note(from: NodeId, { leaderTerm, purpose }: SnapshotChunk, incoming: Incoming): void {
     incoming.from = from;
+    const isCatchUp = purpose === "catch-up" && incoming.phase !== "ready";
+    if (isCatchUp) incoming.purpose = purpose;
     incoming.leaderTerm = Math.max(incoming.leaderTerm, leaderTerm);
     incoming.heardAtMs = this.#deps.clock.monotonicMs();
   }

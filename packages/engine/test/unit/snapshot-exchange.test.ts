@@ -253,6 +253,22 @@ describe("a replica that is given a snapshot", () => {
     expect(pair.receiver.dump()).toEqual(pair.sender.dump());
   });
 
+  // One file serves both: what had begun as a rebuild was taken as one when all was there, let go of, and sent once more.
+  test("takes a stream that began as a rebuild for a catch-up once its leader says so", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange purpose"), PART);
+    let parts = 0;
+    pair.link = (to, { kind, payload }) => {
+      if (to !== RECEIVER || kind !== FrameKind.snapshotChunk || ++parts > 3) return 1;
+      const chunk = encodeChunk({ ...decodeChunk(payload), purpose: "rebuild" });
+      pair.receiver.exchange.onFrame(SENDER, { kind, group: pair.group, payload: chunk });
+      return 0;
+    };
+    pair.begin();
+    await pair.until(() => pair.isSent);
+    expect(parts).toBeGreaterThan(3);
+    expect(pair.receiver.events.purposes).toEqual(["catch-up"]);
+  });
+
   /** The story: what was thrown while a refused stream was removed went to nobody, and ended the process as a bug does. */
   test.each([
     ["EIO", false],

@@ -101,8 +101,9 @@ export class Lane<Item, Result> {
         if (member.isOver) continue;
         const isLast = member.deadlineAtMs >= sentUntilMs;
         const dueAtMs = member.deadlineAtMs + (isLast ? GRACE_MS : 0);
-        if (dueAtMs <= nowMs)
-          fail(member, member.failure ?? this.#rules.overdue(member.deadlineMs));
+        // What was refused for sure may be on its way again.
+        const known = member.failure?.row.retry === "with-key" ? member.failure : undefined;
+        if (dueAtMs <= nowMs) fail(member, known ?? this.#rules.overdue(member.deadlineMs));
         else next = Math.min(next ?? dueAtMs, dueAtMs);
       }
     };

@@ -28,6 +28,8 @@ export class GroupState {
   readonly id: GroupId;
   hardState: HardState = { term: 0, vote: undefined };
   commitHint = 0;
+  /** What the owner has acted on: it is not taken back with an append that told it too. */
+  #commitKnown = 0;
   snapshot: SnapshotRecord | undefined;
   /** Highest index of the present log that is known synced. */
   durableIndex = 0;
@@ -53,6 +55,16 @@ export class GroupState {
   /** Last index that is no longer held: released, or covered by a snapshot. */
   get base(): number {
     return this.#base;
+  }
+
+  /** The owner acts on it. */
+  knowCommit(index: number): void {
+    this.#commitKnown = Math.max(this.#commitKnown, index);
+  }
+
+  /** Takes a hint back that came with an append. */
+  unhint(before: number): void {
+    this.commitHint = Math.max(before, this.#commitKnown);
   }
 
   get baseTerm(): number {

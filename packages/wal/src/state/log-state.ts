@@ -292,9 +292,7 @@ function hintCommit(group: GroupState, index: number): Applied {
   }
   const before = group.commitHint;
   group.commitHint = Math.max(before, index);
-  return () => {
-    group.commitHint = before;
-  };
+  return () => group.unhint(before);
 }
 
 /** Keeps the entries behind the snapshot where the log agrees with it, else starts the log anew behind it. */

@@ -244,6 +244,26 @@ describe("a full disk", () => {
     expect(again.group(GROUP)).toMatchObject({ firstIndex: last + 1, lastIndex: last + 1 });
   });
 
+  // A commit index that an append told too was taken back with it, after its owner had applied the entries.
+  test("does not unsay what the owner knows to be committed", async () => {
+    const disk = new MemoryDisk();
+    const wal = await openWal(disk, { segmentBytes: 16 * 1024 }, testDeps(disk));
+    await wal.append([{ kind: "group", group: GROUP, action: "create" }]);
+    await wal.append(entries(1, 2, 100));
+    await settle(30);
+    disk.capacityBytes = await usedBytes(disk);
+    let last = 2;
+    for (;;) {
+      const told = { kind: "commit-hint", group: GROUP, index: last } as const;
+      const appended = wal.append([...entries(last + 1, 1, 3000), told]);
+      wal.hintCommit(GROUP, last);
+      const [ended] = await Promise.allSettled([appended]);
+      if (ended.status === "rejected") break;
+      last++;
+    }
+    expect(wal.group(GROUP)).toMatchObject({ lastIndex: last, commitHint: last });
+  });
+
   test("works again when there is room, without a release", async () => {
     const disk = new MemoryDisk();
     const deps = testDeps(disk);
