@@ -53,7 +53,7 @@ interface TogetherDeps {
   readonly vault: (id: number) => OpenVault | undefined;
   /** A replica has another root at the size of a head that this node has signed. */
   readonly onOtherRoot: CosignLeaderDeps["onOtherRoot"];
-  /** This node has signed a vault with a time that no other signs yet: another one must lead. */
+  /** This node has signed a vault with a time that no other signs yet, or may have: another one must lead. */
   readonly onAhead: (origin: string, aheadMs: number) => void;
 }
 type CosignLeaderDeps = ConstructorParameters<typeof CosignLeader>[0];
@@ -243,7 +243,11 @@ export class Signer {
       this.#deps.together?.onAhead(head.origin, aheadMs);
       throw signedAhead(head.origin, aheadMs);
     }
-    if (this.marks.mayGoBack(vault, head, nowMs)) throw cosignaturesMissing(head);
+    if (!this.marks.mayGoBack(vault, head, nowMs)) return;
+    // What is within the skew after a doubt passes by itself; what is not was bounded by a clock that was ahead.
+    const lostAheadMs = this.marks.lostAheadMs(head.timeMs) - COSIGN_SKEW_MS;
+    if (lostAheadMs > COSIGN_SKEW_MS) this.#deps.together?.onAhead(head.origin, lostAheadMs);
+    throw cosignaturesMissing(head);
   }
 
   #clockProblem(head: CosignedHead): LedgerError | undefined {

@@ -44,11 +44,21 @@ export class SigningMarks {
 
   /** May a mark that was lost have been larger or later? */
   mayGoBack(vault: OpenVault, head: Pick<HeadContent, "size" | "timeMs">, nowMs: number): boolean {
+    this.noteDoubt(nowMs);
+    if (this.#wasInDoubt || head.timeMs < this.#lostMs) return true;
+    return head.size < vault.size && (this.of(vault.id)?.timeMs ?? 0) < this.#lostMs;
+  }
+
+  /** How far a mark that was lost may be ahead of this time. */
+  lostAheadMs(timeMs: number): number {
+    return this.#lostMs - timeMs;
+  }
+
+  /** Called often, so that the end of a doubt is noticed when it comes. */
+  noteDoubt(nowMs: number): void {
     const isInDoubt = this.#isInDoubt();
     if (this.#wasInDoubt && !isInDoubt) this.#lostMs = nowMs + COSIGN_SKEW_MS;
     this.#wasInDoubt = isInDoubt;
-    if (isInDoubt || head.timeMs < this.#lostMs) return true;
-    return head.size < vault.size && (this.of(vault.id)?.timeMs ?? 0) < this.#lostMs;
   }
 
   /** Does the vault's own history of this size continue what was signed? */

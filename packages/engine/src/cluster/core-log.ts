@@ -13,6 +13,7 @@ export class CoreLog implements LogReader {
   readonly #log: GroupLog;
   readonly #recent = new Map<number, Entry>();
   #recentBytes = 0;
+  #newestChange = 0;
 
   constructor(log: GroupLog) {
     this.#log = log;
@@ -24,6 +25,11 @@ export class CoreLog implements LogReader {
 
   get lastIndex(): number {
     return this.#log.lastIndex;
+  }
+
+  /** No change of the configuration that was noted lies behind this index. */
+  get newestChange(): number {
+    return this.#newestChange;
   }
 
   term(index: number): number | undefined {
@@ -51,6 +57,7 @@ export class CoreLog implements LogReader {
     for (const entry of entries) {
       const { index, payload } = entry;
       this.#forget(index);
+      if (isConfigurationChange(payload)) this.#newestChange = index;
       if (this.#recentBytes + payload.length > RECENT_BYTES_MAX) continue;
       this.#recent.set(index, entry);
       this.#recentBytes += payload.length;
@@ -60,6 +67,7 @@ export class CoreLog implements LogReader {
   /** Entries from here on are gone. */
   truncate(from: number): void {
     for (const index of [...this.#recent.keys()]) if (index >= from) this.#forget(index);
+    this.#newestChange = Math.min(this.#newestChange, from - 1);
   }
 
   /** Bytes of the payload of an entry of the log. */
@@ -78,6 +86,7 @@ export class CoreLog implements LogReader {
   clear(): void {
     this.#recent.clear();
     this.#recentBytes = 0;
+    this.#newestChange = 0;
   }
 
   #forget(index: number): void {

@@ -14,5 +14,8 @@ export const HEAD_WAIT_MS = 2_000;
 export const HEADS_UNDER_WAY_MAX = 8_192;
 /** A leader whose heads nobody can cosign gives the leadership away, and again after so long where it still leads. */
 export const GIVE_AWAY_AGAIN_MS = 10_000;
+/** Where the leadership comes back it is kept for so long before it is given away again, and so many times as long after that. */
+export const GIVE_AWAY_PAUSE_MS = 60_000;
+export const GIVE_AWAY_PAUSES_GROW = 10;
 /** An idle vault whose heads others cosign gets one with a new time after so long. */
 export const HEAD_RENEW_MS = 30_000;

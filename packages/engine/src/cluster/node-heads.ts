@@ -10,8 +10,9 @@ import type { EngineReply, EngineRequest } from "../port.js";
 import { Signer } from "../signer.js";
 import type { ClusterNode } from "./cluster-node.js";
 import { Contradictions } from "./contradictions.js";
-import { COSIGN_APPLY_WAIT_MS, COSIGN_RESEND_MS, GIVE_AWAY_AGAIN_MS } from "./cosign-limits.js";
+import { COSIGN_APPLY_WAIT_MS, COSIGN_RESEND_MS } from "./cosign-limits.js";
 import type { EvidenceStore } from "./evidence-store.js";
+import { GiveAway } from "./give-away.js";
 import type { HeadCluster } from "./head-cluster.js";
 import { HeadExchange } from "./head-exchange.js";
 import { FrameKind, type MemberInfo } from "./peer-port.js";
@@ -50,8 +51,7 @@ export class NodeHeads {
   readonly exchange: HeadExchange | undefined;
 
   readonly #deps: NodeHeadsDeps;
-  /** When this node last wanted to give the leadership away; on the monotonic clock. */
-  #gaveAwayMs = Number.NEGATIVE_INFINITY;
+  readonly #giveAways = new GiveAway();
 
   constructor(deps: NodeHeadsDeps) {
     this.#deps = deps;
@@ -87,6 +87,7 @@ export class NodeHeads {
 
   /** Called after entries were applied, or a whole state was put in place. */
   applied(): void {
+    this.signer.marks.noteDoubt(this.#deps.clock.nowMs());
     this.exchange?.applied();
   }
 
@@ -96,10 +97,10 @@ export class NodeHeads {
     this.exchange?.stop();
   }
 
-  /** Who votes, while this node leads and no change is half done; all have told what they are. */
+  /** Who votes, while this node leads and no change is half done or under way; all have told what they are. */
   settledVoters(): readonly MemberInfo[] | undefined {
     const { group, clusterNode } = this.#deps;
-    if (clusterNode === undefined || !group.isReady) return undefined;
+    if (clusterNode === undefined || !group.isReady || group.isChanging) return undefined;
     const { membership, members } = group.configuration;
     const voters = members.filter(({ nodeId }) => membership.voters.includes(nodeId));
     const isSettled =
@@ -128,12 +129,10 @@ export class NodeHeads {
 
   /** Nobody cosigns this node's heads until its clock has caught up; those of any other leader they do. */
   #giveAway(origin: string, aheadMs: number): void {
-    const { clock, soon, handOver, onAlarm } = this.#deps;
-    const nowMs = clock.monotonicMs();
-    if (nowMs < this.#gaveAwayMs + GIVE_AWAY_AGAIN_MS) return;
-    this.#gaveAwayMs = nowMs;
+    const { group, clock, soon, handOver, onAlarm } = this.#deps;
+    if (!this.#giveAways.isDue(clock.monotonicMs(), group.term, aheadMs)) return;
     onAlarm(
-      `this node has signed a head of ${origin} with a time ${Math.round(aheadMs)} ms ahead of its clock, which was set back: another node is to lead`,
+      `this node has signed a head of ${origin}, or may have, with a time ${Math.round(aheadMs)} ms ahead of its clock, which was set back: another node is to lead`,
     );
     soon(handOver);
   }

@@ -7,7 +7,8 @@
  *                 names: a policy follows a new voter, and precedes the removal of one.
  *   INV-COSIGN-8  A vault begins no epoch before the bundle of the one before is kept.
  *
- * A target that comes back is a new one: what was written for another meanwhile is looked for in every vault.
+ * A target that comes back is a new one: what was written for another meanwhile is looked for in every vault. While a change of
+ * the voters lies in the log and is not in force there is no target: what would be written behind it might name whom it removes.
  */
 import type { Clock, Timers } from "@authledger/io";
 import { encodePolicy, type NoteKey } from "@authledger/proof";
@@ -43,6 +44,8 @@ const RELEASE_BUSY_MS = 5_000;
 /** Who changes the voters waits so long for the policies. Who removes one is then told to come back. */
 const POLICIES_WAIT_MS = 4_000;
 const POLICIES_LOOK_MS = 50;
+/** Why a head of a single vault is not made: nobody else cosigns it, or it was signed with a time ahead of the clock. */
+const UNPROVEN: ReadonlySet<string> = new Set(["COSIGNATURES_MISSING", "CLOCK_SKEW"]);
 
 export interface PolicyKeeperDeps {
   readonly state: GroupState;
@@ -52,7 +55,7 @@ export interface PolicyKeeperDeps {
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Who votes; undefined while this node does not lead, or a change is half done. */
+  /** Who votes; undefined while this node does not lead, or a change is half done or lies in the log. */
   readonly voters: () => readonly MemberInfo[] | undefined;
   /** Proposes an item and waits until it is applied. */
   readonly propose: (make: (timeMs: number) => EntryItem) => Promise<Outcome>;
@@ -79,6 +82,8 @@ export class PolicyKeeper {
   #unsettled = 0;
   /** Every vault has come to the target. */
   #isSettled = false;
+  /** Whom the policies named before the change of the voters that is under way. */
+  #named: readonly MemberInfo[] = [];
   #leaving: { readonly node: NodeId; readonly askedMs: number } | undefined;
   /** Calls that wait until the policies follow the voters. */
   #followers = 0;
@@ -142,10 +147,10 @@ export class PolicyKeeper {
    * bear, whatever the group bears. Returns when that is done, or after a while: then it goes on by itself.
    */
   async follow(): Promise<void> {
-    const { clock, timers, voters } = this.#deps;
+    const { clock, timers } = this.#deps;
     const untilMs = clock.monotonicMs() + POLICIES_WAIT_MS;
     this.#followers++;
-    while (!this.#stopped && voters() !== undefined && !this.isSettled) {
+    while (!this.#stopped && !this.isSettled) {
       if (clock.monotonicMs() >= untilMs) break;
       this.tick();
       await new Promise<void>((resolve) => timers.after(POLICIES_LOOK_MS, resolve));
@@ -157,6 +162,7 @@ export class PolicyKeeper {
   start(): void {
     this.#stopped = false;
     this.#target = undefined;
+    this.#named = [];
     this.#isSettled = false;
     this.#obstacle = undefined;
   }
@@ -184,7 +190,8 @@ export class PolicyKeeper {
   }
 
   #cosigners(): readonly MemberInfo[] {
-    const voters = this.#deps.voters() ?? [];
+    const voters = this.#deps.voters();
+    if (voters === undefined) return this.#named;
     return voters.filter(({ nodeId }) => nodeId !== this.#leaving?.node);
   }
 
@@ -196,6 +203,7 @@ export class PolicyKeeper {
     const voters = this.#deps.voters();
     const isGone = voters?.some(({ nodeId }) => nodeId === leaving?.node) === false;
     if (isForgotten || isGone) this.#leaving = undefined;
+    this.#named = this.#cosigners();
     const wanted = this.#targetNow();
     if (wanted?.name === this.#target?.name) return;
     this.#target = wanted;
@@ -278,7 +286,7 @@ export class PolicyKeeper {
     try {
       await this.#bring(id, target);
     } catch (error) {
-      if (!(error instanceof LedgerError) || error.code !== "COSIGNATURES_MISSING") throw error;
+      if (!(error instanceof LedgerError) || !UNPROVEN.has(error.code)) throw error;
       this.#obstacle = error;
     }
     if (this.#isDone(id, target)) this.#unsettled--;

@@ -231,6 +231,11 @@ export class RaftGroup {
     return this.#isReady;
   }
 
+  /** A change of the configuration waits to be applied. A leader that is ready has applied all that it did not propose itself. */
+  get isChanging(): boolean {
+    return this.#coreLog.newestChange > this.#deps.state.applied.index;
+  }
+
   /** The state here is what was acknowledged last: a read needs nobody's word. */
   get hasLocalReads(): boolean {
     return this.#hasLocalReads;

@@ -502,6 +502,23 @@ describe("a leader", () => {
     const head = await b.signer.head(b.vault!.open);
     expect(read(head, replicas.policy).signers).not.toContain(leader.signer.keys.replica.name);
   });
+
+  // The bound of what it may have lost was taken from a clock that was ahead: it refused all heads for an hour, and led on.
+  test("whose clock was far ahead when a doubt of its log ended lets another lead, and waits where it was not", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader] = replicas.nodes as [Replica];
+    leader.isInDoubt = true;
+    leader.signer.marks.noteDoubt(replicas.time.wallMs);
+    leader.isInDoubt = false;
+    leader.signer.marks.noteDoubt(replicas.time.wallMs + 3_600_000);
+    const missing = await rejectedBy(leader.signer.head(leader.vault!.open));
+    expect([missing.code, leader.ahead]).toEqual(["COSIGNATURES_MISSING", [3_600_000]]);
+    replicas.time.advance(3_600_000 - COSIGN_SKEW_MS);
+    await rejectedBy(leader.signer.head(leader.vault!.open));
+    expect(leader.ahead).toHaveLength(1);
+    replicas.time.advance(2 * COSIGN_SKEW_MS);
+    expect((await leader.signer.head(leader.vault!.open)).size).toBe(SIZE);
+  });
 });
 
 describe("a new leader", () => {

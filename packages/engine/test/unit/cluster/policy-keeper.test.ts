@@ -1,4 +1,5 @@
 /** Policies that move with the voters while nodes, leaders and vaults come and go. */
+import { decodeMessage, isConfigurationChange } from "@authledger/raft";
 import type { LedgerError, NodeId } from "@authledger/types";
 import { afterEach, expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
@@ -226,6 +227,60 @@ test("two voters that are removed at once are removed one after the other", asyn
   const both = await Promise.all(nodes.map((node) => removal(node)));
   expect(both).toEqual([undefined, undefined]);
   expect((await cluster.status(leader)).members).toHaveLength(3);
+});
+
+// The first removal lay in the log and could not be committed; five seconds later the vaults were moved on to policies without
+// the second node, behind it in the log: they named the first, and nobody could cosign for it once it was no voter.
+test("a removal that is not committed yet lets no other voter go: no policy is written behind it (INV-COSIGN-7)", async () => {
+  cluster = await TestCluster.of(3);
+  const leader = await cluster.leader();
+  const vault = await vaultOf(leader);
+  await cluster.run(3_000);
+  const [a, b] = othersThan(leader);
+  const nodes = [await cluster.status(a!), await cluster.status(b!)].map(({ nodeId }) => nodeId);
+  cluster.crash(a!);
+  let isStuck = false;
+  cluster.network.lose = (_from, _to, { kind, payload }) => {
+    if (kind !== FrameKind.raft) return false;
+    const message = decodeMessage(payload);
+    if (message.type === "append") {
+      isStuck ||= message.entries.some((entry) => isConfigurationChange(entry.payload));
+    }
+    return isStuck && message.type === "append";
+  };
+  const remove = (node: NodeId): Promise<unknown> =>
+    Promise.resolve(leader.engine.call("cluster_remove", { node }));
+  const first = remove(nodes[0]!);
+  await cluster.eventually(() => isStuck);
+  await cluster.run(6_000);
+  const second = remove(nodes[1]!);
+  await cluster.run(500);
+  loseNothing();
+  await cluster.until(first);
+  await cluster.until(second);
+  expect((await cluster.status(leader)).members).toHaveLength(1);
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:1")]));
+});
+
+// All clocks were an hour ahead while heads were renewed, and were set back. The round ended at the first vault whose mark was
+// ahead, at each tick anew.
+test("vaults that were signed with a time far ahead hold up no other, and the refusal says so", async () => {
+  cluster = await TestCluster.of(3);
+  const before = await cluster.leader();
+  await cluster.run(3_000);
+  for (const { skew } of cluster.members) skew.ms = 3_600_000;
+  await cluster.run(40_000);
+  for (const { skew } of cluster.members) skew.ms = 0;
+  await cluster.run(2_000);
+  await vaultOf(await cluster.leader());
+  const [gone] = othersThan(await cluster.leader());
+  const { nodeId: node } = await cluster.status(gone!);
+  cluster.crash(gone!);
+  let refused: LedgerError | undefined;
+  for (let tries = 0; tries < 4; tries++) refused = await removal(node);
+  expect(refused).toMatchObject({ code: "POLICIES_PENDING", details: { vaults: 1 } });
+  expect(refused!.message).toContain("ahead of its clock");
+  expect(before.fatal).toEqual([]);
 });
 
 function rejectedOrDone(promise: unknown): Promise<void> {
