@@ -413,7 +413,7 @@ describe("writes of one tick", () => {
     const write = (reason: string, deadlineMs: number): Promise<string> =>
       codeOf(client.write({ operations: [createTuple(TUPLE)], reason }, { deadlineMs }));
     const elections = ["NOT_LEADER", "NO_LEADER"];
-    expect(await Promise.all(elections.map((code) => write(code, 300)))).toEqual(elections);
+    expect(await Promise.all(elections.map((code) => write(code, 1_500)))).toEqual(elections);
     expect(requests).toBeGreaterThan(2);
     requests = 0;
     const codes = ["OVERLOADED", "COMMIT_UNKNOWN", "PRECONDITION_FAILED"];

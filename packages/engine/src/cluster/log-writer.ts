@@ -3,7 +3,7 @@
  *
  *   INV-GROUP-4  What depends on an append (votes, acknowledgments) leaves only after the append and all before it are
  *               durable (museum rows 3 and 13).
- *   INV-GROUP-11 A change of the configuration is on the disk together with what is known to be committed then, which is every
+ *   INV-GROUP-11  A change of the configuration is on the disk together with what is known to be committed then, which is every
  *               change before it. A node that had two and knew of neither would count by the configuration before both, whose
  *               majority need not meet that of the second.
  *

@@ -5,7 +5,7 @@
  *
  *   INV-REPLICA-5  A built file has its name only when it is whole and synced; at most one is there, and another one
  *                  that is being built.
- *   INV-REPLICA-13 No byte of a built file is sent that is not the one that was written: a file that has rotted, or that
+ *   INV-REPLICA-13  No byte of a built file is sent that is not the one that was written: a file that has rotted, or that
  *                  the disk has lost a part of, is built anew.
  */
 import {

@@ -4,7 +4,7 @@
  *
  *   INV-REPLICA-6  A stream is taken up where the file ends, also by another process than the one that began it; the
  *                  file never grows beyond the stream's length.
- *   INV-REPLICA-14 Two senders do not take the file from each other: a stream that comes is given up for another one of
+ *   INV-REPLICA-14  Two senders do not take the file from each other: a stream that comes is given up for another one of
  *                  its own sender, for a newer leader's, or where its sender is silent; one to rebuild this replica with also
  *                  for one to catch up with.
  */
