@@ -194,6 +194,8 @@ export class NodeCluster {
       },
       onConfiguration: () => {
         this.node?.onConfiguration();
+        // A new voter asks at once: whoever made it one may be the only node that has the log seed, and may be lost next.
+        this.#seeds?.care();
         this.#admit();
       },
       onTransferFailed: (to) => this.#moves.onTransferFailed(to),
