@@ -1,7 +1,8 @@
 /**
- * When the page store is flushed (storage.md, "Flush policy"): many dirty pages, much to apply again after a
- * crash, some time, or much log; and much that readers alone brought into memory, which only a flush lets go of. After a flush the log is released behind the older slot. One that found no room is
- * tried again until it ends well, whether anything was applied since or not: until then writes are refused.
+ * When the page store is flushed (storage.md, "Flush policy"): many dirty pages, much to apply again after a crash, some
+ * time, or much log; and much that readers alone brought into memory, which only a flush lets go of. After a flush the log
+ * is released behind the older slot. One that found no room is tried again until it ends well, whether anything was applied
+ * since or not: until then writes are refused.
  *
  *   INV-FLUSHER-1  The log is released only behind what both slots hold.
  *   INV-FLUSHER-2  No flush begins after the node has stopped: half of an entry may be in memory.
