@@ -45,6 +45,8 @@ export class Membership {
   #unwanted: Machine | undefined;
   /** When a change was last asked for. */
   #changedAt = 0;
+  /** Changes that no node has answered yet, and by whom: given up, they may still happen while that process lives. */
+  readonly #unanswered = new Map<Promise<unknown>, () => boolean>();
   #hasBegun = false;
   #isCalm = false;
   /** The damaged disk was read as a whole, and is as it should be. */
@@ -175,6 +177,7 @@ export class Membership {
   async healthy(): Promise<ClusterStatus | undefined> {
     const status = await this.#leaderStatus();
     const isChanging = this.#changedAt > this.#deps.loop.now || this.#retired.size > 0;
+    if ([...this.#unanswered.values()].some((isPossible) => isPossible())) return undefined;
     if (this.#suspect !== undefined) return undefined;
     if (status === undefined || status.isJoint || isChanging) return undefined;
     const voters = status.members.filter(({ role }) => role === "voter");
@@ -368,7 +371,9 @@ export class Membership {
     request: EngineRequest<C>,
   ): Promise<EngineReply<C> | undefined> {
     const { loop, trace } = this.#deps;
-    if (machine.engine === undefined) return undefined;
+    const { engine } = machine;
+    if (engine === undefined) return undefined;
+    const isChange = call !== "cluster_status" && call !== "check_integrity";
     if (call !== "cluster_status") this.#changedAt = Number.POSITIVE_INFINITY;
     const timeout = loop.sleep(CALL_MS).then(() => undefined);
     const asked = machine.call(call, request).catch((error: unknown) => {
@@ -376,6 +381,10 @@ export class Membership {
       trace.note("operator", `${call} at ${machine.name}: ${code}: ${message}`);
       return undefined;
     });
+    if (isChange) {
+      this.#unanswered.set(asked, () => machine.engine === engine);
+      void asked.finally(() => this.#unanswered.delete(asked));
+    }
     const reply = await Promise.race([asked, timeout]);
     if (call !== "cluster_status") this.#changedAt = loop.now;
     if (call !== "cluster_status" && reply !== undefined) {

@@ -17,10 +17,14 @@ export function isBeyondRepair(
   if (statuses.some(({ role }) => role === "leader")) return false;
   const sure = new Set(statuses.flatMap((one) => (one.isRecovering ? [] : [one.nodeId])));
   const doubtful = new Set(statuses.flatMap((one) => (one.isRecovering ? [one.nodeId] : [])));
-  const views = statuses.map(({ members }) =>
-    members.flatMap(({ role, info }) => (role === "voter" ? [info] : [])),
+  const views = statuses.map(({ nodeId, members }) => ({
+    nodeId,
+    voters: members.flatMap(({ role, info }) => (role === "voter" ? [info] : [])),
+  }));
+  // Who does not vote as far as it knows never stands for election: what it takes for the group elects nobody.
+  const groups = views.flatMap(({ nodeId, voters }) =>
+    voters.some((voter) => voter.nodeId === nodeId) ? [voters] : [],
   );
-  const groups = views.filter((voters) => voters.length > 0);
   const isLost = (voters: readonly MemberInfo[]): boolean => {
     // Who has its disk and does not run is no excuse: nothing is down when the storm is over.
     const isDown = voters.some(

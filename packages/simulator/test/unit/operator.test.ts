@@ -18,6 +18,8 @@ class Bench {
   readonly #machines: readonly Machine[];
   doubtful: ReadonlySet<number> = new Set();
   isLed = true;
+  /** What a removal waits for. */
+  removal: Promise<object> = Promise.resolve({});
   readonly reformatted: number[] = [];
   readonly membership: Membership;
 
@@ -38,6 +40,7 @@ class Bench {
   #machine(index: number): Machine {
     const call = async (name: string): Promise<unknown> => {
       if (name === "cluster_status") return this.#status(index);
+      if (name === "cluster_remove") return this.removal;
       return { running: false, differences: index === DAMAGED ? [{ text: "an index" }] : [] };
     };
     const machine = {
@@ -68,6 +71,9 @@ class Bench {
       role: this.#role(index),
       term: 1,
       isRecovering: this.doubtful.has(index),
+      isJoint: false,
+      appliedIndex: 9,
+      lastIndex: 9,
       members,
     };
     return status as unknown as ClusterStatus;
@@ -101,5 +107,27 @@ describe("the operator of a simulated cluster", () => {
     bench.doubtful = new Set();
     await loop.runUntil(6_000);
     expect(bench.reformatted).toEqual([DAMAGED]);
+  });
+
+  // Seed 900021674: a removal was given up after three seconds, as it waited for the policies of vaults. All three voters were there,
+  // so the cluster was called healthy and the operator went; a second later the node was removed, and nobody brought another.
+  it("INV-SIM-25: calls no cluster healthy while a change that it has given up may still happen", async () => {
+    const bench = new Bench();
+    const { membership, loop } = bench;
+    let removed = (): void => undefined;
+    bench.removal = new Promise((resolve) => {
+      removed = () => resolve({});
+    });
+    membership.work().catch((error: unknown) => loop.fail(error));
+    await loop.runUntil(1_000);
+    membership.wantOther(bench.machine(1));
+    await loop.runUntil(2_000);
+    membership.settle();
+    await loop.runUntil(9_000);
+    const early = await loop.finish(membership.healthy(), "a look", 1_000);
+    expect(early).toBeUndefined();
+    removed();
+    await loop.runUntil(9_500);
+    expect(await loop.finish(membership.healthy(), "a look", 1_000)).toBeDefined();
   });
 });

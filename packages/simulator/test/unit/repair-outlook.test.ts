@@ -43,6 +43,12 @@ describe("INV-SIM-9: a group of whole nodes is given up", () => {
     expect(isBeyondRepair(sure, ["n1", "n2"])).toBe(false);
   });
 
+  // Seed 900021555: n1 made n2 a voter, that lost power before it heard of it, in the middle of a write. Then n1 crashed.
+  it("where only one that does not know of its vote takes the others for a majority", () => {
+    expect(isBeyondRepair([statusOf(1, [1, 2]), statusOf(2, [1], doubt)])).toBe(true);
+    expect(isBeyondRepair([statusOf(1, [1, 2]), statusOf(2, [1])])).toBe(false);
+  });
+
   it("neither while they are one, nor where one leads, nor where a voter does not run", () => {
     const [a, b, c] = [statusOf(1, [1, 2, 3]), statusOf(2, [1, 2, 3]), statusOf(3, [1, 2, 3])];
     expect(isBeyondRepair([a, b, c])).toBe(false);
