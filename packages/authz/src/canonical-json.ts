@@ -17,11 +17,10 @@ function write(value: JsonValue, depthLeft: number): string {
   if (depthLeft < 0) throw refused("is nested too deeply");
   if (typeof value === "number" && !Number.isFinite(value)) throw refused(`holds ${value}`);
   if (typeof value === "string") return writeText(value);
-  if (value === null || typeof value !== "object") {
-    const text: string | undefined = JSON.stringify(value);
-    if (text === undefined) throw refused(`holds ${typeof value}`);
-    return text;
+  if (value === null || typeof value === "number" || typeof value === "boolean") {
+    return JSON.stringify(value);
   }
+  if (typeof value !== "object") throw refused(`holds ${typeof value}`);
   if (Array.isArray(value)) {
     return `[${value.map((item: JsonValue) => write(item, depthLeft - 1)).join(",")}]`;
   }

@@ -494,6 +494,46 @@ describe("checks that are decided", () => {
     expect(mixed.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
   });
 
+  // JSON drops `undefined` and makes NaN null: a context that cannot be sent looked like another one's, whose call failed with
+  // it, or whose answer it got. A bigint was a TypeError.
+  it("with a context that cannot be sent fail alone, whoever is first (INV-SDK-6)", async () => {
+    const requests: string[] = [];
+    const client = await clientOf({
+      authorization: {
+        check: ({ context }) => {
+          requests.push(context?.contextJson ?? "");
+          return { allowed: true, height: 7n, token: NONE, modelVersion: 3n, cost: 1n };
+        },
+      },
+    });
+    const ask = async (context: object): Promise<string> => {
+      const options = { context } as Parameters<typeof client.check>[1];
+      const { allowed } = await client.check(TUPLE, options);
+      return String(allowed);
+    };
+    const settled = (...contexts: object[]) =>
+      Promise.all(
+        contexts.map((context) => ask(context).catch((error: LedgerError) => error.code)),
+      );
+    const pairs: [object, object][] = [
+      [{ ip: undefined }, {}],
+      [{ hour: Number.NaN }, { hour: null }],
+      [{ id: 1n }, { id: 1 }],
+    ];
+    for (const [bad, good] of pairs) {
+      expect(await settled(bad, good)).toEqual(["INVALID_ARGUMENT", "true"]);
+      expect(await settled(good, bad)).toEqual(["true", "INVALID_ARGUMENT"]);
+    }
+    expect(requests).toEqual([
+      "{}",
+      "{}",
+      '{"hour":null}',
+      '{"hour":null}',
+      '{"id":1}',
+      '{"id":1}',
+    ]);
+  });
+
   it("a list that is empty is refused by the compiler, one that turns out to be empty by the ledger", () => {
     // `check`, `write` and the others take a list that is also `NotEmpty` of itself: nothing is, when there is nothing in it.
     expectTypeOf<NotEmpty<readonly []>>().toBeNever();

@@ -175,6 +175,32 @@ describe("a circuit", () => {
     ]);
   });
 
+  // One node that swallows everything: while one call tried it, each of the others looked once a millisecond whether that had
+  // ended, so that 500 calls made half a million timers a second.
+  it("that one call tries is looked at by the others now and then (INV-SDK-15)", async () => {
+    const { time, nodes, transport } = scripted(1, { attemptsMax: 1_000, deadlineMs: 20_000 });
+    const [node] = nodes;
+    node!.isReady = false;
+    const stop = new AbortController();
+    const { signal } = stop;
+    const calls = Array.from({ length: 10 }, () =>
+      outcome(transport.call(READ, {}, "repeatable", { signal })),
+    );
+    await time.pass(10);
+    let tries = 0;
+    node!.connect = () => {
+      tries++;
+      return new Promise(() => undefined);
+    };
+    await time.pass(1_000);
+    expect([transport.endpoints()[0]?.circuit, tries]).toEqual(["half-open", 1]);
+    const before = time.timersSet;
+    await time.pass(1_000);
+    expect(time.timersSet - before).toBeLessThan(9 * 50);
+    stop.abort();
+    await Promise.all(calls.slice(1));
+  });
+
   it("that opened since there was no connection is tried as soon as there is one", async () => {
     const { nodes, transport } = scripted(1, { attemptsMax: 1, deadlineMs: 10 });
     nodes[0]!.isReady = false;

@@ -40,6 +40,27 @@ describe("a watch that was answered (INV-SDK-9)", () => {
     },
   );
 
+  // Sixty watches of one account lost their node and began again at the next one together: its rate let twenty through,
+  // and the others ended with RATE_LIMITED, which unary calls wait for.
+  it.each(["RATE_LIMITED", "PIN_LIMIT", "OVERLOADED"] as const)(
+    "goes on after %s, when the node wants to be asked again",
+    async (code) => {
+      const { open } = attempts(
+        ["100", new LedgerError(code, "wait", { retryAfterMs: 1 })],
+        ["101"],
+      );
+      const given: string[] = [];
+      await read(resuming(open, {}), given, 2);
+      expect(given).toEqual(["100", "101"]);
+    },
+  );
+
+  it("ends where a limit does not pass by waiting", async () => {
+    const { open } = attempts(["100", new LedgerError("QUOTA_EXCEEDED", "no")], ["101"]);
+    const error = await rejectedBy(read(resuming(open, {}), [], 2));
+    expect(error.code).toBe("QUOTA_EXCEEDED");
+  });
+
   it("and one that was not ends at once where the height is not there", async () => {
     const { open, opened } = attempts([new LedgerError("HEIGHT_NOT_REACHED", "no such block")]);
     const error = await rejectedBy(read(resuming(open, {}), [], 1));

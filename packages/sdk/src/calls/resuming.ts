@@ -67,7 +67,9 @@ export async function* resuming<M>(
 /** Another connection, or the same node in a moment, may do what this one did not. */
 function isCurable({ code, row }: LedgerError, wasAnswered: boolean): boolean {
   if (wasAnswered && CURABLE_ONCE_ANSWERED.has(code)) return true;
-  return row.grpc === "UNAVAILABLE" || code === "OVERLOADED" || code === "CANCELLED";
+  // A rate or a queue that is full for now, by the calls of others too; unlike a quota it says when to ask again.
+  const isFull = row.grpc === "RESOURCE_EXHAUSTED" && row.retry === "safe";
+  return row.grpc === "UNAVAILABLE" || isFull || code === "CANCELLED";
 }
 
 async function rest(

@@ -13,6 +13,7 @@ import type { write } from "@authledger/proto";
 import { LedgerError, limits, type Tuple, validateEntityKey } from "@authledger/types";
 import { tupleOf } from "../calls/convert.js";
 import {
+  broughtBy,
   type Decision,
   type Decisions,
   decide,
@@ -186,14 +187,18 @@ function conditionsOf({ consistency, prove }: ReadOptions): string {
 /** A context that is larger is not worth comparing. */
 const CONTEXT_CHARACTERS_MAX = 1_024;
 
-/** Undefined: the check is sent alone. */
+/**
+ * Undefined: the check is sent alone. What it brings is compared as it is sent: two that differ may look alike to JSON.
+ * @throws LedgerError for what cannot be sent, so that it fails by itself
+ */
 function decisionConditionsOf(options: ProvableDecisionOptions): string | undefined {
-  const { consistency, context, contextualTuples, unproven = false } = options;
+  const { consistency, unproven = false } = options;
   const shared = consistency === undefined ? "" : nameOf(consistency);
-  if (context === undefined && contextualTuples === undefined) return `${shared} ${unproven}`;
-  const brought = JSON.stringify([context, contextualTuples]);
-  if (brought.length > CONTEXT_CHARACTERS_MAX) return undefined;
-  return `${shared} ${unproven} ${brought}`;
+  const brought = broughtBy(options);
+  if (brought === undefined) return `${shared} ${unproven}`;
+  const text = JSON.stringify(brought);
+  if (text.length > CONTEXT_CHARACTERS_MAX) return undefined;
+  return `${shared} ${unproven} ${text}`;
 }
 
 /** The evidence of all is no receipt of one. */

@@ -9,6 +9,9 @@
 import type { CircuitState } from "../hooks/metrics.js";
 import type { Ports } from "./ports.js";
 
+/** How often a node that is away is looked at, by calls that nobody can answer meanwhile. */
+export const RECONNECT_POLL_MS = 25;
+
 /** When an endpoint is given a rest. */
 export interface BreakerRules {
   /** Failures in a row. */
@@ -45,9 +48,10 @@ export class Breaker {
     return this.#state;
   }
 
-  /** When it is tried again, in milliseconds from now. */
+  /** When it is tried again, in milliseconds from now. While one call tries it, the others look how that ends. */
   get waitMs(): number {
-    return this.#state === "open" ? Math.max(1, this.#untilMs - this.#ports.nowMs()) : 1;
+    if (this.#state !== "open") return RECONNECT_POLL_MS;
+    return Math.max(1, this.#untilMs - this.#ports.nowMs());
   }
 
   /** May a call go there now? */

@@ -67,9 +67,9 @@ export class EndpointPool {
     return this.all.some(({ isReady }) => !isReady);
   }
 
-  /** When the first circuit may be tried again, in milliseconds from now. */
-  get circuitMs(): number {
-    return Math.min(...this.all.map(({ breaker }) => breaker.waitMs));
+  /** When the first of the nodes that such a call may go to is tried again, in milliseconds from now. */
+  circuitMs(route: Route): number {
+    return Math.min(...this.#ring(route).map(({ breaker }) => breaker.waitMs));
   }
 
   /**

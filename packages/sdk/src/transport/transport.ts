@@ -15,6 +15,7 @@ import { apiHeaders } from "./api-headers.js";
 import { keepAttempts, noteAttempt } from "./attempts.js";
 import { type Backoff, backoffMs } from "./backoff.js";
 import { Bearer, noteRenewedToken } from "./bearer.js";
+import { RECONNECT_POLL_MS } from "./breaker.js";
 import type {
   Connection,
   ConnectionCallOptions,
@@ -57,8 +58,6 @@ import { type Failure, UnreachableError } from "./wire-failure.js";
 const REQUEST_ID_KEY = "x-request-id";
 /** Wait for a connection while other endpoints are left to try, in milliseconds. */
 const CONNECT_MS_MAX = 500;
-/** How often a node that is away is looked at, by calls that nobody can answer meanwhile. */
-const RECONNECT_POLL_MS = 25;
 /** The least time that a node has to answer before another one is asked. */
 const ATTEMPT_MS_MIN = 500;
 /** Between attempts. */
@@ -464,16 +463,16 @@ export class Transport implements Connection {
     const isNew = running.failures === 0;
     const waitedMs = this.#ports.nowMs() - (running.deadlineAtMs - running.deadlineMs);
     const isFutile = isNew && (!this.#pool.isConnecting || waitedMs >= CONNECT_MS_MAX);
-    const waitMs = isNew ? RECONNECT_POLL_MS : this.#pool.circuitMs;
+    const waitMs = isNew ? RECONNECT_POLL_MS : this.#pool.circuitMs(running.route);
     if (isFutile || this.#ports.nowMs() + waitMs >= running.deadlineAtMs) {
       throw keepAttempts(this.#circuitOpen(running), running.log);
     }
     await this.#pause(waitMs, running);
   }
 
-  #circuitOpen<Req, Res>({ method, requestId }: Running<Req, Res>): LedgerError {
+  #circuitOpen<Req, Res>({ method, requestId, route }: Running<Req, Res>): LedgerError {
     const about = { name: nameOf(method), requestId };
-    return circuitOpen(about, this.#pool.all, this.#pool.circuitMs);
+    return circuitOpen(about, this.#pool.all, this.#pool.circuitMs(route));
   }
 
   /** @throws LedgerError CANCELLED, CLIENT_CLOSED */

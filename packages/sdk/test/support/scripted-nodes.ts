@@ -27,11 +27,14 @@ export class Time implements Omit<Ports, "dial"> {
   readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
   /** What chance comes to. */
   chance = 0;
+  /** Timers that were ever set. */
+  timersSet = 0;
 
   readonly nowMs = (): number => this.#nowMs;
   readonly wallMs = (): number => this.#nowMs;
   readonly random = (): number => this.chance;
   readonly after = (ms: number, run: () => void): (() => void) => {
+    this.timersSet++;
     const timer = { atMs: this.#nowMs + ms, run };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
