@@ -332,10 +332,14 @@ export class Engine implements EnginePort {
     return this.#node.secrets.pageTokenKey;
   }
 
-  /** A secret that all voters of the cluster share, by its purpose; undefined while the log seed has not reached this node. */
+  /**
+   * A secret that all voters of the cluster share, by its purpose; undefined while the log seed has not reached this node. One that
+   * waits may have a seed of a beginning that failed, which is nobody's.
+   */
   clusterKey(purpose: string): Uint8Array | undefined {
     const { secrets } = this.#node;
-    return secrets.hasLogSeed ? clusterKey(secrets.logSeed, purpose) : undefined;
+    const isShared = secrets.hasLogSeed && this.#state.cluster !== undefined;
+    return isShared ? clusterKey(secrets.logSeed, purpose) : undefined;
   }
 
   /** Why the node has stopped, if it has. */

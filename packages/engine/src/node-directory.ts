@@ -10,7 +10,14 @@
  *     wal/  groups/1/state.db
  *     groups/1/PARTED            while this replica's state is known to be wrong (docs/format/digest.md)
  */
-import { type Disk, joinPath, type Random, readFile, replaceFile } from "@authledger/io";
+import {
+  type Disk,
+  directoryOf,
+  joinPath,
+  type Random,
+  readFile,
+  replaceFile,
+} from "@authledger/io";
 import {
   decodeUtf8,
   fromHex,
@@ -57,6 +64,7 @@ export class DirectorySecrets implements NodeSecrets {
   readonly #disk: Disk;
   #logSeed: Uint8Array | undefined;
   #taking: Promise<void> | undefined;
+  #dropping: Promise<void> | undefined;
 
   constructor(
     keys: string,
@@ -98,9 +106,29 @@ export class DirectorySecrets implements NodeSecrets {
     await this.#taking;
   }
 
+  /** A seed that a beginning has left which failed is not that of the cluster which takes the node in instead. */
+  async dropLogSeed(): Promise<void> {
+    this.#logSeed = undefined;
+    this.#dropping ??= this.#removeLogSeed().finally(() => {
+      this.#dropping = undefined;
+    });
+    await this.#dropping;
+  }
+
+  /** Resolves when nothing is written any more of what was asked for. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([this.#taking, this.#dropping]);
+  }
+
   async #keepLogSeed(seed: Uint8Array): Promise<void> {
     await replaceFile(this.#disk, this.#logSeedPath, seed, 0o600);
     this.#logSeed = seed;
+  }
+
+  /** Also where memory has none: an attempt to write it may have failed behind the rename. */
+  async #removeLogSeed(): Promise<void> {
+    await this.#disk.remove(this.#logSeedPath);
+    await this.#disk.syncDirectory(directoryOf(this.#logSeedPath));
   }
 }
 

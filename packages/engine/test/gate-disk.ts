@@ -1,13 +1,18 @@
-/** A disk whose syncs of the log wait at a gate while it is shut. */
+/** A disk whose syncs of the log, or of other files, wait at a gate while it is shut. */
 import { type Disk, type DiskFile, MemoryDisk } from "@authledger/io";
 
 export class GateDisk implements Disk {
   readonly below: Disk;
+  readonly #holds: (path: string) => boolean;
   #open = true;
   #waiting: (() => void)[] = [];
 
-  constructor(below: Disk = new MemoryDisk()) {
+  constructor(
+    below: Disk = new MemoryDisk(),
+    holds: (path: string) => boolean = (path) => path.endsWith(".seg"),
+  ) {
     this.below = below;
+    this.#holds = holds;
   }
 
   /** Syncs that wait. */
@@ -32,7 +37,7 @@ export class GateDisk implements Disk {
 
   async open(...args: Parameters<Disk["open"]>): Promise<DiskFile> {
     const file = await this.below.open(...args);
-    const isLog = file.path.endsWith(".seg");
+    const isHeld = this.#holds(file.path);
     return {
       path: file.path,
       size: () => file.size(),
@@ -41,7 +46,7 @@ export class GateDisk implements Disk {
       truncate: (length) => file.truncate(length),
       close: () => file.close(),
       datasync: async () => {
-        if (isLog && !this.#open) await new Promise<void>((pass) => this.#waiting.push(pass));
+        if (isHeld && !this.#open) await new Promise<void>((pass) => this.#waiting.push(pass));
         await file.datasync();
       },
     };

@@ -2,8 +2,9 @@
  * A node's part in a cluster: what arrives from its peers and what leaves to them, time for its group, whom it is reached
  * by, and when it belongs to a cluster no more.
  *
- *   INV-GROUP-7  A node belongs to one cluster for good: it takes part only after the cluster's id is on its disk, and
- *               frames of peers that are another life of a member are dropped.
+ *   INV-GROUP-7  A node belongs to one cluster for good: it takes part only after the cluster's id is on its disk, is taken
+ *               in by none while it begins one and begins none while it is taken in, and frames of peers that are of
+ *               another cluster or another life of a member are dropped.
  *   INV-GROUP-8  That others vote beside a node is on its disk before they do: has_peers of node.json, by which a start judges
  *               the end of the log before it has read who votes.
  */
@@ -44,6 +45,11 @@ export interface ClusterNodeDeps {
 
 type FrameHandler = (from: NodeId, payload: Uint8Array) => void;
 
+interface MetPeer {
+  readonly member: MemberInfo;
+  readonly clusterId: string;
+}
+
 export class ClusterNode implements PeerReceiver {
   readonly info: MemberInfo;
   readonly sealing: SealingKey;
@@ -53,8 +59,8 @@ export class ClusterNode implements PeerReceiver {
   readonly #options: ClusterOptions;
   readonly #deps: ClusterNodeDeps;
   readonly #handlers = new Map<number, FrameHandler>();
-  /** Members as they told of themselves when they connected. */
-  readonly #met = new Map<NodeId, MemberInfo>();
+  /** Members of clusters, as they told of themselves when they connected. A node that waits may be found by several. */
+  readonly #met = new Map<NodeId, MetPeer>();
   #identity: NodeIdentity;
   /** As it will be when all that was asked for is on the disk. */
   #queued: NodeIdentity;
@@ -65,11 +71,15 @@ export class ClusterNode implements PeerReceiver {
   #configuredAt = 0;
   #writing: Promise<void> = Promise.resolve();
   #writes = 0;
-  #adopting = false;
+  /** A cluster of its own is being begun: what comes before its id is not on the disk yet. */
+  #isBeginning = false;
+  /** The cluster that is taking this node in. */
+  #adopting: string | undefined;
   /** Changes under way that give this node peers. */
   #expected = 0;
-  /** A cluster that has added this node, which had no room on its disk to say so. */
+  /** A cluster that has added this node, which could not be taken in while it began one, or had no room on its disk. */
   #foundBy: string | undefined;
+  #hasToldOfRoom = false;
   #wasMember: boolean;
   #isRemoved = false;
   #isStopped = false;
@@ -156,16 +166,44 @@ export class ClusterNode implements PeerReceiver {
     if (!isSent && message.type === "append") this.#deps.group.unreachable(message.to);
   }
 
-  /** The node is of this cluster from now on. Resolves when that is on the disk. */
+  /**
+   * Begins a cluster of this node, which no other one takes in from here on.
+   * @param prepare what must be on the disk before the cluster's id
+   * @throws LedgerError CLUSTER_MISMATCH where another cluster is taking the node in
+   */
+  async begin(clusterId: string, prepare: () => Promise<void>): Promise<void> {
+    if (this.#adopting !== undefined) throw ofAnother(this.#adopting);
+    this.#isBeginning = true;
+    try {
+      await prepare();
+      await this.join(clusterId, false);
+    } finally {
+      this.#isBeginning = false;
+    }
+  }
+
+  /**
+   * The node is of this cluster from now on. Resolves when that is on the disk.
+   * @throws LedgerError CLUSTER_MISMATCH where it is of another one
+   */
   async join(clusterId: string, joins: boolean): Promise<void> {
     const { clusterId: known, joins: joined = false } = this.#identity;
     if (known === clusterId && joined === joins) return;
+    if (known !== undefined && known !== clusterId) throw ofAnother(known);
     await this.#write({ clusterId, joins });
     this.#tellMembers();
   }
 
-  /** One write after the other; what is on the disk is what counts. */
-  #write(change: Partial<NodeIdentity>): Promise<void> {
+  /** Resolves when nothing is written any more; after `stop`. */
+  async idle(): Promise<void> {
+    await this.#writing;
+    await this.#deps.node.secrets.idle();
+  }
+
+  /** One write after the other; what is on the disk is what counts. @throws LedgerError SHUTTING_DOWN after `stop` */
+  async #write(change: Partial<NodeIdentity>): Promise<void> {
+    // Whoever opens the directory next writes node.json as well.
+    if (this.#isStopped) throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
     const { node, disk } = this.#deps;
     this.#queued = { ...this.#queued, ...change };
     this.#writes++;
@@ -179,7 +217,7 @@ export class ClusterNode implements PeerReceiver {
       if (--this.#writes === 0) this.#queued = this.#identity;
     };
     this.#writing = written.then(ended, ended);
-    return written;
+    await written;
   }
 
   /**
@@ -200,6 +238,7 @@ export class ClusterNode implements PeerReceiver {
 
   /** So that the next start knows, before it reads the log, whether others count on what this node has acknowledged. */
   #notePeers(): void {
+    if (this.#isStopped) return;
     const { voters, outgoing } = this.#deps.group.configuration.membership;
     const hasPeers = [...voters, ...outgoing].some((voter) => voter !== this.info.nodeId);
     const isKnown = hasPeers === (this.#queued.hasPeers ?? false);
@@ -215,7 +254,7 @@ export class ClusterNode implements PeerReceiver {
   /** No entry that may give this node peers is under way: a change that failed may lie in the log, and come into force later. */
   get #isSurelyAlone(): boolean {
     const { group, appliedIndex } = this.#deps;
-    if (this.#expected > 0 || this.#isStopped || group.isRecovering) return false;
+    if (this.#expected > 0 || group.isRecovering) return false;
     return group.isReady && appliedIndex() === group.lastIndex;
   }
 
@@ -248,7 +287,7 @@ export class ClusterNode implements PeerReceiver {
     const { clusterId, member, protocolVersion } = peer;
     if (clusterId === undefined) return;
     this.#versions.heard(member.nodeId, protocolVersion);
-    this.#met.set(member.nodeId, member);
+    this.#met.set(member.nodeId, { member, clusterId });
     if (this.#identity.clusterId === undefined) this.#adopt(clusterId);
     else if (this.#configured.length === 0) this.#tellMembers();
   }
@@ -276,7 +315,8 @@ export class ClusterNode implements PeerReceiver {
   }
 
   onRefused(by: NodeId, why: PeerRefusal): void {
-    if (why === "removed" && this.#identity.clusterId !== undefined) {
+    const isOurs = this.#identity.clusterId !== undefined && !this.#isForeign(by);
+    if (why === "removed" && isOurs) {
       this.#leave(`node ${by} says that it is no member`);
     } else if (why === "other-incarnation") {
       this.#deps.onAlarm(`node ${by} knows this node under another incarnation`);
@@ -285,7 +325,7 @@ export class ClusterNode implements PeerReceiver {
 
   /** What a member told of itself when it connected, where that is not what the group knows. */
   changedInfos(): readonly MemberInfo[] {
-    const told = [...this.#met.values(), this.info];
+    const told = [...this.#metHere(), this.info];
     return this.#configured.flatMap((known) => {
       const now = told.find(({ nodeId }) => nodeId === known.nodeId);
       return now !== undefined && isMoved(known, now) ? [now] : [];
@@ -300,12 +340,25 @@ export class ClusterNode implements PeerReceiver {
     return nodesOf(this.#deps.group.configuration.membership).includes(node);
   }
 
-  /** Another life of a member, under its node id. */
+  /** Of another cluster, or another life of a member under its node id. */
   #isStranger(node: NodeId): boolean {
+    if (this.#isForeign(node)) return true;
     const known = this.#configured.find(({ nodeId }) => nodeId === node);
     const met = this.#met.get(node);
     if (known === undefined || met === undefined) return false;
-    return !equalBytes(known.incarnation, met.incarnation);
+    return !equalBytes(known.incarnation, met.member.incarnation);
+  }
+
+  /** Of another cluster: it came while this node waited. */
+  #isForeign(node: NodeId): boolean {
+    const met = this.#met.get(node);
+    return met !== undefined && met.clusterId !== this.#identity.clusterId;
+  }
+
+  /** Those of this node's cluster. */
+  #metHere(): readonly MemberInfo[] {
+    const met = [...this.#met.values()].map(({ member }) => member);
+    return met.filter(({ nodeId }) => !this.#isForeign(nodeId));
   }
 
   #onRaft(from: NodeId, payload: Uint8Array): void {
@@ -320,31 +373,35 @@ export class ClusterNode implements PeerReceiver {
 
   /** Found by a cluster that has added it. Frames are dropped until the disk says so; whoever sent them repeats them. */
   #adopt(clusterId: string): void {
-    if (this.#adopting || this.#identity.joins !== true) return;
-    this.#adopting = true;
-    this.join(clusterId, true)
-      .then(
-        () => {
-          this.#foundBy = undefined;
-        },
-        (error: unknown) => this.#notAdopted(clusterId, LedgerError.from(error)),
-      )
+    if (this.#adopting !== undefined || this.#identity.joins !== true || this.#isStopped) return;
+    this.#foundBy = clusterId;
+    if (this.#isBeginning) return;
+    this.#adopting = clusterId;
+    this.#takenIn(clusterId)
+      .catch((error: unknown) => this.#notAdopted(clusterId, LedgerError.from(error)))
       .finally(() => {
-        this.#adopting = false;
+        this.#adopting = undefined;
       });
+  }
+
+  /** A log seed of its own must be gone before: nobody asks for the cluster's where there is one. */
+  async #takenIn(clusterId: string): Promise<void> {
+    await this.#deps.node.secrets.dropLogSeed();
+    await this.join(clusterId, true);
   }
 
   /** Nothing was promised to anybody yet: on a full disk the node goes on waiting, and tries again. */
   #notAdopted(clusterId: string, error: LedgerError): void {
+    if (this.#isStopped) return;
     if (error.code !== "DISK_FULL") {
       this.#deps.onFatal(error);
       return;
     }
-    if (this.#foundBy === undefined) {
+    if (!this.#hasToldOfRoom) {
       const message = `the node waits for room on its disk to join the cluster ${clusterId}: ${error.message}`;
       this.#deps.onAlarm(message);
     }
-    this.#foundBy = clusterId;
+    this.#hasToldOfRoom = true;
   }
 
   #adoptAgain(): void {
@@ -355,7 +412,7 @@ export class ClusterNode implements PeerReceiver {
   #tellMembers(): void {
     const { clusterId } = this.#identity;
     if (clusterId === undefined) return;
-    const known = this.#configured.length > 0 ? this.#configured : [...this.#met.values()];
+    const known = this.#configured.length > 0 ? this.#configured : this.#metHere();
     const others = known.filter(({ nodeId }) => nodeId !== this.info.nodeId);
     this.#removed = nextRemoved(this.#removed, this.#lastConfigured, this.#configured);
     this.#lastConfigured = this.#configured;
@@ -370,7 +427,7 @@ export class ClusterNode implements PeerReceiver {
     if (!this.#deps.group.isReady) return;
     const isTold = (member: MemberInfo): boolean =>
       this.#isMember(member.nodeId) || this.#removed.some((one) => isSameNode(one, member));
-    const strangers = [...this.#met.values()].filter((member) => !isTold(member));
+    const strangers = this.#metHere().filter((member) => !isTold(member));
     if (strangers.length === 0) return;
     this.#removed = [...this.#removed, ...strangers];
     this.#tellMembers();
@@ -430,6 +487,11 @@ function isSameIdentity(a: NodeIdentity, b: NodeIdentity): boolean {
     (a.joins ?? false) === (b.joins ?? false) &&
     (a.hasPeers ?? false) === (b.hasPeers ?? false)
   );
+}
+
+function ofAnother(clusterId: string): LedgerError {
+  const message = `this node belongs to the cluster ${clusterId}, or is being taken in by it`;
+  return new LedgerError("CLUSTER_MISMATCH", message, { details: { clusterId } });
 }
 
 /** The same life of a node, which tells other things of itself than before. */

@@ -102,7 +102,7 @@ export class NodeCluster {
   async start(): Promise<void> {
     const { group, state } = this.#deps;
     this.#admit();
-    const founded = this.node?.clusterId ?? state.cluster?.id;
+    const founded = this.#deps.node.identity.clusterId ?? state.cluster?.id;
     if (state.cluster === undefined && group.isReady) await this.#initialize(founded);
     if (this.node !== undefined && state.cluster !== undefined) {
       const joins = this.#deps.node.identity.joins === true;
@@ -163,6 +163,7 @@ export class NodeCluster {
   /** Resolves when nothing of it uses the disk any more; after `stop`. */
   async ended(): Promise<void> {
     await this.#stopping;
+    await this.node?.idle();
   }
 
   #openNode(): ClusterNode | undefined {
@@ -232,8 +233,8 @@ export class NodeCluster {
     const { group, node, random, state } = this.#deps;
     assert(this.node !== undefined, "a node that waits has an address for peers");
     if (this.node.clusterId === undefined) {
-      if (!node.secrets.hasLogSeed) await node.secrets.takeLogSeed(random.bytes(32));
-      await this.node.join(toHex(random.bytes(16)), false);
+      const seed = random.bytes(32);
+      await this.node.begin(toHex(random.bytes(16)), () => node.secrets.takeLogSeed(seed));
     }
     if (nodesOf(group.configuration.membership).length === 0) await group.begin();
     if (!group.isReady) throw group.notLeading();

@@ -13,6 +13,8 @@ class Scene {
   readonly time = new TestTime();
   readonly fatal: LedgerError[] = [];
   readonly alarms: string[] = [];
+  /** Does it lead? */
+  isReady = false;
   /** Whom the transport was told of last: members but the node itself, and removed ones. */
   told: { readonly members: NodeId[]; readonly removed: NodeId[] } | undefined;
   #members: readonly NodeId[];
@@ -26,6 +28,7 @@ class Scene {
     const ids = (infos: readonly MemberInfo[]): NodeId[] => infos.map((info) => info.nodeId);
     const peers = {
       listen: () => undefined,
+      send: () => false,
       setMembers: (_: string, others: readonly MemberInfo[], removed: readonly MemberInfo[]) => {
         this.told = { members: ids(others), removed: ids(removed) };
       },
@@ -34,7 +37,11 @@ class Scene {
     const secrets = { sealSeed: new Uint8Array(32), replicaSeed: new Uint8Array(32) };
     const scene = this;
     const group = {
-      isReady: false,
+      get isReady() {
+        return scene.isReady;
+      },
+      tick: () => undefined,
+      lastIndex: 0,
       get configuration(): unknown {
         return scene.#configuration();
       },
@@ -99,6 +106,32 @@ test("a rebuilt state from before the node itself was added does not let it leav
   expect(scene.node.isRemoved).toBe(false);
   scene.configure(1_500, [A, B, C]);
   scene.configure(1_700, [B, C]);
+  expect(scene.node.isRemoved).toBe(true);
+  scene.node.stop();
+});
+
+/** The story: a node that waited was found by two clusters. The one that it is not of removed it, and it left its own. */
+test("a node of another cluster removes nobody, is told nothing, and its frames are dropped (INV-GROUP-7)", () => {
+  const scene = new Scene(1_000, [A, B]);
+  const heard: NodeId[] = [];
+  scene.node.on(FrameKind.digest, (from) => void heard.push(from));
+  const incarnation = new Uint8Array(16);
+  for (const [node, clusterId] of [
+    [B, "c"],
+    [D, "other"],
+  ] as const) {
+    const member = { nodeId: node, incarnation, name: `n${node}` } as MemberInfo;
+    scene.node.onConnected({ member, clusterId });
+    const payload = new Uint8Array(0);
+    scene.node.onFrame(node, { kind: FrameKind.digest, group: 1 as never, payload });
+  }
+  expect(heard).toEqual([B]);
+  scene.isReady = true;
+  scene.time.advance(1_000);
+  expect(scene.told).toEqual({ members: [B], removed: [] });
+  scene.node.onRefused(D, "removed");
+  expect(scene.node.isRemoved).toBe(false);
+  scene.node.onRefused(B, "removed");
   expect(scene.node.isRemoved).toBe(true);
   scene.node.stop();
 });
