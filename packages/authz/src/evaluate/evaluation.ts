@@ -126,7 +126,13 @@ export class Evaluation {
 
   #rewrite(rewrite: CompiledRewrite, object: string, depth: number): Truth {
     const trace = this.#trace;
-    if (trace === undefined) return this.#apply(rewrite, object, depth);
+    const { budget } = this;
+    budget.enter();
+    if (trace === undefined) {
+      const truth = this.#apply(rewrite, object, depth);
+      budget.leave();
+      return truth;
+    }
     const name = "relation" in rewrite ? rewrite.relation : "";
     trace.enter(
       rewrite.kind,
@@ -135,7 +141,8 @@ export class Evaluation {
       this.budget.spent,
     );
     const truth = this.#apply(rewrite, object, depth);
-    trace.leave(truth, this.budget.spent);
+    trace.leave(truth, budget.spent);
+    budget.leave();
     return truth;
   }
 

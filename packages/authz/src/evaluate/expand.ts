@@ -41,7 +41,10 @@ class Expansion {
 
   expand(relation: CompiledRelation, object: string, depth: number): UsersetTree {
     this.#expanded.add(`${object}#${relation.name}`);
-    return this.#tree(relation.rewrite, { relation, object, depth });
+    this.budget.enter();
+    const tree = this.#tree(relation.rewrite, { relation, object, depth });
+    this.budget.leave();
+    return tree;
   }
 
   #tree(rewrite: CompiledRewrite, at: At): UsersetTree {

@@ -143,10 +143,15 @@ export class ObjectWalk {
   #canLeadOn(relation: CompiledRelation): boolean {
     const known = this.#leadsOn[relation.id];
     if (known !== undefined) return known;
-    this.#leadsOn[relation.id] = false;
-    const leadsOn = this.#usefulEdges(relation).some(
-      (edge) => edge.kind !== "computed" || this.#canLeadOn(edge.relation),
-    );
+    // Relations may follow from each other in a circle, so nothing is known of any before all are looked at.
+    const following = new Set([relation]);
+    let leadsOn = false;
+    for (const one of following) {
+      for (const edge of this.#usefulEdges(one)) {
+        if (edge.kind === "computed") following.add(edge.relation);
+        else leadsOn = true;
+      }
+    }
     this.#leadsOn[relation.id] = leadsOn;
     return leadsOn;
   }
@@ -217,7 +222,9 @@ export class ObjectWalk {
       const behind = { isCandidate, depth: depth + 1 };
       if (edge.kind === "computed") {
         const follows = { relation: edge.relation, object, depth };
+        this.#budget.enter();
         const found = this.#hold({ ...follows, isCandidate: isCandidate || edge.isCandidate });
+        this.#budget.leave();
         if (answer === undefined || found?.isCandidate === false) answer = found ?? answer;
       } else if (edge.kind === "direct") {
         this.#follow(edge, `${object}#${relation.name}`, edge.relation, behind);

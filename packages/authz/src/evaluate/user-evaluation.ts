@@ -96,6 +96,13 @@ export class UserEvaluation {
   }
 
   #rewrite(rewrite: CompiledRewrite, object: string, depth: number): UserSet {
+    this.#budget.enter();
+    const users = this.#apply(rewrite, object, depth);
+    this.#budget.leave();
+    return users;
+  }
+
+  #apply(rewrite: CompiledRewrite, object: string, depth: number): UserSet {
     switch (rewrite.kind) {
       case "direct":
         return this.#direct(rewrite.relation, object, depth);

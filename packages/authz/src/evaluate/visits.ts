@@ -130,9 +130,13 @@ export class Visits<T> {
   #end(visit: Visit<T>, outerLow: number): void {
     if (this.#rules.isFixed(visit.value)) {
       visit.state = "final";
-      // What lies above it may rest on visits below, and waits for those.
-      if (this.#trail.length === visit.index + 1) this.#trail.pop();
-      this.#low = outerLow;
+      if (this.#trail.length === visit.index + 1) {
+        this.#trail.pop();
+        this.#low = outerLow;
+      } else {
+        // What lies above it may rest on visits below, and waits for those: so who asked does not end before they do.
+        this.#low = Math.min(outerLow, this.#low);
+      }
     } else if (this.#low >= visit.index) {
       for (let i = visit.index; i < this.#trail.length; i++) this.#trail[i]!.state = "final";
       this.#trail.length = visit.index;
