@@ -4,6 +4,9 @@
  *
  *   INV-FEED-1  A waiter that asks behind the index of its last reply learns of every vault that has moved since,
  *               or that it may have missed some.
+ *
+ * A state that replaces this one may be of an earlier entry. What waiters are given therefore never goes back: behind such
+ * a state it is the entry's index and a distance, so that what was given before is known to be of before.
  */
 import type { Timers } from "@authledger/io";
 import type { AppliedBlock } from "@authledger/state";
@@ -12,6 +15,7 @@ import { FEED_MOVES_MAX, FEED_WAITERS_MAX } from "./limits.js";
 import type { EngineReply, EngineRequest } from "./port.js";
 
 interface Move {
+  /** As waiters are given it. */
   readonly index: number;
   readonly vault: number;
 }
@@ -31,7 +35,10 @@ export class BlockFeed {
   #moves: Move[] = [];
   /** Moves up to here are forgotten. */
   #forgotten: number;
+  /** The last one that is applied, as waiters are given it. */
   #index: number;
+  /** What is given is so far ahead of the index of the entry. */
+  #distance = 0;
   readonly #waiters = new Set<Waiter>();
   #failure: LedgerError | undefined;
 
@@ -43,7 +50,8 @@ export class BlockFeed {
   }
 
   /** After each applied entry. */
-  note(index: number, blocks: readonly AppliedBlock[]): void {
+  note(applied: number, blocks: readonly AppliedBlock[]): void {
+    const index = applied + this.#distance;
     this.#index = index;
     if (blocks.length === 0) return;
     for (const { vault } of blocks) this.#moves.push({ index, vault });
@@ -57,9 +65,10 @@ export class BlockFeed {
   }
 
   /** The state has become that of an entry without what lies between having been applied here. */
-  skipTo(index: number): void {
-    this.#index = index;
-    this.#forgotten = Math.max(this.#forgotten, index);
+  skipTo(applied: number): void {
+    this.#distance = Math.max(this.#distance, this.#index + 1 - applied);
+    this.#index = applied + this.#distance;
+    this.#forgotten = this.#index;
     this.#moves = [];
     for (const waiter of [...this.#waiters]) this.#settle(waiter);
   }

@@ -77,6 +77,37 @@ describe("who waits for blocks", () => {
     expect(feed.wait({ after: 20, waitMs })).toEqual({ index: 21, vaults: [5], isComplete: true });
   });
 
+  /**
+   * The story: a replica was built again from a state of before. Who had heard of entry 20 was told that nothing was missed
+   * at entry 15, so caches kept what they had read of the state that was thrown away.
+   */
+  test.each([15, 20])(
+    "is told that it missed some when the state was replaced by that of entry %i, however late it asks",
+    async (entry) => {
+      const feed = new BlockFeed(10, new TestTime());
+      for (let i = 11; i <= 20; i++) feed.note(i, [block(4)]);
+      const waiting = [undefined, 5].map((vault) =>
+        feed.wait({ after: 20, waitMs, ...(vault !== undefined && { vault }) }),
+      );
+      feed.skipTo(entry);
+      for (const reply of await Promise.all(waiting)) expect(reply.isComplete).toBe(false);
+      const { index, isComplete } = await feed.wait({ after: 20, vault: 5, waitMs });
+      expect(isComplete).toBe(false);
+      // Told once, it waits for what comes, also where that has an index again that it has heard of.
+      let isAnswered = false;
+      const next = Promise.resolve(feed.wait({ after: index, vault: 5, waitMs })).then((reply) => {
+        isAnswered = true;
+        return reply;
+      });
+      await Promise.resolve();
+      expect(isAnswered).toBe(false);
+      feed.note(entry + 1, [block(5)]);
+      expect(await next).toMatchObject({ vaults: [5], isComplete: true });
+      for (let i = entry + 2; i <= 30; i++) feed.note(i, [block(3)]);
+      expect(feed.wait({ after: 20, waitMs })).toMatchObject({ isComplete: false });
+    },
+  );
+
   test("is told why nothing comes any more, and is refused when too many wait", async () => {
     const { engine } = await openNode();
     const { index } = await engine.call("wait_blocks", { waitMs });
