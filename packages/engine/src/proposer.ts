@@ -29,7 +29,7 @@ import type { TracedWrite, WriteSpans } from "./tracer.js";
 /** One item to be proposed: made when its turn comes, since only then its time and sequence are known. */
 export interface Proposal {
   readonly operations: number;
-  /** Of its texts and values, near enough for limits. */
+  /** Of its texts and values, also those that it only compares with, near enough for limits. */
   readonly bytes: number;
   /** On the monotonic clock; refused when it has passed before its turn. */
   readonly deadlineAtMs: number | undefined;

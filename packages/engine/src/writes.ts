@@ -326,7 +326,7 @@ export class Writes {
     const needsCurrentState = operations.some(readsState);
     return this.#submit({
       operations: operations.length,
-      bytes,
+      bytes: bytes + comparedBytes(request),
       make,
       deadlineAtMs,
       needsCurrentState,
@@ -467,6 +467,7 @@ function readsState(op: TransactionRequest["operations"][number]): boolean {
   return "condition" in op && op.condition.kind === "value_equals";
 }
 
+/** Of what goes into the log. */
 function requestBytes(request: TransactionRequest): number {
   let bytes = 256;
   for (const op of request.operations) {
@@ -477,6 +478,16 @@ function requestBytes(request: TransactionRequest): number {
     }
     if ("key" in op) bytes += op.key.length;
     if ("value" in op && op.value !== undefined) bytes += op.value.length + 64;
+  }
+  return bytes;
+}
+
+/** Values that stored ones must be equal to: they take memory while the write waits, and only their commitments go into the log. */
+function comparedBytes({ operations }: TransactionRequest): number {
+  let bytes = 0;
+  for (const op of operations) {
+    const isCompared = "condition" in op && op.condition.kind === "value_equals";
+    if (isCompared) bytes += op.condition.value.length;
   }
   return bytes;
 }

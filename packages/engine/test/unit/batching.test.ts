@@ -1,9 +1,14 @@
 /** Writes of many clients through the whole engine: shared entries, sequences, deadlines, idempotency, limits. */
 import { decodeTransaction } from "@authledger/proof";
 import { GroupState, type OpenVault } from "@authledger/state";
+import { limits, type Operation, utf8 } from "@authledger/types";
 import { describe, expect, test, vi } from "vitest";
 import type { Engine, TransactionOutcome } from "../../src/index.js";
-import { ENTRIES_IN_FLIGHT_MAX, WRITES_WAITING_MAX } from "../../src/limits.js";
+import {
+  ENTRIES_IN_FLIGHT_MAX,
+  WRITE_BYTES_WAITING_MAX,
+  WRITES_WAITING_MAX,
+} from "../../src/limits.js";
 import {
   applied,
   createTuple,
@@ -235,6 +240,45 @@ describe("limits", () => {
     await write;
     expect((await many).filter(({ kind }) => kind === "refused")).toHaveLength(1);
     applied(await writeOne(engine, vault, [createTuple("doc:2")]));
+  });
+
+  /**
+   * The story: seven values of 1 MiB that stored ones had to be equal to counted for nothing, so behind a disk that stood
+   * still thousands of such writes of 7 MiB waited, where 64 MiB are promised.
+   */
+  test("of writes that compare with large values no more wait than their bytes allow", async () => {
+    const { disk, engine, vault } = await start();
+    const value = new Uint8Array(limits.VALUE_BYTES_MAX);
+    const compared = Array.from({ length: 7 }, (_, i): Operation => {
+      const condition = { kind: "value_equals", value } as const;
+      return { ...setEntity(`key${i}`, ""), condition } as Operation;
+    });
+    disk.shut();
+    const first = writeOne(engine, vault, [createTuple("doc:1")]);
+    const fitting = Math.floor(WRITE_BYTES_WAITING_MAX / (7 * value.length));
+    const count = fitting + 3;
+    const waiting = writeAll(
+      engine,
+      vault,
+      Array.from({ length: count }, () => transactionOf(compared)),
+    );
+    await settle();
+    expect(engine.stats().writesWaiting).toBeLessThanOrEqual(fitting);
+    disk.release();
+    await first;
+    const refusals = (await waiting).map(refusalOf);
+    expect(refusals.filter((code) => code === "OVERLOADED")).toHaveLength(3);
+    expect(refusals.filter((code) => code === "PRECONDITION_FAILED")).toHaveLength(fitting);
+  });
+
+  test("a value of the largest size is replaced by another one where it is the one that is expected", async () => {
+    const { engine } = await openNode(undefined, { logSegmentBytes: 8 << 20 });
+    const vault = await newVault(engine);
+    const [before, after] = ["a", "b"].map((text) => text.repeat(limits.VALUE_BYTES_MAX));
+    applied(await writeOne(engine, vault, [setEntity("key", before!)]));
+    const condition = { kind: "value_equals", value: utf8(before!) } as const;
+    const swap = { ...setEntity("key", after!), condition } as Operation;
+    applied(await writeOne(engine, vault, [swap]));
   });
 });
 
