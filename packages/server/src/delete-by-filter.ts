@@ -7,6 +7,7 @@
  *
  * The position in the token only saves looking again at what was passed over: paths of what is left do not move.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import type { write } from "@authledger/proto";
 import {
   type Consistency,
@@ -72,7 +73,7 @@ export async function deleteByFilter(
   return { deleted, matched, nextPageToken, token: tokenOf(request, at) };
 }
 
-/** Pages until there is something to delete, or the call has looked at enough. */
+/** Pages until there is something to delete, or the call has looked at enough. Between two of them others have a turn. */
 async function findSome(
   pageFrom: (after: Uint8Array | undefined) => Promise<Found>,
   from: Uint8Array | undefined,
@@ -81,6 +82,7 @@ async function findSome(
   for (let page = 0; page < PAGES_MAX; page++) {
     found = await pageFrom(found.next);
     if (found.operations.length > 0 || found.next === undefined) break;
+    await turn();
   }
   return found;
 }

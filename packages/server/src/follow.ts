@@ -4,7 +4,11 @@
  *   INV-FOLLOW-1  Batches are read one behind the other from where the one before ended, so that there is neither
  *                 gap nor duplicate between history and live, or when a slow client falls behind.
  *   INV-FOLLOW-2  A message comes at least every heartbeat, whatever the vault or the filter does.
+ *
+ * An engine that answers at once, and messages that are sent at once, never leave the loop to others: between two batches
+ * of what is there already everybody else has a turn.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import type { HistoryPoint } from "@authledger/engine";
 import { read } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
@@ -52,7 +56,10 @@ export async function* follow<B extends Batch>(
         yield { batch, progress: progressOf(batch, state) };
         toldAtMs = performance.now();
       }
-      if (behind > 0) continue;
+      if (behind > 0) {
+        await turn();
+        continue;
+      }
       await subscription.moved(Math.max(0, toldAtMs + heartbeatMs - performance.now()), signal);
     }
   } finally {
