@@ -132,6 +132,7 @@ export class Engine implements EnginePort {
     this.#proposer = new Proposer({
       clock,
       lastTimeMs: () => state.applied.leaderTimeMs,
+      stampProblem: (nowMs) => this.#cluster.node?.clocks.problemOf(nowMs),
       submit: (entry) => submitTo(parts, entry, this.#proposer),
       soon,
       onCaughtUp: () => this.#writes.caughtUp(),

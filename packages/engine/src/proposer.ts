@@ -5,6 +5,8 @@
  *
  *   INV-PROPOSE-1  Requests of one client are proposed in the order in which they came.
  *   INV-PROPOSE-2  Stamped times do not go back, and sequences of a client ascend.
+ *   INV-PROPOSE-3  No entry is stamped by a clock that is far from its peers': each asks first, with the very time that was
+ *                  read for it, and what waits is refused.
  */
 import type { Clock } from "@authledger/io";
 import {
@@ -53,6 +55,8 @@ export interface ProposerDeps {
   readonly clock: Clock;
   /** Time of the last entry, applied or in flight. */
   readonly lastTimeMs: () => number;
+  /** Why nothing is stamped with a time that was just read from the clock, if so. Asked before each entry. */
+  readonly stampProblem: (nowMs: number) => LedgerError | undefined;
   /** Hands an entry to the log. */
   readonly submit: (entry: ProposedEntry) => void;
   readonly soon: (run: () => void) => void;
@@ -189,7 +193,13 @@ export class Proposer {
   }
 
   #nextEntry(): ProposedEntry | undefined {
-    const timeMs = Math.max(this.#stampedMs, this.#deps.lastTimeMs(), this.#deps.clock.nowMs());
+    const nowMs = this.#deps.clock.nowMs();
+    const problem = this.#deps.stampProblem(nowMs);
+    if (problem !== undefined) {
+      this.#failAll(problem);
+      return undefined;
+    }
+    const timeMs = Math.max(this.#stampedMs, this.#deps.lastTimeMs(), nowMs);
     const proposals: Proposal[] = [];
     const items: EntryItem[] = [];
     const traced: TracedWrite[] = [];

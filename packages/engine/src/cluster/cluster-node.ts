@@ -290,6 +290,10 @@ export class ClusterNode implements PeerReceiver {
     this.#met.set(member.nodeId, { member, clusterId });
     if (this.#identity.clusterId === undefined) this.#adopt(clusterId);
     else if (this.#configured.length === 0) this.#tellMembers();
+    // Before its first vote: whoever leads next knows then how far its clock is off.
+    if (this.#isMember(member.nodeId)) {
+      this.send(member.nodeId, FrameKind.clock, this.clocks.frame());
+    }
   }
 
   onFrame(from: NodeId, { kind, group, payload }: PeerFrame): void {

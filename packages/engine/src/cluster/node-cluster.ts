@@ -59,6 +59,7 @@ export class NodeCluster {
   readonly #moves: LeaderMoves;
   readonly #seeds: SeedCarrier | undefined;
   readonly #replicas: NodeReplicas | undefined;
+  /** Told of: writes are refused before they are made. Before the next look the proposer refuses them, entry by entry. */
   #isSkewed = false;
   #stopping: Promise<void> | undefined;
   #isTelling = false;

@@ -21,9 +21,11 @@ class Scene {
   readonly #soon: (() => void)[] = [];
   appliedMs = 0;
   caughtUp = 0;
+  stampProblem: (nowMs: number) => LedgerError | undefined = () => undefined;
   readonly proposer = new Proposer({
     clock: this.time,
     lastTimeMs: () => this.appliedMs,
+    stampProblem: (nowMs) => this.stampProblem(nowMs),
     submit: (entry) => this.entries.push(entry),
     soon: (run) => this.#soon.push(run),
     onCaughtUp: () => this.caughtUp++,
@@ -184,6 +186,37 @@ describe("INV-PROPOSE-2", () => {
     scene.add("c");
     scene.turn();
     expect(scene.caughtUp).toBe(2);
+  });
+});
+
+describe("INV-PROPOSE-3", () => {
+  // The story: the clock was judged once a second, and only of who led already: an elected leader whose clock was an hour ahead
+  // stamped up to a second of entries with it, and records expired an hour early.
+  test("every entry asks with the very time that it would be stamped with; what waits is refused", () => {
+    const scene = new Scene();
+    const start = scene.time.wallMs;
+    const asked: number[] = [];
+    scene.stampProblem = (nowMs) => {
+      asked.push(nowMs - start);
+      return nowMs > start ? new LedgerError("CLOCK_SKEW", "an hour ahead") : undefined;
+    };
+    scene.add("a");
+    scene.turn();
+    scene.time.wallMs += 3_600_000;
+    scene.add("b");
+    scene.add("reads", { needsCurrentState: true });
+    scene.turn();
+    expect(scene.failed).toEqual([
+      ["b", "CLOCK_SKEW"],
+      ["reads", "CLOCK_SKEW"],
+    ]);
+    scene.settle();
+    scene.time.wallMs = start;
+    scene.add("c");
+    scene.turn();
+    expect(scene.names).toEqual([["a"], ["c"]]);
+    expect(asked).toEqual([0, 3_600_000, 0]);
+    expect(decodeEntry(scene.entries.at(-1)!.payload).timeMs).toBe(start);
   });
 });
 

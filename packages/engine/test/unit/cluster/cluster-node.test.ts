@@ -3,7 +3,12 @@ import { MemoryDisk } from "@authledger/io";
 import { LedgerError, type NodeId, nodeId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { ClusterNode } from "../../../src/cluster/cluster-node.js";
-import { FrameKind, type MemberInfo, type PeerPort } from "../../../src/cluster/peer-port.js";
+import {
+  FrameKind,
+  type MemberInfo,
+  type PeerFrame,
+  type PeerPort,
+} from "../../../src/cluster/peer-port.js";
 import type { RaftGroup } from "../../../src/cluster/raft-group.js";
 import { TestTime } from "../../engine-support.js";
 
@@ -17,6 +22,8 @@ class Scene {
   isReady = false;
   /** Whom the transport was told of last: members but the node itself, and removed ones. */
   told: { readonly members: NodeId[]; readonly removed: NodeId[] } | undefined;
+  /** Frames that were handed to the transport. */
+  readonly sent: [NodeId, FrameKind][] = [];
   #members: readonly NodeId[];
   #configIndex: number;
   readonly node: ClusterNode;
@@ -28,7 +35,7 @@ class Scene {
     const ids = (infos: readonly MemberInfo[]): NodeId[] => infos.map((info) => info.nodeId);
     const peers = {
       listen: () => undefined,
-      send: () => false,
+      send: (to: NodeId, { kind }: PeerFrame) => this.sent.push([to, kind]) > 0,
       setMembers: (_: string, others: readonly MemberInfo[], removed: readonly MemberInfo[]) => {
         this.told = { members: ids(others), removed: ids(removed) };
       },
@@ -133,6 +140,20 @@ test("a node of another cluster removes nobody, is told nothing, and its frames 
   expect(scene.node.isRemoved).toBe(false);
   scene.node.onRefused(B, "removed");
   expect(scene.node.isRemoved).toBe(true);
+  scene.node.stop();
+});
+
+/**
+ * The story: after all nodes had lost their power, one of them was elected before a second was over and anybody had told it the
+ * time: it stamped with a clock that nobody had judged.
+ */
+test("a member that connects is told the time before it is told anything else", () => {
+  const scene = new Scene(1_000, [A, B]);
+  const member = (id: NodeId): MemberInfo =>
+    ({ nodeId: id, incarnation: new Uint8Array(16) }) as unknown as MemberInfo;
+  scene.node.onConnected({ member: member(B), clusterId: "c" });
+  scene.node.onConnected({ member: member(C), clusterId: "c" });
+  expect(scene.sent).toEqual([[B, FrameKind.clock]]);
   scene.node.stop();
 });
 

@@ -226,6 +226,35 @@ test("a leader whose clock is far from its peers' stamps nothing, and says so", 
   await cluster.close();
 });
 
+/**
+ * The story: followers are not judged, and a leader was once a second. A node whose clock was an hour ahead was elected, and
+ * stamped for up to a second: what was due within the hour expired at once, and block times stood an hour ahead for good.
+ */
+test("a node that is elected with a wrong clock stamps not one entry, nor does a leader whose clock jumps", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, , third] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];
+  const vault = await cluster.until(newVault(first.engine));
+  const expiresAtMs = cluster.time.nowMs() + 600_000;
+  const dueLater = { ...createTuple("doc:1"), expiresAtMs };
+  applied(await cluster.until(writeOne(first.engine, vault, [dueLater])));
+  third.skew.ms = 3_600_000;
+  await cluster.run(2_000);
+  const { nodeId: node } = await cluster.status(third);
+  await cluster.until(first.engine.call("cluster_transfer", { node }));
+  const elected = await cluster.until(writeOne(third.engine, vault, [createTuple("doc:2")]));
+  expect(elected).toMatchObject({ kind: "refused", code: "CLOCK_SKEW" });
+  await cluster.run(300);
+  expect(third.engine.stats().expiry).toMatchObject({ records: 1, expired: 0 });
+  third.skew.ms = 0;
+  await cluster.run(2_000);
+  applied(await cluster.until(writeOne(third.engine, vault, [createTuple("doc:2")])));
+  third.skew.ms = 5_500;
+  const jumped = await cluster.until(writeOne(third.engine, vault, [createTuple("doc:3")]));
+  expect(jumped).toMatchObject({ kind: "refused", code: "CLOCK_SKEW" });
+  expect(first.engine.stats().expiry).toMatchObject({ records: 1, expired: 0 });
+  await cluster.close();
+});
+
 test("a node that was removed while it was down is told so, also by nodes that were all started again since", async () => {
   const cluster = await TestCluster.of(3);
   const [first, second, third] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];

@@ -203,6 +203,20 @@ describe("a node's clock", () => {
     expect(guard.problem).toBeUndefined();
   });
 
+  test("what was told is carried on: a clock that jumps is found out before a peer tells again", () => {
+    const guard = new ClockGuard(time);
+    guard.heard(a, says(10));
+    time.advance(3_000);
+    expect(guard.aheadMs).toBeCloseTo(-10, 3);
+    time.wallMs += 5_020;
+    expect(guard.problem).toMatchObject({ code: "CLOCK_SKEW", details: { aheadMs: 5_010 } });
+    expect(guard.problemOf(time.nowMs() - 5_020)).toBeUndefined();
+    time.wallMs -= 5_020;
+    expect(guard.problem).toBeUndefined();
+    time.advance(7_001);
+    expect(guard.aheadMs).toBeUndefined();
+  });
+
   test("what a peer said long ago, or one that left, counts no more", () => {
     const guard = new ClockGuard(time);
     guard.heard(a, says(20_000));
