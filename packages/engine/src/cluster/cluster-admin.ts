@@ -11,6 +11,7 @@ import type { LeaderMoves } from "./leader-moves.js";
 import { encodeMemberInfos, isSameNode, validateMemberInfo } from "./member-info.js";
 import type { MemberInfo } from "./peer-port.js";
 import type { RaftGroup } from "./raft-group.js";
+import { isSealKey } from "./sealed-secret.js";
 
 export interface ClusterAdminDeps {
   readonly group: RaftGroup;
@@ -60,7 +61,7 @@ export class ClusterAdmin {
     };
   }
 
-  /** @throws LedgerError MEMBER_EXISTS, CLUSTER_MISMATCH, CHANGE_PENDING, UNAVAILABLE, NOT_LEADER, LIMIT_EXCEEDED */
+  /** @throws LedgerError MEMBER_EXISTS, CLUSTER_MISMATCH, CHANGE_PENDING, UNAVAILABLE, NOT_LEADER, LIMIT_EXCEEDED, INVALID_ARGUMENT */
   async add({ address }: { readonly address: string }): Promise<{ readonly member: MemberInfo }> {
     this.#requireLeader();
     const member = await this.#lookup(address);
@@ -177,6 +178,11 @@ export class ClusterAdmin {
     if (cluster === undefined) throw notClustered();
     const { member, clusterId } = await cluster.options.peers.lookup(address);
     validateMemberInfo(member);
+    // As a voter it would ask for the log seed, which nobody could seal to it.
+    if (!isSealKey(member.sealKey)) {
+      const why = `the node at ${address} names a sealing key that cannot be used`;
+      throw new LedgerError("INVALID_ARGUMENT", why);
+    }
     if (clusterId === undefined || clusterId === cluster.node.clusterId) return member;
     const message = `the node at ${address} belongs to the cluster ${clusterId}`;
     throw new LedgerError("CLUSTER_MISMATCH", message, { details: { clusterId } });

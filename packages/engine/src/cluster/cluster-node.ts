@@ -23,7 +23,7 @@ import type { PeerReceiver, PeerRefusal } from "./peer-port.js";
 import { FrameKind, type MemberInfo, type PeerFrame, type PeerIdentity } from "./peer-port.js";
 import { type NewEntry, PeerVersions } from "./peer-versions.js";
 import type { RaftGroup } from "./raft-group.js";
-import { SealingKey } from "./sealed-secret.js";
+import { isSealKey, SealingKey } from "./sealed-secret.js";
 import { VoterInquiry } from "./voter-inquiry.js";
 
 export interface ClusterNodeDeps {
@@ -332,7 +332,8 @@ export class ClusterNode implements PeerReceiver {
     const told = [...this.#metHere(), this.info];
     return this.#configured.flatMap((known) => {
       const now = told.find(({ nodeId }) => nodeId === known.nodeId);
-      return now !== undefined && isMoved(known, now) ? [now] : [];
+      const isNews = now !== undefined && isMoved(known, now) && isSealKey(now.sealKey);
+      return isNews ? [now] : [];
     });
   }
 

@@ -104,6 +104,16 @@ export function sealSecret(
   return concatBytes(header, body, cipher.final(), cipher.getAuthTag());
 }
 
+/** Can secrets be sealed to this key? */
+export function isSealKey(sealKey: Uint8Array): boolean {
+  try {
+    agreeWith(PROBE, sealKey);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Nobody may choose the key for us: a sealing key of low order is refused. */
 function agreeWith(ephemeral: SealingKey, sealKey: Uint8Array): Uint8Array {
   try {
@@ -112,6 +122,9 @@ function agreeWith(ephemeral: SealingKey, sealKey: Uint8Array): Uint8Array {
     throw invalid("the node's sealing key is no usable X25519 key", cause);
   }
 }
+
+/** Seals nothing: whether a key is of low order shows with any other. */
+const PROBE = new SealingKey(new Uint8Array(KEY_BYTES).fill(1));
 
 /** `about` is bound twice: into the key, and as associated data. */
 function derive(

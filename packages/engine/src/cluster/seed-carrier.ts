@@ -1,6 +1,7 @@
 /**
  * How the log seed reaches a node that has become a voter: it asks the others, and one that has it seals it to the key that
- * the group's configuration names. Frames of kind `secret`: u8 1 asks, u8 2 and the sealed seed answer.
+ * the group's configuration names. Frames of kind `secret`: u8 1 asks, u8 2 and the sealed seed answer. What a peer sends or is
+ * known by, and cannot be used, is its own trouble: it is told of once, and nobody stops for it.
  */
 import type { Random } from "@authledger/io";
 import { concatBytes, LedgerError, type NodeId } from "@authledger/types";
@@ -24,6 +25,8 @@ export interface SeedCarrierDeps {
 export class SeedCarrier {
   readonly #node: ClusterNode;
   readonly #deps: SeedCarrierDeps;
+  /** What was told of a peer last: it goes on asking. */
+  readonly #told = new Map<NodeId, string>();
 
   constructor(node: ClusterNode, deps: SeedCarrierDeps) {
     this.#node = node;
@@ -58,24 +61,36 @@ export class SeedCarrier {
     const { group, secrets, random } = this.#deps;
     const member = group.configuration.members.find(({ nodeId }) => nodeId === to);
     if (!secrets.hasLogSeed || member === undefined) return;
-    const sealed = sealSecret(secrets.logSeed, member.sealKey, this.#contextOf(to), random);
-    this.#node.send(to, FrameKind.secret, concatBytes(Uint8Array.of(ANSWER), sealed));
+    try {
+      const sealed = sealSecret(secrets.logSeed, member.sealKey, this.#contextOf(to), random);
+      this.#node.send(to, FrameKind.secret, concatBytes(Uint8Array.of(ANSWER), sealed));
+    } catch (error) {
+      this.#alarm(to, `node ${to} cannot be sent the log seed`, error);
+    }
   }
 
   #take(from: NodeId, sealed: Uint8Array): void {
-    const { secrets, onAlarm, onFatal } = this.#deps;
+    const { secrets, onFatal } = this.#deps;
     if (secrets.hasLogSeed) return;
+    const wrong = `node ${from} sent a log seed that cannot be used`;
     try {
       const seed = this.#node.sealing.open(sealed, this.#contextOf(this.#node.info.nodeId));
       secrets.takeLogSeed(seed).catch((error: unknown) => {
         const failure = LedgerError.from(error);
+        if (failure.code === "INVALID_ARGUMENT") this.#alarm(from, wrong, failure);
         // It is asked for again.
-        if (failure.code !== "DISK_FULL") onFatal(failure);
+        else if (failure.code !== "DISK_FULL") onFatal(failure);
       });
     } catch (error) {
-      const { message } = LedgerError.from(error);
-      onAlarm(`node ${from} sent a log seed that cannot be opened: ${message}`);
+      this.#alarm(from, wrong, error);
     }
+  }
+
+  #alarm(node: NodeId, what: string, error: unknown): void {
+    const text = `${what}: ${LedgerError.from(error).message}`;
+    if (this.#told.get(node) === text) return;
+    this.#told.set(node, text);
+    this.#deps.onAlarm(text);
   }
 
   #contextOf(recipient: NodeId): SealContext {
