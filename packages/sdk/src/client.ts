@@ -162,7 +162,8 @@ export class LedgerClient implements AsyncDisposable {
 
   /**
    * Deletes what matches a filter, a transaction of at most 1,000 deletes at a time; tells after each how far it is. Ended
-   * early or broken off, what was deleted stays deleted: begin again with the same filter.
+   * early or broken off, what was deleted stays deleted: begin again with the same filter. Where a node is lost with a
+   * transaction of it, it ends with COMMIT_UNKNOWN: that has no idempotency key, and is not sent again by itself.
    * @example for await (const { deleted } of client.deleteByFilter({ subject: "user:alice" })) show(deleted);
    */
   deleteByFilter(
@@ -175,7 +176,7 @@ export class LedgerClient implements AsyncDisposable {
   /**
    * Erases the value of an entity, or the condition of a tuple: what is stored now is deleted, and the value of every
    * earlier version goes for ever. Proofs stay valid, since digests stay; a read of what was erased is VALUE_ERASED, or the
-   * proven record without its value where the client verifies.
+   * proven record without its value where the client verifies. It is sent once: COMMIT_UNKNOWN says that it may have happened.
    */
   erase(target: EraseTarget, options: EraseOptions = {}): Promise<Erased> {
     return this.#run(() => erase(this.#session, target, options));

@@ -4,10 +4,15 @@ import { parseTuple } from "@authledger/types";
 import { type ConsistencyToken, tokenOf } from "../consistency.js";
 import type { CallOptions } from "../options.js";
 import type { Session } from "../session.js";
+import { orUnknown } from "./sent-once.js";
 import type { TupleInput } from "./values.js";
 
 const { deleteByFilter: DELETE, erase: ERASE } = write.WriteServiceService;
 const NO_TOKEN = new Uint8Array(0);
+const DELETE_AGAIN =
+  "what was deleted stays deleted; delete by the same filter again, which deletes all that matches then";
+const ERASE_AGAIN =
+  "look at what is stored now, and erase it again where nothing was written meanwhile that is to stay";
 
 /** What is named must be so. Tuples by any parts, or entities by the beginning of their keys. */
 export type DeleteFilter =
@@ -37,7 +42,10 @@ export interface DeleteProgress {
   readonly token: ConsistencyToken | undefined;
 }
 
-/** Rejects with what a write is refused for; what was deleted until then stays deleted. */
+/**
+ * Rejects with what a write is refused for, and with COMMIT_UNKNOWN where a node was lost with a transaction of it: that is not
+ * sent again, since somebody may have written meanwhile what it would delete. What was deleted until then stays deleted.
+ */
 export async function* deleteByFilter(
   session: Session,
   filter: DeleteFilter,
@@ -48,7 +56,10 @@ export async function* deleteByFilter(
   let [deleted, matched, pageToken] = [0n, 0n, NO_TOKEN];
   let token: ConsistencyToken | undefined;
   do {
-    const answer = await session.call(DELETE, { ...request, pageToken }, options);
+    const page = { ...request, pageToken };
+    const answer = await (dryRun
+      ? session.call(DELETE, page, options)
+      : orUnknown(session.call(DELETE, page, options, "once"), DELETE_AGAIN));
     deleted += answer.deleted;
     matched += answer.matched;
     if (answer.token.length > 0) token = tokenOf(answer.token);
@@ -86,7 +97,8 @@ export async function erase(
       ? ({ $case: "entityKey", value: target.entity } as const)
       : ({ $case: "tuple", value: tupleOf(target.tuple) } as const);
   const request = { ...session.vault(), target: named, keepCurrent, reason };
-  const { erased, deleted, token } = await session.call(ERASE, request, options);
+  const sentOnce = session.call(ERASE, request, options, "once");
+  const { erased, deleted, token } = await orUnknown(sentOnce, ERASE_AGAIN);
   return { erased, deleted, token: tokenOf(token) };
 }
 

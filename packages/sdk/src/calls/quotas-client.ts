@@ -4,8 +4,10 @@ import { type CallOptions, type Slug, slugOf } from "../options.js";
 import type { Session } from "../session.js";
 import { AdminList, type AdminListOptions } from "./admin-list.js";
 import { malformed } from "./convert.js";
+import { orUnknown } from "./sent-once.js";
 
 const SERVICE = admin.AdminServiceService;
+const DELETE_AGAIN = "see whether it is still set, and delete it again if it is";
 
 /** Whose quota: an organization's, a tier's, or with neither that of all organizations. */
 export interface QuotaOwner {
@@ -84,10 +86,14 @@ export class QuotasClient {
     });
   }
 
-  /** Takes a quota away, so that its limits fall through; false where none was set. */
+  /**
+   * Takes a quota away, so that its limits fall through; false where none was set.
+   * @throws LedgerError COMMIT_UNKNOWN where a node was lost with it: it is sent once
+   */
   async delete(owner: QuotaOwner, options: QuotaOptions = {}): Promise<boolean> {
     const request = { ...ownerMessage(owner), reason: options.reason ?? "" };
-    return (await this.#session.call(SERVICE.deleteQuota, request, options)).existed;
+    const sentOnce = this.#session.call(SERVICE.deleteQuota, request, options, "once");
+    return (await orUnknown(sentOnce, DELETE_AGAIN)).existed;
   }
 }
 

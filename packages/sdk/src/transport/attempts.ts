@@ -15,6 +15,8 @@ export interface Attempt {
 /** An election may bring many; the newest say what is the matter. */
 const KEPT_MAX = 32;
 const HISTORY = new WeakMap<LedgerError, readonly Attempt[]>();
+/** Errors of calls whose last attempt may have reached a node. */
+const SENT = new WeakSet<LedgerError>();
 
 /** Adds one, and drops the oldest where there are too many. */
 export function noteAttempt(log: Attempt[], attempt: Attempt): void {
@@ -25,6 +27,15 @@ export function noteAttempt(log: Attempt[], attempt: Attempt): void {
 export function keepAttempts(error: LedgerError, log: readonly Attempt[]): LedgerError {
   if (log.length > 0) HISTORY.set(error, log);
   return error;
+}
+
+export function noteSent(error: LedgerError): void {
+  SENT.add(error);
+}
+
+/** May the last attempt have reached a node that did not answer? */
+export function wasSent(error: LedgerError): boolean {
+  return SENT.has(error);
 }
 
 /**

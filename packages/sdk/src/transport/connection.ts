@@ -14,7 +14,10 @@ export interface UnaryMethod<Req, Res> {
   readonly responseDeserialize: (bytes: Buffer) => Res;
 }
 
-/** May the request be sent a second time when it may have happened? Reads and keyed writes may. */
+/**
+ * May the request be sent a second time when it may have happened (INV-SDK-1)? Reads and keyed writes may, and what only says how
+ * something is to be.
+ */
 export type Repeat = "repeatable" | "once";
 
 /** A call of what is left of others. */

@@ -3,7 +3,9 @@
  * one cannot be used. Calls that need the leader of a cluster go to it (route.ts, discovery.ts).
  *
  *   INV-SDK-1  A request is sent again only where that cannot do anything twice: it never left, or nothing
- *              happened, or it is a read, or it carries an idempotency key.
+ *              happened, or it is a read, or it carries an idempotency key, or all that it says is how something is to be (a
+ *              setting, a status, a quota, the active model, a vault that is gone). What else changes something without a
+ *              key (what creates, gives or takes, deletes by a filter, erases) is sent once.
  *   INV-SDK-2  A call ends at its deadline, whatever the network and the program's own functions (credentials, sources
  *              of endpoints) do, and its error says what each endpoint met.
  */
@@ -12,7 +14,7 @@ import { LedgerError } from "@authledger/types";
 import { tell } from "../hooks/metrics.js";
 import { type ClientOptions, deadlineOf, requestIdOf } from "../options.js";
 import { apiHeaders } from "./api-headers.js";
-import { keepAttempts, noteAttempt } from "./attempts.js";
+import { keepAttempts, noteAttempt, noteSent } from "./attempts.js";
 import { type Backoff, backoffMs } from "./backoff.js";
 import { Bearer, noteRenewedToken } from "./bearer.js";
 import { RECONNECT_POLL_MS } from "./breaker.js";
@@ -512,6 +514,7 @@ export class Transport implements Connection {
     const details = { requestId: running.requestId };
     const options = { details, cause: failure.error };
     const error = new UnreachableError(nameOf(running.method), endpoints, options);
+    if (failure.sent) noteSent(error);
     return keepAttempts(error, running.log);
   }
 

@@ -97,7 +97,7 @@ export const consensusErrors = {
     "UNAVAILABLE",
     "with-key",
     "The leader was lost before the write was known to be committed: it may or may not happen.",
-    "Send it again with the same idempotency key, which makes it happen once.",
+    "Send it again with the same idempotency key, which makes it happen once; where a call has none, see what is there before you repeat it.",
   ],
   NODE_REMOVED: [
     2013,
