@@ -7,6 +7,12 @@
  *               and once as much in frames on their way to its socket.
  *   INV-CONN-2  The same holds for the messages of its streams, which wait instead of being refused.
  *   INV-CONN-3  Nothing stays counted of a call that has ended, nor of a connection that has closed.
+ *   INV-CONN-4  No two connections that live have the same address and port of their client, whichever ports and addresses of
+ *               this node they came to.
+ *
+ * A call tells of its connection by the client's address and port alone, and so do all who know something of a connection: whose
+ * certificate it showed, what it has not read, how many streams it may have. The system is free to give one port of a client to
+ * several connections that lead to different ports, so the later one of such a pair is closed, and its client takes another port.
  *
  * Counted are answers above SMALL_ANSWER_BYTES only, so that a check pays one comparison: small ones are bounded
  * by the streams of a connection, and all together by the memory of an HTTP/2 session (channel-options.ts). The
@@ -51,8 +57,8 @@ interface Connection {
   unreadBytes: number;
   /** Of messages of streams. A stream may be left unread for long, so they alone get nobody cut off in time. */
   streamBytes: number;
-  /** Streams that wait for room. */
-  waiting: (() => void)[];
+  /** What continues the streams that wait for room. */
+  readonly waiting: Set<() => void>;
   /** The turn of the loop in which it asked last, of those that are noted. */
   askedInTurn: number;
   /** Its bytes are of no total any more, whenever its calls end. */
@@ -100,8 +106,8 @@ export class Connections {
   /** Listens, and hands each connection on. Rejects with the error of the system. */
   async listen(host: string, port: number, handOn: (socket: Socket) => void): Promise<NetServer> {
     const server = createServer({ noDelay: true }, (socket) => {
-      this.#add(socket);
-      handOn(socket);
+      if (this.#add(socket)) handOn(socket);
+      else socket.destroy();
     });
     server.maxConnections = this.#connectionsMax;
     await new Promise<void>((resolve, reject) => {
@@ -134,12 +140,27 @@ export class Connections {
     if (this.#unreadTotal > this.#unreadTotalMax) this.#cutOldest();
   }
 
-  /** May a stream be given its next message? If not, `later` is called when it is worth asking again. */
+  /**
+   * May a stream be given its next message? If not, `later` is called once when it is worth asking again, unless the stream leaves
+   * before; one that asks twice with the same function waits once.
+   */
   hasStreamRoom(call: AnsweredCall, later: () => void): boolean {
     const connection = this.#of(call);
     if (connection === undefined || connection.streamBytes < UNREAD_BYTES_MAX) return true;
-    connection.waiting.push(later);
+    connection.waiting.add(later);
     return false;
+  }
+
+  /** A stream that has ended waits for nothing: what it waited with would be kept until its connection is read. */
+  leave(call: AnsweredCall, later: () => void): void {
+    this.#of(call)?.waiting.delete(later);
+  }
+
+  /** Streams that wait for room of their connections. */
+  get waitingStreams(): number {
+    let streams = 0;
+    for (const { waiting } of this.#open.values()) streams += waiting.size;
+    return streams;
   }
 
   /** Counts a message of a stream until what this returns is called. */
@@ -155,7 +176,8 @@ export class Connections {
       connection.movedAtMs = performance.now();
       this.#countStream(connection, -bytes);
       if (connection.streamBytes >= UNREAD_BYTES_MAX) return;
-      const waiting = connection.waiting.splice(0);
+      const waiting = [...connection.waiting];
+      connection.waiting.clear();
       for (const later of waiting) later();
     };
   }
@@ -214,15 +236,22 @@ export class Connections {
     if (!connection.isClosed) this.#unreadTotal += bytes;
   }
 
-  #add(socket: Socket): void {
+  /** INV-CONN-4: false for a connection that must not be. */
+  #add(socket: Socket): boolean {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const other = this.#open.get(peer)?.socket;
+    if (other !== undefined && !other.destroyed) {
+      if (!hasSameEnds(other, socket)) return false;
+      // The system has given the pair of ends anew, so the older one is dead, and this process was not told yet.
+      other.destroy();
+    }
     const connection: Connection = {
       socket,
       held: new HeldSocket(socket),
       isOfNode: false,
       unreadBytes: 0,
       streamBytes: 0,
-      waiting: [],
+      waiting: new Set(),
       askedInTurn: Number.NEGATIVE_INFINITY,
       isClosed: false,
       movedAtMs: 0,
@@ -233,6 +262,7 @@ export class Connections {
       this.#unreadTotal -= connection.unreadBytes + connection.streamBytes;
       if (this.#open.get(peer) === connection) this.#open.delete(peer);
     });
+    return true;
   }
 
   #of(call: AnsweredCall): Connection | undefined {
@@ -271,4 +301,9 @@ export class Connections {
     }
     oldest?.socket.destroy();
   }
+}
+
+/** Of two connections of one port of a client: did they come to the same port and address here? */
+function hasSameEnds(one: Socket, other: Socket): boolean {
+  return one.localPort === other.localPort && one.localAddress === other.localAddress;
 }

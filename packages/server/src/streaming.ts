@@ -220,6 +220,7 @@ class FramedStream implements OpenStream, StreamContext {
   abort(reason: LedgerError): void {
     this.#abort.abort(reason);
     this.#waiting = [];
+    this.#deps.connections.leave(this.#call, this.#roomMade);
     this.#wake?.();
   }
 
@@ -259,11 +260,13 @@ class FramedStream implements OpenStream, StreamContext {
     this.signal.throwIfAborted();
   }
 
+  readonly #roomMade = (): void => this.#writeNext();
+
   /** The library calls back when it has put the message into frames, which it does as its client takes them. */
   #writeNext(): void {
     const { connections } = this.#deps;
     if (this.#taken !== undefined || this.#waiting.length === 0 || this.signal.aborted) return;
-    if (!connections.hasStreamRoom(this.#call, () => this.#writeNext())) return;
+    if (!connections.hasStreamRoom(this.#call, this.#roomMade)) return;
     const bytes = this.#waiting.shift()!;
     const giveBack = connections.sending(this.#call, bytes.length);
     this.#taken = () => {

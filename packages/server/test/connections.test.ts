@@ -1,8 +1,10 @@
 /** Clients that ask and do not read: memory stays bounded, others are served, and who stalls is cut off. */
-import { type AddressInfo, connect } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { read } from "@authledger/proto";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Connections, UNREAD_BYTES_MAX } from "../src/connections.js";
+import { freePort } from "./peer/peer-support.js";
 import { call, type Harness, methodOf, startHarness } from "./support/harness.js";
 import { TUPLE, transaction } from "./support/requests.js";
 import { SilentClient } from "./support/silent-client.js";
@@ -138,6 +140,42 @@ it("INV-CONN-3: what a connection had not read is counted no more when it has cl
   expect(connections.unreadBytes).toBe(0);
   end();
   taken();
+  expect(connections.unreadBytes).toBe(0);
+});
+
+// One port of a client may lead to both ports of a node at once. The later connection took the place of the first one, and when
+// it closed, nothing held the first one back any more.
+it("INV-CONN-4: of two connections with one port of their client the first is served and counted, and the second is closed", async () => {
+  const connections = new Connections();
+  const [first, second] = await Promise.all(
+    [0, 1].map(async () => {
+      const taken: Socket[] = [];
+      const server = await connections.listen("127.0.0.1", 0, (socket) => taken.push(socket));
+      onTestFinished(() => void server.close());
+      return { taken, port: (server.address() as AddressInfo).port };
+    }),
+  );
+  const localPort = await freePort();
+  const dial = (port: number): Socket => {
+    const socket = connect({ port, host: "127.0.0.1", localPort });
+    onTestFinished(() => void socket.destroy());
+    return socket.on("error", () => undefined);
+  };
+  const one = dial(first!.port);
+  await until(() => first!.taken.length === 1);
+  const other = dial(second!.port);
+  await once(other, "connect");
+  await until(() => other.closed || second!.taken.length > 0);
+  expect([second!.taken.length, connections.count]).toEqual([0, 1]);
+  const asked = {
+    getPeer: () => `127.0.0.1:${localPort}`,
+    cancelled: false,
+    once: () => undefined,
+  };
+  connections.answering(asked, MiB);
+  expect(connections.unreadBytes).toBe(MiB);
+  one.destroy();
+  await until(() => connections.count === 0);
   expect(connections.unreadBytes).toBe(0);
 });
 

@@ -244,6 +244,20 @@ describe("a client that does not read", () => {
 
 // INV-STREAM-3
 describe("the end of a stream", () => {
+  // A client that did not read opened watches with short deadlines: each left what it waited for room with at its connection,
+  // with its call and its request, until the heap was full.
+  it("INV-CONN-3: ends its wait for room of its connection, also while nobody reads that", async () => {
+    const { handler, seen } = counting(MiB);
+    const { address, connections, open } = await startStreams(handler);
+    const silent = await SilentClient.open(address, 0);
+    await silent.ask(WATCH, Buffer.of(1), 100);
+    await until(() => seen.begun === 100 && connections.waitingStreams > 80);
+    open.stop();
+    await until(() => seen.ended === 100);
+    expect([connections.count, connections.waitingStreams]).toEqual([1, 0]);
+    expect(connections.unreadBytes).toBeGreaterThanOrEqual(UNREAD_BYTES_MAX);
+  });
+
   it("by its client ends its handler, also while it is paused", async () => {
     const { handler, seen } = counting(64 * KiB);
     const { client, open, connections } = await startStreams(handler);

@@ -3,6 +3,8 @@
  * `POST /authledger.v1.ReadService/Check`, in protobuf or JSON.
  *
  *   INV-CONNECT-1  A call passes the frame of its method, and so the same gate, limits and handler as over gRPC.
+ *   INV-CONNECT-5  A request that has not arrived after REQUEST_MS_MAX is cut off soon, and gives back what it holds; what still runs
+ *                  at the end of `stop` is cut off.
  *
  * Source: connectrpc.com/docs/protocol. Requests that are not POST or have another content type are refused, so no page
  * can make a browser send one without asking first (cors.ts).
@@ -36,6 +38,8 @@ import { answerUnary, fail } from "./unary-exchange.js";
 /** For the headers of a request, and for all of it: slow clients are cut off. */
 const HEADERS_MS_MAX = 10_000;
 const REQUEST_MS_MAX = 30_000;
+/** The library looks for them so often. */
+const SLOW_CHECK_MS = 5_000;
 /** Longer than proxies keep theirs. */
 const IDLE_MS = 75_000;
 
@@ -45,6 +49,7 @@ export interface ConnectServerOptions {
   readonly port: number;
   /** Origins of web pages that may call, such as `https://app.example`. */
   readonly corsOrigins: readonly string[];
+  readonly requestMsMax?: number;
 }
 
 export interface ConnectServerDeps {
@@ -66,12 +71,17 @@ export async function startConnectServer(
   deps: ConnectServerDeps,
 ): Promise<ConnectServer> {
   const calls = new Calls(deps.methods, new Cors(options.corsOrigins));
-  const server = createServer({ maxHeaderSize: METADATA_BYTES_MAX }, (http, response) => {
-    void calls.answer(http, response);
-  });
-  server.headersTimeout = HEADERS_MS_MAX;
-  server.requestTimeout = REQUEST_MS_MAX;
-  server.keepAliveTimeout = IDLE_MS;
+  const { requestMsMax = REQUEST_MS_MAX } = options;
+  const settings = {
+    maxHeaderSize: METADATA_BYTES_MAX,
+    headersTimeout: Math.min(HEADERS_MS_MAX, requestMsMax),
+    requestTimeout: requestMsMax,
+    keepAliveTimeout: IDLE_MS,
+    connectionsCheckingInterval: Math.min(SLOW_CHECK_MS, requestMsMax),
+  };
+  const server = createServer(settings, (http, response) => void calls.answer(http, response));
+  // It never listens itself, and only then begins to keep a list of its connections, by which it finds the slow ones and closes all.
+  server.emit("listening");
   const accept = (socket: Socket): void => {
     server.emit("connection", socket);
   };
@@ -214,4 +224,5 @@ async function stopServer(
   await Promise.race([calls.idle(), grace]);
   clearTimeout(timer);
   server.closeAllConnections();
+  server.close();
 }

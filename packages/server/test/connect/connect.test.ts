@@ -1,5 +1,6 @@
 /** Connect over HTTP, as browsers and curl speak it. */
 import { request } from "node:http";
+import { connect } from "node:net";
 import { read } from "@authledger/proto";
 import { LedgerError, limits } from "@authledger/types";
 import { pino } from "pino";
@@ -25,18 +26,21 @@ interface Scene extends Harness {
   ): Promise<Response>;
   readonly url: string;
   readonly question: object;
+  stop(): Promise<void>;
 }
 
-async function start(options: HarnessOptions = {}): Promise<Scene> {
+async function start(options: HarnessOptions & { requestMsMax?: number } = {}): Promise<Scene> {
+  const { requestMsMax = 30_000 } = options;
   const h = await startHarness(options);
   const { methods, connections } = h;
-  const at = { host: "127.0.0.1", port: 0, corsOrigins: [PAGE] };
+  const at = { host: "127.0.0.1", port: 0, corsOrigins: [PAGE], requestMsMax };
   const server = await startConnectServer(at, { methods, connections });
   onTestFinished(() => server.stop(0));
   const url = `http://127.0.0.1:${server.port}`;
   const { organization, vault } = h.tenant;
   const question = { organization: `${organization}`, vault: `${vault}`, tuple: TUPLE };
-  return { ...h, url, question, post: (path, body, headers) => post(url + path, body, headers) };
+  const stop = (): Promise<void> => server.stop(0);
+  return { ...h, url, question, stop, post: (path, ...rest) => post(url + path, ...rest) };
 }
 
 function post(
@@ -259,6 +263,39 @@ function sendLarge(url: string, body: Buffer, headers: object): Promise<unknown>
     made.end();
   });
 }
+
+// The library of HTTP looks for slow requests, and closes connections, only where it listens itself. Eight clients that sent all of their
+// bodies but a byte shut everybody else out for ever, and what ran when the node stopped went on.
+describe("INV-CONNECT-5: a request that does not arrive", () => {
+  const BEGUN = [
+    ["its headers", `POST ${CHECK} HTTP/1.1\r\nhost: a\r\n`],
+    ["its body", `POST ${CHECK} HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{`],
+    ["anything", ""],
+  ] as const;
+
+  async function dial(h: Scene, text: string): Promise<void> {
+    const before = h.connections.count;
+    const socket = connect(Number(new URL(h.url).port), "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    socket.on("error", () => undefined);
+    socket.resume().write(text);
+    await vi.waitUntil(() => h.connections.count === before + 1, { timeout: 10_000 });
+  }
+
+  test.each(BEGUN)("is cut off: %s", async (_, text) => {
+    const h = await start({ requestMsMax: 200 });
+    await dial(h, text);
+    await vi.waitUntil(() => h.connections.count === 0, { timeout: 10_000 });
+    expect((await h.post(CHECK, h.question)).status).toBe(200);
+  });
+
+  test.each(BEGUN)("is cut off when the port closes: %s", async (_, text) => {
+    const h = await start();
+    await dial(h, text);
+    await h.stop();
+    await vi.waitUntil(() => h.connections.count === 0, { timeout: 5_000 });
+  });
+});
 
 describe("a web page", () => {
   test("INV-CONNECT-2: calls only from an origin that is on the list", async () => {

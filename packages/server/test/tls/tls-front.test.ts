@@ -1,8 +1,11 @@
 /** TLS for clients over real sockets: who gets through, who they are, and a certificate that is replaced. */
+
+import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect as tlsConnect } from "node:tls";
+import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import type { LedgerError } from "@authledger/types";
 import { Client, credentials } from "@grpc/grpc-js";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
@@ -10,10 +13,11 @@ import { temporaryDirectory, thrownBy } from "../../../../test/support.js";
 import { Authenticator } from "../../src/authn/authenticator.js";
 import { unauthenticated } from "../../src/authn/credential-source.js";
 import { ForwardedIdentity } from "../../src/authn/forwarded-identity.js";
+import { Connections } from "../../src/connections.js";
 import { AuthenticateStep } from "../../src/gate/authenticate.js";
 import type { GatedCall } from "../../src/gate/gated-call.js";
 import { TlsFront, type TlsFrontOptions } from "../../src/tls/tls-front.js";
-import { Authority, HAS_OPENSSL, until } from "../peer/peer-support.js";
+import { Authority, freePort, HAS_OPENSSL, until } from "../peer/peer-support.js";
 import { call, errorOf, failureOf, startHarness } from "../support/harness.js";
 
 const authority = HAS_OPENSSL
@@ -111,6 +115,40 @@ describe.runIf(HAS_OPENSSL)("TLS for clients", () => {
     expect(required.seen).toEqual([]);
     await ask(client(required, authority!.issue("let-in", undefined)));
     expect(required.seen).toEqual(["cert:let-in"]);
+  });
+
+  // The gate asks by the client's address and port: a connection without a certificate from the port of one with a certificate, to
+  // the other port of the node, had the other's name.
+  it("INV-CONN-4: gives nobody the name of another connection that has the same port of their client", async () => {
+    const issued = authority!.issue("two-ports", "DNS:localhost,IP:127.0.0.1");
+    const clientCa = authority!.issue("ca-two-ports", undefined).ca;
+    const front = new TlsFront({ ...issued, clientCa, requireClientCert: false });
+    onTestFinished(() => front.close());
+    const connections = new Connections();
+    const through: string[] = [];
+    const [h2, http] = await Promise.all(
+      (["h2", "http/1.1"] as const).map(async (protocol) => {
+        const accept = front.accepting(() => through.push(protocol), protocol);
+        const server = await connections.listen("127.0.0.1", 0, accept);
+        onTestFinished(() => void server.close());
+        return (server.address() as AddressInfo).port;
+      }),
+    );
+    const localPort = await freePort();
+    const dial = (port: number, protocol: string, rest: object = {}): TLSSocket => {
+      const about = { port, localPort, host: "127.0.0.1", ca: read(issued.ca) };
+      const socket = tlsConnect({ ...about, ALPNProtocols: [protocol], ...rest });
+      onTestFinished(() => void socket.destroy());
+      return socket.on("error", () => undefined);
+    };
+    const victim = authority!.issue("victim", undefined);
+    dial(h2!, "h2", { cert: read(victim.cert), key: read(victim.key) });
+    await until("it is known", () => through.length === 1);
+    const theirs = dial(http!, "http/1.1");
+    await once(theirs, "connect");
+    await until("the other is answered", () => theirs.closed || through.length > 1);
+    expect(through).toEqual(["h2"]);
+    expect(front.principalOf(`127.0.0.1:${localPort}`)?.name).toBe("cert:victim");
   });
 
   it("takes no name from a certificate of another CA", async () => {
