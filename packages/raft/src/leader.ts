@@ -67,7 +67,9 @@ export function receiveHeartbeatResponse(s: State, from: NodeId, round: number):
   if (progress === undefined) return;
   progress.isActive = true;
   progress.isPaused = false;
-  if (progress.match < s.log.lastIndex || progress.state === "probe") sendAppend(s, progress);
+  // Who recovers, or is believed to, has something to say also where there is nothing to send: its own word may have been lost.
+  const isBehind = progress.match < s.log.lastIndex || progress.state === "probe";
+  if (isBehind || progress.isRecovering) sendAppend(s, progress);
   if (round > 0) acknowledgeRound(s, progress, round);
 }
 
@@ -94,13 +96,21 @@ export function receiveSnapshotSent(s: State, node: NodeId, ok: boolean): void {
   progress.isPaused = true;
 }
 
-/** Steps down unless a majority was heard from since the last check (dissertation 6.2). */
+/**
+ * Steps down unless a majority was heard from since the last check (dissertation 6.2). Who recovers does not count, as it confirms
+ * nothing; where one does, half of an even number is enough, as for rounds: the leader may be whom it recovers by.
+ */
 export function hasActiveQuorum(s: State): boolean {
   return isActiveMajority(s, s.voters) && isActiveMajority(s, s.outgoing);
 }
 
 function isActiveMajority(s: State, voters: readonly Progress[]): boolean {
+  if (voters.length === 0) return true;
   let active = 0;
-  for (const progress of voters) if (progress.id === s.id || progress.isActive) active++;
-  return voters.length === 0 || active * 2 > voters.length;
+  let recovering = 0;
+  for (const { id, isActive, isRecovering } of voters) {
+    if (isRecovering) recovering++;
+    else if (id === s.id || isActive) active++;
+  }
+  return recovering > 0 ? active * 2 >= voters.length : active * 2 > voters.length;
 }

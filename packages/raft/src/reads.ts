@@ -172,15 +172,22 @@ function confirmedRound(s: State): number {
 
 function roundOf(s: State, voters: readonly Progress[]): number {
   rounds.length = 0;
-  let recovering = 0;
   for (const { id, ackedRound, isRecovering } of voters) {
-    if (isRecovering) recovering++;
     // A node that may have forgotten its term cannot say who leads.
     rounds.push(id === s.id ? s.lastRound : isRecovering ? 0 : ackedRound);
   }
-  // Half of an even number meets every majority: else a node of two could never recover.
-  const size = voters.length;
-  return reachedBy(rounds, recovering === 0 ? majority(size) : Math.ceil(size / 2));
+  return reachedBy(rounds, confirming(s, voters));
+}
+
+/**
+ * How many voters confirm a leader. Where some recover, half of an even number is enough, since it meets every majority: else a node of
+ * two could never recover. Of another configuration it need not meet the majorities, and a change that is committed and
+ * not applied here may already hold elsewhere.
+ */
+function confirming(s: State, voters: readonly Progress[]): number {
+  const mayHaveChanged = s.log.applied < Math.min(s.pendingChangeIndex, s.log.commit);
+  const isReduced = !mayHaveChanged && voters.some(({ isRecovering }) => isRecovering);
+  return isReduced ? Math.ceil(voters.length / 2) : majority(voters.length);
 }
 
 /** INV-RAFT-7. A follower counts its timeout from when a heartbeat came, in ticks that may be cut short by one. */

@@ -36,8 +36,8 @@ export class LeaderMoves {
   async handOver(own: NodeId): Promise<boolean> {
     const { voters } = this.#group.configuration.membership;
     const candidates = this.#group.progress.filter(
-      ({ node, isActive, state }) =>
-        node !== own && isActive && state === "replicate" && voters.includes(node),
+      ({ node, isActive, isRecovering, state }) =>
+        node !== own && isActive && !isRecovering && state === "replicate" && voters.includes(node),
     );
     candidates.sort((a, b) => b.match - a.match);
     const [best] = candidates;

@@ -1,6 +1,6 @@
-import type { Action } from "@authledger/raft";
+import type { Action, Message } from "@authledger/raft";
 import { describe, expect, test } from "vitest";
-import { node, TestGroup, type TestNode } from "../support/group.js";
+import { changeOf, node, TestGroup, type TestNode } from "../support/group.js";
 
 function answered(one: TestNode): { context: number; index: number }[] {
   return one.take("read-ready").map(({ context, index }) => ({ context, index }));
@@ -214,5 +214,59 @@ describe("leases", () => {
     expect(ask(term)).toBe(false);
     group.tick(2, 11);
     expect(ask(voter.core.term + 1)).toBe(true);
+  });
+});
+
+/** Node 2 of a group of four recovered, and its last word to the leader was lost; then node 3 is removed, which the leader has not applied. */
+function removalNotApplied(): TestGroup {
+  const group = new TestGroup(4);
+  const leader = group.elect(1);
+  group.tick(1);
+  group.settle();
+  group.node(2).restart({ isRecovering: true });
+  const isLastWord = (message: Message): boolean =>
+    message.type === "append-response" && message.from === node(2) && !message.isRecovering;
+  for (let i = 0; i < 6; i++) {
+    for (const id of [1, 2, 3, 4]) group.tick(id);
+    group.settle(isLastWord);
+    leader.step({ kind: "turn" });
+    group.settle(isLastWord);
+  }
+  expect(group.node(2).core.isRecovering).toBe(false);
+  expect(leader.core.progress[1]).toMatchObject({ isRecovering: true });
+  leader.isApplying = false;
+  const fromTwo = ({ from, to }: Message): boolean => from === node(2) && to === node(1);
+  leader.step({ kind: "propose-change", proposal: 1, change: changeOf("r3") });
+  group.settle(fromTwo);
+  group.tick(1);
+  group.settle(fromTwo);
+  return group;
+}
+
+describe("half of the voters", () => {
+  // The leader and the removed node were half of the four it still counted. The other two had applied the removal, were a
+  // majority of three, had elected another, and had committed a write that the read did not see.
+  test("confirm no read while a change of members is committed that the leader has not applied (dissertation 4.1, 6.4)", () => {
+    const group = removalNotApplied();
+    const leader = group.node(1);
+    expect(group.node(4).membership.voters).toEqual([1, 2, 4].map(node));
+    expect(leader.membership.voters).toEqual([1, 2, 3, 4].map(node));
+    const isCut = ({ from, to }: Message): boolean =>
+      [1, 3].includes(Number(from)) !== [1, 3].includes(Number(to));
+    const other = group.node(4);
+    // The time of an election passes for node 2 as well, or it would stick to its leader.
+    for (let i = 0; i < 15; i++) group.tick(2);
+    for (let i = 0; i < 40 && other.core.role !== "leader"; i++) {
+      group.tick(4);
+      group.settle(isCut);
+    }
+    expect([leader.core.role, other.core.role]).toEqual(["leader", "leader"]);
+    group.propose(4, "written");
+    group.settle(isCut);
+    expect(other.core.commit).toBeGreaterThan(leader.core.commit);
+    leader.actions.length = 0;
+    begin(leader, 7);
+    group.settle(isCut);
+    expect(answered(leader)).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 /** A node that lost what it had acknowledged (storage.md). */
+import type { Message } from "@authledger/raft";
 import { describe, expect, test } from "vitest";
 import { membershipOf, node, TestGroup } from "../support/group.js";
 import { MemoryLog } from "../support/memory-log.js";
@@ -122,5 +123,68 @@ describe("a node that may have lost what it acknowledged", () => {
     }
     expect(group.node(2).core.isRecovering).toBe(false);
     expect(group.node(1).core.commit).toBe(3);
+  });
+
+  // The acknowledgment of an entry was lost, the third node committed it, and node 2 began anew in doubt with that commit. What the leader
+  // sent next lay below it, and was not taken for compared; then nobody had anything to say. With the leader gone nobody was elected.
+  test("comes to rest in a group that is idle", () => {
+    const group = settledGroup();
+    group.propose(1, "d");
+    group.settle(
+      ({ from, to, type }) => type === "append-response" && from === node(2) && to === node(1),
+    );
+    group.tick(1);
+    group.settle(({ from, type }) => type === "append-response" && from === node(2));
+    const two = group.node(2);
+    expect([group.node(1).core.commit, two.log.lastIndex]).toEqual([5, 5]);
+    two.hardState = { ...two.hardState, commit: 5 };
+    two.restart({ isRecovering: true });
+    group.messages = [];
+    for (let i = 0; i < 20; i++) {
+      for (const id of [1, 2, 3]) group.tick(id);
+      // What the leader had on its way before it knew of the doubt is all that is late.
+      group.settle(({ to, type }) => i < 2 && type === "append" && to === node(2));
+      group.node(1).step({ kind: "turn" });
+      group.settle();
+    }
+    expect(two.core.isRecovering).toBe(false);
+    expect(group.node(1).core.progress[1]).toMatchObject({ isRecovering: false, match: 5 });
+  });
+
+  test("is believed to be in doubt no longer though its last word was lost, also in a group that is idle", () => {
+    const group = settledGroup();
+    losing(group, 1);
+    let isLost = false;
+    const isFirstLastWord = (message: Message): boolean => {
+      const isLast = message.type === "append-response" && !message.isRecovering;
+      if (isLost || !isLast || message.from !== node(2)) return false;
+      isLost = true;
+      return true;
+    };
+    for (let i = 0; i < 20; i++) {
+      for (const id of [1, 2, 3]) group.tick(id);
+      group.settle(isFirstLastWord);
+      group.node(1).step({ kind: "turn" });
+      group.settle(isFirstLastWord);
+    }
+    expect(isLost).toBe(true);
+    expect(group.node(1).core.progress[1]).toMatchObject({ isRecovering: false, match: 4 });
+  });
+
+  // With the third node down the leader heard of the one in doubt and led on for ever: no round of reads was confirmed and
+  // none was ended, a million a day, and writes waited without a word.
+  test("keeps no leader that can confirm nothing", () => {
+    const group = settledGroup();
+    losing(group, 1);
+    const leader = group.node(1);
+    for (let i = 0; i < 60; i++) {
+      for (const id of [1, 2]) group.tick(id);
+      leader.step({ kind: "read", context: i });
+      leader.step({ kind: "turn" });
+      group.settle(({ from, to }) => from === node(3) || to === node(3));
+    }
+    expect(leader.core.role).not.toBe("leader");
+    const dropped = leader.take("read-dropped").map(({ context }) => context);
+    expect(dropped).toEqual(Array.from({ length: 60 }, (_, i) => i));
   });
 });
