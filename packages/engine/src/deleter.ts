@@ -33,6 +33,8 @@ export interface DeleterDeps {
   readonly writes: Writes;
   readonly signer: Signer;
   readonly timers: Timers;
+  /** Resolves when what is known here is what was acknowledged last. */
+  readonly confirm: () => Promise<void>;
   /** A bug of this module. */
   readonly onFatal: (error: LedgerError) => void;
 }
@@ -119,8 +121,9 @@ export class Deleter {
     status: "suspended" | "active",
     { organization, actor, reason }: EngineRequest<"suspend_organization">,
   ): Promise<EngineReply<"suspend_organization">> {
-    const { state } = this.#deps;
+    const { state, confirm } = this.#deps;
     const find = (): OrganizationRow => findOrganization(state, organization);
+    if (find().status === status) await confirm();
     if (find().status !== status) {
       const outcome = await this.#deps.writes.proposeItem((timeMs) => {
         const stamp = { actor, timeMs, reason };

@@ -164,7 +164,8 @@ export class Engine implements EnginePort {
     });
     this.#writes = writes;
     this.#authorization = this.#newAuthorization(writes, see);
-    this.#deleter = new Deleter({ state, writes, signer, timers, onFatal });
+    const confirm = (): Promise<void> => this.#cluster.reads.confirm();
+    this.#deleter = new Deleter({ state, writes, signer, timers, confirm, onFatal });
     this.#expirer = this.#newExpirer(writes);
     this.#keeper = this.#newKeeper(writes);
     this.#policies = this.#newPolicies(writes);
@@ -216,7 +217,8 @@ export class Engine implements EnginePort {
     const [state, { hasher }] = [this.#state, this.#deps];
     const propose: Writes["proposeRecords"] = (...about) => writes.proposeRecords(...about);
     const prove: Reads["prove"] = (...about) => this.#reads.prove(...about);
-    return new Authorization({ state, hasher, see, prove, propose });
+    const confirm = (): Promise<void> => this.#cluster.reads.confirm();
+    return new Authorization({ state, hasher, see, prove, propose, confirm });
   }
 
   #newPolicies(writes: Writes): PolicyKeeper {

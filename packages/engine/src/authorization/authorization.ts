@@ -19,6 +19,7 @@ export interface AuthorizationDeps {
   readonly see: (vault: number, consistency: Consistency) => Seen;
   readonly prove: ProvenDecisionsDeps["prove"];
   readonly propose: ModelLifeDeps["propose"];
+  readonly confirm: ModelLifeDeps["confirm"];
 }
 
 /** How the engine answers: who may, and when. */
@@ -49,14 +50,14 @@ export class Authorization {
   readonly reads: ModelReads;
   readonly life: ModelLife;
 
-  constructor({ state, hasher, see, prove, propose }: AuthorizationDeps) {
+  constructor({ state, hasher, see, prove, propose, confirm }: AuthorizationDeps) {
     const models = new ActiveModels(hasher);
     this.models = models;
     this.decisions = new Decisions({ state, models, see });
     this.lists = new DecisionLists({ state, models, see });
     this.proven = new ProvenDecisions({ state, models, prove });
     this.reads = new ModelReads({ models, hasher, see });
-    this.life = new ModelLife({ state, models, hasher, propose });
+    this.life = new ModelLife({ state, models, hasher, propose, confirm });
   }
 
   /** Another replica's state has taken the place of this one's, which may have been wrong (INV-ACTIVE-5). */

@@ -51,6 +51,8 @@ export interface ModelLifeDeps {
     bytes: number,
     recordsAt: (timeMs: number) => readonly LedgerRecordValue[],
   ) => Promise<Outcome>;
+  /** Resolves when what is known here is what was acknowledged last. */
+  readonly confirm: () => Promise<void>;
 }
 
 /** Thrown where a plan changes nothing: there is nothing to propose. */
@@ -169,8 +171,22 @@ export class ModelLife {
     bytes: number,
     plan: (vault: OpenVault, timeMs: number) => readonly LedgerRecordValue[],
   ): Promise<AnswerPoint> {
+    const { state, confirm } = this.#deps;
+    if (!(await this.#propose(request, bytes, plan))) {
+      // Nobody has confirmed yet that it is so, or that this node still leads.
+      await confirm();
+      await this.#propose(request, bytes, plan);
+    }
+    return { height: state.requireVault(request.vault).height, index: state.applied.index };
+  }
+
+  /** Was there anything to change? */
+  async #propose(
+    { vault, actor, reason }: Parameters<ModelLifeDeps["propose"]>[0],
+    bytes: number,
+    plan: (vault: OpenVault, timeMs: number) => readonly LedgerRecordValue[],
+  ): Promise<boolean> {
     const { state, propose } = this.#deps;
-    const { vault, actor, reason } = request;
     try {
       const outcome = await propose({ vault, actor, reason }, bytes, (timeMs) => {
         const records = plan(state.requireVault(vault), timeMs);
@@ -178,10 +194,11 @@ export class ModelLife {
         return records;
       });
       throwIfRefused(outcome);
+      return true;
     } catch (error) {
       if (error !== NOTHING) throw error;
+      return false;
     }
-    return { height: state.requireVault(vault).height, index: state.applied.index };
   }
 
   #info(vaultId: number, version: number): ModelInfo {

@@ -22,6 +22,8 @@ export interface ClusterAdminDeps {
   readonly timers: Timers;
   readonly clusterId: () => string | undefined;
   readonly appliedIndex: () => number;
+  /** Resolves when what is known here is what was acknowledged last. */
+  readonly confirm: () => Promise<void>;
   /** Begins a cluster of this node, which waits or begins one already. */
   readonly beginCluster: () => Promise<void>;
   /** Resolves when no vault needs a voter's signature any more. @throws LedgerError POLICIES_PENDING */
@@ -100,7 +102,10 @@ export class ClusterAdmin {
     this.#requireLeader();
     this.#requireMember(node);
     const { group, identity, moves } = this.#deps;
-    if (node === identity.nodeId) return { term: group.term };
+    if (node === identity.nodeId) {
+      await this.#confirm(node);
+      return { term: group.term };
+    }
     if (!group.configuration.membership.voters.includes(node)) {
       throw this.#notCaughtUp(node);
     }
@@ -147,11 +152,20 @@ export class ClusterAdmin {
   }
 
   async #vote(node: NodeId): Promise<void> {
-    if (this.#deps.group.configuration.membership.voters.includes(node)) return;
+    const isVoter = (): boolean => this.#deps.group.configuration.membership.voters.includes(node);
+    if (isVoter()) await this.#confirm(node);
+    if (isVoter()) return;
     if (!this.#hasCaughtUp(node)) throw this.#notCaughtUp(node);
     const vote = (): Promise<void> => this.#change([{ action: "add-voter", node }], []);
     if (this.#deps.group.isAlone) await this.#deps.cluster!.node.withPeers(vote);
     else await vote();
+  }
+
+  /** Nothing seems left to do: so it is only if this node still leads, and the node is still a member. */
+  async #confirm(node: NodeId): Promise<void> {
+    await this.#deps.confirm();
+    this.#requireLeader();
+    this.#requireMember(node);
   }
 
   /** Waits for the end of another change, as that which began the cluster. */

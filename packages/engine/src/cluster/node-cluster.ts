@@ -92,6 +92,7 @@ export class NodeCluster {
       timers,
       clusterId: () => state.cluster?.id,
       appliedIndex: () => state.applied.index,
+      confirm: () => this.reads.confirm(),
       beginCluster: () => this.#beginCluster(),
       release: deps.release,
       follow: deps.follow,

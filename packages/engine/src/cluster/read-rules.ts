@@ -4,6 +4,10 @@
  * Linearizable: until the leader has confirmed an index and it is applied. At least a point: until that is applied. Any:
  * at once, where the state is not older than the client allows; else as linearizable ones. As of a height: at once where the block is there,
  * since it never changes.
+ *
+ * A call that finds nothing to change proposes nothing, so that no majority would confirm whoever answers it: a leader that was
+ * deposed and does not know it would acknowledge from its old state. Such a call is confirmed as a linearizable read, and
+ * looks again.
  */
 import type { GroupState } from "@authledger/state";
 import { type Consistency, LedgerError } from "@authledger/types";
@@ -50,6 +54,11 @@ export class ReadRules {
         if ((state.vault(vault)?.height ?? 0) >= consistency.height) return read();
         return group.reads.linearizable(read, deadlineAtMs);
     }
+  }
+
+  /** Resolves when what is known here is what was acknowledged last. @throws LedgerError NOT_LEADER, NO_LEADER, OVERLOADED */
+  async confirm(): Promise<void> {
+    await this.metadata(undefined, () => undefined);
   }
 
   /** A read of what is told of organizations and vaults: as a linearizable one. */
