@@ -5,8 +5,8 @@
  *   INV-CLUSTER-4  A node begins a cluster by itself only when it has found exactly as many nodes as were announced, none
  *                  of them of a cluster, and its id is the lowest: of nodes that see the same ones, one begins.
  *
- * Found again after a crash in between, the one that had begun goes on where it is still alone, as soon as others are
- * there.
+ * Found again after a crash in between, the one that had begun goes on where it is still the only voter, as soon as others
+ * are there. After that an operator may have made the cluster as it is, and has to say what is missing.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EnginePort, PeerIdentity } from "@authledger/engine";
@@ -74,21 +74,22 @@ export class Bootstrap {
 
   async #look(): Promise<Look> {
     const { engine, expect } = this.#deps;
-    const { nodeId, role, members } = await engine.call("cluster_status", {});
+    const { nodeId, clusterId, role, members } = await engine.call("cluster_status", {});
     if (role === "removed") return { kind: "done" };
-    const isAlone = members.length === 1 && members[0]!.info.nodeId === nodeId;
-    if (role !== "waiting" && !this.#hasBegun && !isAlone) return { kind: "done" };
-    const voters = members.filter((member) => member.role === "voter").length;
-    if (voters >= expect) {
+    const voters = members.filter((member) => member.role === "voter");
+    const isOnlyVoter = voters.length === 1 && voters[0]!.info.nodeId === nodeId;
+    if (role !== "waiting" && !this.#hasBegun && !isOnlyVoter) return { kind: "done" };
+    if (voters.length >= expect) {
       if (this.#hasBegun) this.#tell(`the cluster has its ${expect} voters`);
       return { kind: "done" };
     }
-    if (isAlone && role !== "leader") return { kind: "wait", why: "this node does not lead yet" };
+    if (isOnlyVoter && role !== "leader")
+      return { kind: "wait", why: "this node does not lead yet" };
     const found = await this.#find();
     const others = found.filter(({ identity }) => identity.member.nodeId !== nodeId);
     if (role !== "waiting") {
-      const waiting = others.filter(({ identity }) => identity.clusterId === undefined);
-      const addresses = (this.#hasBegun ? others : waiting).map(({ address }) => address);
+      const ours = others.filter(({ identity }) => (identity.clusterId ?? clusterId) === clusterId);
+      const addresses = ours.map(({ address }) => address);
       if (addresses.length > 0) return { kind: "init", others: addresses };
       return { kind: "wait", why: "others are away" };
     }

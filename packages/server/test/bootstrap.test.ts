@@ -10,6 +10,8 @@ interface Node {
   readonly address: string;
   clusterId: string | undefined;
   members: Node[];
+  /** Those of its members that do not vote. */
+  learners: Node[];
   isUp: boolean;
   leads: boolean;
   readonly said: string[];
@@ -18,7 +20,7 @@ interface Node {
 
 function nodeOf(id: bigint, changes: Partial<Node> = {}): Node {
   const address = `10.0.0.${id}:7401`;
-  const none = { clusterId: undefined, members: [], leads: true };
+  const none = { clusterId: undefined, members: [], learners: [], leads: true };
   return { id, address, isUp: true, said: [], inits: 0, ...none, ...changes };
 }
 
@@ -33,7 +35,11 @@ function statusOf(node: Node): ClusterStatus {
   return {
     ...{ nodeId: nodeId(node.id), name: `n${node.id}`, role, term: 1, isJoint: false },
     ...{ commitIndex: 0, appliedIndex: 0, lastIndex: 0, isRecovering: false },
-    members: node.members.map((member) => ({ info: infoOf(member), role: "voter" })),
+    ...(node.clusterId !== undefined && { clusterId: node.clusterId }),
+    members: node.members.map((member) => ({
+      info: infoOf(member),
+      role: node.learners.includes(member) ? "learner" : "voter",
+    })),
   };
 }
 
@@ -48,6 +54,10 @@ function engineOf(node: Node, all: readonly Node[]): EnginePort {
     for (const address of addresses) {
       const other = all.find((one) => one.address === address)!;
       if (!other.isUp) throw new LedgerError("UNAVAILABLE", `${address} does not answer`);
+      if ((other.clusterId ?? node.clusterId) !== node.clusterId) {
+        throw new LedgerError("CLUSTER_MISMATCH", `${address} is of another cluster`);
+      }
+      node.learners = node.learners.filter((one) => one !== other);
       if (node.members.includes(other)) continue;
       other.clusterId = node.clusterId;
       other.members = node.members;
@@ -169,6 +179,30 @@ describe("nodes that begin together", () => {
     expect(first.members).toHaveLength(3);
     expect(first.said.slice(0, 2)).toEqual(["this node does not lead yet", "others are away"]);
     expect(first.said.at(-1)).toBe("the cluster has its 3 voters");
+  });
+
+  // The power failed between the first one's taking in and its promotion: the one that had begun was not alone, and was done.
+  it("go on after a crash of the one that had begun and was still the only voter", async () => {
+    const first = nodeOf(1n, { clusterId: "begun" });
+    const second = nodeOf(2n, { clusterId: "begun" });
+    const third = nodeOf(3n);
+    first.members.push(first, second);
+    first.learners.push(second);
+    await start(first, [first, second, third], 3);
+    expect([first.learners, first.members.length, third.clusterId]).toEqual([[], 3, "begun"]);
+    expect(first.said.at(-1)).toBe("the cluster has its 3 voters");
+  });
+
+  // A foreign node among the addresses ended every attempt before those behind it were asked.
+  it("take in none of another cluster, and the others nevertheless", async () => {
+    const first = nodeOf(1n, { clusterId: "begun" });
+    first.members.push(first);
+    const foreign = nodeOf(2n, { clusterId: "old" });
+    const late = nodeOf(4n, { isUp: false });
+    await start(first, [first, foreign, nodeOf(3n), late], 3, (looks) => {
+      if (looks === 3) late.isUp = true;
+    });
+    expect([first.members.length, foreign.clusterId, late.clusterId]).toEqual([3, "old", "begun"]);
   });
 
   it("are done at once where one was announced and has begun", async () => {

@@ -112,15 +112,13 @@ export class ClusterAdmin {
     return { term: await moves.to(node) };
   }
 
-  /** @throws LedgerError as `add`, and NOT_CAUGHT_UP for a node that does not catch up in time */
+  /** @throws LedgerError as `add`, and NOT_CAUGHT_UP for a node that does not catch up in time; after all were tried */
   async init({ addresses }: { readonly addresses: readonly string[] }): Promise<ClusterStatus> {
     const { cluster, beginCluster } = this.#deps;
     if (cluster === undefined) throw notClustered();
     if (this.#isUnbegun) await beginCluster();
     this.#requireLeader();
-    for (const address of addresses) {
-      if (address !== cluster.options.peerAddress) await this.#takeIn(address);
-    }
+    await this.#takeInAll(addresses.filter((one) => one !== cluster.options.peerAddress));
     await this.#deps.follow();
     return this.status();
   }
@@ -130,6 +128,21 @@ export class ClusterAdmin {
     const { cluster, clusterId } = this.#deps;
     if (cluster?.node.isJoined) return false;
     return cluster?.node.clusterId === undefined || clusterId() === undefined;
+  }
+
+  /** One that cannot be taken in keeps none behind it out. @throws LedgerError what was met first */
+  async #takeInAll(addresses: readonly string[]): Promise<void> {
+    let first: LedgerError | undefined;
+    for (const address of addresses) {
+      try {
+        await this.#takeIn(address);
+      } catch (error) {
+        first ??= LedgerError.from(error);
+      }
+      // Who leads no more takes in nobody.
+      if (!this.#deps.group.isReady) break;
+    }
+    if (first !== undefined) throw first;
   }
 
   /** Adds a node, waits until it has caught up, and makes it a voter. */

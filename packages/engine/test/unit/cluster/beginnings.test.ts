@@ -98,6 +98,36 @@ async function failedBeginning(): Promise<{
   return { cluster, failed };
 }
 
+// The story: the first of the others could not write whose it is. The beginning ended there, each time, and the third node, with
+// which there would have been a majority, was never taken in.
+test("a node that cannot be taken in keeps none behind it out", async () => {
+  const cluster = new TestCluster();
+  const first = await cluster.start("n1", true);
+  let isFull = false;
+  const disk = new FaultyDisk(new MemoryDisk(), ({ kind, path }) =>
+    isFull && kind === "write" && path.includes("node.json")
+      ? { kind: "fail", full: true }
+      : undefined,
+  );
+  const second = await cluster.start("n2", true, disk);
+  const third = await cluster.start("n3", true);
+  isFull = true;
+  const addresses = ["nobody:7401", second.address, third.address];
+  const refused = rejectedBy(first.engine.call("cluster_init", { addresses }));
+  // The first that was met, whatever came behind it.
+  expect(await cluster.until(refused, 90_000)).toMatchObject({ code: "UNAVAILABLE" });
+  const voters = async (): Promise<string[]> => {
+    const { members } = await cluster.status(first);
+    return members.filter(({ role }) => role === "voter").map(({ info }) => info.name);
+  };
+  expect((await voters()).sort()).toEqual(["n1", "n3"]);
+  isFull = false;
+  await cluster.until(first.engine.call("cluster_init", { addresses: addresses.slice(1) }));
+  expect((await voters()).sort()).toEqual(["n1", "n2", "n3"]);
+  expect(cluster.members.flatMap(({ fatal }) => fatal)).toEqual([]);
+  await cluster.close();
+});
+
 async function logSeedOf({ disk }: ClusterMember): Promise<string> {
   return toHex(await readFile(disk, `${DIRECTORY}/keys/log.seed`));
 }
