@@ -1,5 +1,4 @@
 /** The command line as a function: arguments in, exit code out. */
-import { ExitCode } from "@authledger/types";
 import { Command, CommanderError } from "commander";
 import { addAuditCommands } from "./commands/audit.js";
 import { addAuditLogCommand } from "./commands/audit-log.js";
@@ -39,7 +38,7 @@ import { addVersionCommand } from "./commands/version.js";
 import { addHelpTexts } from "./help/texts.js";
 import type { CliIo } from "./run/cli-io.js";
 import { CommandFrame } from "./run/command.js";
-import { describeError, exitCodeOf } from "./run/errors.js";
+import { describeError, exitCodeOf, orCancelled } from "./run/errors.js";
 import { lookOfArguments } from "./run/look.js";
 import { ENDPOINT_DEFAULT, usage } from "./run/settings.js";
 
@@ -49,27 +48,27 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
   const pending: Promise<void>[] = [];
   const program = createProgram(frame, (text) => pending.push(io.out(text)));
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync([...args], { from: "user" }).catch((thrown: unknown) => {
+      if (!isHelp(thrown)) throw thrown;
+    });
+    await Promise.all(pending);
     return frame.outcome.exitCode;
   } catch (thrown) {
-    const error = thrown instanceof CommanderError ? usageError(thrown, program, args) : thrown;
-    if (error === undefined) return ExitCode.OK;
+    const error =
+      thrown instanceof CommanderError ? usageError(thrown, program, args) : orCancelled(thrown);
     if (thrown instanceof CommanderError) frame.outcome.command = commandOf(program, args);
     const look = frame.outcome.look ?? lookOfArguments(args, io);
     io.err(await describeError(error, { ...frame.outcome, look, env: io.env }));
     return exitCodeOf(error);
-  } finally {
-    await Promise.all(pending);
   }
 }
 
-/** Undefined when help or version was asked for. */
-function usageError(
-  { exitCode, message }: CommanderError,
-  program: Command,
-  args: readonly string[],
-): Error | undefined {
-  if (exitCode === 0) return undefined;
+/** Help or version was asked for, which commander ends like this. */
+function isHelp(thrown: unknown): boolean {
+  return thrown instanceof CommanderError && thrown.exitCode === 0;
+}
+
+function usageError({ message }: CommanderError, program: Command, args: readonly string[]): Error {
   const text = message.replace(/^error: /, "").replaceAll("\n", " ");
   if (text !== "(outputHelp)") return usage(text);
   const name = commandOf(program, args);

@@ -1,5 +1,4 @@
 /** The process around the command line. */
-import { once } from "node:events";
 import process from "node:process";
 import { createInterface } from "node:readline/promises";
 import type { Writable } from "node:stream";
@@ -7,6 +6,7 @@ import { ExitCode } from "@authledger/types";
 import { runCli } from "./cli.js";
 import type { Terminal } from "./run/cli-io.js";
 import { dropTlsNameWarning } from "./run/tls-name-warning.js";
+import { writeFailed } from "./run/write-failed.js";
 import { writeLater } from "./run/write-later.js";
 
 dropTlsNameWarning(process);
@@ -16,19 +16,20 @@ process.once("SIGINT", () => abort.abort("interrupted"));
 process.once("SIGTERM", () => abort.abort("terminated"));
 // Started by another command, which has gone: a node without its owner would hold its data for ever.
 if (process.channel !== undefined) process.once("disconnect", () => abort.abort("parent gone"));
-// A reader that has seen enough, such as `head`, closes the pipe: that is no error of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(ExitCode.OK);
+// A reader that has seen enough, such as `head`, closes the pipe: that is no error of ours. All else `write` throws.
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE") process.exit(ExitCode.OK);
 });
+// There is nobody left to tell; the exit code says what became of the command.
+process.stderr.on("error", () => undefined);
 process.on("uncaughtException", (error) => {
   process.stderr.write(`error[INTERNAL]: ${error.stack ?? error.message}\n`);
   process.exit(ExitCode.BUG);
 });
 
 const exitCode = await runCli(process.argv.slice(2), {
-  out: (text) => write(process.stdout, text),
-  outBytes: (bytes) => write(process.stdout, bytes),
+  out: write,
+  outBytes: write,
   err: (text) => process.stderr.write(text),
   errLater: (text) => writeLater(process.stderr.fd, text),
   input: process.stdin,
@@ -61,8 +62,15 @@ async function ask(question: string): Promise<string> {
   }
 }
 
-async function write(stream: Writable, data: string | Uint8Array): Promise<void> {
-  if (!stream.write(data)) await once(stream, "drain");
+/** Data, to standard output. @throws LedgerError (by rejection) IO_WRITE_FAILED, DISK_FULL */
+function write(data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(data, (error?: NodeJS.ErrnoException | null) => {
+      if (!error) resolve();
+      // The handler above ends the process for the other one.
+      else if (error.code !== "EPIPE") reject(writeFailed("standard output", error));
+    });
+  });
 }
 
 function flushed(stream: Writable): Promise<void> {

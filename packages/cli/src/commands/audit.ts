@@ -1,4 +1,9 @@
-/** `authledger audit run|status`: a process of its own that follows a vault and executes every block again. */
+/**
+ * `authledger audit run|status`: a process of its own that follows a vault and executes every block again.
+ *
+ *   INV-AUDIT-4  "Nothing contradicts", and exit 0, are said only by an audit that reached the signed head, or that was
+ *                to follow until it was stopped; a contradiction ends it with its own error, whatever else fails then.
+ */
 import { nodeCrypto } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
@@ -8,6 +13,7 @@ import { Contradiction } from "../audit/contradiction.js";
 import { type Thing, timeText } from "../output/printer.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
+import { untilStopped } from "../run/live.js";
 import { readText } from "../run/read-text.js";
 import { usage } from "../run/settings.js";
 
@@ -44,10 +50,10 @@ async function runAudit(run: Run): Promise<undefined> {
   run.say(`audit from block ${begun}`);
   try {
     if (run.flags["once"] === true) await catchUp(run, auditor, path);
-    else await follow(run, auditor, path);
+    else await untilStopped(run, () => follow(run, auditor, path));
   } catch (error) {
     if (error instanceof Contradiction) await keepEvidence(run, error, { path, anchor });
-    if (!run.io.signal.aborted) throw error;
+    throw error;
   }
   const head = await loadAuditHead(path);
   const count = auditor.executed - begun;
@@ -73,17 +79,38 @@ async function catchUp(run: Run, auditor: Auditor, path: string): Promise<void> 
   }
 }
 
-/** Each message of a watch, heartbeats among them, is the occasion to look at the signed head. */
+/** Tells of what a later question may cure: the audit only reads, and may ask again. @throws everything else */
+function tolerate(run: Run, thrown: unknown): void {
+  const error = LedgerError.from(thrown);
+  const { code, row } = error;
+  const isOfTime = code === "DEADLINE_EXCEEDED" || code === "CANCELLED";
+  const isPassing = isOfTime || row.grpc === "UNAVAILABLE" || row.retry === "safe";
+  if (run.io.signal.aborted || !isPassing) throw thrown;
+  tellAway(run, error);
+}
+
+function tellAway(run: Run, { message }: LedgerError): void {
+  run.say(`the node is away: ${message}`);
+}
+
+/**
+ * Each message of a watch, heartbeats among them, is the occasion to look at the signed head. A node that does not
+ * answer then is asked at the next one; only the first question, before anything was executed, must be answered.
+ */
 async function follow(run: Run, auditor: Auditor, path: string): Promise<void> {
-  await catchUp(run, auditor, path);
+  const begun = auditor.executed;
+  await catchUp(run, auditor, path).catch((thrown: unknown) => {
+    if (auditor.executed === begun) throw thrown;
+    tolerate(run, thrown);
+  });
   const { signal, requestId } = run.call;
   const client = await run.client({ verify: undefined });
-  const onInterrupted = (error: LedgerError): void => run.say(`the node is away: ${error.message}`);
+  const onInterrupted = (error: LedgerError): void => tellAway(run, error);
   let told = "";
   let toldAtMs = 0;
   for await (const event of client.watchBlocks({ signal, requestId, onInterrupted })) {
     if (event.kind !== "progress") continue;
-    await catchUp(run, auditor, path);
+    await catchUp(run, auditor, path).catch((thrown: unknown) => tolerate(run, thrown));
     const behind = Math.max(0, Number(event.tipHeight) + 1 - auditor.executed);
     const now = `${auditor.executed} blocks executed, ${behind} behind`;
     if (now === told || performance.now() - toldAtMs < TELL_MS) continue;
@@ -93,6 +120,7 @@ async function follow(run: Run, auditor: Auditor, path: string): Promise<void> {
   }
 }
 
+/** Where no file can be written it goes to standard error: nothing else shows it to others. */
 async function keepEvidence(
   run: Run,
   found: Contradiction,
@@ -101,8 +129,15 @@ async function keepEvidence(
   const atMs = Date.now();
   const file = textFlag(run, "evidence") ?? `${path}.evidence-${atMs}.json`;
   const { origin } = JSON.parse(anchor) as { origin: string };
-  await saveDurably(file, found.format({ origin, anchor, atMs }));
-  run.io.err(`evidence: ${file}\n`);
+  const evidence = found.format({ origin, anchor, atMs });
+  try {
+    await saveDurably(file, evidence);
+    run.io.err(`evidence: ${file}\n`);
+  } catch (thrown) {
+    const { message } = LedgerError.from(thrown);
+    const line = JSON.stringify(JSON.parse(evidence));
+    run.io.err(`${found.message}; the evidence is here, since it ${message}:\n${line}\n`);
+  }
 }
 
 async function showStatus(run: Run): Promise<undefined> {

@@ -4,13 +4,14 @@
  */
 import { open } from "node:fs/promises";
 import { atHeight, type Consistency } from "@authledger/sdk";
-import { ExitCode, LedgerError } from "@authledger/types";
+import { ExitCode } from "@authledger/types";
 import { csvRows, type ExportedRow, ndjsonRows, type RowFormat } from "../exporters/rows.js";
 import { Progress } from "../output/progress.js";
 import { durationText } from "../output/quantity.js";
 import { type Run, requireTenant, textFlag } from "../run/command.js";
 import { consistencyOf } from "../run/consistency.js";
 import { usage } from "../run/settings.js";
+import { writeFailed } from "../run/write-failed.js";
 
 /** Text that is gathered before it is written. */
 const WRITE_CHARACTERS = 64 * 1024;
@@ -110,30 +111,24 @@ async function write(
   await out(text);
 }
 
-/** @throws LedgerError IO_WRITE_FAILED */
+/** @throws LedgerError IO_WRITE_FAILED, DISK_FULL */
 async function writeFile(
   path: string,
   format: RowFormat,
   rows: AsyncIterable<ExportedRow>,
 ): Promise<void> {
-  const file = await open(path, "w", 0o600).catch((cause: Error) => {
-    throw cannotWrite(path, cause);
-  });
+  const failed = (cause: NodeJS.ErrnoException): never => {
+    throw writeFailed(path, cause);
+  };
+  const file = await open(path, "w", 0o600).catch(failed);
   try {
     await write(format, rows, async (text) => {
-      await file.writeFile(text).catch((cause: Error) => {
-        throw cannotWrite(path, cause);
-      });
+      await file.writeFile(text).catch(failed);
     });
-    await file.sync();
+    await file.sync().catch(failed);
   } finally {
     await file.close();
   }
-}
-
-function cannotWrite(path: string, cause: Error): LedgerError {
-  const message = `cannot write ${path}: ${cause.message}`;
-  return new LedgerError("IO_WRITE_FAILED", message, { details: { path }, cause });
 }
 
 function filterOf(run: Run): Filter {

@@ -56,32 +56,32 @@ async function interrupted(signal: AbortSignal): Promise<never> {
 async function tour(run: Run, ledger: DevLedger, limit: number): Promise<Imported> {
   const { node, directory, tenant, isNew, anchorFile } = ledger;
   const step = stepsOf(run);
-  step("node", [
+  await step("node", [
     `gRPC on ${node.grpcAddress}, metrics and health on http://${node.httpAddress}`,
     `Connect for browsers and curl on http://${node.connectAddress}`,
     `${isNew ? "new" : "known"} data in ${directory}`,
   ]);
-  step("vault", [
+  await step("vault", [
     `organization ${tenant.organization}, vault ${tenant.vault}`,
     `${isNew ? "its trust anchor is kept" : "trust anchor"} in ${anchorFile}`,
   ]);
   const client = await run.client({ endpoints: node.grpcAddress, tenant, verify: undefined });
   await ensurePosixRules(client, run.call);
-  step("model", [
+  await step("model", [
     "the Unix permission rules: owner, group and others, and every directory on the way",
     "`bin/authledger model get` prints them",
   ]);
   const known = ledger.file.imported as Imported | undefined;
   if (known === undefined) run.say("   importing ...");
   const imported = known ?? (await importOnce(run, ledger, limit));
-  step("import", importLines(imported, known !== undefined));
+  await step("import", importLines(imported, known !== undefined));
   const anchor = await readFile(anchorFile, "utf8");
   const proven = await proveDecisions(run, ledger, anchor, imported);
   const { allowed, denied, superuser } = proven;
-  step("check", [answerLine(allowed), answerLine(denied), answerLine(superuser)]);
-  step("explain", ["why not?", ...denied.why]);
-  step("prove", proofLines(proven));
-  step("verdict", [
+  await step("check", [answerLine(allowed), answerLine(denied), answerLine(superuser)]);
+  await step("explain", ["why not?", ...denied.why]);
+  await step("prove", proofLines(proven));
+  await step("verdict", [
     "verified: each decision was made again here over its proof, and all end in one signed head",
   ]);
   if (!isTour(run)) await printVerdict(run, ledger, imported, proven);
@@ -103,16 +103,16 @@ function isTour({ settings }: Run): boolean {
 }
 
 /** Numbered steps for people: data when a table is wanted, else notes beside the data. */
-function stepsOf(run: Run): (title: string, lines: readonly string[]) => void {
+function stepsOf(run: Run): (title: string, lines: readonly string[]) => Promise<void> {
   let number = 0;
-  return (title, lines) => {
+  return async (title, lines) => {
     number += 1;
     const [first = "", ...rest] = lines;
     const text = [
       `${number}. ${title.padEnd(8)} ${first}`,
       ...rest.map((line) => `${" ".repeat(12)}${line}`),
     ].join("\n");
-    if (isTour(run)) void run.io.out(`${text}\n`);
+    if (isTour(run)) await run.io.out(`${text}\n`);
     else run.say(text);
   };
 }

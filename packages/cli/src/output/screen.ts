@@ -28,7 +28,8 @@ export class Screen {
   constructor(out: (text: string) => Promise<void>, terminal: Terminal) {
     this.#out = out;
     this.#terminal = terminal;
-    this.#stopResize = terminal.onResize(() => void this.draw(this.#lines));
+    // A window that takes nothing any more is met by the next look too, which somebody waits for.
+    this.#stopResize = terminal.onResize(() => void this.draw(this.#lines).catch(() => undefined));
     // A bug elsewhere must not leave a window without cursor.
     this.#restore = () => void (this.#isOpen && this.#out(LEAVE));
     process.once("exit", this.#restore);

@@ -37,6 +37,12 @@ export function exitCodeOf(thrown: unknown): number {
   return ExitCode[LedgerError.from(thrown).row.exit];
 }
 
+/** What Node throws out of a pause or a question that Ctrl-C or a signal ended is no bug: somebody wanted it. */
+export function orCancelled(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || thrown.name !== "AbortError") return thrown;
+  return new LedgerError("CANCELLED", "the command was interrupted", { cause: thrown });
+}
+
 /** An error with everything that is known about it. */
 interface ErrorReport {
   readonly code: string;

@@ -4,10 +4,16 @@
  *   INV-IMPORTRUN-1  Only chunks that commute are in flight together: those that only create tuples without expiry. Any
  *                    other one waits for all before it, and those behind it wait for it.
  *   INV-IMPORTRUN-2  At most `inFlight` chunks are held; the source is read no faster than the node commits.
+ *   INV-IMPORTRUN-3  A failure, or the signal, ends it when what is in flight has ended, also while the source is quiet.
  */
 import type { LedgerClient, TransactionResult } from "@authledger/sdk";
 import { LedgerError, type OperationStatus } from "@authledger/types";
-import { type ChunkOptions, type ImportChunk, importChunks } from "../importers/chunker.js";
+import {
+  type ChunkOptions,
+  type ImportChunk,
+  type ImportStep,
+  importChunks,
+} from "../importers/chunker.js";
 import type { ImportSource, RejectedItem } from "../importers/import-source.js";
 
 /** Part of the compared payload of an idempotency key, so it is the same at every run (chunker.ts). */
@@ -50,6 +56,8 @@ export class ImportRun {
   #rejected = 0;
   #height: bigint | undefined;
   #failure: LedgerError | undefined;
+  /** Ends the wait for the next step. */
+  #stopWaiting: () => void = () => undefined;
 
   constructor(
     client: Pick<LedgerClient, "write">,
@@ -73,19 +81,42 @@ export class ImportRun {
     };
   }
 
-  /** @throws LedgerError naming the first and last position of the chunk that was not written */
+  /** @throws LedgerError naming the first and last position of the chunk that was not written; CANCELLED */
   async run(source: ImportSource): Promise<ImportSummary> {
+    const { signal } = this.#options;
+    const steps = importChunks(source, this.#options);
+    const stop = (): void => this.#stopWaiting();
+    signal.addEventListener("abort", stop);
     try {
-      for await (const step of importChunks(source, this.#options)) {
-        if (this.#failure !== undefined) break;
+      for (;;) {
+        const step = await this.#next(steps);
+        if (step === undefined) break;
         if (step.kind === "chunk") await this.#admit(step);
         else this.#reject(step);
       }
     } finally {
+      signal.removeEventListener("abort", stop);
+      // A source that is being read ends when it has read: nobody waits for that.
+      steps.return().catch(() => undefined);
       await Promise.all(this.#inFlight);
     }
     if (this.#failure !== undefined) throw this.#failure;
     return this.summary;
+  }
+
+  /** The next step; undefined at the end, and after a failure. @throws LedgerError CANCELLED; that of the source */
+  #next(steps: AsyncGenerator<ImportStep, void, undefined>): Promise<ImportStep | undefined> {
+    const { signal } = this.#options;
+    return new Promise((resolve, reject) => {
+      // One function that is replaced: a promise that every wait raced with would hold them all.
+      this.#stopWaiting = () => {
+        if (this.#failure !== undefined) resolve(undefined);
+        else if (signal.aborted) reject(interrupted(signal));
+      };
+      this.#stopWaiting();
+      if (this.#failure !== undefined || signal.aborted) return;
+      steps.next().then(({ value }) => resolve(value ?? undefined), reject);
+    });
   }
 
   #reject(item: RejectedItem): void {
@@ -113,6 +144,7 @@ export class ImportRun {
       this.#count(await this.#client.write({ operations, idempotencyKey }, { signal }));
     } catch (thrown) {
       this.#failure ??= atPosition(LedgerError.from(thrown), chunk);
+      this.#stopWaiting();
     }
   }
 
@@ -132,11 +164,18 @@ function commutes({ operations }: ImportChunk): boolean {
   );
 }
 
-/** An unreachable node is told as it is; what the node refused is told with where it stands. */
+function interrupted({ reason }: AbortSignal): LedgerError {
+  const message = "the import was interrupted; start it again to go on";
+  return new LedgerError("CANCELLED", message, { cause: reason });
+}
+
+/** An unreachable node is told as it is; what the node refused, or has perhaps done, with where it stands. */
 function atPosition(error: LedgerError, chunk: ImportChunk): LedgerError {
-  if (error.code === "UNAVAILABLE" || error.code === "CANCELLED") return error;
+  const { code, row, details, retryAfterMs } = error;
+  if (code === "UNAVAILABLE" || code === "CANCELLED") return error;
   const { firstPosition, lastPosition } = chunk;
-  const message = `the operations from ${firstPosition} to ${lastPosition} were not written: ${error.message}`;
-  const { details, cause } = error;
-  return new LedgerError(error.code, message, { details, cause });
+  const what = row.retry === "with-key" ? "may not have been written" : "were not written";
+  const message = `the operations from ${firstPosition} to ${lastPosition} ${what}: ${error.message}`;
+  const again = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return new LedgerError(code, message, { details, cause: error, ...again });
 }

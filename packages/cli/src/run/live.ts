@@ -1,4 +1,5 @@
 /** Output of commands that follow something: each thing when it comes, and a summary at the end. */
+import { LedgerError } from "@authledger/types";
 import { jsonOf } from "../output/json-value.js";
 import { Printer, type Thing } from "../output/printer.js";
 import { PLAIN } from "../output/style.js";
@@ -28,11 +29,12 @@ export async function printLive(run: Run, things: AsyncIterable<Thing>): Promise
   }
 }
 
-/** Until Ctrl-C, which is no failure of what was asked to follow. */
+/** Until Ctrl-C, which is no failure of what was asked to follow; what failed beside it is one. */
 export async function untilStopped(run: Run, follow: () => Promise<void>): Promise<void> {
   try {
     await follow();
   } catch (error) {
-    if (!run.io.signal.aborted) throw error;
+    const isStopped = run.io.signal.aborted && LedgerError.from(error).code === "CANCELLED";
+    if (!isStopped) throw error;
   }
 }

@@ -15,6 +15,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { LedgerError } from "@authledger/types";
 import { syncDirectory } from "./durable-file.js";
+import { writeFailed } from "./write-failed.js";
 
 const READ_BYTES = 256 * 1024;
 const GZIP = [0x1f, 0x8b];
@@ -53,7 +54,9 @@ export async function writeSnapshotFile(
     return { bytes: (await stat(path)).size, streamBytes };
   } catch (error) {
     await rm(part, { force: true }).catch(() => undefined);
-    throw writeFailed(path, error);
+    const isOfSystem = typeof (error as NodeJS.ErrnoException).code === "string";
+    if (error instanceof LedgerError || !isOfSystem) throw error;
+    throw writeFailed(path, error as NodeJS.ErrnoException);
   }
 }
 
@@ -100,18 +103,4 @@ function readFailed(path: string, error: unknown, read: number): LedgerError {
     details,
     cause: error,
   });
-}
-
-function writeFailed(path: string, error: unknown): unknown {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (error instanceof LedgerError || typeof code !== "string") return error;
-  const isFull = code === "ENOSPC" || code === "EDQUOT";
-  return new LedgerError(
-    isFull ? "DISK_FULL" : "IO_WRITE_FAILED",
-    `cannot write ${path}: ${message}`,
-    {
-      details: { path, errno: code },
-      cause: error,
-    },
-  );
 }

@@ -11,71 +11,19 @@ import {
   treeRoot,
   verifyBlock,
 } from "@authledger/proof";
-import {
-  type BlockProof,
-  createClient,
-  type LedgerClient,
-  nodeCrypto,
-  type WriteOperation,
-} from "@authledger/sdk";
-import { createLogger, parseNodeConfig, type RunningNode, startNode } from "@authledger/server";
+import { type BlockProof, nodeCrypto, type WriteOperation } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { temporaryDirectory, testRandom, testRounds } from "../../../../test/support.js";
 import { type AuditHead, formatAuditHead, parseAuditHead } from "../../src/audit/audit-head.js";
 import { Auditor, type AuditorDeps } from "../../src/audit/auditor.js";
 import { Contradiction } from "../../src/audit/contradiction.js";
-
-interface Scene {
-  readonly data: string;
-  node: RunningNode;
-  client: LedgerClient;
-  readonly tenant: { readonly organization: bigint; readonly vault: bigint };
-  readonly anchor: string;
-}
-
-async function open(data: string): Promise<RunningNode> {
-  const config = { listen: "127.0.0.1:0", http: "127.0.0.1:0", cache: "16MiB", shutdownGrace: 500 };
-  const node = await startNode(parseNodeConfig({ ...config, data }), {
-    version: "0.0.0-test",
-    logger: createLogger("silent", () => undefined),
-    onFatal: () => undefined,
-  });
-  onTestFinished(() => node.close());
-  return node;
-}
-
-function clientOf(node: RunningNode, tenant?: Scene["tenant"]): LedgerClient {
-  const client = createClient({ endpoints: node.grpcAddress, ...(tenant && { tenant }) });
-  onTestFinished(() => client.close());
-  return client;
-}
-
-async function start(): Promise<Scene> {
-  const data = join(temporaryDirectory(), "data");
-  const node = await open(data);
-  const { admin } = clientOf(node);
-  const { slug: organization } = await admin.createOrganization("acme");
-  const { slug: vault } = await admin.createVault({ organization, name: "main" });
-  const tenant = { organization, vault };
-  const anchor = await admin.getTrustAnchor(tenant);
-  return { data, node, client: clientOf(node, tenant), tenant, anchor };
-}
+import { clientOf, create, open, type Scene, start, write } from "./audit-scene.js";
 
 async function restart(scene: Scene): Promise<void> {
   await scene.node.close();
   scene.node = await open(scene.data);
   scene.client = clientOf(scene.node, scene.tenant);
-}
-
-const create = (i: number): WriteOperation => ({
-  op: "create_tuple",
-  tuple: { resource: `doc:${i}`, relation: "viewer", subject: "user:ada" },
-  expiresAtMs: 0,
-});
-
-async function write(client: LedgerClient, ...operations: WriteOperation[]): Promise<void> {
-  await client.write(operations);
 }
 
 function auditor(

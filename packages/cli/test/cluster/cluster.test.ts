@@ -144,4 +144,24 @@ describe("changes of the cluster", () => {
     }, 250);
     expect((await run(fake, "wait-ready --expect 3 -o name")).out).toBe("healthy\n");
   });
+
+  // A job that waited for readiness was stopped: what Node throws out of a pause is no error of the ledger, so it was told
+  // as a bug of the server, with exit 70. The same for Ctrl-C at a question.
+  it("are cancelled by a signal while they wait, and by Ctrl-C at a question", async () => {
+    const fake = await startCluster({
+      members: [member(1), member(2), member(3, { matchIndex: 1n })],
+    });
+    const abort = new AbortController();
+    const line = ["cluster", "wait-ready", "--endpoint", fake.endpoint];
+    const waiting = cliHere(line, { signal: abort.signal });
+    setTimeout(() => abort.abort("terminated"), 500);
+    const { end, err } = await waiting;
+    expect([end, err]).toEqual([6, expect.stringContaining("error[CANCELLED]")]);
+    const ask = async (): Promise<string> => {
+      throw new DOMException("Aborted with Ctrl+C", "AbortError");
+    };
+    const asked = await cliHere(["cluster", "remove", "n3", "-e", fake.endpoint], { ask });
+    expect([asked.end, made(fake)]).toEqual([6, []]);
+    expect(asked.err).toContain("error[CANCELLED]: the command was interrupted");
+  });
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
-import { cli, cliHere, type Ended, launch, startNode } from "./processes.js";
+import { cli, cliHere, cliInto, type Ended, launch, startNode } from "./processes.js";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -155,8 +155,22 @@ describe("an export of rows", () => {
     const { end, err } = await run(["export", "-f", join(directory, "no", "such.csv")]);
     expect([end, err]).toEqual([74, expect.stringContaining("error[IO_WRITE_FAILED]")]);
     expect((await run(["export", "--format", "xml"])).end).toBe(2);
+    const full = await run(["export", "--format", "csv", "-f", "/dev/full"]);
+    expect([full.end, full.err]).toEqual([74, expect.stringContaining("error[DISK_FULL]")]);
     const rejected = await run(["import", "--format", "csv", "-"], "resource,relation,oops\n");
     expect(rejected.err).toContain("line 1, column 3");
+  });
+
+  // `export > out.ndjson` on a full disk: the error of the stream went to the process, past the command, which ended as
+  // if by a bug of its own: error[INTERNAL] with a stack, exit 70, and an import beside it without its report.
+  it("fails as a full disk does when standard output cannot take it", async () => {
+    const { run, env } = await setUp();
+    await run(["import", "-"], NDJSON);
+    for (const args of [["export"], ["list", "-o", "json"], ["help"], ["--help"]]) {
+      const { end, err } = await cliInto("/dev/full", args, env);
+      expect([args, end]).toEqual([args, 74]);
+      expect(err).toMatch(/^error\[DISK_FULL\]: cannot write standard output: ENOSPC/);
+    }
   });
 });
 

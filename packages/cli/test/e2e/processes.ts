@@ -1,9 +1,10 @@
 /** Real processes of the built command line, for tests: a clean clone builds before it tests. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { runCli } from "../../src/cli.js";
+import type { CliIo } from "../../src/run/cli-io.js";
 
 const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const READY = /^listening grpc=(\S+) http=(\S+) pid=([0-9]+)$/m;
@@ -39,8 +40,17 @@ export interface CliOptions {
   readonly input?: string | Uint8Array;
 }
 
+/** What only a command in this process can be given. */
+export interface CliHereOptions extends CliOptions {
+  readonly signal?: AbortSignal;
+  readonly ask?: CliIo["ask"];
+}
+
 /** The command line in this process, on a real node: much faster than a process for each command. */
-export async function cliHere(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
+export async function cliHere(
+  args: readonly string[],
+  options: CliHereOptions = {},
+): Promise<Ended> {
   const output = { out: "", err: "" };
   const bytes = Buffer.from(options.input ?? "");
   const end = await runCli(args, {
@@ -58,7 +68,8 @@ export async function cliHere(args: readonly string[], options: CliOptions = {})
     })(),
     env: { ...HOMELESS, ...options.env },
     isErrTerminal: false,
-    signal: new AbortController().signal,
+    ask: options.ask,
+    signal: options.signal ?? new AbortController().signal,
   });
   return { end, ...output };
 }
@@ -68,6 +79,22 @@ export function cli(args: readonly string[], options: CliOptions = {}): Promise<
   const { child, ended } = launch(args, options.env);
   child.stdin!.end(options.input ?? "");
   return ended;
+}
+
+/** The same with standard output in a file, such as /dev/full. */
+export async function cliInto(
+  path: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const file = openSync(path, "w");
+  try {
+    const { child, ended } = run(args, env, file);
+    child.stdin!.end();
+    return await ended;
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Starts a node and waits until it serves. @throws what the node said when it ended instead */
@@ -122,20 +149,24 @@ export function launch(
 }
 
 /** The same, and who starts it ends it: for what many tests share. */
-export function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
+export function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  stdout: number | "pipe" = "pipe",
+): Running {
   if (!existsSync(MAIN)) throw new Error("build first: npm run build");
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { PATH: process.env["PATH"] ?? "", ...HOMELESS, ...env },
-    stdio: "pipe",
+    stdio: ["pipe", stdout, "pipe"],
   });
   const output = { out: "", err: "" };
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     output.out += text;
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
     output.err += text;
   });
-  child.stdin.on("error", () => undefined);
+  child.stdin!.on("error", () => undefined);
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve({ end: code ?? signal ?? "", ...output }));

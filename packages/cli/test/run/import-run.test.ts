@@ -209,6 +209,25 @@ describe("an import", () => {
     expect(node.done).toHaveLength(3);
   });
 
+  // A chunk's 60 s passed after the leader had committed it, and it was told as "not written": who believed that, and sent
+  // corrected lines by hand, went by something false.
+  test.each(["COMMIT_UNKNOWN", "DEADLINE_EXCEEDED", "SHUTTING_DOWN"] as const)(
+    "does not say of what may have happened that it was not written: %s",
+    async (code) => {
+      const node = new HeldNode();
+      const run = new ImportRun({ write: node.write }, options(1), OBSERVER);
+      const failed = rejectedBy(run.run(new CountedSource([create(1)])));
+      await settle();
+      const cause = new LedgerError(code, "no answer", { retryAfterMs: 7 });
+      node.waiting[0]!.fail(cause);
+      const error = await failed;
+      expect(error.message).toBe(
+        "the operations from line 1 to line 1 may not have been written: no answer",
+      );
+      expect(error).toMatchObject({ code, retryAfterMs: 7, cause });
+    },
+  );
+
   test.each(["UNAVAILABLE", "CANCELLED"] as const)(
     "that cannot go on is told so as it is: %s",
     async (code) => {
@@ -240,5 +259,46 @@ describe("an import", () => {
     node.waiting[0]!.answer();
     expect((await failed).code).toBe("IO_READ_FAILED");
     expect(run.summary.operations).toBe(1);
+  });
+});
+
+/** Gives one operation, and then nothing, as standard input whose writer is quiet. */
+const quietSource = (): ImportSource => ({
+  name: "quiet",
+  identity: "quiet",
+  async *items() {
+    yield [{ kind: "operation", position: "line 1", operation: create(1) }];
+    yield [{ kind: "operation", position: "line 2", operation: create(2) }];
+    await new Promise(() => undefined);
+  },
+});
+
+describe("an import whose source is quiet (INV-IMPORTRUN-3)", () => {
+  // `producer | authledger import -`: only the next write looked at the signal, so that SIGTERM did nothing until the
+  // producer wrote again or ended, and then the command ended with exit 0.
+  test("ends with CANCELLED by the signal, and keeps what was acknowledged", async () => {
+    const node = new HeldNode();
+    const abort = new AbortController();
+    const held = { ...options(2), signal: abort.signal };
+    const run = new ImportRun({ write: node.write }, held, OBSERVER);
+    const failed = rejectedBy(run.run(quietSource()));
+    await settle();
+    node.waiting[0]!.answer();
+    abort.abort("terminated");
+    expect(await failed).toMatchObject({ code: "CANCELLED", cause: "terminated" });
+    expect(run.summary).toMatchObject({ operations: 1, transactions: 1 });
+    const late = new ImportRun({ write: node.write }, held, OBSERVER);
+    expect((await rejectedBy(late.run(quietSource()))).code).toBe("CANCELLED");
+    expect(node.waiting).toEqual([]);
+  });
+
+  // The same with a chunk that was refused: the command held the failure in its hand, and waited for the next line.
+  test("ends with the failure of a chunk, which is told at once", async () => {
+    const node = new HeldNode();
+    const run = new ImportRun({ write: node.write }, options(2), OBSERVER);
+    const failed = rejectedBy(run.run(quietSource()));
+    await settle();
+    node.waiting[0]!.fail(new LedgerError("PERMISSION_DENIED", "no"));
+    expect((await failed).code).toBe("PERMISSION_DENIED");
   });
 });
