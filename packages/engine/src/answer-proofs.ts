@@ -27,7 +27,7 @@ const HEAD_TRIES_MAX = 3;
 export interface AnswerProofsDeps {
   readonly signer: Signer;
   readonly hasher: Hasher;
-  /** A vault as it is now. */
+  /** A vault as it is now. @throws LedgerError also VAULT_DIVERGED, NOT_READY (INV-REPLICA-11) */
   readonly open: (vault: number) => OpenVault;
   /** Resolves when a vault has so many blocks here. @throws LedgerError STALE_REPLICA when that takes too long */
   readonly untilSize: (vault: number, size: number) => Promise<void>;
@@ -97,7 +97,7 @@ export class AnswerProofs {
     // The disk is full and the signature an older one of the same head: the answer is given as of its time.
     const isOlder = signed.timeMs < head.timeMs;
     if (isOlder && this.#deps.open(vault.id).size !== signed.size) throw movedOnFullDisk();
-    return this.#underHead(vault.id, signed, prove, answerAt);
+    return this.#underHeads(vault.id, prove, answerAt, signed);
   }
 
   /**
@@ -148,14 +148,20 @@ export class AnswerProofs {
     return this.signed(vault, cosignatures);
   }
 
-  /** A vault may have moved past a head before it is here: its retention keeps hardly anything, or a value was erased. */
+  /**
+   * A vault may have moved past a head before it is here: its retention keeps hardly anything, or a value was erased.
+   * @param first a head that is here already, for the first try
+   */
   async #underHeads<R extends object>(
     id: number,
     prove: ProveOptions,
     answerAt: AnswerAt<R>,
+    first?: SignedHead,
   ): Promise<R & { readonly proof: AnswerProof }> {
+    let given = first;
     for (let tries = HEAD_TRIES_MAX; ; tries--) {
-      const signed = await this.#head(this.#deps.open(id), prove);
+      const signed = given ?? (await this.#head(this.#deps.open(id), prove));
+      given = undefined;
       try {
         return await this.#underHead(id, signed, prove, answerAt);
       } catch (error) {

@@ -140,7 +140,15 @@ export class Engine implements EnginePort {
     open.proposer = this.#proposer;
     open.onFatal = onFatal;
     const untilSize: NodeHeads["untilSize"] = (...wanted) => this.#heads.untilSize(...wanted);
-    this.#reads = new Reads({ state, signer: this.#signer, clock, hasher, untilSize });
+    const requireRight = (): void => this.#cluster.requireRight();
+    this.#reads = new Reads({
+      state,
+      signer: this.#signer,
+      clock,
+      hasher,
+      requireRight,
+      untilSize,
+    });
     const see: ListingDeps["see"] = (vault, consistency) => this.#reads.see(vault, consistency);
     this.#listings = new Listings({ state, see });
     this.#exports = new Exports({ state, flusher: this.#flusher, clock, hasher, timers });
@@ -185,6 +193,7 @@ export class Engine implements EnginePort {
       clusterNode: options.cluster && (() => this.#cluster.node),
       cosigners: () => this.#policies.cosigners,
       isWhole: (vault) => this.#healthOf(vault) === "healthy",
+      stateProblem: () => this.#cluster.stateProblem,
       handOver: () => this.#cluster.handOver(),
       onAlarm: (alarm) => deps.onAlarm?.(alarm),
     });
@@ -270,7 +279,7 @@ export class Engine implements EnginePort {
   /** @throws LedgerError VAULT_DIVERGED */
   #checkWritable(vault: number): void {
     this.#maintenance.checkWritable(vault);
-    this.#cluster.requireRight(vault);
+    this.#cluster.requireRight();
   }
 
   #newKeeper(writes: Writes): RetentionKeeper {
@@ -465,10 +474,10 @@ export class Engine implements EnginePort {
       this.#read(request, deadline, () => this.#reads.getTip(request)),
     get_block: (request, deadline) =>
       this.#read(request, deadline, () => this.#reads.getBlock(request)),
-    get_block_range: (request) => this.#right(request, () => this.#blocks.range(request)),
-    get_compact_range: (request) => this.#right(request, () => this.#blocks.compactRange(request)),
-    get_block_proof: (request) => this.#right(request, () => this.#blocks.proof(request)),
-    list_changes: (request) => this.#right(request, () => this.#blocks.changes(request)),
+    get_block_range: (request) => this.#right(() => this.#blocks.range(request)),
+    get_compact_range: (request) => this.#right(() => this.#blocks.compactRange(request)),
+    get_block_proof: (request) => this.#right(() => this.#blocks.proof(request)),
+    list_changes: (request) => this.#right(() => this.#blocks.changes(request)),
     wait_blocks: (request) => this.#feed.wait(request),
     get_checkpoint: (request, deadline) =>
       this.#read(request, deadline, () => this.#reads.getCheckpoint(request)),
@@ -484,13 +493,13 @@ export class Engine implements EnginePort {
       );
     },
     get_policy_bundles: ({ vault, ...from }) =>
-      policyBundlesAfter(
-        { state: this.#state, hasher: this.#deps.hasher },
-        this.#state.requireVault(vault),
-        from,
-      ),
-    report_checkpoint: (request) => this.#heads.report(request),
-    get_trust_anchor: ({ vault }) => ({ anchor: this.#writes.trustAnchor(vault) }),
+      this.#right(() => {
+        const about = { state: this.#state, hasher: this.#deps.hasher };
+        return policyBundlesAfter(about, this.#state.requireVault(vault), from);
+      }),
+    report_checkpoint: (request) => this.#right(() => this.#heads.report(request)),
+    get_trust_anchor: ({ vault }) =>
+      this.#right(() => ({ anchor: this.#writes.trustAnchor(vault) })),
     create_organization: (request) => this.#writing(() => this.#writes.createOrganization(request)),
     get_organization: ({ organization }, deadline) =>
       this.#cluster.reads.metadata(deadline, () => ({
@@ -528,8 +537,8 @@ export class Engine implements EnginePort {
     list_vaults: (request, deadline) =>
       this.#cluster.reads.metadata(deadline, () => vaultPage(this.#state, request)),
     get_node_info: () => this.#nodeInfo(),
-    export_begin: () => this.#exports.begin(),
-    export_next: ({ export: id }) => this.#exports.next(id),
+    export_begin: () => this.#right(() => this.#exports.begin()),
+    export_next: ({ export: id }) => this.#right(() => this.#exports.next(id)),
     export_end: ({ export: id }) => this.#exports.end(id),
     compact: (request) => this.#maintenance.compact(request),
     check_integrity: (request) => this.#maintenance.checkIntegrity(request),
@@ -551,7 +560,8 @@ export class Engine implements EnginePort {
     deadlineAtMs: number | undefined,
     read: () => T | Promise<T>,
   ): T | Promise<T> {
-    this.#cluster.requireRight(request.vault);
+    // Before it waits; whoever has waited is asked again where the vault is opened (reads.ts).
+    this.#cluster.requireRight();
     return this.#cluster.reads.read(request.vault, request.consistency, deadlineAtMs, read);
   }
 
@@ -566,8 +576,8 @@ export class Engine implements EnginePort {
   }
 
   /** What is answered without asking the others, unless they have said that it is wrong here. */
-  #right<T>({ vault }: { readonly vault: number }, read: () => T): T {
-    this.#cluster.requireRight(vault);
+  #right<T>(read: () => T): T {
+    this.#cluster.requireRight();
     return read();
   }
 
@@ -592,7 +602,7 @@ export class Engine implements EnginePort {
   }
 
   #healthOf(vault: number): VaultHealth {
-    return this.#cluster.isFenced(vault) ? "diverged" : this.#maintenance.healthOf(vault);
+    return this.#cluster.isFenced ? "diverged" : this.#maintenance.healthOf(vault);
   }
 
   /** Once a second: flush when it is due, sign heads that moved. */
@@ -610,12 +620,12 @@ export class Engine implements EnginePort {
   }
 
   #signMoved(): void {
-    if (this.#signer.asksLeader) return;
+    if (this.#signer.asksLeader || this.#cluster.isFenced) return;
     const count = this.#state.rows.vaultCount;
     for (let looked = 0; looked < Math.min(count, SIGN_ROUND_MAX); looked++) {
       const vault = this.#state.openVault(this.#nextSigned);
       this.#nextSigned = (this.#nextSigned + 1) % count;
-      if (vault === undefined || this.#cluster.isFenced(vault.id)) continue;
+      if (vault === undefined) continue;
       if (!this.#signer.isMoved(vault) && !this.#signer.isOlderThan(vault, HEAD_RENEW_MS)) continue;
       // A refusal has stopped the node by now; a full disk is met again by whoever asks.
       this.#signer.head(vault).catch(() => undefined);

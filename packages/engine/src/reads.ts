@@ -60,6 +60,8 @@ export interface ReadDeps {
   readonly signer: Signer;
   readonly clock: Clock;
   readonly hasher: Hasher;
+  /** Asked whenever a vault is looked at, before and behind everything that is waited for. @throws LedgerError VAULT_DIVERGED, NOT_READY (INV-REPLICA-11) */
+  readonly requireRight: () => void;
   /** Resolves when a vault has so many blocks here. @throws LedgerError STALE_REPLICA when that takes too long */
   readonly untilSize: (vault: number, size: number) => Promise<void>;
 }
@@ -187,7 +189,9 @@ export class Reads {
     if (request.consistency.kind === "at_height") throw noOldCheckpoints();
     const at = this.#point(vault);
     const { size, note } = await this.#proofs.signed(vault, request.cosignatures);
-    const consistency = this.#proofs.consistency(vault, request.trustedSize, size);
+    // Anew: another state may have been put in place meanwhile, and what was the vault has lost its rows.
+    const now = this.#open(request.vault);
+    const consistency = this.#proofs.consistency(now, request.trustedSize, size);
     return { checkpoint: note, consistencyProof: consistency, at };
   }
 
@@ -233,6 +237,7 @@ export class Reads {
   }
 
   #open(id: number): OpenVault {
+    this.#deps.requireRight();
     return this.#deps.state.requireServed(id);
   }
 

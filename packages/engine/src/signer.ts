@@ -124,7 +124,7 @@ export class Signer {
   /**
    * A signed head of the vault as it is now, or newer. One of the same size and second is given out again.
    * On a full disk so is an older one of the same size, since no new mark can be kept.
-   * @throws LedgerError (by rejection) SIGNING_REFUSED, DISK_FULL, COSIGNATURES_MISSING, CLOCK_SKEW, OVERLOADED
+   * @throws LedgerError (by rejection) SIGNING_REFUSED, VAULT_DIVERGED, DISK_FULL, COSIGNATURES_MISSING, CLOCK_SKEW, OVERLOADED
    */
   async head(
     vault: OpenVault,
@@ -135,8 +135,12 @@ export class Signer {
     return this.#noted(this.#asker!.head(vault.id, wish));
   }
 
-  /** The same on the node that makes heads, with the time it is signed with before it is signed. @throws LedgerError SIGNING_REFUSED, CLOCK_SKEW, COSIGNATURES_MISSING, OVERLOADED */
+  /**
+   * The same on the node that makes heads, with the time it is signed with before it is signed.
+   * @throws LedgerError SIGNING_REFUSED, VAULT_DIVERGED, CLOCK_SKEW, COSIGNATURES_MISSING, OVERLOADED
+   */
   request(vault: OpenVault, cosignatures = 0): HeadRequest {
+    this.#requireRight();
     const { size } = vault;
     const now = this.#deps.clock.nowMs();
     const newest = this.#newest.get(vault.id);
@@ -205,6 +209,12 @@ export class Signer {
     return signed;
   }
 
+  /** INV-REPLICA-11: a mark of a wrong root would outlive the state that it is of. @throws LedgerError VAULT_DIVERGED, NOT_READY */
+  #requireRight(): void {
+    const problem = this.#deps.together?.cluster.stateProblem();
+    if (problem !== undefined) throw problem;
+  }
+
   #make(vault: OpenVault, nowMs: number): CosignedHead {
     if (this.#queue.length >= HEADS_UNDER_WAY_MAX) throw tooManyHeads(this.#queue.length);
     const { origin } = vault.row;
@@ -264,9 +274,11 @@ export class Signer {
     }
     if (heads.length === 0) return;
     try {
+      this.#requireRight();
       const together = heads.filter((head) => this.#needsOthers(head));
       if (together.length > 0) this.#leader?.ask(together);
       await this.marks.append(heads);
+      this.#requireRight();
       for (const head of heads) this.#sign(head);
     } catch (error) {
       for (const head of heads) this.#refuse(head, LedgerError.from(error));

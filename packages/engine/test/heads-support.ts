@@ -194,6 +194,7 @@ export class Replica {
   hasLogSeed = true;
   isInDoubt = false;
   clockProblem: LedgerError | undefined;
+  stateProblem: LedgerError | undefined;
   /** How far this node's marks were ahead of its clock. */
   readonly ahead: number[] = [];
   /** What heads must satisfy; the first policy if nothing else is said. */
@@ -211,6 +212,7 @@ export class Replica {
       leader: () => replicas.leader,
       voters: () => replicas.members,
       clockProblem: () => this.clockProblem,
+      stateProblem: () => this.stateProblem,
       isInDoubt: () => this.isInDoubt,
       send: (to, kind, payload) => replicas.carry(this.id, to, kind, payload),
     };

@@ -1,6 +1,6 @@
 /**
  * Collects the cosignatures of a leader's heads: asks every voter that a policy names, all heads of a turn in one frame,
- * asks again who has not answered, and checks what comes before it gets into a note.
+ * asks again who has not answered or could not yet, and checks what comes before it gets into a note.
  *
  *   INV-COSIGN-4  Only a cosignature that verifies goes into a note: one bad line of a known key would spoil it for all.
  */
@@ -32,7 +32,7 @@ export interface CosignLeaderDeps {
 
 interface Collecting {
   readonly head: CosignedHead;
-  /** Who has not answered, and the key to sign with. */
+  /** Who may still sign: has not answered, or cannot yet. And the key to sign with. */
   readonly open: Map<NodeId, NoteKey>;
   /** On the monotonic clock. */
   readonly untilMs: number;
@@ -76,7 +76,7 @@ export class CosignLeader {
       const collecting = this.#collecting.get(keyOf(answer));
       const key = collecting?.open.get(from);
       if (collecting === undefined || key === undefined) continue;
-      collecting.open.delete(from);
+      if (!mayComeYet(answer)) collecting.open.delete(from);
       this.#take(collecting.head, from, key, answer);
       const { head, open } = collecting;
       // Who wants more signatures than came is told so in time.
@@ -167,6 +167,12 @@ function keyOf({
   readonly timeMs: number;
 }): string {
   return `${vault}/${size}/${timeMs}`;
+}
+
+/** Is it refused for now only? */
+function mayComeYet({ result }: CosignAnswer): boolean {
+  if (result.kind === "signed") return false;
+  return result.why === CosignRefusal.busy || result.why === CosignRefusal.behind;
 }
 
 /** Why nobody gets a head: who waits may ask again. */

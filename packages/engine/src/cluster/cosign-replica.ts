@@ -6,7 +6,8 @@
  *   INV-COSIGN-2  Its mark is synced before the signature leaves. Sizes and times do not go back, at a size there is one
  *                 root, and no time is further ahead of its clock than the largest skew.
  *
- * Heads that are asked for in one turn share an append to the log. A refusal says why, and what the newest mark is.
+ * Heads that are asked for in one turn share an append to the log. A refusal says why, and what the newest mark is. A leader asks
+ * again and again until it is answered: what waits already for the same answer is not begun once more.
  */
 import type { Clock } from "@authledger/io";
 import { checkpointBody } from "@authledger/proof";
@@ -59,6 +60,8 @@ const NO_MARK: Mark = { size: 0, timeMs: 0 };
 
 export class CosignReplica {
   readonly #deps: CosignReplicaDeps;
+  /** What is asked and not answered yet. */
+  readonly #open = new Set<string>();
   #ready: Asked[] = [];
 
   constructor(deps: CosignReplicaDeps) {
@@ -67,7 +70,12 @@ export class CosignReplica {
 
   /** Somebody asks for cosignatures. */
   asked(from: NodeId, heads: readonly HeadToSign[]): void {
-    for (const head of heads) this.#start(this.#wait({ from, head }));
+    for (const head of heads) {
+      const key = keyOf({ from, head });
+      if (this.#open.has(key)) continue;
+      this.#open.add(key);
+      this.#start(this.#wait({ from, head }));
+    }
   }
 
   /** Whoever asked waits for no answer of a node that cannot read its own state; the leader asks again. */
@@ -167,8 +175,19 @@ export class CosignReplica {
   }
 
   #reply(to: NodeId, answers: readonly CosignAnswer[]): void {
+    for (const head of answers) this.#open.delete(keyOf({ from: to, head }));
     this.#deps.cluster.send(to, "cosignReply", encodeCosignReply({ type: "answers", answers }));
   }
+}
+
+function keyOf({
+  from,
+  head: { vault, size, timeMs },
+}: {
+  readonly from: NodeId;
+  readonly head: Pick<HeadToSign, "vault" | "size" | "timeMs">;
+}): string {
+  return `${from}/${vault}/${size}/${timeMs}`;
 }
 
 /** When the newest block of a head was made. */

@@ -2,9 +2,10 @@
  * A replica whose state is not that of the majority: it is fenced, says where the states part, and rebuilds itself from
  * its peers (L-115; architecture.md, "What goes wrong").
  *
- *   INV-REPLICA-11  From the moment a replica knows that it parted until its state was replaced, it answers nothing of
- *                   the vault that parted and signs nothing of it; of no vault, until it knows which one it is. The
- *                   state that it is given may be older: it answers again when it has come to where it was.
+ *   INV-REPLICA-11  From the moment a replica knows that it parted until its state was replaced, it answers no read of a
+ *                   vault, those that wait neither, takes no write of one and signs nothing, whatever vault: what made one
+ *                   wrong may have touched others, which show it only later. The state that it is given may be older: it
+ *                   answers again when it has come to where it was.
  *   INV-REPLICA-12  A replica whose process ended while it was wrong answers nothing and signs nothing, whatever vault, until
  *                   a majority of the voters has told its digest of an entry from there on, or its state was replaced.
  *
@@ -109,31 +110,26 @@ export class Divergence {
     return this.isParted || this.#doubtedFrom !== undefined;
   }
 
-  /** Does the vault have to be taken for wrong? */
-  isFenced(vault: number): boolean {
-    const parted = this.#parted;
-    if (parted === undefined) {
-      return this.#doubtedFrom !== undefined || this.#deps.state.applied.index < this.#reached;
-    }
-    const wrong = parted.found?.difference?.vault;
-    return wrong === undefined || wrong.id === vault;
+  /** Does the state have to be taken for wrong, or is it older than what was seen of this replica? */
+  get isFenced(): boolean {
+    return this.isDoubtful || this.#deps.state.applied.index < this.#reached;
   }
 
-  /** @throws LedgerError VAULT_DIVERGED, or NOT_READY when it will be over soon (INV-REPLICA-11) */
-  check(vault: number): void {
-    if (!this.isFenced(vault)) return;
+  /** Why nothing is answered or signed here: VAULT_DIVERGED, or NOT_READY when it will be over soon (INV-REPLICA-11). */
+  get problem(): LedgerError | undefined {
+    if (!this.isFenced) return undefined;
     if (this.#parted === undefined && this.#doubtedFrom !== undefined) {
       const message = `this replica's state was wrong at entry ${this.#doubtedFrom} when the node stopped, and was not compared since`;
-      throw new LedgerError("VAULT_DIVERGED", message);
+      return new LedgerError("VAULT_DIVERGED", message);
     }
     if (this.#parted === undefined) {
       const message = `this replica was rebuilt and applies entries up to ${this.#reached} again`;
-      throw new LedgerError("NOT_READY", message, { retryAfterMs: REBUILT_RETRY_MS });
+      return new LedgerError("NOT_READY", message, { retryAfterMs: REBUILT_RETRY_MS });
     }
     const difference = this.#parted.found?.difference;
     const where = difference === undefined ? "" : `: ${describeDifference(difference)}`;
     const message = `this replica's state is not that of the majority${where}; it is rebuilt from its peers`;
-    throw new LedgerError("VAULT_DIVERGED", message);
+    return new LedgerError("VAULT_DIVERGED", message);
   }
 
   /** After each applied entry. */
@@ -278,11 +274,13 @@ export class Divergence {
     this.#deps.onAlarm(`this replica's state is wrong ${why}: ${where}; it is rebuilt`);
   }
 
+  /** A node that was asked to lead may have been away: as long as this one leads, each of the others is asked in turn. */
   #ask(): void {
     const parted = this.#parted;
-    if (parted?.found === undefined) return;
+    if (parted === undefined) return;
     this.#sinceAskedMs = 0;
-    const peer = parted.peers[parted.asked++ % parted.peers.length];
-    if (peer !== undefined) this.#deps.askForState(peer);
+    const peer = parted.peers[parted.asked++ % parted.peers.length]!;
+    this.#deps.stepDown(peer);
+    if (parted.found !== undefined) this.#deps.askForState(peer);
   }
 }

@@ -12,6 +12,8 @@ export interface HeadCluster {
   voters(): readonly MemberInfo[];
   /** Why times of this node's clock are not to be signed, if they are not. */
   clockProblem(): LedgerError | undefined;
+  /** Why nothing of this node's state may be signed or shown, if it may not (INV-REPLICA-11). */
+  stateProblem(): LedgerError | undefined;
   /** May this node have lost the end of its log, and with it marks of what it has signed? */
   isInDoubt(): boolean;
   send(to: NodeId, kind: "cosignRequest" | "cosignReply", payload: Uint8Array): void;

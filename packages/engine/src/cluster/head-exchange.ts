@@ -100,6 +100,8 @@ export class HeadExchange {
     this.#answering++;
     try {
       const result = await this.#headFor(question).catch(failed);
+      // As one that does not lead: the next leader will have the head, and the follower goes on asking.
+      if (cluster.stateProblem() !== undefined) return;
       const heads: HeadAnswer[] = [{ id: question.id, result }];
       cluster.send(from, "cosignReply", encodeCosignReply({ type: "heads", heads }));
     } finally {
@@ -122,6 +124,8 @@ export class HeadExchange {
 
   async #contradicted(from: NodeId, id: number, note: string): Promise<void> {
     const { state, contradictions, cluster, onAlarm } = this.#deps;
+    // Judged by a history that is wrong here the other's would pass for a lie.
+    if (cluster.stateProblem() !== undefined) return;
     try {
       const vault = state.vault(id);
       if (vault === undefined) return;

@@ -115,9 +115,15 @@ export class NodeCluster {
     this.#tellOwn();
   }
 
-  /** @throws LedgerError VAULT_DIVERGED where this replica's state is not that of the majority */
-  requireRight(vault: number): void {
-    this.#replicas?.divergence.check(vault);
+  /** @throws LedgerError VAULT_DIVERGED, NOT_READY where this replica's state is not that of the majority (INV-REPLICA-11) */
+  requireRight(): void {
+    const problem = this.stateProblem;
+    if (problem !== undefined) throw problem;
+  }
+
+  /** The same as a value. */
+  get stateProblem(): LedgerError | undefined {
+    return this.#replicas?.divergence.problem;
   }
 
   /** @throws LedgerError UPGRADE_UNFINISHED */
@@ -125,8 +131,8 @@ export class NodeCluster {
     this.node?.requireUnderstood(what);
   }
 
-  isFenced(vault: number): boolean {
-    return this.#replicas?.divergence.isFenced(vault) ?? false;
+  get isFenced(): boolean {
+    return this.#replicas?.divergence.isFenced ?? false;
   }
 
   /** Why a call that needs a cluster is refused while there is none; undefined once there is one. */

@@ -36,6 +36,8 @@ export interface NodeHeadsDeps {
   /** Whose cosignatures new vaults need. */
   readonly cosigners: () => readonly MemberInfo[];
   readonly isWhole: (vault: number) => boolean;
+  /** Why nothing is signed here, whatever vault (INV-REPLICA-11). */
+  readonly stateProblem: () => LedgerError | undefined;
   /** Gives the leadership to another node, if one can take it. */
   readonly handOver: () => Promise<void>;
   readonly onHalt: (error: LedgerError) => void;
@@ -109,9 +111,10 @@ export class NodeHeads {
   }
 
   #cluster(): HeadCluster | undefined {
-    const { group, node, clusterNode } = this.#deps;
+    const { group, node, clusterNode, stateProblem } = this.#deps;
     if (clusterNode === undefined) return undefined;
     return {
+      stateProblem,
       self: node.identity.nodeId,
       // A single voter whose log has no room still answers for itself.
       isLeading: () => group.isReady || group.hasLocalReads,

@@ -30,6 +30,7 @@ class Life {
         leader: () => LEADER,
         voters: () => [],
         clockProblem: () => undefined,
+        stateProblem: () => undefined,
         isInDoubt: () => false,
         send: (_to, _kind, payload) => {
           const request = decodeCosignRequest(payload);

@@ -1,13 +1,15 @@
 /** Whole engines that give each other their state: followers that are too far behind, and a replica that is wrong. */
-import { nodeClock, nodeTimers, SeededRandom } from "@authledger/io";
+import { joinPath, nodeClock, nodeTimers, replaceFile, SeededRandom } from "@authledger/io";
 import { PageStore } from "@authledger/store";
-import { LedgerError } from "@authledger/types";
+import { type Height, LedgerError, type LogIndex, utf8, type VaultId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
+import { rejectedBy } from "../../../../../test/support.js";
 import { FrameKind } from "../../../src/index.js";
 import type { ClusterMember } from "../../cluster-support.js";
 import { TestCluster } from "../../cluster-support.js";
 import {
   createTuple,
+  DIRECTORY,
   LINEARIZABLE,
   newVault,
   STORE_FILE,
@@ -257,6 +259,83 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
   }, 60_000);
 
   /*
+   * The story: the fence was asked when a read came, and not when it had waited. The entry by which the replica found itself to be wrong was
+   * the very one that the read waited for: it was answered from the wrong state in the same turn.
+   */
+  test("refuses the reads that waited for the entry by which it was found to be wrong (INV-REPLICA-11)", async () => {
+    const cluster = await tinyCluster(3);
+    const { leader, vault, wrong } = await forgetfulReplica(cluster);
+    const { nodeId: node } = await cluster.status(wrong);
+    cluster.network.lose = (_, to, { kind }) =>
+      kind === FrameKind.snapshotChunk || (kind === FrameKind.raft && to === node);
+    await parting(cluster, leader, vault);
+    // Long enough for both of the others to tell their digests of the newest entry.
+    await cluster.run(2_500);
+    const index = appliedOf(leader) as LogIndex;
+    expect(appliedOf(wrong)).toBeLessThan(index);
+    const point = { vault: vault as VaultId, height: 1 as Height, index };
+    const about = { vault, consistency: { kind: "at_least", point } } as const;
+    const prove = { trustedSize: 0, configHash: new Uint8Array(0) };
+    const tuples = [tupleOf("doc:second")];
+    const waiting = [
+      rejectedBy(wrong.engine.call("check", { ...about, tuples })),
+      rejectedBy(wrong.engine.call("authorize", { ...about, tuples })),
+      rejectedBy(wrong.engine.call("get_tip", about)),
+      rejectedBy(wrong.engine.call("read_entities", { ...about, keys: ["k"], prove })),
+    ];
+    cluster.network.lose = (_, __, { kind }) => kind === FrameKind.snapshotChunk;
+    const refused = await cluster.until(Promise.all(waiting));
+    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["VAULT_DIVERGED"]));
+    await cluster.close();
+  }, 60_000);
+
+  /*
+   * The story: a client showed a good head to a replica that knew itself to be wrong. It judged it by its own history: a contradiction, with an
+   * alarm and a file of evidence for each size that was shown, until there was no room for those of a real fork.
+   */
+  test("judges no head by its history, and gives out none of it otherwise either (INV-REPLICA-11)", async () => {
+    const cluster = await tinyCluster(3);
+    const { leader, vault, wrong } = await partedReplica(cluster);
+    const about = { vault, consistency: LINEARIZABLE };
+    const { checkpoint } = await cluster.until(
+      leader.engine.call("get_checkpoint", { ...about, trustedSize: 0 }),
+    );
+    const { engine } = wrong;
+    const before = (await engine.call("get_node_info", {})).evidence;
+    const refused = await Promise.all([
+      rejectedBy(engine.call("report_checkpoint", { vault, checkpoint })),
+      rejectedBy(engine.call("get_policy_bundles", { vault, epoch: 1, trustedSize: 0 })),
+      rejectedBy(engine.call("get_trust_anchor", { vault })),
+      rejectedBy(engine.call("export_begin", {})),
+    ]);
+    expect(refused.map(({ code }) => code)).toEqual(Array(4).fill("VAULT_DIVERGED"));
+    expect((await engine.call("get_node_info", {})).evidence).toEqual(before);
+    await cluster.close();
+  }, 60_000);
+
+  /*
+   * The story: checks and decisions did not ask the fence where the node was the only voter, as a wrong replica may become when the others
+   * are removed: they were answered from the state that everything else was refused for.
+   */
+  test("answers no check and no decision as the only voter either (INV-REPLICA-11, INV-REPLICA-12)", async () => {
+    const cluster = await tinyCluster(1);
+    const founder = await cluster.leader();
+    const vault = await cluster.until(newVault(founder.engine));
+    await write(cluster, founder, vault, 0, 2);
+    await cluster.until(founder.engine.close());
+    cluster.crash(founder);
+    // It was wrong at an entry that it has not come to again.
+    await replaceFile(founder.disk, joinPath(DIRECTORY, "groups", "1", "PARTED"), utf8("9999"));
+    const { engine } = await cluster.restart(founder);
+    await cluster.leader();
+    const ask = { vault, consistency: LINEARIZABLE, tuples: [tupleOf("doc:d0")] };
+    for (const call of ["check", "authorize"] as const) {
+      expect((await rejectedBy(engine.call(call, ask))).code).toBe("VAULT_DIVERGED");
+    }
+    await cluster.close();
+  }, 60_000);
+
+  /*
    * The story: the fence was in memory only. A wrong replica that was started again served and signed its state for as long as it
    * took to be compared again: a second, or until it was connected.
    */
@@ -335,26 +414,39 @@ test("a wrong replica whose log cannot come to the state it was given is caught 
   await cluster.close();
 }, 60_000);
 
-/** A replica that has found out that it is wrong, and gets no state from the others. */
-async function partedReplica(
+/** A replica that will apply what the others refuse. */
+async function forgetfulReplica(
   cluster: TestCluster,
-  lost: ReadonlySet<number> = new Set([FrameKind.snapshotChunk]),
 ): Promise<{ leader: ClusterMember; vault: number; wrong: ClusterMember }> {
   const leader = await cluster.leader();
   const vault = await cluster.until(newVault(leader.engine));
   await write(cluster, leader, vault, 0, 20);
-  const key = { idempotencyKey: "key-1" };
-  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:first")], key));
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:first")], USED_KEY));
   const before = cluster.members.find((member) => member !== leader)!;
   await cluster.eventually(() => appliedOf(before) === appliedOf(leader));
   await cluster.until(before.engine.close());
   cluster.crash(before);
   await forget(before);
-  const wrong = await cluster.restart(before);
-  cluster.network.lose = (_, __, { kind }) => lost.has(kind);
-  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:second")], key));
+  return { leader, vault, wrong: await cluster.restart(before) };
+}
+
+const USED_KEY = { idempotencyKey: "key-1" };
+
+/** What the others refuse, and an entry behind it. */
+async function parting(cluster: TestCluster, leader: ClusterMember, vault: number): Promise<void> {
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:second")], USED_KEY));
   const other = { idempotencyKey: "key-2" };
   await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:third")], other));
+}
+
+/** A replica that has found out that it is wrong, and gets no state from the others. */
+async function partedReplica(
+  cluster: TestCluster,
+  lost: ReadonlySet<number> = new Set([FrameKind.snapshotChunk]),
+): Promise<{ leader: ClusterMember; vault: number; wrong: ClusterMember }> {
+  const { leader, vault, wrong } = await forgetfulReplica(cluster);
+  cluster.network.lose = (_, __, { kind }) => lost.has(kind);
+  await parting(cluster, leader, vault);
   await cluster.eventually(() => wrong.alarms.length > 0);
   await cluster.run(1_000);
   return { leader, vault, wrong };
