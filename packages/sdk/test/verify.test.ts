@@ -294,6 +294,37 @@ describe("a verified answer", () => {
     expect((await patient).stored).toEqual([true]);
   });
 
+  // The wait for the anchor was of the call's deadline, and the request after it had a whole one again: five seconds became ten, and
+  // fifteen for the tip, which is two requests.
+  it.each([
+    [
+      "hasTuples",
+      (client: LedgerClient, call: object) => client.hasTuples([viewer("alice")], call),
+    ],
+    ["getCheckpoint", (client: LedgerClient, call: object) => client.getCheckpoint(call)],
+    ["getTip", (client: LedgerClient, call: object) => client.getTip(call)],
+  ])("%s gives its requests what is left of its time (INV-SDK-2)", async (_, run) => {
+    const vault = vaultWith(viewer("alice"));
+    const server = honest(vault);
+    const lefts: number[] = [];
+    const timed = Object.entries(server.read!).map(([name, handler]) => [
+      name,
+      (request: never, call: never) => {
+        const { getDeadline } = call as { getDeadline: () => Date };
+        lefts.push(Number(getDeadline.call(call)) - Date.now());
+        return (handler as (request: never, call: never) => unknown)(request, call);
+      },
+    ]);
+    const getTrustAnchor = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      return { anchor: formatTrustAnchor(vault.anchor) };
+    };
+    const handlers = { admin: { getTrustAnchor }, read: Object.fromEntries(timed) };
+    const client = await clientOf(handlers, { trustOnFirstUse: true });
+    await run(client, { deadlineMs: 5_000, consistency: anyReplica() });
+    expect(lefts.at(-1)).toBeLessThan(4_500);
+  });
+
   it("needs a proof", async () => {
     const vault = vaultWith();
     now(vault);

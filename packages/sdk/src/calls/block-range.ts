@@ -8,6 +8,7 @@ import { FollowedHistory } from "../verify/followed-history.js";
 import { nodeCrypto } from "../verify/node-crypto.js";
 import { checkTransactions, hashOfHeader } from "../verify/proven-values.js";
 import { plain, proofOf } from "./convert.js";
+import { Patience } from "./patience.js";
 import { Proving } from "./proving.js";
 import type { Proof, ReadOptions } from "./values.js";
 
@@ -42,6 +43,7 @@ export async function getBlockRange(
   options: BlockRangeOptions,
 ): Promise<BlockRange> {
   const { limit = 0, transactions = false } = options;
+  const time = new Patience(session, options);
   const response = await session.call(
     GET_BLOCK_RANGE,
     { ...session.vault(), fromHeight: from, limit, transactions, compactRange: false },
@@ -58,7 +60,7 @@ export async function getBlockRange(
   const { nextHeight, tipHeight } = response;
   const isVerified = session.verifier() !== undefined;
   if (isVerified) {
-    const history = await FollowedHistory.from(session, from, options);
+    const history = await FollowedHistory.from(session, from, () => time.left);
     await history.accept(blocks.map(({ header }) => header));
   }
   return { blocks, nextHeight, tipHeight, isVerified };
@@ -94,7 +96,7 @@ export async function getBlockProof(
   const proving = await Proving.begin(session, options);
   const { prove } = proving;
   const request = { ...session.vault(), height, prove };
-  const response = await session.call(GET_BLOCK_PROOF, request, options);
+  const response = await session.call(GET_BLOCK_PROOF, request, proving.call);
   const shown: BlockProof = {
     header: plain(response.header),
     previousHeader: height === 0n ? undefined : plain(response.previousHeader),

@@ -3,7 +3,7 @@ import type { DecisionQuestion, ObjectsAnswer, UsersAnswer } from "@authledger/a
 import { authorization } from "@authledger/proto";
 import { equalBytes } from "@authledger/types";
 import { atLeast } from "../consistency.js";
-import { pageSizeOf } from "../options.js";
+import { type CallOptions, pageSizeOf } from "../options.js";
 import type { Session } from "../session.js";
 import { DecisionPages } from "../verify/proven-decisions.js";
 import { malformed } from "./convert.js";
@@ -62,7 +62,7 @@ type PageResponse = Parameters<typeof decided>[0] & {
 
 /** What is listed: how a page is asked for, and what is decided again. */
 interface Listed {
-  readonly fetch: (request: PageRequest) => Promise<PageResponse>;
+  readonly fetch: (request: PageRequest, call: CallOptions) => Promise<PageResponse>;
   readonly question: (page: PageStart) => ListQuestion;
 }
 
@@ -124,7 +124,8 @@ export class DecisionList extends RowList<string, DecisionPage> {
     const context = broughtBy(options);
     const limit = pageSizeOf(options.pageSize);
     const about = { ...this.#session.vault(), consistency, context, prove };
-    const response = await this.#listed.fetch({ ...about, pageSize: limit, pageToken });
+    const request = { ...about, pageSize: limit, pageToken };
+    const response = await this.#listed.fetch(request, proving.call);
     const next = new Uint8Array(response.nextPageToken);
     const { rows, complete } = response;
     if (prove === undefined) return { page: { rows, complete, ...decided(response) }, next };
@@ -158,9 +159,9 @@ export function listObjects(
   options: DecisionListOptions,
 ): DecisionList {
   return new DecisionList(session, options, {
-    fetch: async (page) => {
+    fetch: async (page, call) => {
       const request = { ...page, type, relation, subject };
-      const response = await session.call(OBJECTS, request, options);
+      const response = await session.call(OBJECTS, request, call);
       return { ...response, rows: response.resources };
     },
     question: (page) => ({ kind: "list_objects", type, relation, subject, ...page }),
@@ -173,9 +174,9 @@ export function listUsers(
   options: DecisionListOptions,
 ): DecisionList {
   return new DecisionList(session, options, {
-    fetch: async (page) => {
+    fetch: async (page, call) => {
       const request = { ...page, resource: object, relation, filters: [...filters] };
-      const response = await session.call(USERS, request, options);
+      const response = await session.call(USERS, request, call);
       return { ...response, rows: response.subjects };
     },
     question: (page) => ({ kind: "list_users", object, relation, filters, ...page }),

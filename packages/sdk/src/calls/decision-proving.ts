@@ -2,6 +2,7 @@
 import type { AnswerTo, DecisionFile, DecisionQuestion } from "@authledger/authz";
 import type { authorization, common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
+import type { CallOptions } from "../options.js";
 import type { Session } from "../session.js";
 import { type DecisionPages, sentDecision } from "../verify/proven-decisions.js";
 import { contextOf, tupleConditionOf } from "./convert.js";
@@ -47,6 +48,11 @@ export class DecisionProving {
   static async begin(session: Session, options: ProvableOptions): Promise<DecisionProving> {
     const proving = await Proving.begin(session, options, options.unproven === true);
     return new DecisionProving(session, proving, options);
+  }
+
+  /** Options of the request. */
+  get call(): CallOptions {
+    return this.#proving.call;
   }
 
   /**

@@ -121,7 +121,7 @@ export async function decide(
   const { prove, consistency } = proving;
   const [tuple, context] = [tupleOf(input), broughtBy(options)];
   const request = { ...session.vault(), tuple, context, consistency, prove };
-  const response = await session.call(SERVICE.check, request, options);
+  const response = await session.call(SERVICE.check, request, proving.call);
   const about = decided(response);
   if (prove === undefined) return { allowed: response.allowed, ...about };
   const claimed = { kind: "check", allowed: [response.allowed] } as const;
@@ -138,7 +138,7 @@ export async function decideMany(
   const { prove, consistency } = proving;
   const [tuples, context] = [inputs.map(tupleOf), broughtBy(options)];
   const request = { ...session.vault(), tuples, context, consistency, prove };
-  const response = await session.call(SERVICE.batchCheck, request, options);
+  const response = await session.call(SERVICE.batchCheck, request, proving.call);
   const { allowed } = response;
   if (allowed.length !== inputs.length) {
     throw malformed(`${allowed.length} answers to ${inputs.length} questions`);

@@ -6,7 +6,7 @@ import { type CallOptions, cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { checkTransactions, hashOfHeader } from "../verify/proven-values.js";
 import { malformed, plain } from "./convert.js";
-import { patience } from "./patience.js";
+import { Patience } from "./patience.js";
 import { Proving } from "./proving.js";
 import type { Block, Checkpoint, ReadOptions, Tip } from "./values.js";
 
@@ -38,11 +38,12 @@ export interface CheckpointOptions extends CallOptions {
 export async function getTip(session: Session, options: ReadOptions): Promise<Tip> {
   const consistency = consistencyMessage(options.consistency);
   const request = { ...session.vault(), consistency };
+  const time = new Patience(session, options);
   const { height, header, blockHash, token } = await session.call(GET_TIP, request, options);
   requireAsked(height, options);
   const tip = { height, header: plain(header), blockHash: plain(blockHash), token: tokenOf(token) };
   if (session.verifier() === undefined) return tip;
-  const block = await getBlock(session, height, options);
+  const block = await getBlock(session, height, time.left);
   if (!equalBytes(block.header, tip.header)) {
     const message = `the header of the tip is not that of block ${height}`;
     throw new LedgerError("PROOF_INVALID", message, { details: { reason: "header" } });
@@ -69,7 +70,7 @@ export async function getBlock(
   const { consistency, prove } = proving;
   const isWhole = options.transactions ?? false;
   const request = { ...session.vault(), height, transactions: isWhole, consistency, prove };
-  const response = await session.call(GET_BLOCK, request, options);
+  const response = await session.call(GET_BLOCK, request, proving.call);
   const transactions = response.transactions.map(plain);
   const { answer, verified } = await proving.judgeHistory(response);
   const { token, proof } = answer;
@@ -91,20 +92,20 @@ export async function getCheckpoint(
   options: CheckpointOptions,
 ): Promise<Checkpoint> {
   const verifier = session.verifier();
-  const wait = patience(session, options);
-  const trust = verifier && (await wait(verifier.trust()));
+  const time = new Patience(session, options);
+  const trust = verifier && (await time.wait(verifier.trust()));
   const consistency = consistencyMessage(options.consistency);
   const trustedSize = trust?.head.size ?? options.trustedSize ?? 0n;
   const cosignatures = cosignaturesOf(session.options.verify);
   const request = { ...session.vault(), consistency, trustedSize, cosignatures };
-  const response = await session.call(GET_CHECKPOINT, request, options);
+  const response = await session.call(GET_CHECKPOINT, request, time.left);
   const consistencyProof = response.consistencyProof.map(plain);
   const { checkpoint } = response;
   const token = tokenOf(response.token);
   if (verifier === undefined || trust === undefined) {
     return { checkpoint, consistencyProof, token, isVerified: false };
   }
-  await wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
+  await time.wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
   return { checkpoint, consistencyProof, token, isVerified: true };
 }
 

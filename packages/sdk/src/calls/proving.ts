@@ -3,11 +3,11 @@ import type { ProvenAnswer, TrustState, VerifiedAnswer, Wanted } from "@authledg
 import type { common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import { consistencyMessage, tokenOf } from "../consistency.js";
-import { cosignaturesOf } from "../options.js";
+import { type CallOptions, cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { describeVerified, type VaultVerifier } from "../verify/verify.js";
 import { proofOf, provenAnswerOf } from "./convert.js";
-import { type Patience, patience } from "./patience.js";
+import { Patience } from "./patience.js";
 import type { Answer, Proof, ReadOptions } from "./values.js";
 
 const NONE = new Uint8Array(0);
@@ -30,13 +30,14 @@ export interface Judged {
 interface Verifying {
   readonly verifier: VaultVerifier;
   readonly trust: TrustState;
-  readonly wait: Patience;
+  readonly time: Patience;
 }
 
 export class Proving {
   /** Parts of the request. */
   readonly consistency: common.Consistency;
   readonly prove: common.Prove | undefined;
+  readonly #options: CallOptions;
   readonly #verifying: Verifying | undefined;
   readonly #want: Wanted;
 
@@ -46,6 +47,7 @@ export class Proving {
     cosignatures: number | undefined,
   ) {
     this.consistency = consistencyMessage(options.consistency);
+    this.#options = options;
     this.#verifying = verifying;
     this.#want = wantedBy(options.consistency);
     this.prove = proveMessage(options, verifying?.trust, cosignatures);
@@ -56,9 +58,14 @@ export class Proving {
     const verifier = unproven ? undefined : session.verifier();
     const cosignatures = cosignaturesOf(session.options.verify);
     if (verifier === undefined) return new Proving(options, undefined, cosignatures);
-    const wait = patience(session, options);
-    const verifying = { verifier, trust: await wait(verifier.trust()), wait };
+    const time = new Patience(session, options);
+    const verifying = { verifier, trust: await time.wait(verifier.trust()), time };
     return new Proving(options, verifying, cosignatures);
+  }
+
+  /** Options of the request: the time that went by before it is its call's too (INV-SDK-2). */
+  get call(): CallOptions {
+    return this.#verifying?.time.left ?? this.#options;
   }
 
   /** About the newest state, unless the caller accepts an older one. @throws as VaultVerifier.verify */
@@ -85,8 +92,8 @@ export class Proving {
       return { answer: { height: claimed, token, ...(proof && { proof }) }, verified: undefined };
     }
     const sent: ProvenAnswer = provenAnswerOf(requireProof(proof));
-    const { verifier, trust, wait } = this.#verifying;
-    const verified = await wait(verifier.verify(trust, sent, want));
+    const { verifier, trust, time } = this.#verifying;
+    const verified = await time.wait(verifier.verify(trust, sent, want));
     const described = describeVerified(verified);
     const { height } = described;
     return { answer: { height, token, ...(proof && { proof }), verified: described }, verified };

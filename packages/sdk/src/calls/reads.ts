@@ -34,7 +34,7 @@ export async function hasTuple(
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), tuple, consistency, prove };
-  const response = await session.call(CHECK, request, options);
+  const response = await session.call(CHECK, request, proving.call);
   const { answer, verified } = await proving.judge(response);
   return { ...answer, stored: verified ? provenTuple(verified, tuple) : response.allowed };
 }
@@ -57,7 +57,7 @@ export async function hasManyTuples(
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), tuples, consistency, prove };
-  const response = await session.call(BATCH_CHECK, request, options);
+  const response = await session.call(BATCH_CHECK, request, proving.call);
   requireCount(response.allowed.length, tuples.length);
   const { answer, verified } = await proving.judge(response);
   const { allowed } = response;
@@ -72,7 +72,7 @@ export async function readEntity(
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), key, consistency, prove };
-  const response = await session.call(READ, request, options);
+  const response = await session.call(READ, request, proving.call);
   const { answer, verified } = await proving.judge(response);
   const found = storedEntity(verified, key, response.entity, options);
   return readAnswer(answer, found);
@@ -110,7 +110,7 @@ export async function readMany(
   const proving = await Proving.begin(session, options);
   const { consistency, prove } = proving;
   const request = { ...session.vault(), keys: [...keys], consistency, prove };
-  const response = await session.call(BATCH_READ, request, options);
+  const response = await session.call(BATCH_READ, request, proving.call);
   const { results } = response;
   requireCount(results.length, keys.length);
   const { answer, verified } = await proving.judge(response);

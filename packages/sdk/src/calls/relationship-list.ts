@@ -83,7 +83,7 @@ export class RelationshipList extends RowList<Relationship, RelationshipPage> {
       consistency,
       prove,
     };
-    const answered = this.#session.call(LIST, request, options);
+    const answered = this.#session.call(LIST, request, proving.call);
     const response = await (pageToken.length === 0 ? answered : answered.catch(this.#isGone));
     const next = new Uint8Array(response.nextPageToken);
     const { height } = chain;

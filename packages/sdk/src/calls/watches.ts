@@ -91,7 +91,7 @@ export async function* watchBlocks(
       const headers = blocks.map(({ header }) => plain(header));
       if (isVerified) {
         const { signal } = options;
-        const followed = history ?? (await FollowedHistory.from(session, next, { signal }));
+        const followed = history ?? (await FollowedHistory.from(session, next, () => ({ signal })));
         // What it took without an end cannot be taken back: the next attempt follows anew from `next`.
         history = undefined;
         await followed.accept(headers);

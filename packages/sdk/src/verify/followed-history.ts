@@ -5,7 +5,7 @@
 import { HistoryFollower, type TrustedHead, vaultRef, verifyConsistency } from "@authledger/proof";
 import { read } from "@authledger/proto";
 import { equalBytes, LedgerError } from "@authledger/types";
-import { patience } from "../calls/patience.js";
+import { Patience } from "../calls/patience.js";
 import type { CallOptions } from "../options.js";
 import { cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
@@ -16,28 +16,32 @@ const { getConsistencyProof: GET_CONSISTENCY } = read.ReadServiceService;
 
 export class FollowedHistory {
   readonly #session: Session;
-  readonly #call: CallOptions;
+  readonly #call: () => CallOptions;
   readonly #follower: HistoryFollower;
 
-  private constructor(session: Session, call: CallOptions, follower: HistoryFollower) {
+  private constructor(session: Session, call: () => CallOptions, follower: HistoryFollower) {
     this.#session = session;
     this.#call = call;
     this.#follower = follower;
   }
 
-  /** From a height on; what was before it comes from the server, and is checked with the first headers. */
+  /**
+   * From a height on; what was before it comes from the server, and is checked with the first headers.
+   * @param call the options of what is asked next
+   */
   static async from(
     session: Session,
     height: bigint,
-    call: CallOptions = {},
+    call: () => CallOptions,
   ): Promise<FollowedHistory> {
     const { hasher } = nodeCrypto;
-    const { origin, salt } = await patience(session, call)(session.verifier()!.trust());
+    const time = new Patience(session, call());
+    const { origin, salt } = await time.wait(session.verifier()!.trust());
     const question = { fromHeight: height, limit: 1, transactions: false, compactRange: true };
     const { compactRange } = await session.call(
       GET_BLOCK_RANGE,
       { ...session.vault(), ...question },
-      call,
+      time.left,
     );
     const range = compactRange.map((root) => new Uint8Array(root));
     const position = { size: Number(height), range, header: undefined };
@@ -63,17 +67,17 @@ export class FollowedHistory {
   /** A trusted head of at least that size. */
   async #headOf(size: bigint): Promise<TrustedHead> {
     const verifier = this.#session.verifier()!;
-    const wait = patience(this.#session, this.#call);
-    const trust = await wait(verifier.trust());
+    const time = new Patience(this.#session, this.#call());
+    const trust = await time.wait(verifier.trust());
     if (trust.head.size >= size) return trust.head;
     const { head } = trust;
     const trusted = { trustedSize: head.size, consistency: undefined };
     const cosignatures = cosignaturesOf(this.#session.options.verify);
     const request = { ...this.#session.vault(), ...trusted, cosignatures };
-    const sent = await this.#session.call(GET_CHECKPOINT, request, this.#call);
+    const sent = await this.#session.call(GET_CHECKPOINT, request, time.left);
     const consistencyProof = sent.consistencyProof.map((hash) => new Uint8Array(hash));
     const { checkpoint } = sent;
-    const received = await wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
+    const received = await time.wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
     if (received.size >= size) return received;
     const message = `the signed head has ${received.size} blocks, ${size} were given`;
     throw new LedgerError("PROOF_INVALID", message, { details: { reason: "consistency" } });
@@ -82,7 +86,7 @@ export class FollowedHistory {
   async #isConsistent(head: TrustedHead): Promise<boolean> {
     const fromSize = BigInt(this.#follower.size);
     const request = { ...this.#session.vault(), fromSize, toSize: head.size };
-    const { proof } = await this.#session.call(GET_CONSISTENCY, request, this.#call);
+    const { proof } = await this.#session.call(GET_CONSISTENCY, request, this.#call());
     return verifyConsistency(nodeCrypto.hasher, {
       fromSize,
       fromRoot: this.#follower.root(),
