@@ -2,8 +2,10 @@
  * The audit log as a file of the node: JSON lines, synced, rotated by size and count (L-164). It has every refused call,
  * which the ledger has in summaries only, and what could not be written to the ledger.
  *
- *   INV-TRAIL-3  Lines are written in their order, and a line that was acknowledged is on the disk; lines that wait take at
- *                most WAITING_BYTES_MAX.
+ *   INV-TRAIL-3  Lines are written in their order, and a line that was acknowledged is on the disk, on a line of its own; lines that
+ *                wait take at most WAITING_BYTES_MAX.
+ *   INV-TRAIL-5  A file that was put aside is removed only where all numbers are taken and a full file takes its place: a disk that
+ *                fails in between costs the lines that come meanwhile, and none that was written.
  */
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -11,6 +13,7 @@ import type { AuditRecord } from "./audit-record.js";
 
 /** While the disk is slow. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+const NEWLINE = 0x0a;
 
 export interface AuditFileOptions {
   readonly path: string;
@@ -24,6 +27,10 @@ export class AuditFile {
   readonly #options: AuditFileOptions;
   #handle: FileHandle | undefined;
   #bytes = 0;
+  /** A write failed: nobody knows where the file ends. */
+  #isUnsure = false;
+  /** The file ends within a line, as a process that was killed or a full disk leaves it. */
+  #isTorn = false;
   #waiting: string[] = [];
   #waitingBytes = 0;
   #running: Promise<void> | undefined;
@@ -40,8 +47,8 @@ export class AuditFile {
   async open(): Promise<void> {
     const { path } = this.#options;
     await mkdir(dirname(path), { recursive: true });
-    this.#handle = await open(path, "a", 0o600);
-    this.#bytes = (await this.#handle.stat()).size;
+    this.#handle = await open(path, "a+", 0o600);
+    await this.#findEnd(this.#handle);
   }
 
   add(record: AuditRecord): void {
@@ -88,26 +95,48 @@ export class AuditFile {
   async #write(text: string): Promise<void> {
     if (this.#bytes >= this.#options.bytesMax) await this.#rotate();
     if (this.#handle === undefined) await this.open();
-    const bytes = Buffer.from(text);
+    else if (this.#isUnsure) await this.#findEnd(this.#handle);
+    const bytes = Buffer.from(this.#isTorn ? `\n${text}` : text);
+    this.#isUnsure = true;
     await this.#handle!.appendFile(bytes);
     await this.#handle!.datasync();
+    this.#isUnsure = false;
+    this.#isTorn = false;
     this.#bytes += bytes.length;
   }
 
+  async #findEnd(handle: FileHandle): Promise<void> {
+    const { size } = await handle.stat();
+    const last = size === 0 ? undefined : await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+    this.#bytes = size;
+    this.#isTorn = last !== undefined && last.buffer[0] !== NEWLINE;
+    this.#isUnsure = false;
+  }
+
+  /** Each step may fail, and all of it is begun anew then: what was moved makes room that is not made again. */
   async #rotate(): Promise<void> {
     const { path, filesMax } = this.#options;
     await this.#handle?.close();
     this.#handle = undefined;
-    await rm(`${path}.${filesMax}`, { force: true });
-    for (let i = filesMax - 1; i > 0; i--) {
-      if (await exists(`${path}.${i}`)) await rename(`${path}.${i}`, `${path}.${i + 1}`);
+    let free = 1;
+    while (free < filesMax && (await exists(`${path}.${free}`))) free++;
+    if (await exists(path)) {
+      for (let i = free; i > 1; i--) await rename(`${path}.${i - 1}`, `${path}.${i}`);
+      if (filesMax > 0) await rename(path, `${path}.1`);
+      else await rm(path);
     }
-    if (filesMax > 0) await rename(path, `${path}.1`);
-    else await rm(path);
+    // The file that is opened next is another one, also where that fails now.
+    this.#bytes = 0;
     await this.open();
   }
 }
 
 async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }
