@@ -768,7 +768,7 @@ export class NodeRecoveringError extends LedgerError {
 }
 
 /**
- * The leader's clock is too far from the clocks of its peers, so it stamps nothing.
+ * A node's clock is too far from the clocks of its peers: a leader stamps nothing then, and for calls that a node passes on it cannot vouch.
  * Send again? yes: nothing happened. See docs/errors.md#clock-skew
  */
 export class ClockSkewError extends LedgerError {

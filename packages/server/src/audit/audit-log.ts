@@ -13,7 +13,7 @@ import type { Logger } from "pino";
 import { hasEnded } from "../system/ended-engine.js";
 import type { AuditFile } from "./audit-file.js";
 import { type AuditRecord, auditKey, auditValue, RECORDS_MAX } from "./audit-record.js";
-import type { AuditWriter } from "./audit-relay.js";
+import { type AuditWriter, isThere } from "./audit-relay.js";
 import { Refusals } from "./refusals.js";
 
 /** A call waits no longer for its record. */
@@ -39,6 +39,8 @@ export class AuditLog {
   readonly #refusals = new Refusals();
   readonly #timer: NodeJS.Timeout;
   #summing: Promise<void> | undefined;
+  /** Summaries that were sent, and maybe written. They are sent as they are until they are there (INV-TRAIL-2). */
+  #sent: readonly Operation[] = [];
   /** Records in the ledger. */
   written = 0;
   /** Records that the ledger has not: nobody could write them. */
@@ -54,7 +56,7 @@ export class AuditLog {
   /** Resolves when the record is in the ledger, or it was told that it is not. */
   async add(record: AuditRecord): Promise<void> {
     this.#deps.file?.add(record);
-    await this.#write([record], record.actor).catch((error: unknown) => {
+    await this.#write(record).catch((error: unknown) => {
       this.unwritten++;
       // The call that it tells of has failed by the same end, and that was told.
       const told = "a record of the audit log could not be written";
@@ -90,34 +92,53 @@ export class AuditLog {
   }
 
   async #summarize(): Promise<void> {
-    const records = this.#refusals.take();
-    for (let from = 0; from < records.length; from += RECORDS_MAX) {
-      try {
-        await this.#write(records.slice(from, from + RECORDS_MAX), SUMMARY_ACTOR);
-      } catch (error) {
-        this.#refusals.giveBack(records.slice(from));
-        const { code } = LedgerError.from(error);
-        const level = hasEnded(error) ? "debug" : "warn";
-        this.#deps.logger[level]({ code }, "a summary of refused calls could not be written yet");
-        return;
+    let records: AuditRecord[] = [];
+    try {
+      await this.#sendAgain();
+      records = this.#refusals.take();
+      while (records.length > 0) {
+        this.#sent = this.#operationsOf(records.splice(0, RECORDS_MAX));
+        await this.#send(this.#sent, SUMMARY_ACTOR);
+        this.#sent = [];
       }
+    } catch (error) {
+      this.#refusals.giveBack(records);
+      const { code } = LedgerError.from(error);
+      const level = hasEnded(error) ? "debug" : "warn";
+      this.#deps.logger[level]({ code }, "a summary of refused calls could not be written yet");
     }
   }
 
-  async #write(records: readonly AuditRecord[], actor: string): Promise<void> {
-    const { system, retentionMs, nowMs, suffix } = this.#deps;
+  async #sendAgain(): Promise<void> {
+    if (this.#sent.length === 0) return;
+    try {
+      await this.#send(this.#sent, SUMMARY_ACTOR);
+    } catch (error) {
+      if (!isThere(error)) throw error;
+      this.written += this.#sent.length;
+    }
+    this.#sent = [];
+  }
+
+  async #write(record: AuditRecord): Promise<void> {
+    await this.#send(this.#operationsOf([record]), record.actor);
+  }
+
+  #operationsOf(records: readonly AuditRecord[]): Operation[] {
+    const { retentionMs, nowMs, suffix } = this.#deps;
     const keptMs = retentionMs();
-    const operations = records.map(
-      (record): Operation => ({
-        op: "set_entity",
-        key: auditKey(record.timeMs, suffix()),
-        value: auditValue(record),
-        expiresAtMs: keptMs === 0 ? 0 : nowMs() + keptMs,
-        condition: { kind: "must_not_exist" },
-      }),
-    );
+    return records.map((record) => ({
+      op: "set_entity",
+      key: auditKey(record.timeMs, suffix()),
+      value: auditValue(record),
+      expiresAtMs: keptMs === 0 ? 0 : nowMs() + keptMs,
+      condition: { kind: "must_not_exist" },
+    }));
+  }
+
+  async #send(operations: readonly Operation[], actor: string): Promise<void> {
     const deadlineAtMs = performance.now() + WRITE_MS_MAX;
-    await system.write(operations, { actor, reason: "audit", deadlineAtMs });
-    this.written += records.length;
+    await this.#deps.system.write(operations, { actor, reason: "audit", deadlineAtMs });
+    this.written += operations.length;
   }
 }

@@ -5,7 +5,7 @@
  *                has the same keys, and keys are written only where they are not there.
  */
 import { cluster } from "@authledger/proto";
-import type { LedgerError, Operation } from "@authledger/types";
+import { ERROR_TABLE, isErrorCode, type LedgerError, type Operation } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
 import { heldBytes } from "../forward-budget.js";
 import type { Forwarding } from "../forwarding.js";
@@ -16,8 +16,6 @@ import type { SystemVault, SystemWrite } from "../system/system-vault.js";
 const { recordAudit: RECORD } = cluster.ClusterServiceService;
 /** With the first. */
 const ATTEMPTS_MAX = 3;
-/** Codes after which nobody knows whether the records were written. */
-const UNKNOWN: ReadonlySet<string> = new Set(["COMMIT_UNKNOWN"]);
 
 export interface AuditWriter {
   /** Resolves when the records are in the ledger. */
@@ -59,10 +57,9 @@ export class AuditRelay implements AuditWriter {
         await this.#pass(operations, about, refusal);
         return;
       } catch (error) {
-        const code = codeOf(error);
         // The keys are there: an attempt before this one has written them all.
-        if (attempt > 1 && code === "PRECONDITION_FAILED") return;
-        if (attempt === ATTEMPTS_MAX || !UNKNOWN.has(code)) throw error;
+        if (attempt > 1 && isThere(error)) return;
+        if (attempt === ATTEMPTS_MAX || !isUnknown(error)) throw error;
       }
     }
   }
@@ -87,6 +84,17 @@ export class AuditRelay implements AuditWriter {
     };
     await this.#deps.forwarding.pass(call, refusal);
   }
+}
+
+/** Of records that were sent before with the same keys: an attempt before this one has written them all. */
+export function isThere(error: unknown): boolean {
+  return codeOf(error) === "PRECONDITION_FAILED";
+}
+
+/** Does nobody know whether the records were written? */
+function isUnknown(error: unknown): boolean {
+  const code = codeOf(error);
+  return isErrorCode(code) && ERROR_TABLE[code].retry === "with-key";
 }
 
 function entryOf(operation: Operation): cluster.AuditEntry[] {

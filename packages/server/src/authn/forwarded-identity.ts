@@ -8,10 +8,14 @@
  *   INV-AUTHN-7  A forwarded identity is believed for the method and the request that it was made for, for 30 s, and only
  *                where it was made with the cluster's key.
  *
+ * A text of the cluster's key with another time is that of a node whose clock is wrong, or an old one: the answer names the clock, since
+ * the caller's credential is well, and another node can pass the call on.
+ *
  * Within the 30 s the same bytes could be sent again by who sees them on the wire, which is why other machines are served
  * over TLS only.
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { LedgerError } from "@authledger/types";
 import { z } from "zod";
 import type { Principal } from "../gate/principal.js";
 import { unauthenticated } from "./credential-source.js";
@@ -20,6 +24,8 @@ const LABEL = "authledger forwarded identity v1";
 /** How far the clocks of two nodes and the way between them may be apart. */
 const AGE_MS_MAX = 30_000;
 const TEXT_MAX = 2_048;
+/** Clocks are corrected in seconds at best; the caller asks another node first. */
+const RETRY_MS = 1_000;
 
 const schema = z.object({
   kind: z.enum(["anonymous", "root", "key", "token", "certificate", "node"]),
@@ -58,7 +64,7 @@ export class ForwardedIdentity {
     return `${about.toString("base64url")}.${macOf(key, call, about).toString("base64url")}`;
   }
 
-  /** @throws LedgerError UNAUTHENTICATED */
+  /** @throws LedgerError UNAUTHENTICATED, CLOCK_SKEW */
   verify(text: string, call: IdentifiedCall): Principal {
     const key = this.#key();
     const [about, mac, ...rest] = text.split(".", 3);
@@ -72,9 +78,16 @@ export class ForwardedIdentity {
       throw unauthenticated();
     }
     const { kind, name, at_ms: atMs } = schema.parse(JSON.parse(bytes.toString()));
-    if (Math.abs(this.#nowMs() - atMs) > AGE_MS_MAX) throw unauthenticated();
+    const aheadMs = atMs - this.#nowMs();
+    if (Math.abs(aheadMs) > AGE_MS_MAX) throw clocksApart(aheadMs);
     return { kind, name };
   }
+}
+
+function clocksApart(aheadMs: number): LedgerError {
+  const where = aheadMs > 0 ? `${aheadMs} ms ahead of` : `${-aheadMs} ms behind`;
+  const message = `the clock of the node that passed this call on is ${where} the clock of the leader; ${AGE_MS_MAX} ms are the limit`;
+  return new LedgerError("CLOCK_SKEW", message, { details: { aheadMs }, retryAfterMs: RETRY_MS });
 }
 
 /** Does a text that cannot be verified say that it is about anybody? */

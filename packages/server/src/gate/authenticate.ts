@@ -4,7 +4,7 @@
  *   INV-AUTHN-8  Where credentials are required a call without one passes only when it begins a cluster that has no root
  *                credential yet, from this machine.
  *
- *   INV-AUTHN-10  A call that stays open ends when the key or token that it came with is refused.
+ *   INV-AUTHN-10  A call that stays open ends when the key or token that it came with is refused, and when the certificate has expired.
  *
  *   INV-AUTHN-11  A call counts as passed on by a node only where the node vouched for it: the metadata that says so is not believed.
  *
@@ -48,7 +48,7 @@ export class AuthenticateStep implements GateStep {
     this.#deps = deps;
   }
 
-  /** @throws LedgerError UNAUTHENTICATED, CREDENTIAL_EXPIRED, OVERLOADED, NOT_READY; at once or by rejection */
+  /** @throws LedgerError UNAUTHENTICATED, CREDENTIAL_EXPIRED, OVERLOADED, NOT_READY, CLOCK_SKEW; at once or by rejection */
   enter(call: GatedCall): void | Promise<void> {
     const { metadata } = call.wire;
     const identities = metadata.get(IDENTITY_KEY);
@@ -72,7 +72,15 @@ export class AuthenticateStep implements GateStep {
     const { metadata } = call.wire;
     if (metadata.get(IDENTITY_KEY).length > 0) return undefined;
     const credentials = metadata.get("authorization");
-    return credentials.length > 0 ? this.#bearer(call, credentials) : undefined;
+    if (credentials.length > 0) return this.#bearer(call, credentials);
+    if (call.principal.kind === "certificate") this.#stillCertified(call);
+    return undefined;
+  }
+
+  #stillCertified({ wire, principal }: GatedCall): void {
+    const certified = this.#deps.certificateOf?.(wire.getPeer());
+    if (certified?.name === principal.name) return;
+    throw unauthenticated("the certificate of the connection has expired since the call began");
   }
 
   #bearer(call: GatedCall, [credential, ...others]: readonly unknown[]): void | Promise<void> {

@@ -76,29 +76,32 @@ describe("the file of the audit log", () => {
     ["rename", ""],
     ["rename", ".1"],
     ["rename", ".2"],
-  ])("INV-TRAIL-5: a rotation that fails in its %s of audit.jsonl%s costs the lines of then, and no file", async (call, suffix) => {
-    const directory = temporaryDirectory();
-    const path = join(directory, "audit.jsonl");
-    const file = new AuditFile({ path, bytesMax: 100, filesMax: 3 });
-    await file.open();
-    const add = async (requestId: string): Promise<void> => {
-      file.add(record(requestId));
-      await file.flush();
-    };
-    for (const id of ["a", "b", "c", "d"]) await add(id);
-    Object.assign(failing, { call, path: path + suffix });
-    for (const id of ["x", "y", "z"]) await add(id);
-    expect(file.lost).toBe(3);
-    const kept = (): string[] =>
-      [".3", ".2", ".1", ""].flatMap((number) =>
-        readdirSync(directory).includes(`audit.jsonl${number}`) ? idsIn(path + number) : [],
-      );
-    expect(kept().slice(-3)).toEqual(["b", "c", "d"]);
-    Object.assign(failing, { call: "", path: "" });
-    await add("e");
-    expect([kept(), file.lost, file.problem]).toEqual([["b", "c", "d", "e"], 3, undefined]);
-    await file.close();
-  });
+  ])(
+    "INV-TRAIL-5: a rotation that fails in its %s of audit.jsonl%s costs the lines of then, and no file",
+    async (call, suffix) => {
+      const directory = temporaryDirectory();
+      const path = join(directory, "audit.jsonl");
+      const file = new AuditFile({ path, bytesMax: 100, filesMax: 3 });
+      await file.open();
+      const add = async (requestId: string): Promise<void> => {
+        file.add(record(requestId));
+        await file.flush();
+      };
+      for (const id of ["a", "b", "c", "d"]) await add(id);
+      Object.assign(failing, { call, path: path + suffix });
+      for (const id of ["x", "y", "z"]) await add(id);
+      expect(file.lost).toBe(3);
+      const kept = (): string[] =>
+        [".3", ".2", ".1", ""].flatMap((number) =>
+          readdirSync(directory).includes(`audit.jsonl${number}`) ? idsIn(path + number) : [],
+        );
+      expect(kept().slice(-3)).toEqual(["b", "c", "d"]);
+      Object.assign(failing, { call: "", path: "" });
+      await add("e");
+      expect([kept(), file.lost, file.problem]).toEqual([["b", "c", "d", "e"], 3, undefined]);
+      await file.close();
+    },
+  );
 
   test("INV-TRAIL-3: a line behind half a one, which a full disk or a killed process left, is on a line of its own", async () => {
     const path = join(temporaryDirectory(), "audit.jsonl");

@@ -205,6 +205,36 @@ describe("the audit log", () => {
     expect(written).toHaveLength(1);
   });
 
+  /*
+   * The leader wrote a summary and lost its place before it heard of the commit: the counts went into the next summary as well, under
+   * other keys, and each refusal stood in the ledger twice.
+   */
+  test.each(["COMMIT_UNKNOWN", "DEADLINE_EXCEEDED", "DISK_FULL"] as const)(
+    "INV-TRAIL-2: a summary that was written although its writer heard %s is not written again",
+    async (code) => {
+      const ledger = new Map<string, AuditRecord>();
+      let isHeard = false;
+      const log = logOver(async (operations) => {
+        const sent = operations as readonly { key: string; value: Uint8Array }[];
+        if (sent.some(({ key }) => ledger.has(key)))
+          throw new LedgerError("PRECONDITION_FAILED", "it is there");
+        for (const { key, value } of sent)
+          ledger.set(key, JSON.parse(new TextDecoder().decode(value)));
+        if (!isHeard) throw new LedgerError(code, "nobody knows");
+        return { height: 1, statuses: [] };
+      });
+      for (let i = 0; i < 70; i++) log.refuse({ ...RECORD, timeMs: i, actor: `key:${i}` });
+      await log.summarize();
+      for (let i = 0; i < 70; i++) log.refuse({ ...RECORD, timeMs: 100 + i, actor: `key:${i}` });
+      isHeard = true;
+      await log.summarize();
+      await log.summarize();
+      const counts = [...ledger.values()].map(({ count }) => count!);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(140);
+      expect([log.written, log.lost]).toEqual([ledger.size, 0]);
+    },
+  );
+
   test("INV-TRAIL-1: a record that nobody can write is counted, and its call is answered", async () => {
     const log = logOver(async () => {
       throw new LedgerError("DISK_FULL", "full");

@@ -102,6 +102,16 @@ describe("a node that does not lead", () => {
     expect(sent[0]?.records[0]?.expiresAtMs).toBe(7n);
   });
 
+  // A full disk of the leader says that the records may be there, as a connection that breaks does.
+  test.each(["DISK_FULL", "DEADLINE_EXCEEDED", "NODE_STOPPED"])(
+    "INV-TRAIL-4: sends records again where the leader says %s, as where it says nothing",
+    async (code) => {
+      const { relay, sent } = relayWith([foreign(code), foreign("PRECONDITION_FAILED")]);
+      await relay.write([OPERATION], { actor: "key:a" });
+      expect(sent.map(({ records }) => records[0]?.key)).toEqual([KEY, KEY]);
+    },
+  );
+
   test("gives up after three times, and at once where the leader refuses", async () => {
     const unknown = new LedgerError("COMMIT_UNKNOWN", "the connection broke");
     const lost = relayWith([unknown, unknown, unknown]);

@@ -195,14 +195,17 @@ async function forgeries({ client, engine }: Node, rootKey: string): Promise<voi
     "x.y",
     now.sign(nobody, { path, request })!,
     new ForwardedIdentity(() => new Uint8Array(32)).sign(principal, { path, request })!,
-    late.sign(principal, { path, request })!,
     now.sign(principal, other)!,
     now.sign(principal, { path, request: Buffer.from("another") })!,
   ];
-  for (const text of attempts) {
+  const refusals = [
+    ...attempts.map((text) => [text, "UNAUTHENTICATED"] as const),
+    [late.sign(principal, { path, request })!, "CLOCK_SKEW"] as const,
+  ];
+  for (const [text, code] of refusals) {
     const { metadata } = bearer(rootKey);
     metadata.set(IDENTITY_KEY, text);
-    expect(await codeOf(create(client, "forged", { metadata }))).toBe("UNAUTHENTICATED");
+    expect(await codeOf(create(client, "forged", { metadata }))).toBe(code);
   }
   const metadata = new Metadata();
   metadata.set(IDENTITY_KEY, now.sign(principal, { path, request })!);

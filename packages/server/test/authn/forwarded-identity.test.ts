@@ -22,14 +22,31 @@ describe("a forwarded identity", () => {
       expect(at(nowMs).verify(text, CALL)).toEqual(ALICE);
     }
     const path = "/authledger.v1.AdminService/DeleteVault";
+    for (const [nowMs, aheadMs] of [
+      [130_001, -30_001],
+      [69_999, 30_001],
+    ] as const) {
+      const late = thrownBy(() => at(nowMs).verify(text, CALL));
+      expect(late).toMatchObject({ code: "CLOCK_SKEW", details: { aheadMs }, retryAfterMs: 1_000 });
+    }
     const attempts = [
-      () => at(130_001).verify(text, CALL),
-      () => at(69_999).verify(text, CALL),
       () => at(100_000).verify(text, { ...CALL, path }),
       () => at(100_000).verify(text, { ...CALL, request: Buffer.from([1, 2, 4]) }),
       () => at(100_000, new Uint8Array(32).fill(8)).verify(text, CALL),
     ];
     for (const attempt of attempts) expect(thrownBy(attempt).code).toBe("UNAUTHENTICATED");
+  });
+
+  // A follower's clock jumped: every client of it was told that its credential is wrong, also where nobody needs one, and gave up.
+  it("INV-AUTHN-7: names the clocks only where the cluster's key was used, and as what another node is asked for", () => {
+    const text = at(100_000).sign(ALICE, CALL)!;
+    const late = thrownBy(() => at(200_000).verify(text, CALL));
+    expect(late.row).toMatchObject({ grpc: "UNAVAILABLE", retry: "safe" });
+    expect(late.message).toMatch(/100000 ms behind/);
+    const [about] = text.split(".") as [string];
+    for (const forged of [`${about}.AAAA`, `${about}.${"A".repeat(43)}`]) {
+      expect(thrownBy(() => at(200_000).verify(forged, CALL)).code).toBe("UNAUTHENTICATED");
+    }
   });
 
   it("cannot be made up, changed or put together by a client", () => {

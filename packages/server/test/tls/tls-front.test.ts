@@ -7,15 +7,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import type { LedgerError } from "@authledger/types";
-import { Client, credentials } from "@grpc/grpc-js";
-import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { afterAll, describe, expect, it, onTestFinished, test } from "vitest";
 import { temporaryDirectory, thrownBy } from "../../../../test/support.js";
 import { Authenticator } from "../../src/authn/authenticator.js";
 import { unauthenticated } from "../../src/authn/credential-source.js";
 import { ForwardedIdentity } from "../../src/authn/forwarded-identity.js";
 import { Connections } from "../../src/connections.js";
 import { AuthenticateStep } from "../../src/gate/authenticate.js";
-import type { GatedCall } from "../../src/gate/gated-call.js";
+import { GatedCall } from "../../src/gate/gated-call.js";
+import type { Principal } from "../../src/gate/principal.js";
 import { TlsFront, type TlsFrontOptions } from "../../src/tls/tls-front.js";
 import { Authority, freePort, HAS_OPENSSL, until } from "../peer/peer-support.js";
 import { call, errorOf, failureOf, startHarness } from "../support/harness.js";
@@ -95,6 +96,27 @@ function serialOf({ address, files }: Served): Promise<string> {
     socket.once("error", reject);
   });
 }
+
+// A watch that was opened a second before the certificate's end gave its client the vault for ever.
+test("INV-AUTHN-10: a call that stays open ends when the certificate of its connection has expired, or is another one's", async () => {
+  let certified: Principal | undefined = { kind: "certificate", name: "cert:a" };
+  const keys = { generation: 1, verify: () => Promise.reject(unauthenticated()) };
+  const step = new AuthenticateStep({
+    authenticator: new Authenticator({ keys }),
+    identity: new ForwardedIdentity(() => undefined),
+    certificateOf: () => certified,
+    isRequired: () => false,
+    hasRoot: () => true,
+  });
+  const wire = { metadata: new Metadata(), request: {}, getPeer: () => "", getDeadline: () => 0 };
+  const watch = new GatedCall({ path: "/p", service: "S", name: "m", isStream: true }, wire, 0);
+  await step.enter(watch);
+  await step.again(watch);
+  for (const now of [undefined, { kind: "certificate", name: "cert:b" } as const]) {
+    certified = now;
+    expect(thrownBy(() => step.again(watch)).code).toBe("UNAUTHENTICATED");
+  }
+});
 
 describe.runIf(HAS_OPENSSL)("TLS for clients", () => {
   it("names who calls by the certificate: the URI, else the common name", async () => {

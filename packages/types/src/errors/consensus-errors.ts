@@ -195,8 +195,8 @@ export const consensusErrors = {
     503,
     "UNAVAILABLE",
     "safe",
-    "The leader's clock is too far from the clocks of its peers, so it stamps nothing.",
-    "Correct the system clock (NTP), or give the leadership to another node: authledger cluster transfer.",
+    "A node's clock is too far from the clocks of its peers: a leader stamps nothing then, and for calls that a node passes on it cannot vouch.",
+    "Correct the system clock (NTP) of that node, or ask another one; a leader can give its place away: authledger cluster transfer.",
   ],
   TRANSFER_FAILED: [
     2024,
