@@ -339,7 +339,7 @@ export class Engine implements EnginePort {
     return this.#node.identity;
   }
 
-  /** Authenticates page tokens of the front. */
+  /** Authenticated page tokens of the front before voters shared a key for them. */
   get pageTokenKey(): Uint8Array {
     return this.#node.secrets.pageTokenKey;
   }
@@ -352,6 +352,16 @@ export class Engine implements EnginePort {
     const { secrets } = this.#node;
     const isShared = secrets.hasLogSeed && this.#state.cluster !== undefined;
     return isShared ? clusterKey(secrets.logSeed, purpose) : undefined;
+  }
+
+  /** Refuses what needs a key of the cluster while there is none here: the leader has it, or gets it in a moment. */
+  keyless(message: string): LedgerError {
+    if (this.#group.role === "leader") {
+      return new LedgerError("NOT_READY", `${message} yet`, { retryAfterMs: 1_000 });
+    }
+    const { code, message: who, details, retryAfterMs } = this.#group.notLeading();
+    const hint = { details, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    return new LedgerError(code, `${message}; ${who}`, hint);
   }
 
   /** Why the node has stopped, if it has. */

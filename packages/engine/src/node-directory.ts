@@ -6,7 +6,7 @@
  *                                cluster has it once a voter has sent it
  *     keys/seal.key              32 bytes, 0600: what other nodes seal the log seed to
  *     keys/replica.seed          32 bytes, 0600: this replica's cosigning key
- *     keys/page-token.key        32 bytes, 0600: authenticates page tokens
+ *     keys/page-token.key        32 bytes, 0600: authenticated page tokens before voters shared a key for them
  *     wal/  groups/1/state.db
  *     groups/1/PARTED            while this replica's state is known to be wrong (docs/format/digest.md)
  */

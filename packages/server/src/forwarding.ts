@@ -1,7 +1,7 @@
 /**
- * Passes calls on to the leader that this node's engine has refused because it does not lead.
+ * Passes calls on to the leader that this node has refused because it does not lead.
  *
- *   INV-CLUSTER-1  A call is passed on only after the engine here refused it before it proposed anything, and again only
+ *   INV-CLUSTER-1  A call is passed on only after this node refused it before it proposed anything, and again only
  *                  after the node it went to refused it so, or it never left: it is never executed twice.
  *   INV-CLUSTER-2  What was passed on once is answered or refused where it arrives: there are no loops.
  *
@@ -62,7 +62,7 @@ const PASSED_KEYS = [
   ...[REQUEST_ID_KEY, TRACEPARENT_KEY],
 ] as const;
 
-/** A call that the engine refused because another node leads. */
+/** A call that was refused here because another node leads. */
 export interface RefusedCall {
   readonly path: string;
   readonly metadata: Metadata;

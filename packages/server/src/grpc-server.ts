@@ -36,7 +36,7 @@ import type { StreamLimits } from "./protection/stream-limits.js";
 import { ReadService } from "./read-service.js";
 import { addReflection, Health } from "./standard-services.js";
 import type { TlsFront } from "./tls/tls-front.js";
-import { PageTokens } from "./tokens.js";
+import { type PageTokenKeys, PageTokens } from "./tokens.js";
 import { VaultDirectory } from "./vault-directory.js";
 import { WRITE_REQUESTS, WriteService } from "./write-service.js";
 
@@ -49,7 +49,7 @@ export interface GrpcServerOptions {
   readonly startedAtMs: number;
   /** Of metrics and health, host:port. */
   readonly httpAddress: string;
-  readonly pageTokenKey: Uint8Array;
+  readonly pageTokenKeys: PageTokenKeys;
 }
 
 export interface GrpcServerDeps extends FrameDeps {
@@ -121,7 +121,7 @@ function addServices(
   const { engine, forwarding, roles } = deps;
   const services = {
     ...{ engine, roles, vaults: new VaultDirectory(engine) },
-    pageTokens: new PageTokens(options.pageTokenKey),
+    pageTokens: new PageTokens(options.pageTokenKeys),
   };
   const writeService = {
     name: "WriteService",

@@ -21,6 +21,7 @@ import type { NodePeers } from "./peer/node-peers.js";
 import type { Protection } from "./protection/protection.js";
 import { QuotaStep } from "./quota/quota-step.js";
 import type { Quotas } from "./quota/quotas.js";
+import type { PageTokenKeys } from "./tokens.js";
 import type { Watchdog } from "./watchdog/watchdog.js";
 
 interface HttpParts {
@@ -97,8 +98,8 @@ export async function listenGrpc(
   },
 ): Promise<GrpcServer> {
   const { listen, streamsPerConnection } = config;
-  const { pageTokenKey } = engine;
-  const options = { ...split(listen), streamsPerConnection, pageTokenKey, ...about };
+  const pageTokenKeys = pageTokenKeysOf(engine);
+  const options = { ...split(listen), streamsPerConnection, pageTokenKeys, ...about };
   const roles = new Roles(engine, authn.moves);
   const authorize = new AuthorizeStep({ roles, isOpen: () => !authn.isRequired() });
   const first = [new VersionStep(), ...observability.steps, authn.step, new DeadlineStep()];
@@ -131,6 +132,15 @@ export async function listenGrpc(
   } catch (error) {
     throw bindError(listen, error);
   }
+}
+
+/** A learner has no log seed: lists of one page are all that it can give of a list. */
+function pageTokenKeysOf(engine: Engine): PageTokenKeys {
+  return {
+    shared: () => engine.clusterKey("page tokens"),
+    own: engine.pageTokenKey,
+    unshared: () => engine.keyless("this node has no key for page tokens"),
+  };
 }
 
 export async function listenConnect(

@@ -1,4 +1,4 @@
-/** The refusals that make another node worth asking: the engine proposed nothing, since it does not lead. */
+/** The refusals that make another node worth asking: nothing was proposed, since this node does not lead. */
 import { LedgerError } from "@authledger/types";
 
 const REFUSALS: ReadonlySet<string> = new Set(["NOT_LEADER", "NO_LEADER"]);

@@ -10,7 +10,7 @@ import {
   read,
   write,
 } from "@authledger/proto";
-import type { AssertionError } from "@authledger/types";
+import { type AssertionError, LedgerError } from "@authledger/types";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
 import { ClusterConfig } from "../../src/config/cluster-config.js";
@@ -26,6 +26,7 @@ import type { Health } from "../../src/standard-services.js";
 import { SystemMoves } from "../../src/system/system-moves.js";
 import { SystemVault } from "../../src/system/system-vault.js";
 import type { TlsFront } from "../../src/tls/tls-front.js";
+import type { PageTokenKeys } from "../../src/tokens.js";
 import { FakeEngine } from "./fake-engine.js";
 import { limitsOf } from "./limits.js";
 
@@ -78,6 +79,11 @@ export interface HarnessOptions {
   readonly tls?: TlsFront;
 }
 
+/** Of a node that has always had the key of its cluster. */
+export function pageTokenKeysOf(own: Uint8Array): PageTokenKeys {
+  return { own, shared: () => own, unshared: () => new LedgerError("NO_LEADER", "never asked") };
+}
+
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
   const engine = new FakeEngine();
   const logged: unknown[] = [];
@@ -102,7 +108,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       version: "1.2.3",
       startedAtMs: 77,
       httpAddress: "127.0.0.1:7402",
-      pageTokenKey: new Uint8Array(32).fill(7),
+      pageTokenKeys: pageTokenKeysOf(new Uint8Array(32).fill(7)),
     },
     {
       engine,

@@ -19,7 +19,7 @@ import { RpcMeters } from "../../src/metrics.js";
 import { Protection } from "../../src/protection/protection.js";
 import { SystemMoves } from "../../src/system/system-moves.js";
 import { SystemVault } from "../../src/system/system-vault.js";
-import { call, connect } from "./harness.js";
+import { call, connect, pageTokenKeysOf } from "./harness.js";
 import { limitsOf } from "./limits.js";
 import { createVault } from "./vault.js";
 
@@ -87,10 +87,10 @@ export async function startTenants(): Promise<Tenants> {
   const quiet = { onChange: () => undefined, onProblem: () => undefined };
   const limits = { streamsPerConnection: 1_024, connectionsMax: 4_000 };
   const protection = new Protection(() => config.values, limits);
-  const { pageTokenKey } = engine;
+  const pageTokenKeys = pageTokenKeysOf(engine.pageTokenKey);
   const about = { version: "1.2.3", startedAtMs: 77, httpAddress: "127.0.0.1:7402" };
   const server = await startGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsPerConnection: 1_024, pageTokenKey, ...about },
+    { host: "127.0.0.1", port: 0, streamsPerConnection: 1_024, pageTokenKeys, ...about },
     {
       ...{ engine, roles, gate, ...protection.parts, isStopped: () => false },
       config: { runtime: config, cluster: new ClusterConfig({ ...quiet, config, system }) },
