@@ -3,7 +3,7 @@ import { type Disk, MemoryDisk, SeededRandom } from "@authledger/io";
 import type { Message } from "@authledger/raft";
 import type { GroupState } from "@authledger/state";
 import { groupId, type NodeId, nodeId } from "@authledger/types";
-import { Wal } from "@authledger/wal";
+import { Wal, type WalRecord } from "@authledger/wal";
 import { NO_MEMBERSHIP } from "../src/cluster/group-configuration.js";
 import { RaftGroup } from "../src/cluster/raft-group.js";
 import { settle, TestTime } from "./engine-support.js";
@@ -12,6 +12,12 @@ const GROUP = groupId(1);
 export const OWN: NodeId = nodeId(7n);
 export const OTHER: NodeId = nodeId(8n);
 const SETTINGS = { electionTicks: 12, heartbeatTicks: 3, quorumTicks: 24 } as const;
+
+interface AppliedPlace {
+  readonly index: number;
+  readonly term: number;
+  readonly configIndex: number;
+}
 
 /** One node of a group of two; the test is the other one. */
 export class Pair {
@@ -25,8 +31,11 @@ export class Pair {
   applyMs = 0;
   /** What is applied waits for it. */
   room: Promise<void> | undefined;
-  /** Another state was asked for; it never comes. */
+  /** Another state was asked for. */
   isInstalling = false;
+  /** It comes. */
+  installs = false;
+  #applied: AppliedPlace = { index: 0, term: 0, configIndex: 0 };
   group!: RaftGroup;
 
   static async open(disk: Disk = new MemoryDisk()): Promise<Pair> {
@@ -59,7 +68,10 @@ export class Pair {
         onRole: ignored,
         onConfiguration: ignored,
         onTransferFailed: ignored,
-        snapshots: { send: ignored, install: () => pair.#install(), installed: ignored },
+        snapshots: {
+          ...{ send: ignored, installed: ignored },
+          install: ({ index, term }) => pair.#install(index, term),
+        },
         onFatal: (error) => {
           throw error;
         },
@@ -69,14 +81,23 @@ export class Pair {
     return pair;
   }
 
-  #install(): Promise<never> {
+  async #install(index: number, term: number): Promise<WalRecord> {
     this.isInstalling = true;
-    return new Promise(() => undefined);
+    if (!this.installs) await new Promise(() => undefined);
+    this.#applied = { index, term, configIndex: index };
+    const about = { uuid: new Uint8Array(16), configuration: new Uint8Array(0) };
+    return { kind: "snapshot", group: GROUP, index, term, ...about };
   }
 
   #state(): object {
+    const pair = this;
     const state = {
-      applied: { index: 0, term: 0, configIndex: 0 },
+      get applied(): object {
+        return pair.#applied;
+      },
+      set applied(applied: AppliedPlace) {
+        pair.#applied = applied;
+      },
       apply: (index: number, term: number): object => {
         this.seen.push(`apply ${index}`);
         state.applied = { index, term, configIndex: 0 };

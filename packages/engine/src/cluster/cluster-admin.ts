@@ -81,7 +81,11 @@ export class ClusterAdmin {
     return {};
   }
 
-  /** @throws LedgerError LAST_VOTER, MEMBER_NOT_FOUND, CHANGE_PENDING, NOT_LEADER */
+  /**
+   * Resolves when nobody needs the removed node's disk any more (INV-GROUP-13).
+   * @throws LedgerError LAST_VOTER, MEMBER_NOT_FOUND, CHANGE_PENDING, NOT_LEADER; COMMIT_UNKNOWN for a removal that is in force and
+   *   that a loss of power may yet take back: the next leader goes on with it
+   */
   async remove({ node }: { readonly node: NodeId }): Promise<Record<string, never>> {
     this.#requireLeader();
     this.#requireMember(node);
@@ -94,6 +98,9 @@ export class ClusterAdmin {
     if (node === identity.nodeId && (await moves.handOver(node))) throw group.notLeading();
     if (voters.includes(node)) await this.#deps.release(node);
     await this.#change([{ action: "remove", node }], []);
+    await this.#deps.cluster!.node.confirmRemovals().catch((error: unknown) => {
+      throw unconfirmed(node, LedgerError.from(error));
+    });
     return {};
   }
 
@@ -324,4 +331,9 @@ const NO_BYTES = new Uint8Array(0);
 
 function notClustered(): LedgerError {
   return new LedgerError("NOT_CLUSTERED", "this node has no address for peers");
+}
+
+function unconfirmed(node: NodeId, cause: LedgerError): LedgerError {
+  const message = `node ${node} is removed, but a loss of power may take that back until a leader has confirmed it: keep its disk until it has ended by itself`;
+  return new LedgerError("COMMIT_UNKNOWN", message, { cause });
 }

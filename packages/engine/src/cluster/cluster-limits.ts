@@ -45,7 +45,7 @@ export const CLOCK_SKEW_MAX_MS = 5_000;
 export const CLOCK_FRESH_MS = 10_000;
 /** How often a node tells its clock, and looks after what it owes its cluster. */
 export const CARE_INTERVAL_MS = 1_000;
-/** A removed node goes on for so long, so that the others learn that its removal is committed. */
+/** A node that was told that it is removed goes on for so long, for what it has under way. */
 export const REMOVAL_GRACE_MS = 500;
 /** A node that closes gives its leadership away first, if that takes no longer. */
 export const HAND_OVER_MS = 1_000;

@@ -7,6 +7,9 @@
  *               another cluster or another life of a member are dropped.
  *   INV-GROUP-8  That others vote beside a node is on its disk before they do: has_peers of node.json, by which a start judges
  *               the end of the log before it has read who votes.
+ *   INV-GROUP-13  That a member is removed is answered, and told to it, only when a leader has committed an entry behind that: a
+ *               majority of those who vote now then knows from its own disk that the removal is committed (INV-GROUP-11), and
+ *               needs the vote of the removed node, whose disk may be emptied, no more. It goes on until it is told.
  */
 
 import type { Clock, Disk, Timers } from "@authledger/io";
@@ -43,6 +46,9 @@ export interface ClusterNodeDeps {
   readonly onFatal: (error: LedgerError) => void;
 }
 
+/** The payload of an entry that says nothing. */
+const NOTHING = new Uint8Array(0);
+
 type FrameHandler = (from: NodeId, payload: Uint8Array) => void;
 
 interface MetPeer {
@@ -67,6 +73,9 @@ export class ClusterNode implements PeerReceiver {
   /** Of the configuration that the transport was told last, and who went since the start. */
   #lastConfigured: readonly MemberInfo[] = [];
   #removed: readonly MemberInfo[] = [];
+  /** Those of them who are told so. */
+  #told: readonly MemberInfo[] = [];
+  #isConfirming = false;
   /** The newest configuration that was applied; a state that was rebuilt begins with an older one. */
   #configuredAt = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -80,7 +89,6 @@ export class ClusterNode implements PeerReceiver {
   /** A cluster that has added this node, which could not be taken in while it began one, or had no room on its disk. */
   #foundBy: string | undefined;
   #hasToldOfRoom = false;
-  #wasMember: boolean;
   #isRemoved = false;
   #isStopped = false;
   #cancelTick: () => void = () => undefined;
@@ -103,7 +111,6 @@ export class ClusterNode implements PeerReceiver {
       cosignKey: new SigningKey(secrets.replicaSeed).publicKey,
       sealKey: this.sealing.publicKey,
     };
-    this.#wasMember = this.#isMember(identity.nodeId);
     const { group, onAlarm, onFatal } = deps;
     this.#inquiry = new VoterInquiry({
       ...{ group, self: identity.nodeId, onAlarm, onFatal },
@@ -269,9 +276,32 @@ export class ClusterNode implements PeerReceiver {
     this.#tellMembers();
     this.#notePeers();
     this.clocks.forget((node) => this.#isMember(node));
-    const isMember = this.#isMember(this.info.nodeId);
-    if (this.#wasMember && !isMember) this.#leave("the others have removed it");
-    this.#wasMember = isMember;
+  }
+
+  /**
+   * Commits an entry behind the removals that are known here, and tells those who were removed. INV-GROUP-13.
+   * @throws LedgerError (by rejection) what became of the entry; a leader tries it again every second
+   */
+  confirmRemovals(): Promise<void> {
+    const removed = this.#removed;
+    return new Promise((resolve, reject) => {
+      const applied = (): void => {
+        this.#told = removed;
+        this.#tellMembers();
+        resolve();
+      };
+      this.#deps.group.propose(NOTHING, { applied, failed: reject });
+    });
+  }
+
+  #confirmAgain(): void {
+    const isTold = this.#removed.every((member) => this.#told.includes(member));
+    if (isTold || this.#isConfirming || !this.#deps.group.isReady) return;
+    this.#isConfirming = true;
+    const ended = (): void => {
+      this.#isConfirming = false;
+    };
+    this.confirmRemovals().then(ended, ended);
   }
 
   /** @throws LedgerError UPGRADE_UNFINISHED while a member does not understand such entries (INV-PEER-6) */
@@ -421,21 +451,20 @@ export class ClusterNode implements PeerReceiver {
     const others = known.filter(({ nodeId }) => nodeId !== this.info.nodeId);
     this.#removed = nextRemoved(this.#removed, this.#lastConfigured, this.#configured);
     this.#lastConfigured = this.#configured;
-    this.#options.peers.setMembers(clusterId, others, this.#removed);
+    this.#told = this.#told.filter((member) => this.#removed.includes(member));
+    this.#options.peers.setMembers(clusterId, others, this.#told);
   }
 
   /**
    * Whoever carries the cluster's id was in a configuration that was applied. A leader that has applied an entry of its term
    * knows all of those: who is in none of them was removed, even if that was before this process began.
    */
-  #tellStrangers(): void {
+  #noteStrangers(): void {
     if (!this.#deps.group.isReady) return;
-    const isTold = (member: MemberInfo): boolean =>
+    const isKnown = (member: MemberInfo): boolean =>
       this.#isMember(member.nodeId) || this.#removed.some((one) => isSameNode(one, member));
-    const strangers = this.#metHere().filter((member) => !isTold(member));
-    if (strangers.length === 0) return;
-    this.#removed = [...this.#removed, ...strangers];
-    this.#tellMembers();
+    const strangers = this.#metHere().filter((member) => !isKnown(member));
+    if (strangers.length > 0) this.#removed = [...this.#removed, ...strangers];
   }
 
   #leave(why: string): void {
@@ -467,7 +496,8 @@ export class ClusterNode implements PeerReceiver {
     this.#cancelCare = this.#deps.timers.after(CARE_INTERVAL_MS, () => {
       this.#care();
       this.sendToAll(FrameKind.clock, this.clocks.frame());
-      this.#tellStrangers();
+      this.#noteStrangers();
+      this.#confirmAgain();
       this.#adoptAgain();
       this.#notePeers();
       this.#inquiry.care();

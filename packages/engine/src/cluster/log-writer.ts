@@ -5,7 +5,8 @@
  *               durable (museum rows 3 and 13).
  *   INV-GROUP-11  A change of the configuration is on the disk together with what is known to be committed then, which is every
  *               change before it. A node that had two and knew of neither would count by the configuration before both, whose
- *               majority need not meet that of the second.
+ *               majority need not meet that of the second. Once the change itself is known to be committed, so is what follows: who
+ *               has an entry that was proposed behind it need not ask those who vote no more.
  *
  * One append of the core is one append of the log, unless it is larger than the log takes at once: then several, in
  * order. Appends that come while one is synced ride in the next sync together, whatever group they are of.
@@ -51,10 +52,15 @@ export class LogWriter {
   #life = 0;
   /** What this core has said to be committed. */
   #commit = 0;
+  /** No change lies behind this index. Of what was in the log before, each entry may be one. */
+  #newestChange: number;
+  /** What a record that was written behind the entries has told to be committed. */
+  #told = 0;
 
   constructor(group: GroupId, deps: LogWriterDeps) {
     this.#group = group;
     this.#deps = deps;
+    this.#newestChange = deps.wal.group(group)?.lastIndex ?? 0;
   }
 
   /** Appends whose sync has not ended. */
@@ -85,6 +91,7 @@ export class LogWriter {
     this.#life++;
     this.#behind = [];
     this.#commit = 0;
+    this.#told = 0;
   }
 
   /** Resolves when everything appended so far is durable or was refused. */
@@ -170,10 +177,16 @@ export class LogWriter {
     const batches: WalRecord[][] = [];
     let batch = records;
     let bytes = 0;
-    let isChange = false;
+    let change = 0;
     const end = (lastIndex: number): void => {
-      if (isChange) batch.push({ kind: "commit-hint", group, index: this.#committed(lastIndex) });
-      isChange = false;
+      const index = this.#committed(lastIndex);
+      const isNews = this.#told < this.#newestChange && this.#told < index;
+      if (change > 0 || isNews) {
+        batch.push({ kind: "commit-hint", group, index });
+        this.#told = index;
+      }
+      this.#newestChange = Math.max(this.#newestChange, change);
+      change = 0;
       batches.push(batch);
     };
     for (const entry of entries) {
@@ -184,7 +197,7 @@ export class LogWriter {
         bytes = 0;
       }
       batch.push(entryRecord(group, entry));
-      isChange ||= isConfigurationChange(entry.payload);
+      if (isConfigurationChange(entry.payload)) change = entry.index;
       bytes += size;
     }
     if (batch.length > 0) end(entries.at(-1)?.index ?? 0);

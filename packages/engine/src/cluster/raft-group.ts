@@ -5,8 +5,8 @@
  *   INV-GROUP-2  A proposal is answered only after its entry is committed and applied.
  *
  * What happens is handled where it happens, without waiting for the end of a turn: messages leave before the sync of
- * what they tell, which runs beside the replication, and what a sync has made durable is applied in the same step.
- * Beside it: `log-writer.ts` (what must be durable first), `applier.ts`, `pending-entries.ts`, `read-gate.ts`.
+ * what they tell, which runs beside the replication (of a single voter behind it: `sync-first.ts`), and what a sync has made
+ * durable is applied in the same step. Beside it: `log-writer.ts`, `applier.ts`, `pending-entries.ts`, `read-gate.ts`.
  */
 import type { Clock, Timers } from "@authledger/io";
 import {
@@ -51,6 +51,7 @@ import { notLeadingError } from "./not-leading.js";
 import { type EntryOwner, PendingEntries, unknownCommit } from "./pending-entries.js";
 import { ReadGate } from "./read-gate.js";
 import type { SnapshotHooks } from "./snapshot-hooks.js";
+import { SyncFirst } from "./sync-first.js";
 
 /** How the core is set up beside what the disk says. */
 export interface CoreSettings {
@@ -105,6 +106,7 @@ export class RaftGroup {
   readonly #writer: LogWriter;
   readonly #applier: Applier;
   readonly #pending = new PendingEntries<EntryResult>();
+  readonly #sending: SyncFirst;
   #core: Core;
   #configuration: GroupConfiguration;
   readonly #events: Event[] = [];
@@ -148,6 +150,8 @@ export class RaftGroup {
     this.#coreLog = new CoreLog(this.#log);
     this.#configuration = deps.configuration;
     const { clock, timers, state, traces, wal } = deps;
+    const sendable = (): number => (this.isAlone ? this.#core.durable : Number.POSITIVE_INFINITY);
+    this.#sending = new SyncFirst(deps.send, sendable);
     this.#writer = new LogWriter(id, {
       wal,
       onDurable: (action) => this.#durable(action),
@@ -465,6 +469,7 @@ export class RaftGroup {
     const actions: Action[] = [];
     this.#core.step(event, actions);
     for (const action of actions) this.#execute(action);
+    this.#sending.release();
     if (this.#core.commit !== this.#noticedCommit) this.#noticeLater();
   }
 
@@ -491,7 +496,7 @@ export class RaftGroup {
         return;
       case "send":
         if (action.message.type === "heartbeat") this.#beatAtMs = this.#deps.clock.monotonicMs();
-        this.#deps.send(action.message);
+        this.#sending.send(action.message);
         return;
       case "apply":
         this.#applier.commit(action.to);
@@ -644,12 +649,14 @@ export class RaftGroup {
     this.#configuration = configurationOf(state, snapshot.membership);
     this.#noteReads();
     this.#deps.onConfiguration();
+    this.reads.applied(snapshot.index);
     return [record];
   }
 
   #noteRole(): void {
     const isLeading = this.#core.role === "leader";
     if (!isLeading) this.#isReady = false;
+    if (!isLeading) this.#sending.clear();
     if (this.#wasLeading && !isLeading && this.#pending.size > 0) this.#giveUpLater();
     this.#wasLeading = isLeading;
     this.#noteReady();
@@ -744,6 +751,7 @@ export class RaftGroup {
     this.#coreLog.clear();
     // The new core hands out again what it knows to be committed.
     this.#applier.reset();
+    this.#sending.clear();
     this.#core = this.#newCore();
     this.#full = undefined;
     this.#isRetrying = false;

@@ -9,8 +9,9 @@ import {
   type PeerFrame,
   type PeerPort,
 } from "../../../src/cluster/peer-port.js";
+import type { EntryOwner } from "../../../src/cluster/pending-entries.js";
 import type { RaftGroup } from "../../../src/cluster/raft-group.js";
-import { TestTime } from "../../engine-support.js";
+import { settle, TestTime } from "../../engine-support.js";
 
 const [A, B, C, D] = [1n, 2n, 3n, 4n].map((id) => nodeId(id)) as [NodeId, NodeId, NodeId, NodeId];
 
@@ -26,6 +27,8 @@ class Scene {
   readonly sent: [NodeId, FrameKind][] = [];
   #members: readonly NodeId[];
   #configIndex: number;
+  /** Who waits for what was proposed. */
+  readonly proposed: EntryOwner<unknown>[] = [];
   readonly node: ClusterNode;
 
   constructor(index: number, members: readonly NodeId[]) {
@@ -49,6 +52,7 @@ class Scene {
       },
       tick: () => undefined,
       lastIndex: 0,
+      propose: (_: Uint8Array, owner: EntryOwner<unknown>) => scene.proposed.push(owner),
       get configuration(): unknown {
         return scene.#configuration();
       },
@@ -81,38 +85,78 @@ class Scene {
     this.#members = members;
     this.node.onConfiguration();
   }
+
+  /** An entry behind what was removed is applied. */
+  async confirm(): Promise<void> {
+    const confirmed = this.node.confirmRemovals();
+    this.proposed.pop()!.applied([], this.#configIndex + 1);
+    await confirmed;
+  }
 }
 
-test("a member that is gone in a later configuration is told that it was removed", () => {
+test("INV-GROUP-13: a member that is gone in a later configuration is told so once an entry behind it is applied", async () => {
   const scene = new Scene(1_000, [A, B, C]);
   scene.configure(1_500, [A, B, C, D]);
   scene.configure(1_600, [A, B, D]);
-  expect(scene.told).toEqual({ members: [B, D], removed: [C] });
+  const confirmed = scene.node.confirmRemovals();
+  scene.configure(1_601, [A, B]);
+  expect(scene.told).toEqual({ members: [B], removed: [] });
+  scene.proposed.pop()!.applied([], 1_602);
+  await confirmed;
+  // What was proposed before says nothing of the one that went meanwhile.
+  expect(scene.told).toEqual({ members: [B], removed: [C] });
+  await scene.confirm();
+  expect(scene.told).toEqual({ members: [B], removed: [C, D] });
+  scene.configure(1_700, [A, B, C]);
+  expect(scene.told).toEqual({ members: [B, C], removed: [D] });
+  scene.node.stop();
+});
+
+test("a leader confirms what was removed before it led, and tries again until that is applied", async () => {
+  const scene = new Scene(1_000, [A, B, C]);
+  scene.configure(1_600, [A, B]);
+  scene.time.advance(1_000);
+  expect(scene.proposed).toEqual([]);
+  scene.isReady = true;
+  scene.time.advance(1_000);
+  scene.time.advance(1_000);
+  expect(scene.proposed).toHaveLength(1);
+  scene.proposed.pop()!.failed(new LedgerError("NO_LEADER", "so it is"));
+  await settle(4);
+  scene.time.advance(1_000);
+  expect(scene.told).toEqual({ members: [B], removed: [] });
+  scene.proposed.pop()!.applied([], 1_601);
+  expect(scene.told).toEqual({ members: [B], removed: [C] });
+  await settle(4);
+  scene.time.advance(1_000);
+  expect(scene.proposed).toEqual([]);
+  scene.node.stop();
 });
 
 /**
  * The story: a node was added at entry 1,500. A wrong replica rebuilt itself from a state whose configuration is that of entry
  * 1,000, took the new node for one that was removed, and told it so: a healthy member stopped for good.
  */
-test("a rebuilt state, whose configuration is older, removes nobody who was added since", () => {
+test("a rebuilt state, whose configuration is older, removes nobody who was added since", async () => {
   const scene = new Scene(1_000, [A, B, C]);
   scene.configure(1_500, [A, B, C, D]);
   scene.configure(1_000, [A, B, C]);
   expect(scene.told).toEqual({ members: [B, C, D], removed: [] });
   scene.configure(1_500, [A, B, C, D]);
+  await scene.confirm();
   expect(scene.told).toEqual({ members: [B, C, D], removed: [] });
   // What comes after is news again.
   scene.configure(1_700, [A, B, C]);
+  await scene.confirm();
   expect(scene.told).toEqual({ members: [B, C], removed: [D] });
   scene.node.stop();
 });
 
-test("a rebuilt state from before the node itself was added does not let it leave", () => {
+test("INV-GROUP-13: a node leaves when others say that it was removed, not when it has read so itself", () => {
   const scene = new Scene(1_500, [A, B, C]);
-  scene.configure(1_000, [B, C]);
-  expect(scene.node.isRemoved).toBe(false);
-  scene.configure(1_500, [A, B, C]);
   scene.configure(1_700, [B, C]);
+  expect(scene.node.isRemoved).toBe(false);
+  scene.node.onRefused(B, "removed");
   expect(scene.node.isRemoved).toBe(true);
   scene.node.stop();
 });
@@ -136,6 +180,7 @@ test("a node of another cluster removes nobody, is told nothing, and its frames 
   scene.isReady = true;
   scene.time.advance(1_000);
   expect(scene.told).toEqual({ members: [B], removed: [] });
+  expect(scene.proposed).toEqual([]);
   scene.node.onRefused(D, "removed");
   expect(scene.node.isRemoved).toBe(false);
   scene.node.onRefused(B, "removed");

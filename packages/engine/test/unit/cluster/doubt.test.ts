@@ -1,11 +1,12 @@
 /** Nodes that may have lost the end of their log around the moment when others come to vote, or vote no more. */
-import { type Disk, FaultyDisk, MemoryDisk } from "@authledger/io";
+import { type Disk, FaultyDisk, MemoryDisk, SeededRandom } from "@authledger/io";
 import type { NodeId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
 import { readNodeIdentity, writeIdentity } from "../../../src/node-directory.js";
 import { type ClusterMember, spoilLastBatch, TestCluster } from "../../cluster-support.js";
 import { applied, createTuple, DIRECTORY, newVault, writeOne } from "../../engine-support.js";
+import { GateDisk } from "../../gate-disk.js";
 
 /** A founder, and a node that was added and has everything. */
 async function founderAndLearner(disk: Disk = new MemoryDisk()): Promise<{
@@ -116,6 +117,34 @@ test("INV-GROUP-10: a founder that lost the promotion of another does not lead b
   await cluster.run(5_000);
   expect(await cluster.status(back)).toMatchObject({ role: "follower", isRecovering: true });
   expect([...back.fatal, ...learner.fatal]).toEqual([]);
+  await cluster.close();
+});
+
+/*
+ * The promotion left beside the founder's sync, in which the power was lost: the learner had it, and the founder did not. The learner
+ * could not say that it does not vote, and did not vote either: nobody led, for good, though nothing was missing.
+ */
+test("INV-GROUP-12: a founder whose power fails in the sync of a promotion leads again, since nobody else has it", async () => {
+  const gate = new GateDisk();
+  const { cluster, founder, learner, node, vault } = await founderAndLearner(gate);
+  await write(cluster, founder, vault, "doc:0");
+  await cluster.run(500);
+  gate.shut();
+  founder.engine.call("cluster_promote", { node }).catch(() => undefined);
+  await cluster.run(500);
+  expect(gate.held).toBe(1);
+  cluster.crash(founder);
+  const torn = (gate.below as MemoryDisk).crash(new SeededRandom(7), { unsynced: "kept" });
+  await spoilLastBatch(torn);
+  expect((await readNodeIdentity(DIRECTORY, torn)).hasPeers).toBe(true);
+  cluster.members.splice(cluster.members.indexOf(founder), 1);
+  const back = await cluster.start("n1", true, torn);
+  await cluster.run(3_000);
+  expect(await cluster.status(back)).toMatchObject({ role: "leader", isRecovering: false });
+  await write(cluster, back, vault, "doc:1");
+  await cluster.until(back.engine.call("cluster_promote", { node }));
+  await cluster.run(1_000);
+  expect(await cluster.status(learner)).toMatchObject({ role: "follower" });
   await cluster.close();
 });
 

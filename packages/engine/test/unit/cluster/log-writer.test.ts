@@ -173,6 +173,28 @@ test("INV-GROUP-11: a change of the configuration is on the disk with what is co
   expect(scene.records.at(-1)).toMatchObject({ index: 3 });
 });
 
+// The story: the word rode where a batch had room to spare, or in none: who was removed had to vote that it was.
+test("INV-GROUP-11: the first entries behind a change that is known to be committed are on the disk with that", () => {
+  const scene = new Scene();
+  const change = encodeConfigurationChange({
+    ...{ transition: "auto", changes: [], context: new Uint8Array(0) },
+  });
+  const hint = () =>
+    scene.records.splice(0).flatMap((r) => (r.kind === "commit-hint" ? r.index : []));
+  const commit = (index: number) => ({ hardState: { term: 1, vote: undefined, commit: index } });
+  scene.append(5, { entries: [{ index: 5, term: 1, payload: change }] });
+  expect(hint()).toEqual([3]);
+  scene.append(6);
+  scene.append(7, commit(4));
+  expect(hint()).toEqual([4]);
+  scene.append(8, { ...commit(5), entries: [], mustSync: false });
+  expect(hint()).toEqual([]);
+  scene.append(9);
+  expect(hint()).toEqual([5]);
+  scene.append(10, commit(9));
+  expect(hint()).toEqual([]);
+});
+
 describe("the end of a doubt", () => {
   // It was refused with the appends beside it, and the node stopped as if its disk had failed.
   test("that the log has no room for pauses the group, as any other append", async () => {

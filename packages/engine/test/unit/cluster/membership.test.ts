@@ -108,6 +108,65 @@ test("a removed node learns it and stops; the others go on without it", async ()
   expect(second!.fatal).toEqual([]);
 });
 
+/*
+ * Two voters became one: `cluster remove` was answered, and the node that was removed stopped. That the removal is committed was on no
+ * disk until the next write: after a kill the one that stayed asked the other for its vote, for ever.
+ */
+test("INV-GROUP-13: the voter that stays alone needs nobody's vote once the removal is answered", async () => {
+  const cluster = await TestCluster.of(2);
+  const [first, second] = cluster.members as [ClusterMember, ClusterMember];
+  const vault = await cluster.until(newVault(first.engine));
+  // What is flushed has two voters, and with it goes what is known to be committed.
+  await cluster.run(40_000);
+  const { nodeId: node } = await cluster.status(second);
+  await remove(cluster, first, node);
+  cluster.crash(first);
+  cluster.crash(second);
+  const back = await cluster.restart(first);
+  await cluster.run(2_000);
+  expect(await cluster.status(back)).toMatchObject({ role: "leader", members: [{}] });
+  applied(await cluster.until(writeOne(back.engine, vault, [createTuple("doc:1")])));
+});
+
+test("INV-GROUP-13: of four voters that became three two are enough, also when all have lost their power at once", async () => {
+  const cluster = await TestCluster.of(4);
+  const leader = await cluster.leader();
+  const vault = await cluster.until(newVault(leader.engine));
+  await cluster.run(40_000);
+  const others = cluster.members.filter((member) => member !== leader);
+  const gone = others.pop()!;
+  await remove(cluster, leader, (await cluster.status(gone)).nodeId);
+  for (const member of [...cluster.members]) cluster.crash(member);
+  for (const member of others) await cluster.restart(member);
+  const next = await cluster.leader();
+  applied(await cluster.until(writeOne(next.engine, vault, [createTuple("doc:1")])));
+  expect(await cluster.status(next)).toMatchObject({ members: [{}, {}, {}] });
+});
+
+/* The one that was removed knew it first, and went: of two voters that lost the other's vote the one that stays could not lead. */
+test("INV-GROUP-13: a node that is removed goes on until it is told so, and its vote with it", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, second, third] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];
+  const { nodeId: node } = await cluster.status(third);
+  // Nothing that comes behind the removal is heard by the one who stays.
+  let isOver = false;
+  cluster.network.lose = (_from, to) =>
+    !isOver && to !== node && first.engine.stats().group.voters === 2;
+  const removed = first.engine.call("cluster_remove", { node });
+  const refused = removed.then(
+    () => undefined,
+    (error: LedgerError) => error.code,
+  );
+  await cluster.eventually(() => third.engine.stats().group.voters === 2);
+  await cluster.run(4_000);
+  expect(third.fatal).toEqual([]);
+  expect(await cluster.until(refused)).toBe("COMMIT_UNKNOWN");
+  isOver = true;
+  await cluster.run(4_000);
+  expect(third.fatal.map(({ code }) => code)).toEqual(["NODE_REMOVED"]);
+  expect([...first.fatal, ...second.fatal]).toEqual([]);
+});
+
 test("a leader that is to be removed hands over first; its successor removes it", async () => {
   const cluster = await TestCluster.of(3);
   const first = await cluster.leader();

@@ -1,6 +1,6 @@
 /** A follower that has taken a state of the leader, and still has entries from before it to apply. */
 import { type Entry, encodeConfigurationChange, type Message } from "@authledger/raft";
-import { nodeId } from "@authledger/types";
+import { LedgerError, nodeId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { NO_MEMBERSHIP } from "../../../src/cluster/group-configuration.js";
 import { settle } from "../../engine-support.js";
@@ -42,4 +42,17 @@ test("applies none of them from then on: its core counts by the members of that 
   await settle(8);
   expect(pair.isInstalling).toBe(true);
   expect(pair.group.progress.map(({ node }) => node)).toEqual([OWN, OTHER]);
+});
+
+// The story: what waited for an index was run by the next entry, or by the next answer of a leader, up to a second later.
+test("runs the reads that waited for an index which the state has reached", async () => {
+  const pair = await Pair.open();
+  pair.installs = true;
+  const late = (): LedgerError => new LedgerError("STALE_REPLICA", "too late");
+  const read = pair.group.reads.atLeast(() => "read", 8, undefined, late);
+  const membership = { ...NO_MEMBERSHIP, voters: [OWN, OTHER] };
+  pair.group.receive({ ...HEAD, type: "snapshot", snapshot: { index: 9, term: 1, membership } });
+  await settle(16);
+  pair.time.advance(10_000);
+  expect(await read).toBe("read");
 });
