@@ -621,6 +621,7 @@ export class Engine implements EnginePort {
       if (this.#failure !== undefined || this.#closing !== undefined) return;
       this.#flusher.tick();
       this.#exports.tick();
+      this.#heads.tick();
       this.#signMoved();
       this.#maintenance.tick();
       if (this.#leaderWork.isLeading) this.#keeper.tick();

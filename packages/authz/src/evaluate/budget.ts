@@ -11,7 +11,7 @@ import type { EvaluationLimits } from "./decision.js";
  * Definitions that are under way within each other. 25 relations on a path with forty definitions each; twice as many fill
  * the stack of Node (984 KiB), which takes some 400 B for each.
  */
-export const NESTED_MAX = 1_000;
+const NESTED_MAX = 1_000;
 
 export class Budget {
   readonly limits: EvaluationLimits;

@@ -89,8 +89,13 @@ export class NodeHeads {
 
   /** Called after entries were applied, or a whole state was put in place. */
   applied(): void {
-    this.signer.marks.noteDoubt(this.#deps.clock.nowMs());
+    this.tick();
     this.exchange?.applied();
+  }
+
+  /** Called once a second too: a doubt may end while nothing is applied. */
+  tick(): void {
+    this.signer.marks.noteDoubt(this.#deps.clock.nowMs());
   }
 
   /** Nobody waits for heads any longer. */
