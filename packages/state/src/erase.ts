@@ -56,7 +56,7 @@ export function eraseValues(
   for (const key of keys) {
     if (payloads.looked > REQUESTS_LOOKED_MAX) break;
     forgetRequests(tables, vault, key, payloads);
-    bytes += tables.valueHist.get(key)!.length - MARK_BYTES;
+    bytes += tables.valueHist.valueLength(key)! - MARK_BYTES;
     tables.valueHist.put(key, mark);
     erased++;
   }
@@ -73,9 +73,9 @@ function keptValues(
   const start = leafHistKey(vault, path, FIRST_HEIGHT);
   const cursor = valueHist.cursor();
   for (let ok = cursor.seek(start); ok; ok = cursor.next()) {
-    const { key, value } = cursor;
+    const { key } = cursor;
     if (compareBytes(key.subarray(0, PREFIX_BYTES), start.subarray(0, PREFIX_BYTES)) !== 0) break;
-    if (value.length < NONCE_BYTES) continue;
+    if (cursor.valueLength < NONCE_BYTES) continue;
     if (keys.length === ERASE_VERSIONS_MAX) return { keys, isAll: false };
     keys.push(key.slice());
   }

@@ -180,11 +180,13 @@ export function* countVaultRows(
   for (const table of [leaf, value, leafHist, valueHist, transaction]) {
     const cursor = view(table).cursor();
     for (let ok = cursor.seek(u32Key(vault)); ok; ok = cursor.next()) {
-      const { key, value: row } = cursor;
+      const { key } = cursor;
       if (readU32(key) !== vault) break;
       const isLive = table === leaf || table === value;
-      usage[isLive ? "liveBytes" : "historyBytes"] += key.length + row.length;
-      if (table === leaf) countKind(usage, decodeRecord(recordOfRow(row).slice()).key.kind, 1);
+      usage[isLive ? "liveBytes" : "historyBytes"] += key.length + cursor.valueLength;
+      if (table === leaf) {
+        countKind(usage, decodeRecord(recordOfRow(cursor.value).slice()).key.kind, 1);
+      }
       yield;
     }
   }

@@ -131,11 +131,10 @@ function removeReplaced(tables: Tables, row: Uint8Array, { kind }: LedgerKey): n
 }
 
 function remove(table: Table, key: Uint8Array): number {
-  const row = table.get(key);
-  if (row === undefined) return 0;
-  const bytes = key.length + row.length;
+  const length = table.valueLength(key);
+  if (length === undefined) return 0;
   table.delete(key);
-  return bytes;
+  return key.length + length;
 }
 
 function transactionsOf(tables: Tables, vault: number, height: number): CanonicalTransaction[] {

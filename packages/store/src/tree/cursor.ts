@@ -7,7 +7,13 @@ import { type PageCache, type Slab, slabOf } from "../memory/page-cache.js";
 import type { Pager } from "../memory/pager.js";
 import type { ValueStore } from "../memory/value-store.js";
 import { childIndex, pointerAt } from "./branch-page.js";
-import { copyInlineValue, hasReference, inlineValue, referenceAt } from "./leaf-page.js";
+import {
+  copyInlineValue,
+  hasReference,
+  inlineValue,
+  referenceAt,
+  valueBytes,
+} from "./leaf-page.js";
 import { cellCount, keyLength, payloadAt, readKey, searchPage } from "./slotted-page.js";
 import type { TreeState } from "./tree-state.js";
 
@@ -74,6 +80,13 @@ export class Cursor {
     return hasReference(slab, at)
       ? this.#values.get(slab.bytes, referenceAt(at))
       : inlineValue(slab, at);
+  }
+
+  /** Bytes of the value, which is not read for it. */
+  get valueLength(): number {
+    const frame = this.#leaf();
+    const slab = this.#cache.slab(frame);
+    return valueBytes(slab, payloadAt(slab, this.#cache.base(frame), this.#indexes[0]!));
   }
 
   /** Writes the key without its first `from` bytes to `into` at `at`. */

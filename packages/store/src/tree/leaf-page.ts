@@ -59,6 +59,13 @@ export function referenceAt(at: number): number {
   return at + LENGTH_BYTES;
 }
 
+/** Bytes of the value of a payload; one in pages of its own is not read for it. */
+export function valueBytes(slab: Slab, at: number): number {
+  return hasReference(slab, at)
+    ? OVERFLOW_REFERENCE.read(slab.bytes, referenceAt(at)).length
+    : slab.view.getUint16(at, true);
+}
+
 /** A view of the value in a payload. */
 export function inlineValue(slab: Slab, at: number): Uint8Array {
   const from = at + LENGTH_BYTES;

@@ -35,6 +35,7 @@ import {
   leafPayloadBytes,
   REFERENCE_PAYLOAD_BYTES,
   referenceAt,
+  valueBytes,
   writePayload,
 } from "./leaf-page.js";
 import type { OverfullPage } from "./overfull-page.js";
@@ -122,6 +123,16 @@ export class Tree {
     const base = this.#cache.base(frame);
     const index = searchPage(slab, base, this.#pageBytes, key, 0);
     return index < 0 ? undefined : this.#valueAt(slab, payloadAt(slab, base, index));
+  }
+
+  /** Bytes of the value of a key, which is not read for it. */
+  valueLength(key: Uint8Array): number | undefined {
+    if (this.#root === undefined) return undefined;
+    const frame = this.#findLeaf(key);
+    const slab = this.#cache.slab(frame);
+    const base = this.#cache.base(frame);
+    const index = searchPage(slab, base, this.#pageBytes, key, 0);
+    return index < 0 ? undefined : valueBytes(slab, payloadAt(slab, base, index));
   }
 
   has(key: Uint8Array): boolean {

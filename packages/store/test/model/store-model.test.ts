@@ -58,9 +58,12 @@ class History {
     const sorted = this.models[which]!.sorted();
     const after = sorted.find(([entry]) => entry >= toHex(key));
     const before = sorted.filter(([entry]) => entry < toHex(key)).at(-1);
-    expect(table.has(key)).toBe(after?.[0] === toHex(key));
+    const found = after?.[0] === toHex(key) ? after : undefined;
+    expect(table.has(key)).toBe(found !== undefined);
+    expect(table.valueLength(key)).toBe(found?.[1].length);
     const cursor = table.cursor();
     expect(cursor.seek(key) ? toHex(cursor.key) : undefined).toBe(after?.[0]);
+    expect(cursor.valid ? cursor.valueLength : undefined).toBe(after?.[1].length);
     expect(cursor.seekBefore(key) ? toHex(cursor.key) : undefined).toBe(before?.[0]);
   }
 
