@@ -128,7 +128,8 @@ async function openStateAndLog(
   );
   closers.push(() => wal.close());
   if (begun !== undefined) {
-    await finishSwitch(begun, store.uuid, GROUP, { disk, wal, directory: snapshots });
+    const onAlarm = (alarm: string): void => deps.onAlarm?.(alarm);
+    await finishSwitch(begun, store.uuid, GROUP, { disk, wal, directory: snapshots, onAlarm });
   }
   const onFatal = (error: LedgerError): void => open.die(error);
   const holder = new StateHolder(store, state, storeOptions, { ...deps, onFatal });

@@ -116,7 +116,8 @@ export class Replica {
       { ...base, onFatal },
     );
     if (begun !== undefined) {
-      await finishSwitch(begun, store.uuid, GROUP, { disk, wal, directory: SNAPSHOTS });
+      const onAlarm = (): void => undefined;
+      await finishSwitch(begun, store.uuid, GROUP, { disk, wal, directory: SNAPSHOTS, onAlarm });
     }
     if (wal.group(GROUP) === undefined) {
       await wal.append([{ kind: "group", group: GROUP, action: "create" }]);

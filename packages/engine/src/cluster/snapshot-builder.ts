@@ -4,9 +4,11 @@
  * that was started again goes on where it was.
  *
  *   INV-REPLICA-5  A built file has its name only when it is whole and synced; at most one is there, and another one
- *                  that is being built.
+ *                  that is being built, as long as there is room to remove it.
  *   INV-REPLICA-13  No byte of a built file is sent that is not the one that was written: a file that has rotted, or that
  *                  the disk has lost a part of, is built anew.
+ *   INV-REPLICA-15  A state that has turned out to be wrong is given to nobody: what was built of it is removed, durably,
+ *                  before another state takes its place, and a build of it that runs ends in nothing.
  */
 import {
   type Clock,
@@ -30,6 +32,7 @@ import {
   chainsOf,
   fileOf,
   listSnapshots,
+  removeIfRoom,
   type SnapshotName,
 } from "./snapshot-files.js";
 import { firstChain, nextChain } from "./snapshot-frames.js";
@@ -49,6 +52,7 @@ export interface SnapshotBuilderDeps {
   readonly source: () => { readonly state: GroupState; readonly store: PageStore };
   /** Writes dirty pages to the disk, so that the pin keeps what is on it. */
   readonly flush: () => Promise<void>;
+  readonly onAlarm: (alarm: string) => void;
 }
 
 /** A whole stream on the disk, open for reading. */
@@ -82,6 +86,8 @@ export class SnapshotBuilder {
   readonly #chunkBytes: number;
   #open: Open | undefined;
   #building: Promise<Open> | undefined;
+  /** Counts how often the state here has turned out to be wrong: a build that began before is of no use. */
+  #trust = 0;
   #isStopped = false;
 
   constructor(deps: SnapshotBuilderDeps, chunkBytes: number) {
@@ -99,7 +105,9 @@ export class SnapshotBuilder {
     const { disk, directory } = this.#deps;
     const found = await listSnapshots(disk, directory, "built");
     found.sort((a, b) => b.index - a.index);
-    for (const name of found.slice(1)) await disk.remove(fileOf(directory, "built", name));
+    for (const name of found.slice(1)) {
+      await removeIfRoom(disk, fileOf(directory, "built", name), this.#deps.onAlarm);
+    }
     const [newest] = found;
     if (newest !== undefined) this.#open = await this.#reopen(newest);
   }
@@ -131,9 +139,18 @@ export class SnapshotBuilder {
     open.usedAtMs = this.#deps.clock.monotonicMs();
   }
 
-  /** What the file was built of has turned out to be wrong. */
-  distrust(): void {
+  /**
+   * The state here is wrong, and so is whatever was built of it. Resolves when nothing of that is left, nor a view of it held.
+   * @throws LedgerError DISK_FULL where a file cannot be removed
+   */
+  async distrust(): Promise<void> {
+    this.#trust++;
     if (this.#open !== undefined) this.#open.isSpoiled = true;
+    await this.#building?.catch(() => undefined);
+    await this.#drop();
+    const { disk, directory } = this.#deps;
+    if ((await listSnapshots(disk, directory, "built")).length === 0) return;
+    throw new LedgerError("DISK_FULL", "what was built of a wrong state cannot be removed");
   }
 
   /** From time to time: removes a file that nobody needs any more. */
@@ -155,8 +172,11 @@ export class SnapshotBuilder {
 
   async #build(): Promise<Open> {
     const { disk, directory, random, hasher, group, flush, source } = this.#deps;
+    // A flush that is waited for may end in the very turn in which another state takes the place of this one.
+    const trust = this.#trust;
+    const check = (): void => this.#checkTrusted(trust);
     await flush();
-    this.#checkRunning();
+    check();
     const { state, store } = source();
     const snapshot = ReplicaSnapshot.of({ state, store, hasher }, group);
     const { index, term } = snapshot.head;
@@ -166,11 +186,13 @@ export class SnapshotBuilder {
     try {
       await disk.remove(aside);
       file = await disk.open(aside, { create: true });
-      const chains = await this.#write(snapshot, name, file);
+      const chains = await this.#write(snapshot, name, file, check);
       await file.datasync();
+      check();
       await disk.rename(aside, fileOf(directory, "built", name));
       await disk.syncDirectory(directory);
-      await this.#drop();
+      await this.#drop(name);
+      check();
       this.#open = this.#opened(name, file, chains);
       return this.#open;
     } catch (error) {
@@ -186,6 +208,7 @@ export class SnapshotBuilder {
     snapshot: ReplicaSnapshot,
     { uuid }: SnapshotName,
     file: DiskFile,
+    checkRunning: () => void,
   ): Promise<Uint8Array[]> {
     const { clock, timers, hasher } = this.#deps;
     const chains = [firstChain(uuid, hasher)];
@@ -201,7 +224,7 @@ export class SnapshotBuilder {
       await file.write([chunk], at);
       at += bytes;
     };
-    const slice = new WorkSlice({ clock, timers, checkRunning: () => this.#checkRunning() });
+    const slice = new WorkSlice({ clock, timers, checkRunning });
     for (const part of snapshot.bytes()) {
       parts.push(part);
       length += part.length;
@@ -233,7 +256,7 @@ export class SnapshotBuilder {
     } catch (error) {
       await file?.close();
       if (!UNREADABLE.has(LedgerError.from(error).code)) throw error;
-      await disk.remove(path);
+      await removeIfRoom(disk, path, this.#deps.onAlarm);
       return undefined;
     }
   }
@@ -273,19 +296,26 @@ export class SnapshotBuilder {
     throw new LedgerError("IO_READ_FAILED", message);
   }
 
-  /** Removes the file that is there. Who still sends it finds it closed, and asks for another one. */
-  async #drop(): Promise<void> {
-    const { disk, directory } = this.#deps;
+  /**
+   * Removes the file that is there, and those that could not be removed before. Who still sends it finds it closed, and asks
+   * for another one.
+   */
+  async #drop(but?: SnapshotName): Promise<void> {
+    const { disk, directory, onAlarm } = this.#deps;
     const open = this.#open;
-    if (open === undefined) return;
     this.#open = undefined;
-    await open.file.close();
-    await disk.remove(fileOf(directory, "built", open.built));
-    await disk.syncDirectory(directory);
+    await open?.file.close();
+    const names = await listSnapshots(disk, directory, "built");
+    const going = names.filter(({ uuid }) => but === undefined || !equalBytes(uuid, but.uuid));
+    for (const name of going) {
+      await removeIfRoom(disk, fileOf(directory, "built", name), onAlarm);
+    }
+    if (going.length > 0) await disk.syncDirectory(directory);
   }
 
-  #checkRunning(): void {
-    if (!this.#isStopped) return;
-    throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+  #checkTrusted(trust: number): void {
+    if (this.#isStopped) throw new LedgerError("SHUTTING_DOWN", "the node is shutting down");
+    if (trust === this.#trust) return;
+    throw new LedgerError("NOT_READY", "the state that was to be sent has turned out to be wrong");
   }
 }

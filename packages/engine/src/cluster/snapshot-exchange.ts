@@ -74,6 +74,7 @@ export class SnapshotExchange {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
   #received: ReceivedSnapshot | undefined;
+  #ending: Promise<void> = Promise.resolve();
   #isStopped = false;
 
   private constructor(options: SnapshotExchangeOptions, deps: SnapshotExchangeDeps) {
@@ -185,7 +186,8 @@ export class SnapshotExchange {
   }
 
   /**
-   * Puts a received state in the place of a wrong one, under a log that agrees with it and stays as it is.
+   * Puts a received state in the place of a wrong one, under a log that agrees with it and stays as it is. It is there when
+   * this resolves, whatever becomes of the files that are of no use then.
    * @throws LedgerError of the disk, as `install`
    */
   async rebuild(received: ReceivedSnapshot): Promise<void> {
@@ -193,14 +195,15 @@ export class SnapshotExchange {
     const { index, term, configuration: bytes } = start;
     const { membership } = decodeConfiguration(bytes);
     const configuration = encodeMembership(membership);
+    this.#sender.endAll("the state that was sent has turned out to be wrong");
+    await this.#builder.distrust();
     await this.#replace(path, { uuid, index, term, configuration });
-    this.#builder.distrust();
-    await this.#end();
+    this.installed();
   }
 
   /** The record of `install` is durable. */
   installed(): void {
-    this.#end().catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+    this.#ending = this.#end().catch((error: unknown) => this.#notRemoved(error));
   }
 
   /** Nobody uses the state that was received: the entries of the log are all there by now, or it is of no use. */
@@ -209,23 +212,33 @@ export class SnapshotExchange {
     this.#received = undefined;
     this.#receiver
       .discard("the state is of no use any more")
-      .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+      .catch((error: unknown) => this.#notRemoved(error));
   }
 
   async #end(): Promise<void> {
+    const { disk, directory, onAlarm } = this.#deps;
     this.#received = undefined;
-    await endSwitch(this.#deps.disk, this.#deps.directory);
+    await endSwitch(disk, directory, onAlarm);
     await this.#receiver.installed();
   }
 
   /** From time to time. */
   tick(): void {
-    this.#builder.tick().catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
+    this.#builder.tick().catch((error: unknown) => this.#notRemoved(error));
+  }
+
+  /** A disk that is full does not end a node for a file of no use. */
+  #notRemoved(thrown: unknown): void {
+    const error = LedgerError.from(thrown);
+    if (error.code === "DISK_FULL") {
+      this.#deps.onAlarm(`a file of a snapshot was not removed: ${error.message}`);
+    } else this.#deps.onFatal(error);
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#sender.stopAll();
+    await this.#ending;
     await this.#receiver.stop();
     await this.#builder.stop();
   }

@@ -7,7 +7,7 @@
  *     building  loaded.db                     unfinished: removed at the next start
  */
 import { type Disk, type DiskFile, joinPath } from "@authledger/io";
-import { fromHex, type Hasher, toHex } from "@authledger/types";
+import { fromHex, type Hasher, LedgerError, toHex } from "@authledger/types";
 import { firstChain, nextChain } from "./snapshot-frames.js";
 
 /** Which state a stream is of, and which stream of it. */
@@ -49,8 +49,32 @@ export async function listSnapshots(
 }
 
 /** Removes what a process that ended has left half done. */
-export async function removeUnfinished(disk: Disk, directory: string): Promise<void> {
-  for (const file of [BUILDING_FILE, LOADED_FILE]) await disk.remove(joinPath(directory, file));
+export async function removeUnfinished(
+  disk: Disk,
+  directory: string,
+  onAlarm: (alarm: string) => void,
+): Promise<void> {
+  for (const file of [BUILDING_FILE, LOADED_FILE]) {
+    await removeIfRoom(disk, joinPath(directory, file), onAlarm);
+  }
+}
+
+/**
+ * Removes a file of no use. A file system may need room for that, above all under a quota: what stays does no harm, and is
+ * met by the next start or by what would take its place.
+ */
+export async function removeIfRoom(
+  disk: Disk,
+  path: string,
+  onAlarm: (alarm: string) => void,
+): Promise<void> {
+  try {
+    await disk.remove(path);
+  } catch (thrown) {
+    const error = LedgerError.from(thrown);
+    if (error.code !== "DISK_FULL") throw thrown;
+    onAlarm(`a file of no use was not removed: ${error.message}`);
+  }
 }
 
 /** The running hashes behind every `chunkBytes` of a file, from its beginning on. */

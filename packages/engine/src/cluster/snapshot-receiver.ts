@@ -15,6 +15,7 @@ import {
   fileOf,
   LOADED_FILE,
   listSnapshots,
+  removeIfRoom,
   removeUnfinished,
   type SnapshotName,
 } from "./snapshot-files.js";
@@ -102,10 +103,13 @@ export class SnapshotReceiver {
   /** Removes what a process that ended has left half done; received parts stay. */
   async start(): Promise<void> {
     const { disk, directory } = this.#deps;
-    await removeUnfinished(disk, directory);
+    const { onAlarm } = this.#deps;
+    await removeUnfinished(disk, directory, onAlarm);
     const names = await listSnapshots(disk, directory, "received");
     names.sort((a, b) => b.index - a.index);
-    for (const name of names.slice(1)) await disk.remove(fileOf(directory, "received", name));
+    for (const name of names.slice(1)) {
+      await removeIfRoom(disk, fileOf(directory, "received", name), onAlarm);
+    }
   }
 
   /** A part has come. Its bytes may change afterwards. */
@@ -137,7 +141,7 @@ export class SnapshotReceiver {
   async installed(): Promise<void> {
     const incoming = this.#incoming;
     if (incoming === undefined) return;
-    await this.#forget(incoming);
+    await this.#inTurn(() => this.#forget(incoming));
     this.#answer(incoming.from, incoming.name, "installed", incoming.total);
   }
 
@@ -145,10 +149,19 @@ export class SnapshotReceiver {
   async discard(why: string): Promise<void> {
     const incoming = this.#incoming;
     if (incoming === undefined) return;
-    const { disk, directory } = this.#deps;
-    await disk.remove(joinPath(directory, LOADED_FILE));
-    await this.#forget(incoming);
+    const { disk, directory, onAlarm } = this.#deps;
+    await this.#inTurn(async () => {
+      await removeIfRoom(disk, joinPath(directory, LOADED_FILE), onAlarm);
+      await this.#forget(incoming);
+    });
     this.#answer(incoming.from, incoming.name, "refused", 0, why);
+  }
+
+  /** A part that comes meanwhile waits: it would open the file that is being removed. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(work);
+    this.#work = done.catch(() => undefined);
+    return done;
   }
 
   /** Ends what runs; the file stays for the next process. */
@@ -328,22 +341,16 @@ export class SnapshotReceiver {
     this.#deps.onAlarm(`a snapshot of another replica was not taken: ${error.message}`);
     if (incoming === undefined) return;
     // Nobody waits for this: what is thrown here would end the process as a bug does.
-    await this.#forget(incoming).catch((thrown: unknown) => this.#notForgotten(thrown));
+    await this.#forget(incoming).catch((thrown: unknown) =>
+      this.#deps.onFatal(LedgerError.from(thrown)),
+    );
     this.#answer(incoming.from, incoming.name, "refused", 0, error.message);
-  }
-
-  /** A file system may need room to remove a file: it goes with the next stream, or at the next start. */
-  #notForgotten(thrown: unknown): void {
-    const error = LedgerError.from(thrown);
-    if (error.code === "DISK_FULL") {
-      this.#deps.onAlarm(`a received snapshot was not removed: ${error.message}`);
-    } else this.#deps.onFatal(error);
   }
 
   async #forget(incoming: Incoming): Promise<void> {
     if (this.#incoming === incoming) this.#incoming = undefined;
     await incoming.file.close();
-    await this.#deps.disk.remove(incoming.path);
+    await removeIfRoom(this.#deps.disk, incoming.path, this.#deps.onAlarm);
   }
 
   #answer(

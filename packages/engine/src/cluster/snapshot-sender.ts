@@ -107,6 +107,14 @@ export class SnapshotSender {
     this.#cancelTimer = undefined;
   }
 
+  /** Ends everything that is sent, and says why: what was sent is of no use. */
+  endAll(why: string): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const [to, transfer] of [...this.#active]) this.#end(to, transfer, false, why);
+    for (const [to, { purpose }] of waiting) this.#deps.onEnded(to, false, why, purpose);
+  }
+
   onAck(from: NodeId, ack: SnapshotAck): void {
     const transfer = this.#active.get(from);
     const built = transfer?.built;

@@ -8,13 +8,14 @@
  *     1  switch.json, synced: which file, and what the log must say of it
  *     2  the loaded file is renamed over state.db; both directories are synced
  *     3  a record `snapshot` with the file's uuid is in the log, synced: the caller's batch, or `finishSwitch`
- *     4  switch.json is removed
+ *     4  switch.json is removed, which may wait: there may be no room for it
  *
  * Where the first step finds no room nothing has happened, and the switch may be tried later. A disk that is full behind it stops the node.
  *
  * A start that finds switch.json looks whose uuid state.db has: the new file's, then the record is written if the log
  * has it not; else nothing happened. The entries of the log before the record are of the old state: with it the log
- * begins anew, unless it agrees with the snapshot.
+ * begins anew. A log that agrees with the snapshot needs no record, as under a replica that was rebuilt, nor does one that has
+ * let go of the entry, which it did for this state; it may know a later snapshot than that, and takes none of an earlier entry.
  */
 import { type Disk, directoryOf, joinPath, readFile, replaceFile } from "@authledger/io";
 import {
@@ -27,6 +28,7 @@ import {
   utf8,
 } from "@authledger/types";
 import type { Wal, WalRecord } from "@authledger/wal";
+import { removeIfRoom } from "./snapshot-files.js";
 
 const SWITCH_FILE = "switch.json";
 
@@ -82,9 +84,14 @@ export async function pastReturn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Step 4: the record is durable. A file that a crash leaves here is met by `finishSwitch`. */
-export async function endSwitch(disk: Disk, directory: string): Promise<void> {
-  await disk.remove(joinPath(directory, SWITCH_FILE));
+/** Step 4: the record is durable. A file that stays, or that a crash brings back, is met by `finishSwitch`. */
+export async function endSwitch(
+  disk: Disk,
+  directory: string,
+  onAlarm: (alarm: string) => void,
+): Promise<void> {
+  await removeIfRoom(disk, joinPath(directory, SWITCH_FILE), onAlarm);
+  await disk.syncDirectory(directory);
 }
 
 export function snapshotRecord(group: GroupId, to: StateSwitch): WalRecord {
@@ -118,20 +125,24 @@ export async function finishSwitch(
   begun: StateSwitch,
   stateUuid: Uint8Array,
   group: GroupId,
-  deps: { readonly disk: Disk; readonly wal: Wal; readonly directory: string },
+  deps: {
+    readonly disk: Disk;
+    readonly wal: Wal;
+    readonly directory: string;
+    readonly onAlarm: (alarm: string) => void;
+  },
 ): Promise<void> {
-  const { disk, wal, directory } = deps;
+  const { disk, wal, directory, onAlarm } = deps;
   if (equalBytes(begun.uuid, stateUuid)) {
     if (wal.group(group) === undefined) {
       await wal.append([{ kind: "group", group, action: "create" }]);
     }
     const log = wal.group(group)!;
-    if (log.snapshot === undefined || !equalBytes(log.snapshot.uuid, begun.uuid)) {
-      await wal.append(recordsOf(begun, group, log.hardState));
-    }
+    const isCovered = begun.index + 1 < log.firstIndex || log.term(begun.index) === begun.term;
+    const isKnown = log.snapshot !== undefined && equalBytes(log.snapshot.uuid, begun.uuid);
+    if (!isKnown && !isCovered) await wal.append(recordsOf(begun, group, log.hardState));
   }
-  await endSwitch(disk, directory);
-  await disk.syncDirectory(directory);
+  await endSwitch(disk, directory, onAlarm);
 }
 
 /** A log never has an entry of a later term than its hard state; whoever has no vote in it may vote. */

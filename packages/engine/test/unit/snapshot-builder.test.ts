@@ -6,13 +6,15 @@ import { rejectedBy } from "../../../../test/support.js";
 import { Ledger } from "../../../state/test/state-support.js";
 import { encodeConfiguration } from "../../src/cluster/group-configuration.js";
 import { SnapshotBuilder } from "../../src/cluster/snapshot-builder.js";
-import { TestTime } from "../engine-support.js";
+import { deferred } from "../../src/deferred.js";
+import { settle, TestTime } from "../engine-support.js";
 
 const DIRECTORY = "/snapshots";
 const CHUNK = 512;
 
 async function builderOver(
   disk: FaultyDisk,
+  beforeFlush: () => Promise<void> = async () => undefined,
 ): Promise<{ ledger: Ledger; builder: SnapshotBuilder }> {
   const ledger = await Ledger.create(new SeededRandom(7), 1);
   const membership = { voters: [], learners: [], outgoing: [], learnersNext: [], autoLeave: false };
@@ -25,7 +27,9 @@ async function builderOver(
       ...{ disk, clock: time, timers: time, random: new SeededRandom(8) },
       ...{ hasher: new NodeHasher(), group: groupId(1), directory: DIRECTORY },
       source: () => ({ state: ledger.state, store: ledger.store }),
+      onAlarm: () => undefined,
       flush: async () => {
+        await beforeFlush();
         await ledger.store.flush(ledger.state.prepareFlush());
       },
     },
@@ -94,4 +98,64 @@ test("gives the state's view back whichever call fails", async () => {
   disk.plan = () => undefined;
   expect((await builder.acquire(wanted)).index).toBe(wanted);
   await builder.stop();
+});
+
+/**
+ * The story: a replica's state was wrong while a file of it was being built for another. Its own state was replaced, the build
+ * read on from the old store, and its file was given away for ten minutes and longer, also to replicas that rebuilt themselves.
+ */
+test.each(["flush", "write"] as const)(
+  "what is being built of a state that turns out to be wrong ends in nothing, also in the %s, and what was built goes (INV-REPLICA-15)",
+  async (where) => {
+    const memory = new MemoryDisk();
+    await memory.makeDirectory(DIRECTORY);
+    const held = deferred<void>();
+    let isHolding = false;
+    let isReached = false;
+    const hold = async (at: typeof where): Promise<void> => {
+      if (at !== where || !isHolding) return;
+      isReached = true;
+      await held.promise;
+    };
+    const open = memory.open.bind(memory);
+    memory.open = async (path, options) => {
+      const file = await open(path, options);
+      const write = file.write.bind(file);
+      file.write = async (...about) => {
+        await hold("write");
+        return write(...about);
+      };
+      return file;
+    };
+    const disk = new FaultyDisk(memory, () => undefined);
+    const { ledger, builder } = await builderOver(disk, () => hold("flush"));
+    const first = await builder.acquire(write(ledger, "a"));
+    builder.release(first);
+    isHolding = true;
+    const wanted = write(ledger, "b");
+    const building = rejectedBy(builder.acquire(wanted));
+    for (let turn = 0; !isReached && turn < 100; turn++) await settle(1);
+    expect(isReached).toBe(true);
+    const distrusted = builder.distrust();
+    held.resolve();
+    await distrusted;
+    expect((await building).message).toContain("wrong");
+    expect(await memory.list(DIRECTORY)).toEqual([]);
+    expect((await builder.acquire(first.index)).uuid).not.toEqual(first.uuid);
+    await builder.stop();
+  },
+);
+
+// The story: it was forgotten in memory only, so that a crash before somebody looked again brought it back.
+test("a file of a wrong state that cannot be removed for want of room is an error, until it is gone (INV-REPLICA-15)", async () => {
+  const memory = new MemoryDisk();
+  await memory.makeDirectory(DIRECTORY);
+  const disk = new FaultyDisk(memory, () => undefined);
+  const { ledger, builder } = await builderOver(disk);
+  builder.release(await builder.acquire(write(ledger, "a")));
+  disk.plan = ({ kind }) => (kind === "remove" ? { kind: "fail", full: true } : undefined);
+  for (let i = 0; i < 2; i++) expect((await rejectedBy(builder.distrust())).code).toBe("DISK_FULL");
+  disk.plan = () => undefined;
+  await builder.distrust();
+  expect(await memory.list(DIRECTORY)).toEqual([]);
 });

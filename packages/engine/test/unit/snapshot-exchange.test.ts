@@ -16,6 +16,8 @@ import {
   type SnapshotPurpose,
 } from "../../src/cluster/snapshot-frames.js";
 import { SNAPSHOT_GIVE_UP_MS, SNAPSHOT_SILENT_MS } from "../../src/cluster/snapshot-limits.js";
+import type { ReceivedSnapshot } from "../../src/cluster/snapshot-receiver.js";
+import { deferred } from "../../src/deferred.js";
 import { RECEIVER, SENDER, SnapshotPair } from "../snapshot-pair.js";
 
 const PART = 1_024;
@@ -44,6 +46,40 @@ async function cut(pair: SnapshotPair, bytes: number): Promise<void> {
   const file = await pair.disks.sender.open(await builtFile(pair));
   await file.truncate(file.size() - bytes);
   await file.close();
+}
+
+/** A replica with a state, which has received a later one that it does not use yet. Files of streams close when told to. */
+async function receivedAgain(
+  seed: string,
+  closing: (told: Promise<void>) => Promise<void> = async () => undefined,
+): Promise<{ pair: SnapshotPair & { letClose: () => void }; received: ReceivedSnapshot }> {
+  const pair = await SnapshotPair.create(testRandom(seed));
+  pair.begin();
+  await pair.until(() => pair.isSent);
+  await pair.receiver.close();
+  const { promise, resolve } = deferred<void>();
+  const { receiver: disk } = pair.disks;
+  const open = disk.open.bind(disk);
+  disk.open = async (path, options) => {
+    const file = await open(path, options);
+    const close = file.close.bind(file);
+    // The first one is that which is written; who reads it closes it as ever.
+    if (path.includes("received-") && options?.create === true) {
+      file.close = async () => {
+        await closing(promise);
+        await close();
+      };
+    }
+    return file;
+  };
+  await pair.openReceiver({ holds: true });
+  const tuple = { resource: "doc:later", relation: "viewer", subject: "user:a" };
+  pair.ledger.write(1, [{ op: "create_tuple", tuple, expiresAtMs: 0 }], "later");
+  pair.sender.events.sent.length = 0;
+  pair.sender.exchange.send(RECEIVER, pair.ledger.state.applied.index, "rebuild");
+  await pair.until(() => pair.receiver.received !== undefined);
+  const received = pair.receiver.received!;
+  return { pair: Object.assign(pair, { letClose: resolve }), received };
 }
 
 describe("a replica that is given a snapshot", () => {
@@ -317,6 +353,91 @@ describe("a replica that is given a snapshot", () => {
     expect(pair.sender.events.sent.map(({ ok }) => ok)).toEqual([false, true]);
     expect(pair.receiver.events.alarms).toEqual([expect.stringContaining("ENOSPC")]);
     expect(pair.receiver.events.fatal).toEqual([]);
+  });
+
+  /**
+   * The story: it gave its state away when it found out that it was wrong. The transfer went on from the file of the old state;
+   * and where switch.json could not be removed for want of room, the state that had been put in place was taken for one that had
+   * not, and nothing else was ever received.
+   */
+  test.each([
+    ["room", false],
+    ["no room", true],
+  ])(
+    "to rebuild itself gives its old one to nobody, and is done when the new one is in place (INV-REPLICA-15, %s)",
+    async (_, full) => {
+      const { pair, received } = await receivedAgain("exchange rebuild");
+      const { exchange, disk, events } = pair.receiver;
+      pair.link = (to) => (to === SENDER ? 0 : 1);
+      exchange.send(SENDER, 1, "rebuild");
+      await pair.until(() => exchange.builtIndex !== undefined);
+      const remove = disk.remove.bind(disk);
+      disk.remove = async (path) => {
+        if (full && (path.endsWith("switch.json") || path.includes("received-"))) {
+          throw new LedgerError("DISK_FULL", `cannot remove ${path}: EDQUOT`);
+        }
+        return remove(path);
+      };
+      await exchange.rebuild(received);
+      expect(events.sent).toEqual([
+        { to: SENDER, ok: false, why: expect.stringContaining("wrong") },
+      ]);
+      pair.link = () => 1;
+      await pair.until(() => pair.isSent && exchange.stats.receiving === "none");
+      expect(pair.sender.events.sent.at(-1)!.ok).toBe(true);
+      expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+      const left = await disk.list(SNAPSHOTS);
+      expect(left.some((name) => name.startsWith("built-"))).toBe(false);
+      expect([left.length > 0, events.alarms.length > 0]).toEqual([full, full]);
+      expect(events.fatal).toEqual([]);
+      disk.remove = remove;
+      await pair.receiver.close();
+      await pair.openReceiver();
+      expect(await disk.list(SNAPSHOTS)).not.toContain("switch.json");
+      expect(pair.receiver.dump()).toEqual(pair.sender.dump());
+      await pair.receiver.close();
+    },
+  );
+
+  /**
+   * The story: the state was of no use any more. While the file of the stream was being closed a part of it came and opened it
+   * again; then it was removed, and was not found when it was loaded: "the disk has failed", on a disk that had not.
+   */
+  test("lets go of it without a part that comes meanwhile taking up the file that is removed", async () => {
+    const { pair } = await receivedAgain("exchange discard", (closed) => closed);
+    const { exchange, disk, events, time } = pair.receiver;
+    const open = disk.open.bind(disk);
+    disk.open = async (path, options) => {
+      const file = await open(path, options);
+      // The close that the removal waits for ends as soon as somebody has opened the file.
+      if (path.includes("received-") && options?.create === true) pair.letClose();
+      return file;
+    };
+    exchange.discard();
+    const from = time.monotonicMs();
+    await pair.until(() => time.monotonicMs() > from + 2_000);
+    pair.letClose();
+    await pair.until(() => time.monotonicMs() > from + 4_000);
+    expect(events.fatal).toEqual([]);
+    expect(pair.sender.events.sent.at(-1)).toMatchObject({ ok: false });
+    await pair.receiver.close();
+  });
+
+  // The story: a file of no use could not be removed for want of room, and a healthy node ended.
+  test("lets go of it also where its file cannot be removed for want of room", async () => {
+    const { pair } = await receivedAgain("exchange discard full");
+    const { exchange, disk, events } = pair.receiver;
+    const remove = disk.remove.bind(disk);
+    disk.remove = async (path) => {
+      if (path.endsWith("loaded.db")) throw new LedgerError("DISK_FULL", "cannot remove: EDQUOT");
+      return remove(path);
+    };
+    exchange.discard();
+    await pair.until(() => pair.isSent);
+    expect([events.fatal, exchange.stats.receiving]).toEqual([[], "none"]);
+    expect(events.alarms).toEqual([expect.stringContaining("was not removed")]);
+    disk.remove = remove;
+    await pair.receiver.close();
   });
 
   /**

@@ -97,16 +97,25 @@ export class SegmentPool {
   /** Keeps a file that the log no longer needs, or removes it when enough are kept. */
   async give(path: string, seq: number): Promise<void> {
     const { disk } = this.#deps;
-    if (this.#spares.length >= POOL_SEGMENTS_MAX) return disk.remove(path);
+    if (this.#spares.length >= POOL_SEGMENTS_MAX) return this.#remove(path);
     const spare = joinPath(this.#options.directory, spareName(seq));
     try {
       if (path !== spare) await disk.rename(path, spare);
     } catch (thrown) {
       // A copy-on-write file system may have no room for a name; without the file it has.
       if (LedgerError.from(thrown).code !== "DISK_FULL") throw thrown;
-      return disk.remove(path);
+      return this.#remove(path);
     }
     this.#spares.push(spare);
+  }
+
+  /** Some need room for that too: then it keeps its name, and the next open finds it among those that are no part of the log. */
+  async #remove(path: string): Promise<void> {
+    try {
+      await this.#deps.disk.remove(path);
+    } catch (thrown) {
+      if (LedgerError.from(thrown).code !== "DISK_FULL") throw thrown;
+    }
   }
 
   /** Takes a spare file or makes one, without giving it a segment's name. */

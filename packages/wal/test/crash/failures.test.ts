@@ -386,6 +386,27 @@ describe("ENOSPC where the room was there, as on a copy-on-write file system", (
     expect(wal.stats().segmentsReused).toBe(1);
   });
 
+  // Under a quota a remove may find no room either: the log died of it, while it was making room.
+  test("in the rename and in the removal of a segment that is no longer needed leaves it where it is", async () => {
+    const { below, disk, wal } = await prepared();
+    let last = 1;
+    while (wal.stats().segments < 3) await wal.append(entries(++last, 1, 3000));
+    disk.plan = ({ kind, path }) =>
+      (kind === "rename" || kind === "remove") && path.includes("/wal-")
+        ? { kind: "fail", full: true }
+        : undefined;
+    wal.release(GROUP, last - 1);
+    await settle(50);
+    expect([wal.failed, wal.stats().segments < 3]).toEqual([undefined, true]);
+    disk.plan = () => undefined;
+    await wal.append(entries(++last, 1, 3000));
+    await wal.close();
+    const again = await openWal(below.crash(new SeededRandom(1), { unsynced: "kept" }));
+    expect(again.group(GROUP)!.lastIndex).toBe(last);
+    expect(again.failed).toBeUndefined();
+    await again.close();
+  });
+
   test("in the rename of a segment that is no longer needed removes it instead", async () => {
     const { below, disk, deps, wal } = await prepared();
     below.capacityBytes = await usedBytes(below);
