@@ -89,7 +89,7 @@ export class AnswerProofs {
     if (signer.asksLeader) return this.#underHeads(vault.id, prove, answerAt);
     const head = signer.request(vault, prove.cosignatures);
     const newest = newestOf(vault);
-    const answer = answerAt(vault, signedTimeMs(newest.header, head.timeMs));
+    const answer = answerAt(vault, judgedAtMs(newest.header, head, prove));
     const made = this.#made(newest, prove, answer);
     const signed = await this.#holding(made.bytes, head.signed);
     const isAsked = signed.size === head.size && isSameSecond(signed.timeMs, head.timeMs);
@@ -179,7 +179,7 @@ export class AnswerProofs {
   ): Promise<R & { readonly proof: AnswerProof }> {
     const vault = this.#deps.open(id);
     const state = vault.size === signed.size ? newestOf(vault) : stateOf(vault, signed.size - 1);
-    const answer = answerAt(state.state, signedTimeMs(state.header, signed.timeMs));
+    const answer = answerAt(state.state, judgedAtMs(state.header, signed, prove));
     return this.#proven(vault, signed, prove, this.#made(state, prove, answer));
   }
 
@@ -242,9 +242,17 @@ export class AnswerProofs {
   }
 }
 
-/** T of a proven answer (commitment.md, "Expiry"): the later of the block's time and the signature's, in whole seconds. */
-function signedTimeMs({ timestampMs }: BlockHeader, signedMs: number): number {
-  return Math.max(timestampMs, Math.floor(signedMs / 1000) * 1000);
+/**
+ * T of a proven answer (commitment.md, "Expiry"): the later of the block's time and the signature's, in whole seconds. To a client
+ * that trusts a newer head the answer is historical, whatever the signature says: the block's time.
+ */
+function judgedAtMs(
+  { timestampMs }: BlockHeader,
+  { size, timeMs }: Pick<SignedHead, "size" | "timeMs">,
+  { trustedSize }: ProveOptions,
+): number {
+  if (size < trustedSize) return timestampMs;
+  return Math.max(timestampMs, Math.floor(timeMs / 1000) * 1000);
 }
 
 /** The state under a head is not there any more as it was. */

@@ -8,7 +8,8 @@
  *   INV-ANSWER-1  An answer and its proof are judged by one time. A plain answer: what is past the newest block's time or
  *               this node's clock is expired. A proven one: what is past the newest block's time or the signature's,
  *               which is in whole seconds, since that is all that a verifier has (commitment.md, "Expiry").
- *               An answer about a height that was asked for: what is past that block's time.
+ *               An answer about a height that was asked for, or under a head that is older than the one that the client
+ *               trusts: what is past that block's time.
  *   INV-ERASE-3  That a value was erased is said in answers about a height that was asked for, and in no other: the newest state
  *               has the values of all its records, so a verifier takes such a word about it for a lie.
  *   INV-READ-2  All pages of a list are of the height and the time of its first page.

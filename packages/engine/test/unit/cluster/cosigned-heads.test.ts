@@ -1,5 +1,5 @@
 /** Signed heads of a cluster of whole engines: majorities, followers, policies that move with the voters, evidence. */
-import { adoptPolicy, verifyCheckpoint } from "@authledger/proof";
+import { adoptPolicy, askState, Kind, tupleKey, verifyCheckpoint } from "@authledger/proof";
 import type { Consistency, LedgerError } from "@authledger/types";
 import { afterEach, describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
@@ -254,6 +254,60 @@ describe("policies", () => {
     expect(trust.policy).toMatchObject({ epoch: 1, quorum: 2 });
     expect(trust.policy.cosigners).toHaveLength(3);
   });
+});
+
+/*
+ * A tuple expired between the newest block and the signature of a follower's head, and its client trusted the next block already: to it
+ * the answer is historical, and the tuple there. The follower judged by the signature and said that it was not: the good answer of an
+ * honest replica was refused as a lie.
+ */
+test("a follower whose head is older than the client's judges by the block's time, as the client does (INV-ANSWER-1)", async () => {
+  const { leader, reader } = await three();
+  const { vault } = reader;
+  const [follower] = othersThan(leader) as [ClusterMember];
+  const tuple = tupleOf("doc:brief");
+  const expiresAtMs = Math.ceil(cluster.time.wallMs / 1_000) * 1_000 + 5_000;
+  const brief = { op: "create_tuple", tuple, expiresAtMs } as const;
+  await cluster.until(writeOne(leader.engine, vault, [brief]));
+  await cluster.run(1_000);
+  const behind = await LightReader.of(leader.engine, vault);
+  const about = { vault, consistency: ANY, prove: behind.prove };
+  cluster.time.wallMs = expiresAtMs + 100;
+  const ask = { ...about, tuples: [tuple] };
+  const current = await cluster.until(Promise.resolve(follower.engine.call("check", ask)));
+  expect(current.allowed).toEqual([false]);
+  const { size } = behind.verify(current.proof!, cluster.time.wallMs).trust.head;
+
+  // Another client has seen a block that the follower does not get.
+  const { nodeId } = follower.engine.identity;
+  cluster.network.lose = (_, to, { kind }) => kind === FrameKind.raft && to === nodeId;
+  await cluster.until(writeOne(leader.engine, vault, [createTuple("doc:2")]));
+  expect(await check(leader, reader, "doc:2")).toBe(true);
+  expect(reader.trust.head.size).toBeGreaterThan(size);
+  const sizes = { fromSize: Number(size), toSize: Number(reader.trust.head.size) };
+  const { engine } = leader;
+  const { proof: consistencyProof } = await engine.call("get_consistency_proof", {
+    vault,
+    ...sizes,
+  });
+  const { prove } = reader;
+  const nowMs = cluster.time.wallMs;
+  const checking = follower.engine.call("check", { ...ask, prove });
+  const { allowed, proof } = await cluster.until(Promise.resolve(checking));
+  const old = reader.verify({ ...proof!, consistencyProof }, nowMs, "any");
+  expect([old.kind, old.height]).toEqual(["historical", Number(size) - 1]);
+  const get = { kind: "get", key: tupleKey(tuple) } as const;
+  expect(askState(old.state!, get, old.timeMs).kind).toBe("present");
+  expect(allowed).toEqual([true]);
+  // A list by subject is proven with the twins of all that the client takes for alive.
+  const { subject } = tuple;
+  const listing = follower.engine.call("list_tuples", { ...about, prove, subject, limit: 9 });
+  const { tuples, proof: shown } = await cluster.until(listing);
+  const { state, timeMs } = reader.verify({ ...shown!, consistencyProof }, nowMs, "any");
+  const list = { kind: Kind.tupleBySubject, partition: subject };
+  const answer = askState(state!, { kind: "list", list }, timeMs);
+  expect(answer).toMatchObject({ kind: "list", records: { length: 2 } });
+  expect(tuples).toHaveLength(2);
 });
 
 describe("a node whose disk was emptied", () => {
