@@ -164,10 +164,15 @@ export function verifyCheckpoint(
 }
 
 /**
- * What an answer must be about: the newest block, under a fresh signature; any block; or this block, which makes it
- * historical also when it is the newest.
+ * What an answer must be about: the newest block, under a fresh signature; any block; this block, which makes it
+ * historical also when it is the newest; or the last block of a head that was signed no earlier by clocks that may be
+ * `maxSkewS` behind, though the client may know of a newer one.
  */
-export type Wanted = "current" | "any" | { readonly height: bigint };
+export type Wanted =
+  | "current"
+  | "any"
+  | { readonly height: bigint }
+  | { readonly signedSinceMs: number };
 
 /**
  * Judges an answer by all rules.
@@ -186,12 +191,18 @@ export function verifyAnswer(
   const isNewest = linkHeads(trust.head, checkpoint, answer, deps);
   const header = verifyHeader(trust, checkpoint, answer, deps);
   const quorumTime = freshQuorumTime(checkpoint, trust.policy, wanted);
-  const isTip = isNewest && BigInt(header.height) === checkpoint.size - 1n;
-  if (wanted.want === "current") {
+  const isLast = BigInt(header.height) === checkpoint.size - 1n;
+  const isTip = isNewest && isLast;
+  const { want } = wanted;
+  if (want === "current") {
     if (!isTip) throw notCurrent(header, trust.head, checkpoint);
     if (quorumTime === undefined) throw stale(checkpoint, wanted);
   }
-  const asked = typeof wanted.want === "object" ? wanted.want.height : undefined;
+  if (typeof want === "object" && "signedSinceMs" in want) {
+    if (!isLast) throw notCurrent(header, trust.head, checkpoint);
+    requireSignedSince(want.signedSinceMs, checkpoint, policy, wanted);
+  }
+  const asked = typeof want === "object" && "height" in want ? want.height : undefined;
   if (asked !== undefined && asked !== BigInt(header.height)) {
     throw reject("height", `the answer is about height ${header.height}, not about ${asked}`);
   }
@@ -281,12 +292,22 @@ export function verifyHeader(
 
 /** Rule 3: the quorum-th newest time, when a full quorum (and all who were asked for) is within the bounds. */
 function freshQuorumTime(
+  checkpoint: VerifiedCheckpoint,
+  policy: Policy,
+  wanted: { readonly nowMs: number } & FreshnessRules,
+): bigint | undefined {
+  const fromS = Math.ceil(Math.floor(wanted.nowMs / 1000) - wanted.maxAgeS);
+  return quorumTimeFrom(fromS, checkpoint, policy, wanted);
+}
+
+/** The quorum-th newest of the times that are no earlier, and not ahead of the clock here by more than is allowed. */
+function quorumTimeFrom(
+  fromS: number,
   { times }: VerifiedCheckpoint,
   policy: Policy,
   wanted: { readonly nowMs: number } & FreshnessRules,
 ): bigint | undefined {
-  const nowS = Math.floor(wanted.nowMs / 1000);
-  const [fromS, toS] = [Math.ceil(nowS - wanted.maxAgeS), Math.floor(nowS + wanted.maxSkewS)];
+  const toS = Math.floor(Math.floor(wanted.nowMs / 1000) + wanted.maxSkewS);
   if (!Number.isSafeInteger(fromS) || !Number.isSafeInteger(toS)) {
     const message = "the time now, the largest age and the largest skew are finite numbers";
     throw new LedgerError("INVALID_ARGUMENT", message, { details: { field: "nowMs" } });
@@ -294,6 +315,18 @@ function freshQuorumTime(
   const [from, to] = [BigInt(fromS), BigInt(toS)];
   const fresh = times.filter((time) => time >= from && time <= to);
   return fresh.length < (wanted.cosignatures ?? 0) ? undefined : fresh[policy.quorum - 1];
+}
+
+/** Signed times are whole seconds, rounded down. */
+function requireSignedSince(
+  sinceMs: number,
+  checkpoint: VerifiedCheckpoint,
+  policy: Policy,
+  wanted: { readonly nowMs: number } & FreshnessRules,
+): void {
+  const fromS = Math.floor(sinceMs / 1000 - wanted.maxSkewS);
+  if (quorumTimeFrom(fromS, checkpoint, policy, wanted) !== undefined) return;
+  throw stale(checkpoint, { maxAgeS: Math.floor(wanted.nowMs / 1000) - fromS });
 }
 
 function notCurrent(
@@ -305,7 +338,10 @@ function notCurrent(
   return new LedgerError("PROOF_STALE", message, { details: { reason: "not-current" } });
 }
 
-function stale(checkpoint: VerifiedCheckpoint, wanted: FreshnessRules): LedgerError {
+function stale(
+  checkpoint: VerifiedCheckpoint,
+  wanted: Pick<FreshnessRules, "maxAgeS">,
+): LedgerError {
   const message = `the checkpoint of size ${checkpoint.size} has no quorum of the last ${wanted.maxAgeS} s`;
   return new LedgerError("PROOF_STALE", message, { details: { reason: "stale" } });
 }

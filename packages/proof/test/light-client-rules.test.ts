@@ -172,6 +172,33 @@ describe("freshness", () => {
     expect([kind, timeMs]).toEqual(["current", BigInt((START_S + 2) * 1000)]);
   });
 
+  test.each([
+    ["within the time", 10_000, undefined],
+    ["within the time, late in its second", 10_999, undefined],
+    ["a second earlier than clocks may be behind", 16_000, "stale"],
+    ["further ahead than clocks may be", -6_000, "stale"],
+  ])("a head that must be signed in the last 10 s, signed %s, gives %s", (_, laterMs, refusal) => {
+    const answer = vault.answer(gets(1), { timeS: START_S });
+    const nowMs = START_S * 1000 + laterMs;
+    const want = { signedSinceMs: nowMs - 10_000 };
+    const judge = () =>
+      verifyAnswer(trust, answer, { want, nowMs, maxAgeS: 60, maxSkewS: 5 }, deps);
+    if (refusal === undefined) expect(judge().height).toBe(2);
+    else expect(reason(judge)).toBe(refusal);
+  });
+
+  test("an answer of a head that must be signed lately is about its last block, though the client knows a newer head", () => {
+    const nowMs = (START_S + 4) * 1000;
+    const rules = { want: { signedSinceMs: nowMs - 1_000 }, nowMs, maxAgeS: 60, maxSkewS: 5 };
+    const known = verifyAnswer(trust, vault.answer(gets(1)), { ...rules, want: "any" }, deps);
+    const lagging = vault.answer(gets(1), { size: 2, timeS: START_S + 3 });
+    const consistencyProof = vault.consistency(2, 3);
+    const judged = verifyAnswer(known.trust, { ...lagging, consistencyProof }, rules, deps);
+    expect([judged.kind, judged.height]).toEqual(["historical", 1]);
+    const older = vault.answer(gets(1), { height: 1, timeS: START_S + 3 });
+    expect(reason(() => verifyAnswer(trust, older, rules, deps))).toBe("not-current");
+  });
+
   test.each([Number.NaN, Number.POSITIVE_INFINITY])("rules of %d are a caller's error", (bad) => {
     const rules = { maxAgeS: bad, maxSkewS: 5 };
     expect(thrownBy(() => timed(START_S, 0, rules)).code).toBe("INVALID_ARGUMENT");

@@ -291,7 +291,7 @@ export class LedgerClient implements AsyncDisposable {
     return this.#run(() => clientState(this.#session, clientId, options));
   }
 
-  /** The newest block. */
+  /** The newest block. A verifying client shows that it is of the signed history; that it is the newest is the node's word. */
   getTip(options: ReadOptions = {}): Promise<Tip> {
     return this.#run(() => getTip(this.#session, options));
   }
@@ -334,7 +334,7 @@ export class LedgerClient implements AsyncDisposable {
     return watchChanges(this.#session, filter, options);
   }
 
-  /** The newest signed head. */
+  /** The newest signed head. A verifying client shows that it goes with all heads before; how new it is, its signatures say. */
   getCheckpoint(options: CheckpointOptions = {}): Promise<Checkpoint> {
     return this.#run(() => getCheckpoint(this.#session, options));
   }

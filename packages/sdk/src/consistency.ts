@@ -1,4 +1,10 @@
-/** How fresh an answer must be, as one readable argument of every read. */
+/**
+ * How fresh an answer must be, as one readable argument of every read.
+ *
+ * What of that a client that verifies can refuse to be lied to about is said at each. The rest is the server's word: what nobody has
+ * signed cannot be checked, and a signature says that these were all blocks at its time, in whole seconds, by the clocks of
+ * those who signed.
+ */
 import { fromBase64, toBase64 } from "@authledger/proof";
 import type { common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
@@ -12,18 +18,27 @@ export type Consistency =
   | { readonly kind: "any"; readonly maxStalenessMs: number }
   | { readonly kind: "at_height"; readonly height: bigint };
 
-/** Sees every write that was acknowledged before the call began. The default. */
+/**
+ * Sees every write that was acknowledged before the call began. The default. A verifying client requires the last block of a head that
+ * is no older than any that it has verified, and was signed within `maxAgeS`: what others wrote since then a server that lies may
+ * hold back.
+ */
 export const linearizable: Consistency = { kind: "linearizable" };
 
 /**
- * Sees at least what the answer with this token saw: read your own writes, from any replica.
+ * Sees at least what the answer with this token saw: read your own writes, from any replica. A verifying client requires the height
+ * that came with the token, of those that this client was given with writes and verified answers (the newest 4,096). Of a token from
+ * elsewhere (another process, an erasure, a deletion by filter, an answer without proof) it is the server's word.
  * @example await client.check(tuple, { consistency: atLeast(written.token) });
  */
 export function atLeast(token: ConsistencyToken): Consistency {
   return { kind: "at_least", token };
 }
 
-/** Any replica whose answer is at most so old; 0 = any age. */
+/**
+ * Any replica whose answer is at most so old; 0 = any age. A verifying client requires the last block of a head that was signed since
+ * then, give or take `maxSkewS` for the clocks; with 0 any block of the history will do.
+ */
 export function anyReplica(options: { readonly maxStalenessMs?: number } = {}): Consistency {
   return { kind: "any", maxStalenessMs: options.maxStalenessMs ?? 0 };
 }

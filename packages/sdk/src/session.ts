@@ -15,6 +15,7 @@ import type {
 } from "./transport/connection.js";
 import type { StreamMethod, StreamOptions } from "./transport/stream.js";
 import { DecisionJudge } from "./verify/proven-decisions.js";
+import { TokenHeights } from "./verify/token-heights.js";
 import { VaultVerifier } from "./verify/verify.js";
 
 export class Session {
@@ -26,6 +27,7 @@ export class Session {
   readonly #isObserved: boolean;
   /** Decides again what is decided about the vault. */
   readonly decisions: DecisionJudge = new DecisionJudge();
+  readonly #tokens = new TokenHeights();
 
   constructor(options: ClientOptions, surroundings: Surroundings) {
     const { interceptors = [], metrics, tracing } = options;
@@ -107,6 +109,11 @@ export class Session {
     if (verify === undefined) return undefined;
     this.#verifier ??= this.#createVerifier(verify);
     return this.#verifier;
+  }
+
+  /** What came with tokens of the vault; undefined where answers are not verified. */
+  get tokens(): TokenHeights | undefined {
+    return this.options.verify && this.#tokens;
   }
 
   close(): void {

@@ -9,14 +9,16 @@ import {
   type ProofQuestions,
   tupleKey,
 } from "@authledger/proof";
-import type { common, read } from "@authledger/proto";
+import { type common, type read, write } from "@authledger/proto";
 import { type LedgerError, type Tuple, utf8 } from "@authledger/types";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { policyOf, replica, START_S, TestVault } from "../../proof/test/support/test-vault.js";
 import {
   anyReplica,
+  atLeast,
   createClient,
+  deleteTuple,
   EquivocationError,
   type LedgerClient,
   MemoryRoots,
@@ -63,6 +65,8 @@ interface Lies {
   /** Another vault to answer from. */
   vault?: TestVault;
   size?: number;
+  /** When its heads were signed, in seconds. */
+  timeS?: number;
   allowed?: boolean;
   change?: (proof: common.Proof) => void;
   pageSize?: number;
@@ -79,7 +83,8 @@ function honest(vault: TestVault, lies: Lies = {}): FakeHandlers {
   ): common.Proof => {
     const size = lies.size ?? from().size;
     const trusted = Number(asked!.trustedSize);
-    const options = { size, from: Math.min(trusted, size) };
+    const { timeS = START_S + from().size } = lies;
+    const options = { size, from: Math.min(trusted, size), timeS };
     const withHeight = height === undefined ? options : { ...options, height };
     const proof = proofMessage(from(), questions, withHeight);
     lies.change?.(proof);
@@ -380,6 +385,59 @@ describe("a verified answer", () => {
       "PROOF_STALE",
       "stale",
     ]);
+  });
+});
+
+describe("an answer that may be of a replica behind", () => {
+  // A grant was revoked, and the check was to see at least that: a server that lies proved a height from before it, which was
+  // accepted as history.
+  it("is at least as high as what came with the token (INV-SDK-3)", async () => {
+    const vault = vaultWith(viewer("alice"));
+    const lies: Lies = {};
+    now(vault);
+    const server = honest(vault, lies);
+    const written = Uint8Array.of(4, 5);
+    const revoke = () => {
+      vault.seal([{ op: "delete_tuple", tuple: viewer("alice") } as never]);
+      const statuses = [write.OperationStatus.OPERATION_STATUS_DELETED];
+      const done = { transactionId: NONE, sequence: 1n, height: 2n, statuses, replayed: false };
+      return { result: done, token: written };
+    };
+    const client = await clientOf(
+      { ...server, write: { write: revoke } },
+      { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
+    );
+    const { token } = await client.write([deleteTuple(viewer("alice"))]);
+    const ask = (from: string) =>
+      client.hasTuples([viewer("alice")], { consistency: atLeast(from) });
+    lies.size = 2;
+    expect(reasonOf(await rejectedBy(ask(token)))).toEqual(["PROOF_STALE", "not-current"]);
+    expect(
+      reasonOf(await rejectedBy(client.getCheckpoint({ consistency: atLeast(token) }))),
+    ).toEqual(["PROOF_STALE", "not-current"]);
+    // A token from elsewhere: nothing is known of it.
+    expect((await ask("AAAA")).stored).toEqual([true]);
+    delete lies.size;
+    const seen = await ask(token);
+    expect([seen.stored, seen.height]).toEqual([[false], 2n]);
+    lies.size = 2;
+    // The token of a verified answer says as much.
+    expect(reasonOf(await rejectedBy(ask(seen.token)))).toEqual(["PROOF_STALE", "not-current"]);
+  });
+
+  it("is of a head that was signed as lately as the caller wants (INV-SDK-3)", async () => {
+    const vault = vaultWith(viewer("alice"));
+    for (let i = 0; i < 28; i++) vault.seal([create(viewer(`u${i}`))]);
+    const lies: Lies = { size: 2, timeS: START_S + 2 };
+    const client = await verifying(vault, lies);
+    const ask = (maxStalenessMs: number) =>
+      client.hasTuples([viewer("u1")], { consistency: anyReplica({ maxStalenessMs }) });
+    const error = await rejectedBy(ask(10_000));
+    expect(reasonOf(error)).toEqual(["PROOF_STALE", "stale"]);
+    for (const age of [0, 40_000]) expect((await ask(age)).stored).toEqual([false]);
+    lies.timeS = START_S + 25;
+    const behind = await ask(1_000);
+    expect([behind.stored, behind.height]).toEqual([[false], 1n]);
   });
 });
 

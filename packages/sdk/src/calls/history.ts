@@ -43,11 +43,13 @@ export async function getTip(session: Session, options: ReadOptions): Promise<Ti
   requireAsked(height, options);
   const tip = { height, header: plain(header), blockHash: plain(blockHash), token: tokenOf(token) };
   if (session.verifier() === undefined) return tip;
+  session.tokens?.requireReached(options.consistency, height);
   const block = await getBlock(session, height, time.left);
   if (!equalBytes(block.header, tip.header)) {
     const message = `the header of the tip is not that of block ${height}`;
     throw new LedgerError("PROOF_INVALID", message, { details: { reason: "header" } });
   }
+  session.tokens?.note(tip.token, height);
   return {
     ...tip,
     blockHash: block.blockHash,
@@ -105,7 +107,9 @@ export async function getCheckpoint(
   if (verifier === undefined || trust === undefined) {
     return { checkpoint, consistencyProof, token, isVerified: false };
   }
-  await time.wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
+  const { size } = await time.wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
+  session.tokens?.requireReached(options.consistency, size - 1n);
+  session.tokens?.note(token, size - 1n);
   return { checkpoint, consistencyProof, token, isVerified: true };
 }
 

@@ -2,9 +2,10 @@
 import type { ProvenAnswer, TrustState, VerifiedAnswer, Wanted } from "@authledger/proof";
 import type { common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
-import { consistencyMessage, tokenOf } from "../consistency.js";
+import { type Consistency, consistencyMessage, linearizable, tokenOf } from "../consistency.js";
 import { type CallOptions, cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
+import type { TokenHeights } from "../verify/token-heights.js";
 import { describeVerified, type VaultVerifier } from "../verify/verify.js";
 import { proofOf, provenAnswerOf } from "./convert.js";
 import { Patience } from "./patience.js";
@@ -31,13 +32,16 @@ interface Verifying {
   readonly verifier: VaultVerifier;
   readonly trust: TrustState;
   readonly time: Patience;
+  readonly tokens: TokenHeights | undefined;
+  /** By the clock that signed times are judged by. */
+  readonly beganAtMs: number;
 }
 
 export class Proving {
   /** Parts of the request. */
   readonly consistency: common.Consistency;
   readonly prove: common.Prove | undefined;
-  readonly #options: CallOptions;
+  readonly #options: ReadOptions;
   readonly #verifying: Verifying | undefined;
   readonly #want: Wanted;
 
@@ -49,7 +53,7 @@ export class Proving {
     this.consistency = consistencyMessage(options.consistency);
     this.#options = options;
     this.#verifying = verifying;
-    this.#want = wantedBy(options.consistency);
+    this.#want = wantedBy(options.consistency, verifying?.beganAtMs);
     this.prove = proveMessage(options, verifying?.trust, cosignatures);
   }
 
@@ -59,8 +63,10 @@ export class Proving {
     const cosignatures = cosignaturesOf(session.options.verify);
     if (verifier === undefined) return new Proving(options, undefined, cosignatures);
     const time = new Patience(session, options);
-    const verifying = { verifier, trust: await time.wait(verifier.trust()), time };
-    return new Proving(options, verifying, cosignatures);
+    const beganAtMs = verifier.nowMs();
+    const trust = await time.wait(verifier.trust());
+    const { tokens } = session;
+    return new Proving(options, { verifier, trust, time, tokens, beganAtMs }, cosignatures);
   }
 
   /** Options of the request: the time that went by before it is its call's too (INV-SDK-2). */
@@ -68,9 +74,15 @@ export class Proving {
     return this.#verifying?.time.left ?? this.#options;
   }
 
-  /** About the newest state, unless the caller accepts an older one. @throws as VaultVerifier.verify */
-  judge(response: ProvenResponse): Promise<Judged> {
-    return this.#judge(response, this.#want);
+  /**
+   * About the newest state, or about one as old as the caller accepts.
+   * @throws as VaultVerifier.verify; LedgerError PROOF_STALE
+   */
+  async judge(response: ProvenResponse): Promise<Judged> {
+    const judged = await this.#judge(response, this.#want);
+    const { height } = judged.answer;
+    this.#verifying?.tokens?.requireReached(this.#options.consistency, height);
+    return judged;
   }
 
   /** About exactly this height, and so historical. @throws as VaultVerifier.verify */
@@ -92,22 +104,29 @@ export class Proving {
       return { answer: { height: claimed, token, ...(proof && { proof }) }, verified: undefined };
     }
     const sent: ProvenAnswer = provenAnswerOf(requireProof(proof));
-    const { verifier, trust, time } = this.#verifying;
+    const { verifier, trust, time, tokens } = this.#verifying;
     const verified = await time.wait(verifier.verify(trust, sent, want));
     const described = describeVerified(verified);
     const { height } = described;
+    tokens?.note(token, height);
     return { answer: { height, token, ...(proof && { proof }), verified: described }, verified };
   }
 }
 
-function wantedBy(consistency: ReadOptions["consistency"]): Wanted {
-  switch (consistency?.kind ?? "linearizable") {
+/** What the proof itself can show. How new "at least" a token is, nobody but its server knows (see TokenHeights). */
+function wantedBy(consistency: Consistency = linearizable, beganAtMs: number | undefined): Wanted {
+  switch (consistency.kind) {
     case "linearizable":
       return "current";
     case "at_height":
-      return { height: (consistency as { readonly height: bigint }).height };
-    default:
+      return { height: consistency.height };
+    case "at_least":
       return "any";
+    case "any": {
+      const { maxStalenessMs } = consistency;
+      if (maxStalenessMs === 0 || beganAtMs === undefined) return "any";
+      return { signedSinceMs: beganAtMs - maxStalenessMs };
+    }
   }
 }
 

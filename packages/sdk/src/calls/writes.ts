@@ -30,8 +30,11 @@ export async function writeTransaction(
   options: RepeatOptions,
 ): Promise<WriteAnswer> {
   const request = { ...session.vault(), transaction, prove: false };
-  const { result, token } = await session.call(WRITE, request, options);
-  return { ...resultOf(result, transaction.idempotencyKey), token: tokenOf(token) };
+  const { result, token: bytes } = await session.call(WRITE, request, options);
+  const token = tokenOf(bytes);
+  const applied = resultOf(result, transaction.idempotencyKey);
+  session.tokens?.note(token, applied.height);
+  return { ...applied, token };
 }
 
 export function writeBatch(
@@ -54,7 +57,11 @@ export async function writeTransactions(
     throw malformed(`${results.length} results for ${transactions.length} transactions`);
   }
   const outcomes = results.map(({ outcome }, i) => outcomeOf(outcome, transactions[i]!));
-  return { outcomes, token: tokenOf(token) };
+  const printed = tokenOf(token);
+  for (const outcome of outcomes) {
+    if (outcome.kind === "applied") session.tokens?.note(printed, outcome.height);
+  }
+  return { outcomes, token: printed };
 }
 
 function keyed(session: Session, input: TransactionInput): write.Transaction {

@@ -4,7 +4,8 @@
  *
  *   INV-SDK-3  An answer is judged against what was trusted when its call began ("current" means at least as
  *              new as everything verified before), and accepted only when its head is also proven consistent
- *              with what is trusted by then: two answers in flight cannot show two histories.
+ *              with what is trusted by then: two answers in flight cannot show two histories. "At least a token" means at
+ *              least as high as what this client was given with it, "any" of an age the last block of a head signed since.
  *   INV-SDK-4  What is given out is computed from proofs; what the server merely claims is dropped.
  *
  *   INV-SDK-10  The policy moves one epoch at a time, each by a bundle that the policy before accepts; an answer that the
@@ -92,6 +93,11 @@ export class VaultVerifier {
     this.#deps = deps;
     this.#roots = options.pinnedRoots ?? new MemoryRoots();
     this.#key = `${deps.name.organization}-${deps.name.vault}`;
+  }
+
+  /** By the clock that signed times are judged by. */
+  nowMs(): number {
+    return this.#deps.nowMs();
   }
 
   /**
