@@ -164,6 +164,11 @@ export interface VerifiedReceipt {
   readonly header: BlockHeader;
   /** T: a receipt is about the past, so it is the block's time. Milliseconds. */
   readonly timeMs: bigint;
+  /**
+   * So long the block was the newest one, by its checkpoint: the quorum's time where it covers no later block and that is after
+   * T, else T itself. What was a current answer then may be judged by any time between the two. Milliseconds.
+   */
+  readonly newestUntilMs: bigint;
   readonly content: ReceiptContent;
 }
 
@@ -185,7 +190,11 @@ export function verifyReceipt(
     throw reject("receipt", `index ${receipt.height} with the header of height ${header.height}`);
   }
   const content = contentOf(trust.salt, header, receipt.inside, deps);
-  return { checkpoint, header, timeMs: BigInt(header.timestampMs), content };
+  const timeMs = BigInt(header.timestampMs);
+  const isTip = receipt.height === checkpoint.size - 1n;
+  const quorumMs = 1000n * checkpoint.times[trust.policy.quorum - 1]!;
+  const newestUntilMs = isTip && quorumMs > timeMs ? quorumMs : timeMs;
+  return { checkpoint, header, timeMs, newestUntilMs, content };
 }
 
 function contentOf(

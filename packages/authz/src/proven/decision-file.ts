@@ -22,15 +22,18 @@ export interface DecisionFile extends SentDecision {
   readonly question: DecisionQuestion;
   /** What the server said; a verifier computes its own. */
   readonly answer: DecisionAnswer;
+  /** T of a current answer, where that is later than the block's time; its receipt bounds it. */
+  readonly judgedAtMs?: number;
 }
 
 export function formatDecisionFile(file: Omit<DecisionFile, "evaluator">): string {
-  const { question, answer, activeModel, modelBody, tupleValues } = file;
+  const { question, answer, judgedAtMs, activeModel, modelBody, tupleValues } = file;
   return `${JSON.stringify({
     format: FORMAT,
     evaluator: EVALUATOR_REVISION,
     question: questionFields(question),
     answer: answerFields(answer),
+    judged_at_ms: judgedAtMs,
     active_model: toBase64(activeModel),
     model_body: toBase64(modelBody),
     tuple_values: tupleValues.map(toBase64),
@@ -47,6 +50,7 @@ export function parseDecisionFile(text: string): DecisionFile {
     evaluator: fields.whole("evaluator"),
     question,
     answer: readAnswer(question.kind, fields.object("answer")),
+    ...(fields.has("judged_at_ms") && { judgedAtMs: fields.whole("judged_at_ms") }),
     activeModel: fields.bytes("active_model"),
     modelBody: fields.bytes("model_body"),
     tupleValues: fields.list("tuple_values").map((item) => bytesOf(item, "tuple_values")),

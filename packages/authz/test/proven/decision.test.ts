@@ -347,6 +347,7 @@ describe("files of decisions", () => {
       thrownBy(() => parseDecisionFile(JSON.stringify({ ...fields, ...changes })));
     expect(refusal({ format: 2 }).message).toContain("format");
     expect(refusal({ model_body: "?" }).message).toContain("model_body");
+    expect(refusal({ judged_at_ms: "1" }).message).toContain("judged_at_ms");
     expect(refusal({ question: { kind: "who" } }).message).toContain("question");
     expect(refusal({ question: { kind: "check", checks: [{}] } }).message).toContain(
       "checks.object",

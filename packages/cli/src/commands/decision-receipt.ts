@@ -17,6 +17,7 @@ import type { VerifiedReceipt } from "@authledger/proof";
 import { nodeCrypto } from "@authledger/sdk";
 import { formatTuple, LedgerError } from "@authledger/types";
 import type { Printable } from "../output/json-value.js";
+import { timeText } from "../output/printer.js";
 import type { Run } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
 
@@ -58,18 +59,23 @@ export interface ShownDecision {
   readonly answer: Printable;
   readonly model_version: number;
   readonly model_hash: string;
+  /** The time that expiry was judged by. */
+  readonly judged_at: Printable;
+  readonly judged_at_ms: bigint;
 }
 
 /** Decides again over a receipt. @throws LedgerError PROOF_INSUFFICIENT, PROOF_INVALID */
 export function decisionShown(
-  { content, timeMs }: Pick<VerifiedReceipt, "content" | "timeMs">,
+  receipt: Pick<VerifiedReceipt, "content" | "timeMs" | "newestUntilMs">,
   file: DecisionFile,
 ): ShownDecision {
+  const { content } = receipt;
   if (content.kind !== "state") {
     throw new LedgerError("PROOF_INSUFFICIENT", "the receipt of the decision shows no state");
   }
   const { question, answer, evaluator } = file;
   const deps = { hasher: nodeCrypto.hasher, models: new ModelCache() };
+  const timeMs = judgedAt(receipt, file);
   try {
     const view = { state: content.state, timeMs };
     const replayed = verifyDecision(view, { ...file, answer }, question, deps);
@@ -78,10 +84,23 @@ export function decisionShown(
       answer: answerShown(replayed.answer),
       model_version: replayed.modelVersion,
       model_hash: replayed.modelHash,
+      judged_at: timeText(timeMs),
+      judged_at_ms: timeMs,
     };
   } catch (error) {
     throw evaluator === EVALUATOR_REVISION ? error : ofOtherRevision(error, evaluator);
   }
+}
+
+/** The block's time, or a later one at which the block was still the newest. @throws LedgerError PROOF_INVALID */
+function judgedAt(
+  { timeMs, newestUntilMs }: Pick<VerifiedReceipt, "timeMs" | "newestUntilMs">,
+  { judgedAtMs }: DecisionFile,
+): bigint {
+  const judged = judgedAtMs === undefined ? timeMs : BigInt(judgedAtMs);
+  if (judged >= timeMs && judged <= newestUntilMs) return judged;
+  const message = `the decision was judged at ${judged} ms, the receipt is good from ${timeMs} to ${newestUntilMs}`;
+  throw new LedgerError("PROOF_INVALID", message, { details: { reason: "file" } });
 }
 
 /** An evaluator that reads in another way may miss evidence that the one of its time did not need. */

@@ -183,6 +183,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "proof verify": document(
     "verified:bool question:object answer:any height:u64 time:time time_ms:u64 origin:text",
     "checkpoint_size:u64 cosigned_by:texts anchor:text",
+    "model_version?:u64 model_hash?:text judged_at?:time judged_at_ms?:u64",
     ERASED,
   ),
   // Of rows and of a snapshot.

@@ -1,6 +1,7 @@
 /** Proven decisions over gRPC, from the model that is deployed to the receipt that outlives the node. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseTrustAnchor, trustFromAnchor, verifyAnswer } from "@authledger/proof";
 import { atHeight, createClient, createTuple, deleteTuple, nodeCrypto } from "@authledger/sdk";
 import { createLogger, parseNodeConfig, startNode } from "@authledger/server";
@@ -187,6 +188,35 @@ it("check --prove verifies here, and its receipt is decided again without a node
       expect([lie.end, lie.err]).toEqual([7, expect.stringContaining("PROOF_")]);
     }
   }
+}, 60_000);
+
+// Expired, and mostly not collected yet: the receipt is judged by the time that the check was judged by.
+it("the receipt of a denial by expiry is decided again as denied", async () => {
+  const vault = await startVault();
+  const { directory, tenant, endpoints, plain } = vault;
+  const at = (name: string): string => join(directory, name);
+  writeFileSync(at("anchor"), vault.anchor);
+  const env = {
+    AUTHLEDGER_ENDPOINT: endpoints,
+    AUTHLEDGER_ORG: String(tenant.organization),
+    AUTHLEDGER_VAULT: String(tenant.vault),
+  };
+  const anchored = ["--anchor", at("anchor"), "--pins", at("pins"), "-o", "json"];
+  const tuple = "document:plan#viewer@user:anne";
+  const expiresAtMs = Math.ceil(Date.now() / 1_000) * 1_000 + 2_000;
+  await plain.write([createTuple(tuple, { expiresAtMs })]);
+  await sleep(expiresAtMs + 5 - Date.now());
+  const receipt = at("no.tlog-proof");
+  const asked = await cliHere(["check", tuple, "--prove", "--receipt", receipt, ...anchored], {
+    env,
+  });
+  const shown = JSON.parse(asked.out) as Record<string, unknown>;
+  expect([shown["result"], shown["verified"]]).toEqual(["denied", "current"]);
+  expect(Number(shown["judged_at_ms"])).toBeGreaterThanOrEqual(expiresAtMs);
+  const { end, out, err } = await cliHere(["proof", "verify", receipt, ...anchored], { env });
+  expect([end, end === 0 ? "" : err]).toEqual([0, ""]);
+  const again = JSON.parse(out) as Record<string, unknown>;
+  expect([again["answer"], again["judged_at_ms"]]).toEqual(["denied", shown["judged_at_ms"]]);
 }, 60_000);
 
 /** Another answer, another question, no model, another model. */

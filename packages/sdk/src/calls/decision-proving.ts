@@ -1,5 +1,6 @@
 /** The frame of a decision that may be proven: what to ask for, and what to make of what came. */
 import type { AnswerTo, DecisionFile, DecisionQuestion } from "@authledger/authz";
+import type { VerifiedAnswer } from "@authledger/proof";
 import type { authorization, common } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import type { CallOptions } from "../options.js";
@@ -73,7 +74,7 @@ export class DecisionProving {
       ? this.#proving.judge(sent)
       : this.#proving.judgeAt(sent, first));
     const values = { ...sentDecision(proof), answer: claimed };
-    const evidence = proof && { evidence: { question, ...values } };
+    const evidence = proof && { evidence: { question, ...values, ...judgedAt(verified) } };
     if (verified === undefined) {
       return { answer: claimed, about: { ...about, ...evidence }, model: {} };
     }
@@ -82,6 +83,12 @@ export class DecisionProving {
     const model = { modelVersion: BigInt(modelVersion) };
     return { answer, about: { ...about, ...evidence }, model };
   }
+}
+
+/** What is past the block's time may have expired before the answer was made: a receipt of it says by which time it was. */
+function judgedAt(verified: VerifiedAnswer | undefined): Pick<DecisionEvidence, "judgedAtMs"> {
+  if (verified === undefined || verified.timeMs <= BigInt(verified.header.timestampMs)) return {};
+  return { judgedAtMs: Number(verified.timeMs) };
 }
 
 /** What a question brings along, as the server reads it. @throws LedgerError */
