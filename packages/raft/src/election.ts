@@ -8,7 +8,7 @@
  *   INV-RAFT-18  A node leads in a term only when that term is on its disk: so it leads in it once.
  */
 import type { NodeId } from "@authledger/types";
-import { isConfigurationChange } from "./configuration-codec.js";
+import { lastChangeWithin } from "./changes-in-log.js";
 import type { Message } from "./message.js";
 import { jointVote } from "./quorum.js";
 import { commitTo } from "./replication.js";
@@ -48,17 +48,8 @@ function mayCampaign(s: State): boolean {
   return mayStand(s) && !hasUnappliedChange(s);
 }
 
-const SCAN_BYTES = 1024 * 1024;
-
-function hasUnappliedChange(s: State): boolean {
-  const { log } = s;
-  let from = log.applied + 1;
-  while (from <= log.commit) {
-    const entries = log.entries(from, log.commit + 1, SCAN_BYTES);
-    for (const { payload } of entries) if (isConfigurationChange(payload)) return true;
-    from += entries.length;
-  }
-  return false;
+function hasUnappliedChange({ log }: State): boolean {
+  return lastChangeWithin(log, log.applied + 1, log.commit) > 0;
 }
 
 function requestVotes(

@@ -15,7 +15,10 @@ function membership(s: State): string {
   const { membership: m, votes, transferee } = s;
   const lists = [m.voters, m.outgoing, m.learners, m.learnersNext].join(";");
   const cast = [...votes].sort(([a], [b]) => (a < b ? -1 : 1)).join(";");
-  return `${lists};${m.autoLeave} ${cast} ${transferee} ${s.pendingChangeIndex} ${s.uncommittedBytes}`;
+  const inherited = s.inheritedChange > s.log.applied ? s.inheritedChange : 0;
+  const configuredAt = s.role === "leader" ? s.configuredAt : 0;
+  const changes = `${s.pendingChangeIndex} ${inherited} ${configuredAt}`;
+  return `${lists};${m.autoLeave} ${cast} ${transferee} ${changes} ${s.uncommittedBytes}`;
 }
 
 function timers(s: State): string {
@@ -54,7 +57,7 @@ function list(waiting: readonly WaitingRead[]): string {
 function progress(s: State): string {
   if (s.role !== "leader") return "";
   return Array.from(s.progress.values(), (one) => {
-    const flags = `${one.isPaused} ${one.isActive} ${one.isRecovering}`;
+    const flags = `${one.isPaused} ${one.isActive} ${one.isRecovering} ${one.knowsConfiguration}`;
     const sent = `${one.inflights.count} ${one.inflights.bytes} ${one.pendingSnapshot}`;
     return `${one.state[0]} ${one.match} ${one.next} ${flags} ${sent} ${one.sentCommit} ${one.ackedRound}`;
   }).join(";");

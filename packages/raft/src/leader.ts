@@ -3,7 +3,7 @@ import type { NodeId } from "@authledger/types";
 import { whereLogsMayAgree } from "./follower.js";
 import type { Message } from "./message.js";
 import type { Progress } from "./progress.js";
-import { acknowledgeRound } from "./reads.js";
+import { acknowledgeRound, confirming } from "./reads.js";
 import {
   advanceCommit,
   announceCommit,
@@ -22,6 +22,9 @@ export function receiveAppendResponse(s: State, response: AppendResponse): void 
   progress.isActive = true;
   const counts = progress.isRecovering && !response.isRecovering;
   progress.isRecovering = response.isRecovering;
+  if (!response.reject && !response.isRecovering && response.index > s.configuredAt) {
+    progress.knowsConfiguration = true;
+  }
   if (response.reject) receiveRefusal(s, progress, response);
   else receiveAcknowledgment(s, progress, response.index);
   // What it has counts from now on.
@@ -98,7 +101,7 @@ export function receiveSnapshotSent(s: State, node: NodeId, ok: boolean): void {
 
 /**
  * Steps down unless a majority was heard from since the last check (dissertation 6.2). Who recovers does not count, as it confirms
- * nothing; where one does, half of an even number is enough, as for rounds: the leader may be whom it recovers by.
+ * nothing; where one does, as many are enough as confirm a round: this leader may be whom it recovers by, also when it comes back later.
  */
 export function hasActiveQuorum(s: State): boolean {
   return isActiveMajority(s, s.voters) && isActiveMajority(s, s.outgoing);
@@ -107,10 +110,8 @@ export function hasActiveQuorum(s: State): boolean {
 function isActiveMajority(s: State, voters: readonly Progress[]): boolean {
   if (voters.length === 0) return true;
   let active = 0;
-  let recovering = 0;
   for (const { id, isActive, isRecovering } of voters) {
-    if (isRecovering) recovering++;
-    else if (id === s.id || isActive) active++;
+    if (id === s.id || (isActive && !isRecovering)) active++;
   }
-  return recovering > 0 ? active * 2 >= voters.length : active * 2 > voters.length;
+  return active >= confirming(s, voters);
 }

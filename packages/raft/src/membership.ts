@@ -50,8 +50,12 @@ export function applyEntry(s: State, index: number, change: ConfigurationChange)
 }
 
 export function switchTo(s: State, index: number, membership: Membership): void {
+  const { isAlone } = s;
   s.membership = membership;
   reconcileProgress(s);
+  s.configuredAt = s.log.lastIndex;
+  // Of the configuration before there was none but this node.
+  for (const progress of s.progress.values()) progress.knowsConfiguration = isAlone;
   s.out.push({ kind: "membership", index, membership });
   // It was given by a majority of another configuration.
   dropLease(s);

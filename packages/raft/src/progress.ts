@@ -25,6 +25,11 @@ export class Progress {
   isLearner = false;
   /** It said that it may have lost what it acknowledged: what it acknowledges now does not count for a commit. */
   isRecovering = false;
+  /**
+   * In this term, and in this configuration, it has acknowledged an entry that was sent to members of this configuration alone, with the
+   * word that the change that made it is committed.
+   */
+  knowsConfiguration = false;
   /** The highest commit index it was told. */
   sentCommit = 0;
   /** The latest read round that it acknowledged in this term. */
@@ -43,6 +48,7 @@ export class Progress {
     this.next = next;
     this.isActive = false;
     this.isRecovering = false;
+    this.knowsConfiguration = false;
     this.sentCommit = 0;
     this.ackedRound = 0;
     this.#become("probe");
@@ -130,6 +136,7 @@ export class Progress {
     copy.isActive = this.isActive;
     copy.isLearner = this.isLearner;
     copy.isRecovering = this.isRecovering;
+    copy.knowsConfiguration = this.knowsConfiguration;
     copy.sentCommit = this.sentCommit;
     copy.ackedRound = this.ackedRound;
     return copy;

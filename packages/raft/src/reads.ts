@@ -180,14 +180,24 @@ function roundOf(s: State, voters: readonly Progress[]): number {
 }
 
 /**
- * How many voters confirm a leader. Where some recover, half of an even number is enough, since it meets every majority: else a node of
- * two could never recover. Of another configuration it need not meet the majorities, and a change that is committed and
- * not applied here may already hold elsewhere.
+ * How many voters confirm a leader: a majority of those that are sure. Of two voters one is enough while the other recovers, or that could
+ * never recover: without it nobody else is elected by these two.
+ *
+ *   INV-RAFT-19  One of two confirms itself only while no majority of another configuration may act without it: no change of the
+ *                configuration is committed here and not applied, or was in the log when it was elected and is not applied; and the other has
+ *                told, before it lost anything, that it knows this configuration, so that it does not follow the one before
+ *                together with whom this one has removed.
  */
-function confirming(s: State, voters: readonly Progress[]): number {
-  const mayHaveChanged = s.log.applied < Math.min(s.pendingChangeIndex, s.log.commit);
-  const isReduced = !mayHaveChanged && voters.some(({ isRecovering }) => isRecovering);
-  return isReduced ? Math.ceil(voters.length / 2) : majority(voters.length);
+export function confirming(s: State, voters: readonly Progress[]): number {
+  const { applied, commit } = s.log;
+  const mayHaveChanged =
+    applied < s.inheritedChange || applied < Math.min(s.pendingChangeIndex, commit);
+  const isOneEnough =
+    voters.length === 2 &&
+    s.outgoing.length === 0 &&
+    !mayHaveChanged &&
+    voters.some(({ isRecovering, knowsConfiguration }) => isRecovering && knowsConfiguration);
+  return isOneEnough ? 1 : majority(voters.length);
 }
 
 /** INV-RAFT-7. A follower counts its timeout from when a heartbeat came, in ticks that may be cut short by one. */

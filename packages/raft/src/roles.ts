@@ -4,6 +4,7 @@
  *   INV-RAFT-9  A vote is forgotten only when the term rises: not by a change of role within it (museum row 1).
  */
 import { assert, type NodeId } from "@authledger/types";
+import { lastChangeWithin } from "./changes-in-log.js";
 import { dropLeaderReads, takeOverReads } from "./reads.js";
 import { appendOwn, broadcastAppend } from "./replication.js";
 import type { State } from "./state.js";
@@ -30,6 +31,7 @@ function reset(s: State, term: number): void {
   drawElectionTimeout(s);
   s.votes.clear();
   s.pendingChangeIndex = 0;
+  s.inheritedChange = 0;
   s.uncommittedBytes = 0;
   s.lastRound = 0;
   s.isLeaseForfeited = false;
@@ -73,8 +75,10 @@ export function becomeLeader(s: State): void {
   own.match = s.log.durable;
   own.becomeReplicate();
   own.isActive = true;
-  // Whether one of the entries changes the configuration is not looked up: it is as if the last one did (row 10).
+  // It is as if the last of the entries changed the configuration (row 10).
   s.pendingChangeIndex = s.log.lastIndex;
+  s.inheritedChange = lastChangeWithin(s.log, s.log.applied + 1, s.log.lastIndex);
+  s.configuredAt = s.log.lastIndex;
   // Without an entry of its own term it could not commit what it has (Raft 8).
   appendOwn(s, [NOTHING]);
   broadcastAppend(s);

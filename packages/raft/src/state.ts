@@ -127,6 +127,10 @@ export class State {
   uncommittedBytes = 0;
   /** A configuration entry may be at or below this index and not applied: no other is proposed before. */
   pendingChangeIndex = 0;
+  /** The last change of the configuration that the log had when this leader was elected and that was not applied; 0 if none. */
+  inheritedChange = 0;
+  /** As leader: where its log ended when it was elected, or when it applied the newest change of the configuration since. */
+  configuredAt = 0;
 
   transferee: NodeId | undefined;
   transferElapsed = 0;

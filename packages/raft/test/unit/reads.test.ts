@@ -1,6 +1,7 @@
 import type { Action, Message } from "@authledger/raft";
 import { describe, expect, test } from "vitest";
-import { changeOf, node, TestGroup, type TestNode } from "../support/group.js";
+import { changeOf, membershipOf, node, TestGroup, type TestNode } from "../support/group.js";
+import { MemoryLog } from "../support/memory-log.js";
 
 function answered(one: TestNode): { context: number; index: number }[] {
   return one.take("read-ready").map(({ context, index }) => ({ context, index }));
@@ -268,5 +269,52 @@ describe("half of the voters", () => {
     begin(leader, 7);
     group.settle(isCut);
     expect(answered(leader)).toEqual([]);
+  });
+
+  // Node 1 had the removal of node 3 in its log when it was elected, and did not know that it was committed. Node 4 had applied it, and with
+  // node 2 was a majority of three. Then node 2 lost the end of its log, and half of four told it that node 1 led.
+  test("end no doubt while the log of a leader has a change that may be in force elsewhere (dissertation 4.1)", () => {
+    const group = new TestGroup(4, { electionTicks: 10 });
+    const old = group.elect(4);
+    group.tick(4);
+    group.settle();
+    old.step({ kind: "propose-change", proposal: 1, change: changeOf("r3") });
+    const isWord = ({ from, to, type, ...rest }: Message): boolean =>
+      from === node(4) &&
+      to !== node(2) &&
+      (type === "heartbeat" || ("commit" in rest && rest.commit > 1));
+    group.settle(isWord);
+    expect(group.node(2).membership.voters).toEqual([1, 2, 4].map(node));
+    const leader = group.node(1);
+    expect(leader.membership.voters).toEqual([1, 2, 3, 4].map(node));
+    const isOfFour = ({ from, to }: Message): boolean => from === node(4) || to === node(4);
+    for (const id of [2, 3]) group.tick(id, 15);
+    for (let i = 0; i < 40 && leader.core.role !== "leader"; i++) {
+      group.tick(1);
+      const isToThree = ({ type, to }: Message): boolean => type === "append" && to === node(2);
+      group.settle((message) => isOfFour(message) || isToThree(message));
+    }
+    expect(leader.core).toMatchObject({ role: "leader", commit: 1 });
+    const two = group.node(2);
+    const log = new MemoryLog(1, 0, two.log.all.slice(0, 2));
+    const found = { term: 2, vote: undefined, commit: 1 };
+    const lost = group.add(2, membershipOf([1, 2, 4]), log, found);
+    lost.restart({ isRecovering: true });
+    const isCut = ({ from, to }: Message): boolean =>
+      from === node(4) || to === node(4) || (from === node(3) && to === node(2));
+    for (let i = 0; i < 5; i++) {
+      for (const id of [1, 2]) group.tick(id);
+      group.settle(
+        (message) =>
+          isCut(message) || (message.type === "append-response" && message.from === node(3)),
+      );
+      leader.step({ kind: "turn" });
+      group.settle(
+        (message) =>
+          isCut(message) || (message.type === "append-response" && message.from === node(3)),
+      );
+    }
+    expect(leader.core.commit).toBe(1);
+    expect(lost.core.isRecovering).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 /** A node that lost what it had acknowledged (storage.md). */
 import type { Message } from "@authledger/raft";
 import { describe, expect, test } from "vitest";
-import { membershipOf, node, TestGroup } from "../support/group.js";
+import { changeOf, membershipOf, node, TestGroup } from "../support/group.js";
 import { MemoryLog } from "../support/memory-log.js";
 
 /** Node 2 of a settled group loses its last entries, and knows that it lost some. */
@@ -186,5 +186,44 @@ describe("a node that may have lost what it acknowledged", () => {
     expect(leader.core.role).not.toBe("leader");
     const dropped = leader.take("read-dropped").map(({ context }) => context);
     expect(dropped).toEqual(Array.from({ length: 60 }, (_, i) => i));
+  });
+
+  // Node 1 removed node 3, and did not hear from node 2, which did not know that this was committed: it was elected by node 3, and
+  // committed an entry there. Then it lost the end of its log. Node 1, one of two by its own account, told it alone that it led.
+  test("INV-RAFT-19: is led by the other of two only where it had told that it knows of these two", () => {
+    const group = new TestGroup(3);
+    const leader = group.elect(1);
+    group.tick(1);
+    group.settle();
+    const two = group.node(2);
+    const isUntold = ({ from, to, type }: Message): boolean =>
+      (from === node(2) && to === node(1)) || (to === node(2) && type === "heartbeat");
+    leader.step({ kind: "propose-change", proposal: 1, change: changeOf("r3") });
+    let isAppended = false;
+    group.settle((message) => {
+      const isMore = message.to === node(2) && message.type === "append" && isAppended;
+      isAppended ||= message.to === node(2) && message.type === "append";
+      return isMore || isUntold(message);
+    });
+    expect(leader.membership.voters).toEqual([1, 2].map(node));
+    expect(two.membership.voters).toEqual([1, 2, 3].map(node));
+    const isCut = ({ from, to }: Message): boolean => (from === node(1)) !== (to === node(1));
+    group.tick(3, 15);
+    for (let i = 0; i < 40 && two.core.role !== "leader"; i++) {
+      group.tick(2);
+      group.settle(isCut);
+    }
+    expect([leader.core.role, two.core.role, two.core.commit]).toEqual(["leader", "leader", 3]);
+    const log = new MemoryLog(1, 0, two.log.all.slice(0, 2));
+    const found = { term: 1, vote: undefined, commit: 0 };
+    const lost = group.add(2, membershipOf([1, 2, 3]), log, found);
+    lost.restart({ isRecovering: true });
+    for (let i = 0; i < 5; i++) {
+      for (const id of [1, 2]) group.tick(id);
+      group.settle(({ from, to }) => from === node(3) || to === node(3));
+      leader.step({ kind: "turn" });
+      group.settle(({ from, to }) => from === node(3) || to === node(3));
+    }
+    expect(lost.core.isRecovering).toBe(true);
   });
 });
