@@ -7,6 +7,10 @@
  *   INV-RAFT-6  No read is answered before the leader has committed an entry of its own term (museum row 18).
  *   INV-RAFT-7  A lease begins when the confirmed round left, not when its answers came (museum row 16), ends before
  *               any follower could vote for another, and never outlives a request that another start an election.
+ *   INV-RAFT-19  One of two confirms itself only while no majority of another configuration may act without it: no change of the
+ *                configuration is committed here and not applied, or was in the log when it was elected and is not applied; and the other has
+ *                told, before it lost anything, that it knows this configuration, so that it does not follow the one before
+ *                together with whom this one has removed.
  *
  * A follower asks the leader for the index, under a number of its own that no life of the node uses again.
  */
@@ -181,12 +185,7 @@ function roundOf(s: State, voters: readonly Progress[]): number {
 
 /**
  * How many voters confirm a leader: a majority of those that are sure. Of two voters one is enough while the other recovers, or that could
- * never recover: without it nobody else is elected by these two.
- *
- *   INV-RAFT-19  One of two confirms itself only while no majority of another configuration may act without it: no change of the
- *                configuration is committed here and not applied, or was in the log when it was elected and is not applied; and the other has
- *                told, before it lost anything, that it knows this configuration, so that it does not follow the one before
- *                together with whom this one has removed.
+ * never recover: without it nobody else is elected by these two. INV-RAFT-19.
  */
 export function confirming(s: State, voters: readonly Progress[]): number {
   const { applied, commit } = s.log;
