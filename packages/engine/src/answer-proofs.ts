@@ -27,7 +27,7 @@ const HEAD_TRIES_MAX = 3;
 export interface AnswerProofsDeps {
   readonly signer: Signer;
   readonly hasher: Hasher;
-  /** A vault as it is now. @throws LedgerError also VAULT_DIVERGED, NOT_READY (INV-REPLICA-11) */
+  /** A vault as it is now. @throws LedgerError also REPLICA_DIVERGED, NOT_READY (INV-REPLICA-11) */
   readonly open: (vault: number) => OpenVault;
   /** Resolves when a vault has so many blocks here. @throws LedgerError STALE_REPLICA when that takes too long */
   readonly untilSize: (vault: number, size: number) => Promise<void>;

@@ -32,14 +32,7 @@ import { type ListingDeps, Listings } from "./listings.js";
 import { Maintenance, type MaintenanceStats } from "./maintenance/maintenance.js";
 import { DATA_FORMAT_VERSION, type NodeDirectory } from "./node-directory.js";
 import { type EngineParts, openParts } from "./open-engine.js";
-import type {
-  EngineCall,
-  EnginePort,
-  EngineReply,
-  EngineRequest,
-  NodeInfo,
-  VaultHealth,
-} from "./port.js";
+import type { EngineCall, EnginePort, EngineReply, EngineRequest, NodeInfo } from "./port.js";
 import { type ProposedEntry, Proposer } from "./proposer.js";
 import { Reads } from "./reads.js";
 import { RetentionKeeper } from "./retention-keeper.js";
@@ -132,7 +125,8 @@ export class Engine implements EnginePort {
     this.#proposer = new Proposer({
       clock,
       lastTimeMs: () => state.applied.leaderTimeMs,
-      stampProblem: (nowMs) => this.#cluster.node?.clocks.problemOf(nowMs),
+      stampProblem: (nowMs) =>
+        this.#cluster.node?.clocks.problemOf(nowMs) ?? this.#cluster.stateProblem,
       submit: (entry) => submitTo(parts, entry, this.#proposer),
       soon,
       onCaughtUp: () => this.#writes.caughtUp(),
@@ -192,7 +186,7 @@ export class Engine implements EnginePort {
       ...{ ...deps, group, node, wal, state, soon, evidence, onHalt },
       clusterNode: options.cluster && (() => this.#cluster.node),
       cosigners: () => this.#policies.cosigners,
-      isWhole: (vault) => this.#healthOf(vault) === "healthy",
+      isWhole: (vault) => this.#maintenance.healthOf(vault) === "healthy",
       stateProblem: () => this.#cluster.stateProblem,
       handOver: () => this.#cluster.handOver(),
       onAlarm: (alarm) => deps.onAlarm?.(alarm),
@@ -276,7 +270,7 @@ export class Engine implements EnginePort {
     this.#leaderWork.lead(isLeading && this.#state.cluster !== undefined);
   }
 
-  /** @throws LedgerError VAULT_DIVERGED */
+  /** @throws LedgerError VAULT_DIVERGED, REPLICA_DIVERGED, NOT_READY */
   #checkWritable(vault: number): void {
     this.#maintenance.checkWritable(vault);
     this.#cluster.requireRight();
@@ -459,10 +453,12 @@ export class Engine implements EnginePort {
 
   readonly #handlers: { readonly [C in EngineCall]: Handler<C> } = {
     resolve_vault: ({ organization, vault }, deadline) =>
-      this.#cluster.reads.found(deadline, () => {
-        const row = findVault(this.#state, organization, vault);
-        return { vault: isGone(row) ? this.#state.requireVault(row.id).id : row.id };
-      }),
+      this.#cluster.reads.found(deadline, () =>
+        this.#right(() => {
+          const row = findVault(this.#state, organization, vault);
+          return { vault: isGone(row) ? this.#state.requireVault(row.id).id : row.id };
+        }),
+      ),
     write: (request, deadline) =>
       this.#writing(() => this.#writes.write(request, deadline), deadline),
     read_entities: (request, deadline) =>
@@ -512,11 +508,11 @@ export class Engine implements EnginePort {
       this.#right(() => ({ anchor: this.#writes.trustAnchor(vault) })),
     create_organization: (request) => this.#writing(() => this.#writes.createOrganization(request)),
     get_organization: ({ organization }, deadline) =>
-      this.#cluster.reads.metadata(deadline, () => ({
+      this.#metadata(deadline, () => ({
         organization: organizationInfo(findOrganization(this.#state, organization)),
       })),
     list_organizations: (request, deadline) =>
-      this.#cluster.reads.metadata(deadline, () => organizationPage(this.#state, request)),
+      this.#metadata(deadline, () => organizationPage(this.#state, request)),
     delete_organization: (request) =>
       this.#writing(() => this.#deleter.deleteOrganization(request)),
     suspend_organization: (request) =>
@@ -527,7 +523,7 @@ export class Engine implements EnginePort {
     resume_organization: (request) =>
       this.#writing(() => this.#deleter.setOrganizationService("active", request)),
     get_usage: (request, deadline) =>
-      this.#cluster.reads.metadata(deadline, () => ({ usage: usageOf(this.#state, request) })),
+      this.#metadata(deadline, () => ({ usage: usageOf(this.#state, request) })),
     erase: (request, deadline) =>
       this.#writing(() => {
         this.#cluster.requireUnderstood("erasure");
@@ -536,16 +532,17 @@ export class Engine implements EnginePort {
     delete_vault: (request) => this.#writing(() => this.#deleter.deleteVault(request)),
     create_vault: (request) => this.#writing(() => this.#writes.createVault(request)),
     get_vault: ({ organization, vault }, deadline) =>
-      this.#cluster.reads.metadata(deadline, () => {
+      this.#metadata(deadline, () => {
         const row = findVault(this.#state, organization, vault);
-        return { vault: vaultInfo(this.#state, row), health: this.#healthOf(row.id) };
+        const health = this.#maintenance.healthOf(row.id);
+        return { vault: vaultInfo(this.#state, row), health };
       }),
     update_vault: (request) => {
       const propose: VaultUpdateDeps["propose"] = (...own) => this.#writes.proposeOwn(...own);
       return this.#writing(() => updateVault({ state: this.#state, propose }, request));
     },
     list_vaults: (request, deadline) =>
-      this.#cluster.reads.metadata(deadline, () => vaultPage(this.#state, request)),
+      this.#metadata(deadline, () => vaultPage(this.#state, request)),
     get_node_info: () => this.#nodeInfo(),
     export_begin: () => this.#right(() => this.#exports.begin()),
     export_next: ({ export: id }) => this.#right(() => this.#exports.next(id)),
@@ -555,7 +552,7 @@ export class Engine implements EnginePort {
     ...authorizationHandlers(() => this.#authorization, {
       hasLocalReads: () => this.#group.hasLocalReads,
       read: (...about) => this.#read(...about),
-      requireWritable: () => this.#cluster.requireWritable(),
+      requireWritable: () => this.#requireWritable(),
     }),
     cluster_status: () => this.#cluster.admin.status(),
     cluster_init: (request) => this.#cluster.admin.init(request),
@@ -580,9 +577,20 @@ export class Engine implements EnginePort {
    * until then a vault of theirs would not be there.
    */
   #writing<T>(run: () => Promise<T>, deadlineAtMs?: number): Promise<T> {
-    this.#cluster.requireWritable();
+    this.#requireWritable();
     const isBehind = !this.#group.isReady && this.#group.writeState === "soon";
-    return isBehind ? this.#writes.barrier(deadlineAtMs).then(run) : run();
+    return isBehind ? this.#writes.barrier(deadlineAtMs).then(() => this.#right(run)) : run();
+  }
+
+  /** Who does not lead says that first, wrong or not: then the call is passed on. */
+  #requireWritable(): void {
+    this.#cluster.requireWritable();
+    this.#cluster.requireRight();
+  }
+
+  #metadata<T>(deadlineAtMs: number | undefined, read: () => T): T | Promise<T> {
+    this.#cluster.requireRight();
+    return this.#cluster.reads.metadata(deadlineAtMs, () => this.#right(read));
   }
 
   /** What is answered without asking the others, unless they have said that it is wrong here. */
@@ -609,10 +617,6 @@ export class Engine implements EnginePort {
       maintenance: this.#maintenance.info(),
       evidence: this.#heads.evidence.files,
     };
-  }
-
-  #healthOf(vault: number): VaultHealth {
-    return this.#cluster.isFenced ? "diverged" : this.#maintenance.healthOf(vault);
   }
 
   /** Once a second: flush when it is due, sign heads that moved. */

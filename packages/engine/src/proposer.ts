@@ -55,7 +55,7 @@ export interface ProposerDeps {
   readonly clock: Clock;
   /** Time of the last entry, applied or in flight. */
   readonly lastTimeMs: () => number;
-  /** Why nothing is stamped with a time that was just read from the clock, if so. Asked before each entry. */
+  /** Why nothing is made by this clock, which was just read, or by this state, if so. Asked before each entry. */
   readonly stampProblem: (nowMs: number) => LedgerError | undefined;
   /** Hands an entry to the log. */
   readonly submit: (entry: ProposedEntry) => void;

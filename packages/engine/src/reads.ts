@@ -61,7 +61,7 @@ export interface ReadDeps {
   readonly signer: Signer;
   readonly clock: Clock;
   readonly hasher: Hasher;
-  /** Asked whenever a vault is looked at, before and behind everything that is waited for. @throws LedgerError VAULT_DIVERGED, NOT_READY (INV-REPLICA-11) */
+  /** Asked whenever a vault is looked at, before and behind everything that is waited for. @throws LedgerError REPLICA_DIVERGED, NOT_READY (INV-REPLICA-11) */
   readonly requireRight: () => void;
   /** Resolves when a vault has so many blocks here. @throws LedgerError STALE_REPLICA when that takes too long */
   readonly untilSize: (vault: number, size: number) => Promise<void>;

@@ -124,7 +124,7 @@ export class Signer {
   /**
    * A signed head of the vault as it is now, or newer. One of the same size and second is given out again.
    * On a full disk so is an older one of the same size, since no new mark can be kept.
-   * @throws LedgerError (by rejection) SIGNING_REFUSED, VAULT_DIVERGED, DISK_FULL, COSIGNATURES_MISSING, CLOCK_SKEW, OVERLOADED
+   * @throws LedgerError (by rejection) SIGNING_REFUSED, REPLICA_DIVERGED, DISK_FULL, COSIGNATURES_MISSING, CLOCK_SKEW, OVERLOADED
    */
   async head(
     vault: OpenVault,
@@ -137,7 +137,7 @@ export class Signer {
 
   /**
    * The same on the node that makes heads, with the time it is signed with before it is signed.
-   * @throws LedgerError SIGNING_REFUSED, VAULT_DIVERGED, CLOCK_SKEW, COSIGNATURES_MISSING, OVERLOADED
+   * @throws LedgerError SIGNING_REFUSED, REPLICA_DIVERGED, CLOCK_SKEW, COSIGNATURES_MISSING, OVERLOADED
    */
   request(vault: OpenVault, cosignatures = 0): HeadRequest {
     this.#requireRight();
@@ -209,7 +209,7 @@ export class Signer {
     return signed;
   }
 
-  /** INV-REPLICA-11: a mark of a wrong root would outlive the state that it is of. @throws LedgerError VAULT_DIVERGED, NOT_READY */
+  /** INV-REPLICA-11: a mark of a wrong root would outlive the state that it is of. @throws LedgerError REPLICA_DIVERGED, NOT_READY */
   #requireRight(): void {
     const problem = this.#deps.together?.cluster.stateProblem();
     if (problem !== undefined) throw problem;

@@ -229,6 +229,7 @@ export class Replica {
       onAlarm: (alarm: string) => void this.alarms.push(alarm),
       isWhole: () => this.isWhole,
       policies: () => this.policies ?? [replicas.policy],
+      stateProblem: () => this.stateProblem,
       cosigners: () => replicas.members.map((member) => memberKey(hasher, member)),
       onOtherRoot: (...args: Parameters<HeadExchange["otherRoot"]>) =>
         this.exchange.otherRoot(...args),

@@ -80,7 +80,8 @@ function statusOf({ all, leader }: Nodes, node: Node): cluster.GetClusterStatusR
   return {
     ...{ nodeId: node.id, name: `n${node.id}`, clusterId: node.clusterId },
     ...{ role: 2, term: 1n, leaderId: leader?.id ?? 0n, members },
-    ...{ commitIndex: 1n, appliedIndex: 1n, lastIndex: 1n, isJoint: false, isRecovering: false },
+    ...{ commitIndex: 1n, appliedIndex: 1n, lastIndex: 1n, isJoint: false },
+    ...{ isRecovering: false, stateProblem: "" },
   };
 }
 

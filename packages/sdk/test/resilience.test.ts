@@ -66,6 +66,25 @@ describe("a call that is tried again", () => {
     expect(attemptsOf(new Error("x"))).toEqual([]);
   });
 
+  /*
+   * The story: a node that knew its state to be wrong answered "never": its clients stayed with it, and every call failed while two good
+   * nodes stood beside it.
+   */
+  it.each(["once", "repeatable"] as const)(
+    "goes to another node from one that knows its state to be wrong, also a call that is sent %s",
+    async (kind) => {
+      const { time, nodes, transport } = scripted(2);
+      const [a, b] = nodes;
+      a!.script = () => {
+        throw refused("REPLICA_DIVERGED", 1_000n);
+      };
+      b!.script = () => "yes";
+      const call = outcome(transport.call(WRITE, {}, kind));
+      await time.pass(5_000);
+      expect(await call).toBe("yes");
+    },
+  );
+
   it("is not sent to a node that had it more often than the budget of the client allows (INV-SDK-14)", async () => {
     const refusals: string[] = [];
     const metrics: ClientMetrics = { retryRefused: ({ name }) => refusals.push(name) };

@@ -148,13 +148,14 @@ const REPLICATION = {
 
 function statusMessage(status: ClusterStatus): cluster.GetClusterStatusResponse {
   const { nodeId: id, name, clusterId = "", role, leader = 0n, isJoint, isRecovering } = status;
+  const { stateProblem = "" } = status;
   return {
     ...{ nodeId: id, name, clusterId, role: NODE_ROLES[role], leaderId: leader },
     term: BigInt(status.term),
     commitIndex: BigInt(status.commitIndex),
     appliedIndex: BigInt(status.appliedIndex),
     lastIndex: BigInt(status.lastIndex),
-    ...{ isJoint, isRecovering },
+    ...{ isJoint, isRecovering, stateProblem },
     members: status.members.map(memberMessage),
   };
 }

@@ -2,11 +2,11 @@
  * Looks at the cluster a few times a second on behalf of everybody who wants to know: probes, metrics, the log.
  *
  *   INV-CLUSTER-3  A node says that it is ready only when it belongs to a cluster that has had a leader within the last
- *                  seconds, has applied all but a bounded part of what it knows to be committed, and, where there are
- *                  others, reaches one of them (L-147).
+ *                  seconds, has applied all but a bounded part of what it knows to be committed, does not know its
+ *                  state to be wrong, and, where there are others, reaches one of them (L-147).
  *
  * An election takes less than a second: that alone makes no node unready, or each one would take all of them out of
- * service at once.
+ * service at once. Nor does a wrong state: it is that of a minority.
  */
 import type { ClusterStatus, EnginePort } from "@authledger/engine";
 import { LedgerError } from "@authledger/types";
@@ -80,10 +80,11 @@ export class ClusterWatch {
   }
 
   #judge(status: ClusterStatus): string | undefined {
-    const { role, leader, commitIndex, appliedIndex, isRecovering } = status;
+    const { role, leader, commitIndex, appliedIndex, isRecovering, stateProblem } = status;
     if (role === "waiting") return "the node waits to be added to a cluster";
     if (role === "removed") return "the node was removed from its cluster";
     if (isRecovering) return "the node may have lost the end of its log and catches up";
+    if (stateProblem !== undefined) return stateProblem;
     const nowMs = this.#deps.nowMs();
     if (leader !== undefined) this.#leaderSeenAtMs = nowMs;
     const leaderlessMs = nowMs - (this.#leaderSeenAtMs ?? Number.NEGATIVE_INFINITY);

@@ -2,7 +2,8 @@
  * Passes calls on to the leader that this node has refused because it does not lead.
  *
  *   INV-CLUSTER-1  A call is passed on only after this node refused it before it proposed anything, and again only
- *                  after the node it went to refused it so, or it never left: it is never executed twice.
+ *                  after the node it went to refused it so, or it never left: it is never executed twice. So does a
+ *                  leader that knows its state to be wrong, until another one leads.
  *   INV-CLUSTER-2  What was passed on once is answered or refused where it arrives: there are no loops.
  *
  * Where there is no leader, one is waited for, a little and within the deadline: an election takes less than a second.
@@ -35,7 +36,7 @@ import { CHANNEL_OPTIONS } from "./channel-options.js";
 import { ForwardBudget } from "./forward-budget.js";
 import type { Principal } from "./gate/principal.js";
 import { ForeignError } from "./grpc-error.js";
-import { isNotLeader, isNotLeaderCode } from "./not-leader.js";
+import { isForAnotherNode } from "./not-leader.js";
 import type { LeaderCredentials } from "./tls/leader-credentials.js";
 import { REQUEST_ID_KEY } from "./trace/request-id.js";
 import { TRACEPARENT_KEY } from "./trace/traceparent.js";
@@ -261,10 +262,11 @@ function hintOf({ details }: LedgerError): Leader | undefined {
 /** The call never left this node. */
 class NotSent extends Error {}
 
-/** INV-CLUSTER-1: the other node refused it as this one did, or it never left. */
+/** INV-CLUSTER-1: a node refused it before it proposed anything, and another one will lead; or it never left. */
 function isHarmless(error: unknown): boolean {
-  if (error instanceof ForeignError) return isNotLeaderCode(error.code);
-  return error instanceof NotSent || isNotLeader(error);
+  if (error instanceof NotSent) return true;
+  const isTyped = error instanceof ForeignError || error instanceof LedgerError;
+  return isTyped && isForAnotherNode(error);
 }
 
 /** Waits for the first connection, and not for one that fails. */

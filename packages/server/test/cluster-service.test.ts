@@ -97,12 +97,14 @@ describe("the cluster's service", () => {
 
   it("tells who the members are, how far they are, and how they are reached", async () => {
     const h = await startHarness();
-    h.engine.cluster = { cluster_status: () => statusOf() };
+    const stateProblem = "its state is wrong";
+    h.engine.cluster = { cluster_status: () => ({ ...statusOf(), stateProblem }) };
     const status = await ask<cluster.GetClusterStatusResponse>(h, "getClusterStatus", {});
     const { members, ...about } = status;
     expect(about).toEqual({
       ...{ nodeId: 1n, name: "n1", clusterId: "ab".repeat(16), role: 1, term: 4n, leaderId: 1n },
       ...{ commitIndex: 8n, appliedIndex: 7n, lastIndex: 9n, isJoint: true, isRecovering: false },
+      stateProblem,
     });
     const [self, second, third] = members;
     expect(self).toEqual({

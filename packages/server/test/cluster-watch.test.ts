@@ -65,6 +65,8 @@ describe("a node is ready (INV-CLUSTER-3)", () => {
     ["not while it waits", { ...unled, role: "waiting", members: [] }, "waits to be added"],
     ["not when it was removed", statusOf({ role: "removed" }), "was removed"],
     ["not while it recovers", statusOf({ isRecovering: true }), "catches up"],
+    // Balancers went on sending to it, and a rolling restart went on to the next node.
+    ["not with a wrong state", statusOf({ stateProblem: "it is wrong" }), "it is wrong"],
     ["not far behind", statusOf({ commitIndex: 9_000 }), "8912 committed entries to apply"],
     ["not cut off from all others", statusOf({ members: cutOff }), "reaches no other one"],
     ["not before there was a leader", unled, "has no leader"],

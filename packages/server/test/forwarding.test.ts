@@ -309,6 +309,23 @@ describe("a write at a node that does not lead", () => {
     expect(leader.engine.requests("write")).toHaveLength(1);
   });
 
+  /*
+   * The story: a leader that knew its state to be wrong refused what was passed on to it, and the refusal went to the client as final: no write
+   * of the cluster succeeded until another node led.
+   */
+  it("waits for the next leader where the one of now knows its state to be wrong (INV-CLUSTER-1)", async () => {
+    const { follower, leader } = await startPair();
+    const wrong = await startHarness();
+    const error = new LedgerError("REPLICA_DIVERGED", "its state is not that of the majority");
+    wrong.engine.failure = { call: "write", error };
+    refuse(follower, wrong.address);
+    const written = writeTo(follower);
+    await vi.waitUntil(() => wrong.engine.requests("write").length > 1, { interval: 2 });
+    refuse(follower, leader.address);
+    await written;
+    expect(leader.engine.requests("write")).toHaveLength(1);
+  });
+
   it("is not sent again when the connection breaks, since it may have happened (INV-CLUSTER-1)", async () => {
     const { follower, leader } = await startPair();
     refuse(follower, await droppingPort());

@@ -15,6 +15,7 @@ const LAG_MAX = 10n;
 export async function lookAtCluster(run: Run, client: LedgerClient): Promise<ClusterStatus> {
   const near = await client.cluster.status(run.call);
   if (near.role === "leader" || near.leaderId === undefined) return near;
+  if (near.stateProblem !== "") run.say(`${nameOf(near)} serves nothing: ${near.stateProblem}`);
   try {
     return await client.cluster.status({
       ...run.call,
@@ -45,6 +46,7 @@ export function clusterHealth(status: ClusterStatus): ClusterHealth {
   if (status.role === "waiting" || status.role === "removed") return status.role;
   if (status.leaderId === undefined) return "no_leader";
   if (status.isJoint) return "changing";
+  if (status.stateProblem !== "") return "degraded";
   return votersOf(status).every((member) => isUp(status, member)) ? "healthy" : "degraded";
 }
 
@@ -99,6 +101,7 @@ export function clusterSentence(status: ClusterStatus): string {
   parts.push(`at entry ${formatCount(Number(commitIndex))}`);
   if (status.isJoint) parts.push("the voters are being changed");
   if (status.isRecovering) parts.push(`${me} recovers and does not vote`);
+  if (status.stateProblem !== "") parts.push(`${me} serves nothing: ${status.stateProblem}`);
   return parts.join("; ");
 }
 
@@ -112,7 +115,7 @@ export function memberThing(status: ClusterStatus, member: ClusterMember): Thing
 
 /** The account as one document. */
 export function clusterThing(status: ClusterStatus): Thing {
-  const { members, leaderId, isJoint, isRecovering } = status;
+  const { members, leaderId, isJoint, isRecovering, stateProblem } = status;
   const leader = members.find(({ nodeId }) => nodeId === leaderId);
   const health = clusterHealth(status);
   return {
@@ -132,6 +135,7 @@ export function clusterThing(status: ClusterStatus): Thing {
       last_index: status.lastIndex,
       is_joint: isJoint,
       is_recovering: isRecovering,
+      state_problem: stateProblem,
       seen_by: nameOf(status),
       seen_by_id: status.nodeId,
       seen_by_role: status.role,

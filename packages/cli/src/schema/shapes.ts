@@ -33,7 +33,7 @@ const MEMBER =
   "next_index:u64? last_heard_ms:u64? queued_bytes:u64 problem:text";
 const CLUSTER =
   "health:text sentence:text cluster_id:hex? leader:text? leader_id:u64? term:u64 voters:int voters_up:int " +
-  "majority:int commit_index:u64 applied_index:u64 last_index:u64 is_joint:bool is_recovering:bool " +
+  "majority:int commit_index:u64 applied_index:u64 last_index:u64 is_joint:bool is_recovering:bool state_problem:text " +
   "seen_by:text seen_by_id:u64 seen_by_role:text members:objects";
 const AUDITED =
   "origin:text blocks_executed:u64 head_size:u64 head_root:hex saved_at:time? saved_at_ms:u64 note:text";

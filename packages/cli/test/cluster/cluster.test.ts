@@ -52,6 +52,7 @@ describe("cluster status", () => {
     ["waiting", { role: 5, leaderId: 0n, members: [] }, /waits to be added/, 6],
     ["changing", { isJoint: true }, /the voters are being changed/, 0],
     ["healthy", { isRecovering: true }, /n1 recovers and does not vote/, 0],
+    ["degraded", { stateProblem: "it is wrong" }, /n1 serves nothing: it is wrong/, 0],
     ["healthy", {}, /3 of 3 voters are up, 2 are needed/, 0],
   ] as const)("tells that it is %s", async (health, changes, sentence, code) => {
     const fake = await startCluster(changes as Parameters<typeof startCluster>[0]);

@@ -22,6 +22,8 @@ export interface ClusterAdminDeps {
   readonly timers: Timers;
   readonly clusterId: () => string | undefined;
   readonly appliedIndex: () => number;
+  /** Why nothing of this node's state is told, if it is not (INV-REPLICA-11). */
+  readonly stateProblem: () => LedgerError | undefined;
   /** Resolves when what is known here is what was acknowledged last. */
   readonly confirm: () => Promise<void>;
   /** Begins a cluster of this node, which waits or begins one already. */
@@ -43,10 +45,11 @@ export class ClusterAdmin {
   }
 
   status(): ClusterStatus {
-    const { group, identity, cluster, clusterId, appliedIndex } = this.#deps;
+    const { group, identity, cluster, clusterId, appliedIndex, stateProblem } = this.#deps;
     const { membership } = group.configuration;
     const id = cluster?.node.clusterId ?? clusterId();
     const { leader } = group;
+    const { message: problem } = stateProblem() ?? {};
     return {
       nodeId: identity.nodeId,
       name: cluster?.options.name ?? "",
@@ -59,6 +62,7 @@ export class ClusterAdmin {
       lastIndex: group.lastIndex,
       isJoint: membership.outgoing.length > 0,
       isRecovering: group.isRecovering,
+      ...(problem !== undefined && { stateProblem: problem }),
       members: nodesOf(membership).map((node) => this.#member(node)),
     };
   }

@@ -80,6 +80,8 @@ export interface ClusterStatus {
   readonly isJoint: boolean;
   /** The node may have lost the end of its log and does not vote yet. */
   readonly isRecovering: boolean;
+  /** Why the node answers no call about what is stored, if it does not: its state is not that of the majority, or may not be. */
+  readonly stateProblem?: string;
   /** In the order of their ids. */
   readonly members: readonly MemberStatus[];
 }

@@ -27,6 +27,8 @@ export interface ContradictionDeps {
   readonly signer: Signer;
   readonly evidence: EvidenceStore;
   readonly clock: Clock;
+  /** Why nothing of this node's history may be signed or shown, if it may not (INV-REPLICA-11). */
+  readonly stateProblem: () => LedgerError | undefined;
   /** The policies that clients of a vault may hold. */
   readonly policies: (vault: OpenVault) => readonly Policy[];
   readonly onAlarm: (alarm: string) => void;
@@ -41,7 +43,7 @@ export class Contradictions {
 
   /**
    * Judges a head; one that contradicts is kept before this resolves. With `own`, the note that this node has signed.
-   * @throws LedgerError PROOF_INVALID when it is no note of the vault, or nobody of the vault has signed it
+   * @throws LedgerError REPLICA_DIVERGED, NOT_READY; PROOF_INVALID when it is no note of the vault, or nobody of the vault has signed it
    */
   async judge(
     vault: OpenVault,
@@ -93,6 +95,9 @@ export class Contradictions {
     } catch {
       return ""; // A full disk, or a log that has failed: nothing is signed then.
     }
+    // It may have been found to be wrong meanwhile: then what it has judged is wrong, too.
+    const problem = this.#deps.stateProblem();
+    if (problem !== undefined) throw problem;
     const body = checkpointBody({ origin, size: BigInt(mark.size), root: mark.root });
     const cosignature = keys.cosign(body, mark.timeMs);
     const line = madeLine(keys.replica, { body, timeMs: mark.timeMs }, cosignature);

@@ -126,19 +126,20 @@ export class CosignReplica {
     }
   }
 
-  /** INV-COSIGN-2: the marks are durable before any signature is made. */
+  /** INV-COSIGN-2: the marks are durable before any signature is made, which is none of a wrong replica (INV-REPLICA-11). */
   async #sign(
     allowed: readonly Allowed[],
   ): Promise<readonly (Asked & { readonly signature: Uint8Array | undefined })[]> {
     if (allowed.length === 0) return [];
-    const { marks, keys } = this.#deps;
+    const { marks, keys, cluster } = this.#deps;
     const isDurable = await marks
       .append(allowed.map(({ head, origin }) => ({ ...head, origin })))
       .then(() => true)
       .catch(() => false);
+    const maySign = isDurable && cluster.stateProblem() === undefined;
     return allowed.map(({ from, head, origin }) => {
       const body = checkpointBody({ origin, size: BigInt(head.size), root: head.root });
-      const signature = isDurable ? keys.cosign(body, head.timeMs) : undefined;
+      const signature = maySign ? keys.cosign(body, head.timeMs) : undefined;
       return { from, head, signature };
     });
   }
@@ -156,9 +157,12 @@ export class CosignReplica {
   }
 
   #whyNot(vault: OpenVault, head: HeadToSign, mark: Mark): CosignRefusal | undefined {
-    const { marks, clock, isWhole } = this.#deps;
+    const { marks, clock, isWhole, cluster } = this.#deps;
     if (vault.size < head.size) return CosignRefusal.behind;
-    if (!isWhole(vault.id)) return CosignRefusal.diverged;
+    const problem = cluster.stateProblem();
+    // One that was rebuilt signs in a moment, and is asked again.
+    if (problem?.code === "NOT_READY") return CosignRefusal.busy;
+    if (problem !== undefined || !isWhole(vault.id)) return CosignRefusal.diverged;
     // After a restart the log may hold a newer mark than the state that is applied up to what is known to be committed.
     if ((marks.of(vault.id)?.size ?? 0) > vault.size) return CosignRefusal.behind;
     if (!marks.continues(vault, vault.size)) {

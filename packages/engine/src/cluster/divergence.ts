@@ -3,14 +3,15 @@
  * its peers (L-115; architecture.md, "What goes wrong").
  *
  *   INV-REPLICA-11  From the moment a replica knows that it parted until its state was replaced, it answers no read of a
- *                   vault, those that wait neither, takes no write of one and signs nothing, whatever vault: what made one
- *                   wrong may have touched others, which show it only later. The state that it is given may be older: it
- *                   answers again when it has come to where it was.
+ *                   vault and none about organizations and vaults, those that wait neither, proposes nothing and signs
+ *                   nothing, whatever vault: what made one wrong may have touched others, which show it only later. The
+ *                   state that it is given may be older: it answers again when it has come to where it was.
  *   INV-REPLICA-12  A replica whose process ended while it was wrong answers nothing and signs nothing, whatever vault, until
  *                   a majority of the voters has told its digest of an entry from there on, or its state was replaced.
  *
  * Every node tells its digests to all others once a second. A node that is wrong finds out
- * by itself, from what the others tell, and so do they: nobody has to be believed.
+ * by itself, from what the others tell, and so do they: nobody has to be believed. What it refuses meanwhile it refuses
+ * before anything was proposed, with an error that sends its clients to another node.
  */
 import type { Random, Timers } from "@authledger/io";
 import type { GroupState, ScrubDifference } from "@authledger/state";
@@ -48,8 +49,10 @@ export interface DivergenceDeps {
   readonly onFatal: (error: LedgerError) => void;
 }
 
-/** What a client waits that asks a replica which was just rebuilt. */
+/** What a client waits that asks a replica which was just rebuilt, ... */
 const REBUILT_RETRY_MS = 200;
+/** ... and one that is wrong, if it has no other to ask. */
+const PARTED_RETRY_MS = 1_000;
 
 /** This replica is wrong. */
 interface Parted {
@@ -115,12 +118,12 @@ export class Divergence {
     return this.isDoubtful || this.#deps.state.applied.index < this.#reached;
   }
 
-  /** Why nothing is answered or signed here: VAULT_DIVERGED, or NOT_READY when it will be over soon (INV-REPLICA-11). */
+  /** Why nothing is answered or signed here: REPLICA_DIVERGED, or NOT_READY when it will be over soon (INV-REPLICA-11). */
   get problem(): LedgerError | undefined {
     if (!this.isFenced) return undefined;
     if (this.#parted === undefined && this.#doubtedFrom !== undefined) {
       const message = `this replica's state was wrong at entry ${this.#doubtedFrom} when the node stopped, and was not compared since`;
-      return new LedgerError("VAULT_DIVERGED", message);
+      return diverged(message);
     }
     if (this.#parted === undefined) {
       const message = `this replica was rebuilt and applies entries up to ${this.#reached} again`;
@@ -129,7 +132,7 @@ export class Divergence {
     const difference = this.#parted.found?.difference;
     const where = difference === undefined ? "" : `: ${describeDifference(difference)}`;
     const message = `this replica's state is not that of the majority${where}; it is rebuilt from its peers`;
-    return new LedgerError("VAULT_DIVERGED", message);
+    return diverged(message);
   }
 
   /** After each applied entry. */
@@ -283,4 +286,8 @@ export class Divergence {
     this.#deps.stepDown(peer);
     if (parted.found !== undefined) this.#deps.askForState(peer);
   }
+}
+
+function diverged(message: string): LedgerError {
+  return new LedgerError("REPLICA_DIVERGED", message, { retryAfterMs: PARTED_RETRY_MS });
 }

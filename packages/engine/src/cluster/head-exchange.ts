@@ -136,7 +136,8 @@ export class HeadExchange {
       cluster.send(from, "cosignRequest", payload);
     } catch (error) {
       const { code, message } = LedgerError.from(error);
-      if (code !== "PROOF_INVALID") onAlarm(`evidence could not be kept: ${message}`);
+      const isSaid = code === "PROOF_INVALID" || cluster.stateProblem() !== undefined;
+      if (!isSaid) onAlarm(`evidence could not be kept: ${message}`);
     }
   }
 }

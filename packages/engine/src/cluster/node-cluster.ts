@@ -92,6 +92,7 @@ export class NodeCluster {
       timers,
       clusterId: () => state.cluster?.id,
       appliedIndex: () => state.applied.index,
+      stateProblem: () => this.stateProblem,
       confirm: () => this.reads.confirm(),
       beginCluster: () => this.#beginCluster(),
       release: deps.release,
@@ -115,7 +116,7 @@ export class NodeCluster {
     this.#tellOwn();
   }
 
-  /** @throws LedgerError VAULT_DIVERGED, NOT_READY where this replica's state is not that of the majority (INV-REPLICA-11) */
+  /** @throws LedgerError REPLICA_DIVERGED, NOT_READY where this replica's state is not that of the majority (INV-REPLICA-11) */
   requireRight(): void {
     const problem = this.stateProblem;
     if (problem !== undefined) throw problem;

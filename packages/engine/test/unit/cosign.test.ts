@@ -462,6 +462,28 @@ describe("a replica", () => {
     expect(await answerOf(replicas, b, { size: SIZE })).toMatchObject({ kind: "signed" });
   });
 
+  // A replica that was rebuilt a moment ago said "diverged": it was struck off the head, which failed where another voter was down.
+  test("of one that was rebuilt comes a little later, and of a wrong one none, also of one that is found to be so while it signs (INV-REPLICA-11)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [, b] = replicas.nodes as [Replica, Replica];
+    b.stateProblem = new LedgerError("NOT_READY", "applies entries again");
+    expect(await answerOf(replicas, b)).toMatchObject({ why: CosignRefusal.busy });
+    const wrong = new LedgerError("REPLICA_DIVERGED", "not that of the majority");
+    b.stateProblem = wrong;
+    expect(await answerOf(replicas, b)).toMatchObject({ why: CosignRefusal.diverged });
+    b.stateProblem = undefined;
+    const append = b.log.append.bind(b.log);
+    b.log.append = (records) => {
+      b.stateProblem = wrong;
+      return append(records);
+    };
+    expect(await answerOf(replicas, b)).toMatchObject({ why: CosignRefusal.busy });
+    b.log.append = append;
+    b.stateProblem = undefined;
+    replicas.time.advance(1);
+    expect(await answerOf(replicas, b)).toMatchObject({ kind: "signed" });
+  });
+
   test("drops frames that it cannot read (INV-COSIGN-5)", async () => {
     const replicas = await Replicas.of(3, SIZE);
     const [leader, b] = replicas.nodes as [Replica, Replica];
@@ -474,7 +496,7 @@ describe("a replica", () => {
 });
 
 describe("a leader", () => {
-  const wrong = new LedgerError("VAULT_DIVERGED", "not that of the majority");
+  const wrong = new LedgerError("REPLICA_DIVERGED", "not that of the majority");
 
   /*
    * The story: a leader knew that its state was wrong, and led on until another was elected. A follower asked it for a head: it noted the
@@ -743,9 +765,26 @@ describe("heads that contradict each other", () => {
     const [leader, b] = replicas.nodes as [Replica, Replica];
     const { note } = await leader.signer.head(leader.vault!.open);
     b.vault = new TestVault(VAULT, SIZE, 1);
-    b.stateProblem = new LedgerError("VAULT_DIVERGED", "not that of the majority");
+    b.stateProblem = new LedgerError("REPLICA_DIVERGED", "not that of the majority");
     const payload = encodeCosignRequest({ type: "contradiction", vault: VAULT, note });
     b.exchange.onFrame(leader.id, "cosignRequest", payload);
+    await replicas.settle();
+    expect([b.evidence.files, b.alarms]).toEqual([[], []]);
+  });
+
+  // It asked whether it was right when the head came, and not when the own mark was durable: a note of its wrong root left.
+  test("are not kept or answered where this node is found to be wrong while its own mark is synced (INV-REPLICA-11)", async () => {
+    const replicas = await Replicas.of(3, SIZE);
+    const [leader, b] = replicas.nodes as [Replica, Replica];
+    const { note } = await leader.signer.head(leader.vault!.open);
+    await replicas.settle();
+    b.vault = new TestVault(VAULT, SIZE, 1);
+    b.log.isQuick = false;
+    const payload = encodeCosignRequest({ type: "contradiction", vault: VAULT, note });
+    b.exchange.onFrame(leader.id, "cosignRequest", payload);
+    await replicas.settle();
+    b.stateProblem = new LedgerError("REPLICA_DIVERGED", "not that of the majority");
+    b.log.appends[0]!.done();
     await replicas.settle();
     expect([b.evidence.files, b.alarms]).toEqual([[], []]);
   });

@@ -239,7 +239,7 @@ describe("a replica whose state is not that of the majority", () => {
       const divergence = replicas.divergences[wrong]!;
       expect(divergence.isParted).toBe(true);
       expect(divergence.problem).toMatchObject({
-        code: "VAULT_DIVERGED",
+        code: "REPLICA_DIVERGED",
         message: expect.stringMatching(/not that of the majority: leaf of organization 7 vault 2/),
       });
       const [alarm] = replicas.alarms[wrong]!;
@@ -291,7 +291,7 @@ describe("a replica whose state is not that of the majority", () => {
     await replicas.pass(4_000);
     const divergence = replicas.divergences[1]!;
     expect(replicas.alarms[1]![0]).toContain("organization 7 vault 2");
-    expect([divergence.isFenced, divergence.problem?.code]).toEqual([true, "VAULT_DIVERGED"]);
+    expect([divergence.isFenced, divergence.problem?.code]).toEqual([true, "REPLICA_DIVERGED"]);
     await replicas.pass(20_000);
     expect(divergence.isFenced).toBe(true);
     divergence.replaced();

@@ -65,7 +65,7 @@ test("a checkpoint leads from the client's head to the new one by the history th
 });
 
 test("no answer is given that was made by a state which is known to be wrong by then (INV-REPLICA-11)", async () => {
-  const wrong = new LedgerError("VAULT_DIVERGED", "not that of the majority");
+  const wrong = new LedgerError("REPLICA_DIVERGED", "not that of the majority");
   const prove = { trustedSize: 0, configHash: new Uint8Array(0) };
   const about = { vault: 1, consistency: ANY, prove };
   const asks: ((reads: Reads) => Promise<unknown>)[] = [

@@ -74,6 +74,8 @@ export interface ClusterStatus {
   readonly isJoint: boolean;
   /** The node may have lost what it had acknowledged; it has no vote until it has caught up. */
   readonly isRecovering: boolean;
+  /** Why the node answers no call about what is stored: its state is not that of the majority, or may not be. Empty: it does. */
+  readonly stateProblem: string;
   readonly members: readonly ClusterMember[];
 }
 

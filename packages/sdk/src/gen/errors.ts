@@ -804,6 +804,23 @@ export class TransferFailedError extends LedgerError {
 }
 
 /**
+ * The node knows that its state is not that of the majority, or may not be: it answers nothing and writes nothing until that is replaced or compared.
+ * Send again? yes: nothing happened. See docs/errors.md#replica-diverged
+ */
+export class ReplicaDivergedError extends LedgerError {
+  declare readonly code: "REPLICA_DIVERGED";
+  declare readonly details: ErrorDetails;
+
+  constructor(message: string, options?: LedgerErrorOptions) {
+    super("REPLICA_DIVERGED", message, options);
+  }
+
+  static override [Symbol.hasInstance](thrown: unknown): thrown is ReplicaDivergedError {
+    return hasCode(thrown, "REPLICA_DIVERGED");
+  }
+}
+
+/**
  * Two nodes refuse to talk: they are of different clusters or versions, or one is not the node that the other knows.
  * Send again? no: it would fail again. See docs/errors.md#peer-refused
  */

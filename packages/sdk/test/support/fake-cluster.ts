@@ -37,7 +37,8 @@ export async function startCluster(
     status: {
       ...{ nodeId: 1n, name: "n1", clusterId: "ab".repeat(16), role: 1, term: 7n, leaderId: 1n },
       ...{ commitIndex: 100n, appliedIndex: 100n, lastIndex: 100n },
-      ...{ isJoint: false, isRecovering: false, members: [member(1), member(2), member(3)] },
+      ...{ isJoint: false, isRecovering: false, stateProblem: "" },
+      members: [member(1), member(2), member(3)],
       ...changes,
     },
     ...{ calls: [], failures: new Map(), onCall: () => undefined },

@@ -5,7 +5,7 @@ import type { CallObserver } from "../gate/gate.js";
 import type { CallContext, GatedCall } from "../gate/gated-call.js";
 import type { MethodInfo } from "../gate/method.js";
 import { toServiceError } from "../grpc-error.js";
-import { isNotLeader } from "../not-leader.js";
+import { isForAnotherNode } from "../not-leader.js";
 import type { AnyStreamMethod } from "../streaming.js";
 import type { AnyHandler } from "../unary.js";
 import type { AuditLog } from "./audit-log.js";
@@ -73,7 +73,9 @@ export class AuditedCalls implements CallObserver {
     call: CallContext,
     error: unknown,
   ): Promise<void> {
-    if (isNotLeader(error) || isRefusal(toServiceError(error).code)) return;
+    // It is told of where another node answers it.
+    if (error instanceof LedgerError && isForAnotherNode(error)) return;
+    if (isRefusal(toServiceError(error).code)) return;
     await this.#log.add(this.#record(method, request, call, "failure", error));
   }
 

@@ -35,9 +35,16 @@ export interface MadeRoot {
   readonly file: string;
 }
 
-/** A node that waits, or is being taken in, has no vault yet; who does not lead leaves it to the leader. */
+/** A node that waits, or is being taken in, has no vault yet, and a wrong one none to read; who does not lead leaves it to the leader. */
 const NOT_MINE: ReadonlySet<string> = new Set([
-  ...["NODE_WAITING", "NOT_READY", "VAULT_NOT_FOUND", "NOT_LEADER", "NO_LEADER"],
+  ...[
+    "NODE_WAITING",
+    "NOT_READY",
+    "VAULT_NOT_FOUND",
+    "NOT_LEADER",
+    "NO_LEADER",
+    "REPLICA_DIVERGED",
+  ],
 ]);
 
 export class RootCredential {

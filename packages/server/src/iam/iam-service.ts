@@ -1,7 +1,7 @@
 /** The role calls of IamService. The gate has let pass whoever administers what the role is about, and nobody else. */
 import type { StoredTuple } from "@authledger/engine";
 import { iam } from "@authledger/proto";
-import { type Consistency, height, type Tuple } from "@authledger/types";
+import { type Consistency, height, LedgerError, type Tuple } from "@authledger/types";
 import { reasonOf } from "../authorization/convert-model.js";
 import { type CallContext, type Decoders, strict } from "../call-frame.js";
 import { consistencyOf, numberOf, pageSizeOf } from "../convert-request.js";
@@ -131,11 +131,18 @@ class RoleService {
     return { height: written, status: statuses[0]! };
   }
 
-  /** As of the write, whatever came after it. */
+  /** As of the write, whatever came after it. @throws LedgerError COMMIT_UNKNOWN for a refusal by which the call would count as not executed */
   async #stored(tuple: Tuple, written: number): Promise<StoredTuple | undefined> {
     const consistency: Consistency = { kind: "at_height", height: height(written) };
     const question = { vault: SYSTEM_VAULT, consistency, ...tuple, limit: 1 };
-    return (await this.#deps.engine.call("list_tuples", question)).tuples[0];
+    try {
+      return (await this.#deps.engine.call("list_tuples", question)).tuples[0];
+    } catch (thrown) {
+      const cause = LedgerError.from(thrown);
+      if (cause.row.retry !== "safe") throw cause;
+      const message = `the role was written at height ${written}, and could not be read again: ${cause.message}`;
+      throw new LedgerError("COMMIT_UNKNOWN", message, { cause });
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 /** Roles over a real engine: what follows from what, who may give them, and what a caller without them learns. */
 import { type admin, type authorization, iam } from "@authledger/proto";
-import type { Operation } from "@authledger/types";
-import { describe, expect, test } from "vitest";
+import { LedgerError, type Operation } from "@authledger/types";
+import { describe, expect, test, vi } from "vitest";
 import { call, failureOf } from "../support/harness.js";
 import { createTuple, PAGE, TUPLE, transaction } from "../support/requests.js";
 import { as, binding, ROOT, type Scope, startTenants, type Tenants } from "../support/tenants.js";
@@ -298,3 +298,22 @@ describe("a caller", () => {
 });
 
 const ALL = { organization: 0n, vault: 0n, group: "", principal: "", ...PAGE };
+
+/*
+ * The story: the role was written, and its leader was found to be wrong before it had read it again. The refusal said that nothing had
+ * happened: the call was passed on or sent once more, and said then that the role had been there already.
+ */
+test("a role that was written and could not be read again counts as one that may be written, not as refused", async () => {
+  const t = await startTenants();
+  const { engine } = t;
+  const ask = engine.call.bind(engine) as (name: string, ...about: unknown[]) => Promise<never>;
+  const wrong = new LedgerError("REPLICA_DIVERGED", "it is wrong");
+  vi.spyOn(engine, "call").mockImplementation((name, ...about) =>
+    name === "list_tuples" ? Promise.reject(wrong) : ask(name, ...about),
+  );
+  const request = { binding: binding(ANN, ROLE_READER, t.acme), reason: "" };
+  const granted = call(t.client, ["iam", "grantRole"], request, as(ROOT));
+  expect(await code(granted)).toBe("COMMIT_UNKNOWN");
+  vi.restoreAllMocks();
+  expect((await steps(t, ANN)) > 0).toBe(true);
+});

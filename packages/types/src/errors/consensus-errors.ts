@@ -207,6 +207,15 @@ export const consensusErrors = {
     "The leadership was not handed over within an election timeout; it stays where it was.",
     "See whether the node is up and caught up: authledger cluster status; then try again.",
   ],
+  REPLICA_DIVERGED: [
+    2025,
+    "UNAVAILABLE",
+    503,
+    "UNAVAILABLE",
+    "safe",
+    "The node knows that its state is not that of the majority, or may not be: it answers nothing and writes nothing until that is replaced or compared.",
+    "Ask another node: this one is rebuilt from its peers by itself. Keep its log output, since something made it wrong; if it lasts, see authledger cluster status.",
+  ],
   PEER_REFUSED: [
     2040,
     "FAILED_PRECONDITION",

@@ -238,7 +238,9 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     await cluster.eventually(() => back.alarms.length > 0);
     expect(back.alarms[0]).toMatch(/organization \d+ vault \d+, bucket \d+, path [0-9a-f]{96}/);
     const read = { vault, consistency: LINEARIZABLE, tuples: [tupleOf("doc:second")] };
-    await expect(back.engine.call("check", read)).rejects.toMatchObject({ code: "VAULT_DIVERGED" });
+    await expect(back.engine.call("check", read)).rejects.toMatchObject({
+      code: "REPLICA_DIVERGED",
+    });
     const header = { vault, consistency: { kind: "any", maxStalenessMs: 0 } } as const;
     await expect(back.engine.call("get_tip", header)).rejects.toThrow(/not that of the majority/);
     const tried = withoutRoomToSwitch(back, 1);
@@ -285,7 +287,7 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     ];
     cluster.network.lose = (_, __, { kind }) => kind === FrameKind.snapshotChunk;
     const refused = await cluster.until(Promise.all(waiting));
-    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["VAULT_DIVERGED"]));
+    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["REPLICA_DIVERGED"]));
     await cluster.close();
   }, 60_000);
 
@@ -308,8 +310,47 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
       rejectedBy(engine.call("get_trust_anchor", { vault })),
       rejectedBy(engine.call("export_begin", {})),
     ]);
-    expect(refused.map(({ code }) => code)).toEqual(Array(4).fill("VAULT_DIVERGED"));
+    expect(refused.map(({ code }) => code)).toEqual(Array(4).fill("REPLICA_DIVERGED"));
     expect((await engine.call("get_node_info", {})).evidence).toEqual(before);
+    await cluster.close();
+  }, 60_000);
+
+  /*
+   * The story: a leader knew that its state was wrong, and nobody had taken the leadership yet. It created and erased by its wrong rows, and told
+   * of organizations and vaults by them: only writes of a vault asked the fence.
+   */
+  test("as leader proposes nothing, tells of no vault, and says why (INV-REPLICA-11)", async () => {
+    const cluster = await tinyCluster(3);
+    const { leader, vault, wrong } = await partedReplica(cluster);
+    const { organizations } = await cluster.until(
+      leader.engine.call("list_organizations", { limit: 1 }),
+    );
+    const organization = organizations[0]!.slug;
+    const by = { organization, actor: "a", reason: "r" };
+    const { nodeId: node } = await cluster.status(wrong);
+    await cluster.until(leader.engine.call("cluster_transfer", { node }));
+    const { engine } = wrong;
+    const proposed = engine.stats().batching.entries;
+    // The leadership was given to it behind its back: those that it asks to take it do not hear of that.
+    const { raft, snapshotChunk } = FrameKind;
+    cluster.network.lose = (from, _, { kind }) =>
+      kind === snapshotChunk || (kind === raft && from === node);
+    const model = { vault, actor: "a", reason: "", body: utf8("{}"), activate: false };
+    const refused = await Promise.all([
+      rejectedBy(engine.call("create_organization", { name: "n", actor: "a", reason: "r" })),
+      rejectedBy(engine.call("create_vault", { ...by, name: "n" })),
+      rejectedBy(engine.call("suspend_organization", by)),
+      rejectedBy(engine.call("delete_organization", by)),
+      rejectedBy(engine.call("deploy_model", model)),
+      rejectedBy(engine.call("get_organization", { organization })),
+      rejectedBy(engine.call("resolve_vault", { organization, vault: 1n })),
+      rejectedBy(writeOne(engine, vault, [createTuple("doc:by-the-wrong-one")])),
+    ]);
+    expect(refused.map(({ code }) => code)).toEqual(Array(8).fill("REPLICA_DIVERGED"));
+    expect(refused.every(({ retryAfterMs = 0 }) => retryAfterMs > 0)).toBe(true);
+    expect(engine.stats().batching.entries).toBe(proposed);
+    expect((await engine.call("cluster_status", {})).stateProblem).toMatch(/of the majority/);
+    expect((await cluster.status(leader)).stateProblem).toBeUndefined();
     await cluster.close();
   }, 60_000);
 
@@ -330,7 +371,7 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     await cluster.leader();
     const ask = { vault, consistency: LINEARIZABLE, tuples: [tupleOf("doc:d0")] };
     for (const call of ["check", "authorize"] as const) {
-      expect((await rejectedBy(engine.call(call, ask))).code).toBe("VAULT_DIVERGED");
+      expect((await rejectedBy(engine.call(call, ask))).code).toBe("REPLICA_DIVERGED");
     }
     await cluster.close();
   }, 60_000);
@@ -350,7 +391,7 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     expect(back.alarms[0]).toMatch(/was wrong at entry \d+ when the node stopped/);
     const any = { vault, consistency: { kind: "any", maxStalenessMs: 0 } } as const;
     await expect(back.engine.call("get_tip", any)).rejects.toMatchObject({
-      code: "VAULT_DIVERGED",
+      code: "REPLICA_DIVERGED",
       message: expect.stringContaining("was not compared since"),
     });
     await cluster.run(3_000);

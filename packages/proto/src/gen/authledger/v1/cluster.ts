@@ -100,6 +100,8 @@ export interface GetClusterStatusResponse {
   /** The node may have lost what it had acknowledged; it has no vote until it has caught up. */
   isRecovering: boolean;
   members: ClusterMember[];
+  /** Why the node answers no call about what is stored: its state is not that of the majority, or may not be. Empty: it does. */
+  stateProblem: string;
 }
 
 export interface ClusterMember {
@@ -297,6 +299,7 @@ function createBaseGetClusterStatusResponse(): GetClusterStatusResponse {
     isJoint: false,
     isRecovering: false,
     members: [],
+    stateProblem: "",
   };
 }
 
@@ -355,6 +358,9 @@ export const GetClusterStatusResponse: MessageFns<GetClusterStatusResponse> = {
     }
     for (const v of message.members) {
       ClusterMember.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.stateProblem !== "") {
+      writer.uint32(106).string(message.stateProblem);
     }
     return writer;
   },
@@ -468,6 +474,14 @@ export const GetClusterStatusResponse: MessageFns<GetClusterStatusResponse> = {
             message.members.push(ClusterMember.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.stateProblem = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -501,6 +515,7 @@ export const GetClusterStatusResponse: MessageFns<GetClusterStatusResponse> = {
     message.isJoint = object.isJoint ?? false;
     message.isRecovering = object.isRecovering ?? false;
     message.members = object.members?.map((e) => ClusterMember.fromPartial(e)) || [];
+    message.stateProblem = object.stateProblem ?? "";
     return message;
   },
 };
