@@ -141,19 +141,15 @@ export class Connections {
   }
 
   /**
-   * May a stream be given its next message? If not, `later` is called once when it is worth asking again, unless the stream leaves
-   * before; one that asks twice with the same function waits once.
+   * May a stream be given its next message? Undefined: yes. If not, `later` is called once when it is worth asking again, unless
+   * the stream ends its wait before by what this returns: what it waits with would be kept until its connection is read. (A call
+   * that its client has cancelled does not know its connection any more.) One that asks twice with the same function waits once.
    */
-  hasStreamRoom(call: AnsweredCall, later: () => void): boolean {
+  waitForRoom(call: AnsweredCall, later: () => void): (() => void) | undefined {
     const connection = this.#of(call);
-    if (connection === undefined || connection.streamBytes < UNREAD_BYTES_MAX) return true;
+    if (connection === undefined || connection.streamBytes < UNREAD_BYTES_MAX) return undefined;
     connection.waiting.add(later);
-    return false;
-  }
-
-  /** A stream that has ended waits for nothing: what it waited with would be kept until its connection is read. */
-  leave(call: AnsweredCall, later: () => void): void {
-    this.#of(call)?.waiting.delete(later);
+    return () => connection.waiting.delete(later);
   }
 
   /** Streams that wait for room of their connections. */

@@ -173,6 +173,8 @@ class FramedStream implements OpenStream, StreamContext {
   #unsentBytes = 0;
   /** Gives back what the message that the library has takes of the connection. */
   #taken: (() => void) | undefined;
+  /** Ends its wait for room of its connection. */
+  #leave: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Continues whoever waits: for a message of the handler, or for room. */
   #wake: (() => void) | undefined;
@@ -220,7 +222,7 @@ class FramedStream implements OpenStream, StreamContext {
   abort(reason: LedgerError): void {
     this.#abort.abort(reason);
     this.#waiting = [];
-    this.#deps.connections.leave(this.#call, this.#roomMade);
+    this.#leave?.();
     this.#wake?.();
   }
 
@@ -266,7 +268,8 @@ class FramedStream implements OpenStream, StreamContext {
   #writeNext(): void {
     const { connections } = this.#deps;
     if (this.#taken !== undefined || this.#waiting.length === 0 || this.signal.aborted) return;
-    if (!connections.hasStreamRoom(this.#call, this.#roomMade)) return;
+    this.#leave = connections.waitForRoom(this.#call, this.#roomMade);
+    if (this.#leave !== undefined) return;
     const bytes = this.#waiting.shift()!;
     const giveBack = connections.sending(this.#call, bytes.length);
     this.#taken = () => {

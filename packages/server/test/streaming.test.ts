@@ -258,6 +258,20 @@ describe("the end of a stream", () => {
     expect(connections.unreadBytes).toBeGreaterThanOrEqual(UNREAD_BYTES_MAX);
   });
 
+  // A stream that its client cancels does not know its connection any more, by which it was to be forgotten.
+  it("INV-CONN-3: by its client ends its wait for room, whatever else of the connection is not read", async () => {
+    const { handler, seen } = counting(MiB);
+    const { address, connections, open } = await startStreams(handler);
+    const silent = await SilentClient.open(address, 0);
+    await silent.ask(WATCH, Buffer.of(1), 100);
+    await until(() => seen.begun === 100 && connections.waitingStreams > 80);
+    // The first ones have what the connection may have, so nobody else is given room.
+    silent.cancelAllBut(20);
+    await until(() => seen.ended === 80 && open.count === 20);
+    expect(connections.unreadBytes).toBeGreaterThanOrEqual(UNREAD_BYTES_MAX);
+    expect(connections.waitingStreams).toBeLessThanOrEqual(20);
+  });
+
   it("by its client ends its handler, also while it is paused", async () => {
     const { handler, seen } = counting(64 * KiB);
     const { client, open, connections } = await startStreams(handler);

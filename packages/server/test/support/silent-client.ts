@@ -6,10 +6,11 @@ import { connect, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const FRAME = { data: 0, headers: 1, settings: 4, windowUpdate: 8 } as const;
+const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, windowUpdate: 8 } as const;
 const END_STREAM = 0x1;
 const END_HEADERS = 0x4;
 const INITIAL_WINDOW_SIZE = 4;
+const CANCEL = 8;
 const WINDOW_MAX = 0x7fff_ffff;
 
 export class SilentClient {
@@ -81,6 +82,15 @@ export class SilentClient {
         resolve();
       });
     });
+  }
+
+  /** Gives up all calls but the first ones. */
+  cancelAllBut(first: number): void {
+    const code = Buffer.alloc(4);
+    code.writeUInt32BE(CANCEL);
+    for (let stream = 1 + 2 * first; stream < this.#nextStream; stream += 2) {
+      this.#socket.write(frame(FRAME.reset, 0, stream, code));
+    }
   }
 
   close(): void {
