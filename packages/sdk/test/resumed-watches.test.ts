@@ -1,9 +1,11 @@
 /** What ends a watch, and what does not: nodes that lag, tokens that expire, proofs that cannot be had now. */
+import { cluster } from "@authledger/proto";
 import { LedgerError } from "@authledger/types";
 import { describe, expect, it } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { resuming } from "../src/calls/resuming.js";
-import { refused, STREAM, scripted } from "./support/scripted-nodes.js";
+import type { ClientOptions } from "../src/options.js";
+import { refused, ScriptedNode, STREAM, scripted } from "./support/scripted-nodes.js";
 
 /** Attempts at a stream: each gives out what it has, and ends with an error. */
 function attempts(...scripts: readonly (readonly (string | LedgerError)[])[]) {
@@ -81,6 +83,50 @@ describe("a watch that was answered (INV-SDK-9)", () => {
     const open = () => transport.stream(STREAM, {}, { silenceMs: 1_000 });
     await read(resuming(open, {}), given, 2);
     expect(given).toEqual(["100", "101"]);
+  });
+});
+
+// A learner cannot make the tokens of a watch of changes and says who leads. A program that knows the learner's address alone and
+// makes no other calls never asked who the nodes are, so each attempt came to the learner again, and the watch ended.
+describe("a watch at a node that does not lead", () => {
+  const status = (nodeId: bigint): string => {
+    const members = [1n, 2n].map((id) => ({
+      ...{ nodeId: id, name: `n${id}`, peerAddress: "", replication: 0 as const, isActive: true },
+      ...{ clientAddress: id === 1n ? "a:1" : "b:1", role: cluster.MemberRole.MEMBER_ROLE_VOTER },
+    }));
+    const answer = cluster.GetClusterStatusResponse.create({
+      ...{ nodeId, clusterId: "ab".repeat(16), leaderId: 2n, members },
+    });
+    const bytes = cluster.GetClusterStatusResponse.encode(answer).finish();
+    return Buffer.from(bytes).toString("latin1");
+  };
+
+  async function watchAtLearner(options: Partial<ClientOptions>) {
+    const { nodes, byAddress, transport, time } = scripted(1, options);
+    const leader = new ScriptedNode(time);
+    byAddress.set("b:1", leader);
+    nodes[0]!.script = () => status(1n);
+    const next = () => Promise.reject(refused("NOT_LEADER"));
+    nodes[0]!.stream = () => ({ [Symbol.asyncIterator]: () => ({ next }) });
+    leader.script = () => status(2n);
+    leader.stream = async function* () {
+      yield "101";
+    };
+    const given: string[] = [];
+    const open = () => transport.stream(STREAM, {}, { silenceMs: 1_000 });
+    const error = await read(resuming(open, {}), given, 1).catch((thrown: unknown) => thrown);
+    return { given, error, asked: nodes[0]!.calls.length };
+  }
+
+  it("goes on at the leader that the cluster names, though the program makes no other calls", async () => {
+    const { given, error, asked } = await watchAtLearner({ discover: true });
+    // The stream, and who leads.
+    expect([given, error, asked]).toEqual([["101"], undefined, 2]);
+  });
+
+  it("ends where the client may not learn of other nodes", async () => {
+    const { given, error } = await watchAtLearner({ discover: false });
+    expect([given, LedgerError.from(error).code]).toEqual([[], "NOT_LEADER"]);
   });
 });
 

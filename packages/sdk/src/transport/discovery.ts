@@ -5,7 +5,7 @@
 import { cluster } from "@authledger/proto";
 import { GrpcStatus, LedgerError } from "@authledger/types";
 import type { Endpoint } from "./endpoint.js";
-import type { EndpointPool, NamedNode } from "./endpoint-pool.js";
+import type { EndpointPool, NamedNode, Proof } from "./endpoint-pool.js";
 import type { Ports } from "./ports.js";
 import { answerWithin } from "./question.js";
 import { asBuffer, WireError, type WireMetadata } from "./wire.js";
@@ -30,6 +30,8 @@ export class Discovery {
   #dueAtMs: number | undefined;
   #askedAtMs = 0;
   #isAsking = false;
+  /** Until the last answer was taken over, and its leader has shown who it is. */
+  #learned: Promise<unknown> = Promise.resolve();
   #isOff: boolean;
 
   /** @param metadata of its own calls */
@@ -55,9 +57,18 @@ export class Discovery {
     this.#isAsking = true;
     this.#askedAtMs = nowMs;
     this.#dueAtMs = nowMs + Math.max(REFRESH_ALONE_MS, this.#refreshMs);
-    void this.#ask(endpoint).finally(() => {
+    const asked = this.#ask(endpoint).finally(() => {
       this.#isAsking = false;
     });
+    this.#learned = asked.then((met) => met?.leader);
+  }
+
+  /** Before an attempt that comes in vain to whoever does not lead: asks who leads, and waits for it. Never rejects. */
+  async findLeader(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    if (this.#isOff) return;
+    this.#dueAtMs = 0;
+    this.tick(endpoint);
+    await answerWithin(this.#ports, this.#learned, ANSWER_MS_MAX, signal);
   }
 
   /** Somebody else leads, or a node is gone: the next call asks. */
@@ -65,7 +76,7 @@ export class Discovery {
     if (this.#dueAtMs !== undefined) this.#dueAtMs = 0;
   }
 
-  async #ask(endpoint: Endpoint): Promise<void> {
+  async #ask(endpoint: Endpoint): Promise<{ readonly leader: Promise<unknown> } | undefined> {
     try {
       const { clusterId, leaderId, members } = await this.#statusOf(endpoint);
       if (members.length > 1)
@@ -74,11 +85,13 @@ export class Discovery {
         ({ role, clientAddress }) => role !== OUTGOING && clientAddress !== "",
       );
       const leader = nodes.find(({ nodeId }) => nodeId === leaderId)?.clientAddress;
-      this.#pool.learn(nodes, leader, (one, node) => this.#isNodeOf(one, node, clusterId));
+      const prove: Proof = (one, node) => this.#isNodeOf(one, node, clusterId);
+      return { leader: this.#pool.learn(nodes, leader, prove) };
     } catch (thrown) {
       if (thrown instanceof WireError && thrown.code === GrpcStatus.UNIMPLEMENTED)
         this.#isOff = true;
       this.#dueAtMs = Math.min(this.#dueAtMs!, this.#nowMs() + this.#refreshMs);
+      return undefined;
     }
   }
 

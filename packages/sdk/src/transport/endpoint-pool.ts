@@ -163,16 +163,28 @@ export class EndpointPool {
     this.#leaderAddress = leaderAddress ?? this.#leaderAddress;
   }
 
-  /** Takes over what a node says of its cluster. Those that are new are asked who they are before they are used. */
-  learn(nodes: readonly NamedNode[], leaderAddress: string | undefined, prove: Proof): void {
+  /**
+   * Takes over what a node says of its cluster. Those that are new are asked who they are before they are used; resolves when the
+   * leader was.
+   */
+  learn(
+    nodes: readonly NamedNode[],
+    leaderAddress: string | undefined,
+    prove: Proof,
+  ): Promise<unknown> {
     const given = new Set(this.#given.map(({ address }) => address));
     const named = nodes.filter(({ clientAddress }) => !given.has(clientAddress));
     const addresses = new Set(named.map(({ clientAddress }) => clientAddress));
     for (const [address, endpoint] of this.#learned) {
       if (!addresses.has(address)) this.#forget(address, endpoint);
     }
-    for (const node of named.slice(0, LEARNED_MAX)) void this.#meet(node, prove);
+    let met = Promise.resolve();
+    for (const node of named.slice(0, LEARNED_MAX)) {
+      const meeting = this.#meet(node, prove);
+      if (node.clientAddress === leaderAddress) met = meeting;
+    }
     this.#leaderAddress = leaderAddress ?? this.#leaderAddress;
+    return met;
   }
 
   close(): void {

@@ -180,6 +180,10 @@ export class Transport implements Connection {
       const failure = this.#judge(thrown, endpoint, running);
       if (isBehind(failure)) this.#pool.turnFrom(endpoint);
       const error = this.#lost(endpoint, failure, running);
+      // Streams are not passed on, and a program may make no other calls, whose way the nodes are learned by.
+      if (isElection(failure)) {
+        await this.#discovery.findLeader(this.#pool.current, this.#endOf(running));
+      }
       // The time of a stream's beginning is long over.
       const now = { ...running, deadlineAtMs: this.#ports.nowMs() + running.deadlineMs };
       throw (await this.#isTokenRenewed(failure, now)) ? noteRenewedToken(error) : error;

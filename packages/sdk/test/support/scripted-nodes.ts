@@ -97,7 +97,7 @@ export class ScriptedNode implements WireChannel {
     });
     over.catch(() => undefined);
     const answer = (async () => this.script(call, this.calls.length))();
-    return Buffer.from(await Promise.race([answer, over]));
+    return Buffer.from(await Promise.race([answer, over]), "latin1");
   }
 
   async *serverStream(call: WireCall): AsyncGenerator<Uint8Array> {
