@@ -116,6 +116,7 @@ async function openFront(
   /** What to undo, newest first, when a later part does not open. */
   const opened: (() => unknown)[] = [() => authn.close()];
   base.watchdog.watch(authn.moves.job);
+  cluster.hear(authn.moves);
   try {
     const meters = new RpcMeters((error) => logError(logger, error));
     const told = { ...deps, recorder, forwarding: authn.forwarding };

@@ -31,7 +31,7 @@ export interface Authn {
   /** Undefined where clients come without TLS. */
   readonly tls: TlsFront | undefined;
   readonly step: AuthenticateStep;
-  /** Nobody is served without a credential. */
+  /** Nobody is served without a credential. @throws LedgerError while nobody can say so: another node may know */
   readonly isRequired: () => boolean;
   close(): void;
 }
@@ -63,7 +63,10 @@ export async function openAuthn(
     onMade: (file) => logger.warn({ file }, "the root credential was made: keep it safe"),
     onProblem: (error) => logger.error({ err: error }, "no root credential can be made"),
   });
-  const isRequired = (): boolean => isWanted || root.exists;
+  const isRequired = (): boolean => {
+    if (!isWanted && root.problem !== undefined) throw root.problem;
+    return isWanted || root.exists;
+  };
   const step = new AuthenticateStep({
     ...{ authenticator: new Authenticator({ keys, tokens }), identity },
     certificateOf: config.clientCa === undefined ? undefined : (peer) => tls?.principalOf(peer),

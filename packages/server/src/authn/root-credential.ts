@@ -4,6 +4,9 @@
  * file that opens nothing and is replaced, never a ledger that nobody can open.
  *
  *   INV-AUTHN-6  A cluster has at most one root credential, whoever begins it and however often.
+ *
+ * While this node cannot read what the cluster has (its state is wrong, is being replaced, or has not arrived), the cluster counts as
+ * one with a root: a node that needs no credentials by its own configuration serves nobody without one until it knows better.
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -35,6 +38,9 @@ export interface MadeRoot {
   readonly file: string;
 }
 
+/** There is no cluster yet, and so no root. */
+const NO_CLUSTER: ReadonlySet<string> = new Set(["NODE_WAITING", "VAULT_NOT_FOUND"]);
+
 /** A node that waits, or is being taken in, has no vault yet, and a wrong one none to read; who does not lead leaves it to the leader. */
 const NOT_MINE: ReadonlySet<string> = new Set([
   ...[
@@ -50,6 +56,7 @@ const NOT_MINE: ReadonlySet<string> = new Set([
 export class RootCredential {
   readonly #deps: RootCredentialDeps;
   #exists = false;
+  #problem: LedgerError | undefined;
   #making: Promise<MadeRoot | undefined> | undefined;
   /** The clusters that are being begun by a call, which is to show what is made. */
   #beginning = 0;
@@ -58,9 +65,14 @@ export class RootCredential {
     this.#deps = deps;
   }
 
-  /** The cluster has one, or had one that was revoked: nobody is served without a credential any more. */
+  /** The cluster has one, or had one that was revoked, or may have: nobody is served without a credential any more. */
   get exists(): boolean {
-    return this.#exists;
+    return this.#exists || this.#problem !== undefined;
+  }
+
+  /** Why nobody can say whether there is one. */
+  get problem(): LedgerError | undefined {
+    return this.#exists ? undefined : this.#problem;
   }
 
   /** Looks for it; makes one where it is wanted and this node leads. */
@@ -84,13 +96,24 @@ export class RootCredential {
     if (this.#exists) return;
     const { vault, isWanted, leads, onProblem } = this.#deps;
     try {
-      const stored = await vault.read(keyEntity(ROOT_KEY_ID));
-      this.#exists ||= stored !== undefined;
+      this.#exists ||= await this.#isStored(vault);
       if (this.#exists || !isWanted || this.#beginning > 0 || !(await leads())) return;
       await this.#make();
     } catch (error) {
       const failure = LedgerError.from(error);
       if (!NOT_MINE.has(failure.code) && !hasEnded(failure)) onProblem(failure);
+    }
+  }
+
+  async #isStored(vault: SystemVault): Promise<boolean> {
+    try {
+      const stored = await vault.read(keyEntity(ROOT_KEY_ID));
+      this.#problem = undefined;
+      return stored !== undefined;
+    } catch (thrown) {
+      const problem = LedgerError.from(thrown);
+      this.#problem = NO_CLUSTER.has(problem.code) || hasEnded(problem) ? undefined : problem;
+      throw problem;
     }
   }
 

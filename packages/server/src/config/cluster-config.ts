@@ -7,6 +7,7 @@ import type { EnginePort } from "@authledger/engine";
 import { decodeUtf8, LedgerError, type Operation, utf8 } from "@authledger/types";
 import type { Logger } from "pino";
 import { hasEnded } from "../system/ended-engine.js";
+import type { SystemMoves } from "../system/system-moves.js";
 import { SystemVault, type SystemWrite } from "../system/system-vault.js";
 import { Rounds } from "../watchdog/node-jobs.js";
 import { type ConfigChange, parseRuntimeInput, type RuntimeConfig } from "./runtime-config.js";
@@ -29,6 +30,8 @@ export class ClusterConfig {
   /** Its looks, for the watchdog. */
   readonly rounds: Rounds = new Rounds();
   #seen = -1;
+  /** Other rows may be there at the height that was seen. */
+  #isReplaced = false;
   #problem = "";
 
   constructor(deps: ClusterConfigDeps) {
@@ -42,6 +45,13 @@ export class ClusterConfig {
     look();
   }
 
+  /** Heights say nothing of a state that came in the place of another one. */
+  hear(moves: Pick<SystemMoves, "onMove">): void {
+    moves.onMove((change) => {
+      this.#isReplaced ||= change.isOfEverything;
+    });
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -49,6 +59,8 @@ export class ClusterConfig {
   /** Takes over what the cluster says, where the system vault has moved. Never rejects. */
   async look(): Promise<void> {
     const { system, config, onChange } = this.#deps;
+    if (this.#isReplaced) this.#seen = -1;
+    this.#isReplaced = false;
     try {
       const height = await system.height();
       if (height === this.#seen) return;

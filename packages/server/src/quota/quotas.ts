@@ -54,6 +54,8 @@ export class Quotas {
   #records: ReadonlyMap<string, QuotaRecord> = new Map();
   #resolved = new Generations<EffectiveRates, bigint>(RESOLVED_MAX);
   #height = -1;
+  /** Other rows may be there at the height that was read. */
+  #isReplaced = false;
   #looking: Promise<void> | undefined;
   #isStale = false;
   #problem = "";
@@ -65,6 +67,7 @@ export class Quotas {
   /** Resolves when what this node has applied is known; where there is no cluster yet there is nothing to know. */
   start(moves: SystemMoves): Promise<void> {
     moves.onMove((change) => {
+      this.#isReplaced ||= change.isOfEverything;
       const isConcerned = change.isAboutEntities(QUOTA_PREFIX) || this.#problem !== "";
       if (isConcerned) void this.look();
     });
@@ -145,6 +148,8 @@ export class Quotas {
   async #lookAgain(): Promise<void> {
     while (this.#isStale) {
       this.#isStale = false;
+      if (this.#isReplaced) this.#height = -1;
+      this.#isReplaced = false;
       try {
         const height = await this.#deps.system.height();
         if (height === this.#height) continue;

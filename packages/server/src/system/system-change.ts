@@ -13,6 +13,11 @@ export class SystemChange {
     this.#targets = targets;
   }
 
+  /** Also rows that no block changed: the state may be another one, at the same height. */
+  get isOfEverything(): boolean {
+    return this.#targets === undefined;
+  }
+
   /** Tuples that give roles, or records that say what follows from them. */
   get isAboutRoles(): boolean {
     return this.#targets?.some(({ kind }) => kind !== "entity") ?? true;

@@ -3,7 +3,8 @@
  * again. Records of the audit come with every call of administration: a cache that they do not concern keeps what it has.
  *
  *   INV-AUTHN-2  What was read of the system vault before its newest applied block is taken for good by no cache for
- *                longer than the engine's word takes to arrive: the next turn of the loop, and 250 ms after a failure.
+ *                longer than the engine's word takes to arrive: the next turn of the loop, and 250 ms after a failure,
+ *                or after the end of failures: until then the vault cannot be read, and then it is taken for moved.
  *   INV-AUTHN-12  A move of which not every change is known is taken for a change of everything.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +17,7 @@ import { SYSTEM_VAULT } from "./system-vault.js";
 
 /** How long the engine is asked to wait; a quiet vault costs nothing meanwhile. */
 const WAIT_MS = 30_000;
-/** After a refusal, which is taken for a move. */
+/** After a refusal, which is taken for a move, and whose end is one too. */
 const FAILED_MS = 250;
 /** More of one move are not looked at one by one. */
 const CHANGES_MAX = 256;
@@ -39,7 +40,7 @@ export class SystemMoves {
     return this.#keyGeneration;
   }
 
-  /** Called behind each move, and after each failure to hear of them. */
+  /** Called behind each move, at the first failure to hear of them, and when they are heard of again. */
   onMove(listener: (change: SystemChange) => void): void {
     this.#listeners.push(listener);
   }
@@ -60,6 +61,7 @@ export class SystemMoves {
   async #follow(): Promise<void> {
     const { signal } = this.#stopped;
     let after: number | undefined;
+    let hasFailed = false;
     while (!signal.aborted) {
       const since = after === undefined ? {} : { after };
       const question = { ...since, vault: SYSTEM_VAULT, waitMs: WAIT_MS };
@@ -72,9 +74,13 @@ export class SystemMoves {
         else if (!moved.vaults.includes(SYSTEM_VAULT)) continue;
         const looked = this.#look();
         this.#tell(looked instanceof Promise ? await this.#rounds.run(() => looked) : looked);
+        hasFailed = false;
       } catch {
+        // No block says that the vault can be read again: it is asked for until it can, and what was missed is told then.
+        after = undefined;
         this.#next = undefined;
-        this.#tell(SystemChange.anything);
+        if (!hasFailed) this.#tell(SystemChange.anything);
+        hasFailed = true;
         await sleep(FAILED_MS, undefined, { signal, ref: false }).catch(() => undefined);
       }
     }

@@ -116,6 +116,35 @@ describe("the root credential", () => {
     const { root, problems } = rootOf(engine);
     engine.failure = { call: "read_entities", error: new LedgerError("NOT_READY", "no data yet") };
     await root.start();
-    expect([root.exists, problems]).toEqual([false, []]);
+    expect([root.problem?.code, problems]).toEqual(["NOT_READY", []]);
+  });
+
+  // A node without credentials of its own started with a wrong state in a cluster that has a root. It could not read that there
+  // is one, took that for an answer, and served everybody as soon as its state could be read again.
+  it.each(["REPLICA_DIVERGED", "NOT_READY"] as const)(
+    "counts as there while the node cannot read whether it is (%s)",
+    async (code) => {
+      const engine = new FakeEngine();
+      const { root, move } = rootOf(engine, { isWanted: false });
+      engine.failure = { call: "read_entities", error: new LedgerError(code, "not now") };
+      await root.start();
+      expect([root.exists, root.problem?.code]).toEqual([true, code]);
+      engine.failure = undefined;
+      move();
+      await vi.waitFor(() => expect([root.exists, root.problem]).toEqual([false, undefined]));
+      await rootOf(engine).root.start();
+      move();
+      await vi.waitFor(() => expect(root.exists).toBe(true));
+    },
+  );
+
+  it("does not count as there while there is no cluster", async () => {
+    for (const code of ["NODE_WAITING", "VAULT_NOT_FOUND"] as const) {
+      const engine = new FakeEngine();
+      const { root } = rootOf(engine);
+      engine.failure = { call: "read_entities", error: new LedgerError(code, "none yet") };
+      await root.start();
+      expect([root.exists, root.problem]).toEqual([false, undefined]);
+    }
   });
 });

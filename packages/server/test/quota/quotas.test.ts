@@ -6,8 +6,12 @@ import type { Client } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rejectedBy, temporaryDirectory } from "../../../../test/support.js";
+import { ClusterConfig } from "../../src/config/cluster-config.js";
+import { RuntimeConfig } from "../../src/config/runtime-config.js";
 import { parseNodeConfig, type RunningNode, startNode } from "../../src/index.js";
 import { QUOTAS_MAX, Quotas } from "../../src/quota/quotas.js";
+import { SystemChange } from "../../src/system/system-change.js";
+import type { SystemMoves } from "../../src/system/system-moves.js";
 import { SystemVault } from "../../src/system/system-vault.js";
 import { freePort } from "../peer/peer-support.js";
 import { call, connect, failureOf } from "../support/harness.js";
@@ -240,6 +244,42 @@ describe("quotas", () => {
     await quotas.set({ organization: 0n, tier: "t1" }, { vaults: 1 }, about);
     expect(quotas.record({ organization: 0n, tier: "t1" })).toEqual({ vaults: 1 });
   });
+});
+
+// A state that was wrong is replaced by the right one at the same height. What had been read of the wrong one was kept.
+it("quotas and configuration of a replaced state are read again, also at the same height", async () => {
+  let listed = 0;
+  const system = {
+    height: async () => 7,
+    list: async (prefix: string) => {
+      const isRight = listed++ >= 2;
+      const [key, text] =
+        prefix === "config:"
+          ? ["config:scrubHours", isRight ? "5" : "3"]
+          : ["quota:tier:gold", `{"vaults":${isRight ? 5 : 3}}`];
+      const value = new TextEncoder().encode(text);
+      return { entities: [{ key, value, expiresAtMs: 0, height: 7 }] };
+    },
+  } as unknown as SystemVault;
+  const listeners: ((change: SystemChange) => void)[] = [];
+  const moves = { onMove: (listener: (change: SystemChange) => void) => listeners.push(listener) };
+  const config = new RuntimeConfig();
+  const quotas = new Quotas({ system, onProblem: (problem) => expect.fail(problem.message) });
+  const cluster = new ClusterConfig({
+    ...{ system, config, onChange: () => undefined },
+    onProblem: (problem) => expect.fail(problem),
+  });
+  cluster.hear(moves);
+  await quotas.start(moves as unknown as SystemMoves);
+  const seen = async () => {
+    await quotas.look();
+    await cluster.look();
+    const { vaults } = quotas.record({ organization: 0n, tier: "gold" }) ?? {};
+    return [vaults, config.values.scrubHours];
+  };
+  expect(await seen()).toEqual([3, 3]);
+  for (const listener of listeners) listener(SystemChange.anything);
+  expect(await seen()).toEqual([5, 5]);
 });
 
 describe("quotas on a cluster", () => {

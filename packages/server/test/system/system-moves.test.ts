@@ -1,6 +1,6 @@
 /** What caches of the system vault are told of its moves. */
 import type { EnginePort } from "@authledger/engine";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { SystemChange } from "../../src/system/system-change.js";
 import { SystemMoves } from "../../src/system/system-moves.js";
 
@@ -92,4 +92,25 @@ describe("a move of the system vault", () => {
   ])("is taken for a change of everything where %s (INV-AUTHN-12)", async (_, options) => {
     expect(await told(options, [audit], [audit])).toEqual([true, true, true, true]);
   });
+});
+
+// A node whose state was wrong could read nothing of the vault. Its caches were told of that, failed with it, and heard no more
+// until the next change of administration, which may be weeks away: the end of a fence is no block.
+test("the end of failures is told as a move of everything, without any block, and they are told once", async () => {
+  const { engine } = engineOf();
+  let failures = 0;
+  const ask = (name: "list_changes", request: never): unknown => {
+    if (failures++ < 2) throw new Error("this node's state is wrong");
+    return engine.ask(name, request);
+  };
+  const moves = new SystemMoves({ ...engine, ask } as unknown as EnginePort);
+  onTestFinished(() => moves.stop());
+  const told: [number, boolean][] = [];
+  moves.onMove((change) => told.push([failures, change.isOfEverything]));
+  moves.start();
+  await vi.waitFor(() => expect(told.length).toBe(2), { timeout: 10_000, interval: 5 });
+  expect(told).toEqual([
+    [1, true],
+    [3, true],
+  ]);
 });
