@@ -41,6 +41,8 @@ export interface DivergenceDeps {
   readonly send: (to: NodeId, payload: Uint8Array) => boolean;
   /** This node must not lead with a wrong state; one of these has the right one. */
   readonly stepDown: (to: NodeId) => void;
+  /** This replica was just found to be wrong: nobody is to be given its state from here on (INV-REPLICA-15). */
+  readonly onParted: () => void;
   /** Asks a peer for its state (SnapshotExchange.ask). */
   readonly askForState: (of: NodeId) => void;
   /** Outlives the process: this replica is wrong from an entry on, or is no more. */
@@ -244,6 +246,7 @@ export class Divergence {
     const parted: Parted = { index, peers, found: undefined, asked: 0 };
     this.#parted = parted;
     this.#deps.mark.note(index);
+    this.#deps.onParted();
     const [first] = peers;
     this.#deps.stepDown(first!);
     this.#look(parted)

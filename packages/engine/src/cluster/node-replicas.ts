@@ -43,6 +43,8 @@ export interface NodeReplicasDeps extends EngineDeps {
 const REBUILD_LOOK_MS = 50;
 /** How long a received state is kept for a log in which nothing is committed. */
 const REBUILD_WAIT_MS = 10_000;
+/** Why a leader gives its state to nobody. */
+const WRONG = "this replica's state is wrong, or may be";
 
 export class NodeReplicas {
   readonly hooks: SnapshotHooks;
@@ -64,7 +66,9 @@ export class NodeReplicas {
       send: (to, index) => {
         // A state from before the node was a member is none for it.
         const { configIndex } = deps.holder.state.applied;
-        this.#exchange?.send(to, Math.max(index, configIndex));
+        // INV-REPLICA-15; the group takes the answer when the core's step is over.
+        if (this.divergence.isDoubtful) this.#sent(to, false, WRONG, "catch-up");
+        else this.#exchange?.send(to, Math.max(index, configIndex));
       },
       install: (snapshot, configuration): Promise<WalRecord> =>
         this.#open().install(snapshot, configuration),
@@ -82,7 +86,9 @@ export class NodeReplicas {
       );
     }
     node.on(FrameKind.digest, (from, payload) => this.divergence.onFrame(from, payload));
-    this.divergence.start(await this.#mark.load());
+    const doubtedFrom = await this.#mark.load();
+    if (doubtedFrom !== undefined) await this.#exchange.distrust();
+    this.divergence.start(doubtedFrom);
   }
 
   /** After each applied entry. */
@@ -175,11 +181,8 @@ export class NodeReplicas {
         stepDown: (to) => {
           if (group.role === "leader") group.transfer(to);
         },
-        askForState: (of) => {
-          if (this.#exchange?.isTaking) return;
-          const { firstIndex } = this.#deps.wal.group(GROUP)!;
-          this.#exchange?.ask(of, firstIndex - 1);
-        },
+        onParted: () => void this.#exchange?.distrust(),
+        askForState: (of) => void this.#ask(of),
         mark: this.#mark,
         onAlarm: (alarm) => this.#deps.onAlarm?.(alarm),
         onFatal: onDied,
@@ -200,6 +203,15 @@ export class NodeReplicas {
       this.#deps.onAlarm?.(`node ${to} was not given a snapshot: ${why}`);
     }
     if (purpose === "catch-up") this.#deps.group.snapshotSent(to, ok);
+  }
+
+  /** Nothing is put in the place of the wrong state while there is something left that was built of it: it would be sent in vain. */
+  async #ask(of: NodeId): Promise<void> {
+    const exchange = this.#open();
+    const isNeeded = (): boolean => !exchange.isTaking && this.divergence.isParted;
+    if (!(isNeeded() && (await exchange.distrust()) && isNeeded())) return;
+    const { firstIndex } = this.#deps.wal.group(GROUP)!;
+    exchange.ask(of, firstIndex - 1);
   }
 
   #asked(from: NodeId, index: number): void {

@@ -7,8 +7,9 @@
  *                  that is being built, as long as there is room to remove it.
  *   INV-REPLICA-13  No byte of a built file is sent that is not the one that was written: a file that has rotted, or that
  *                  the disk has lost a part of, is built anew.
- *   INV-REPLICA-15  A state that has turned out to be wrong is given to nobody: what was built of it is removed, durably,
- *                  before another state takes its place, and a build of it that runs ends in nothing.
+ *   INV-REPLICA-15  From the moment a state is known to be wrong it is given to nobody: what is being sent of it ends, what
+ *                  was built of it is removed, durably, before another state is asked for or takes its place, and a build
+ *                  of it that runs ends in nothing.
  */
 import {
   type Clock,
@@ -149,6 +150,8 @@ export class SnapshotBuilder {
     await this.#building?.catch(() => undefined);
     await this.#drop();
     const { disk, directory } = this.#deps;
+    // Also where the file went before, and the sync behind it found no room.
+    await disk.syncDirectory(directory);
     if ((await listSnapshots(disk, directory, "built")).length === 0) return;
     throw new LedgerError("DISK_FULL", "what was built of a wrong state cannot be removed");
   }

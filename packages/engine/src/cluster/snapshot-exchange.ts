@@ -75,6 +75,7 @@ export class SnapshotExchange {
   readonly #receiver: SnapshotReceiver;
   #received: ReceivedSnapshot | undefined;
   #ending: Promise<void> = Promise.resolve();
+  #distrusting: Promise<unknown> = Promise.resolve();
   #isStopped = false;
 
   private constructor(options: SnapshotExchangeOptions, deps: SnapshotExchangeDeps) {
@@ -167,6 +168,29 @@ export class SnapshotExchange {
   }
 
   /**
+   * The state here has turned out to be wrong: ends what is sent of it, and removes what was built. The caller begins no other
+   * transfer until another state is in place. Never rejects; false: there was no room to remove it, or the node has stopped.
+   */
+  distrust(): Promise<boolean> {
+    if (this.#isStopped) return Promise.resolve(false);
+    const done = this.#endGiving().then(
+      () => !this.#isStopped,
+      (error: unknown) => {
+        this.#notRemoved(error);
+        return false;
+      },
+    );
+    this.#distrusting = Promise.all([this.#distrusting, done]);
+    return done;
+  }
+
+  /** @throws LedgerError DISK_FULL */
+  async #endGiving(): Promise<void> {
+    this.#sender.endAll("the state that was sent has turned out to be wrong");
+    await this.#builder.distrust();
+  }
+
+  /**
    * Puts the received state in place; the record must be appended to the log, before anything else, and `installed`
    * called when it is durable (INV-REPLICA-7).
    * @param configuration what the record keeps of it
@@ -195,8 +219,7 @@ export class SnapshotExchange {
     const { index, term, configuration: bytes } = start;
     const { membership } = decodeConfiguration(bytes);
     const configuration = encodeMembership(membership);
-    this.#sender.endAll("the state that was sent has turned out to be wrong");
-    await this.#builder.distrust();
+    await this.#endGiving();
     await this.#replace(path, { uuid, index, term, configuration });
     this.installed();
   }
@@ -239,6 +262,7 @@ export class SnapshotExchange {
     this.#isStopped = true;
     this.#sender.stopAll();
     await this.#ending;
+    await this.#distrusting;
     await this.#receiver.stop();
     await this.#builder.stop();
   }

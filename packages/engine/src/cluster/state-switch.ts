@@ -28,7 +28,6 @@ import {
   utf8,
 } from "@authledger/types";
 import type { Wal, WalRecord } from "@authledger/wal";
-import { removeIfRoom } from "./snapshot-files.js";
 
 const SWITCH_FILE = "switch.json";
 
@@ -90,8 +89,14 @@ export async function endSwitch(
   directory: string,
   onAlarm: (alarm: string) => void,
 ): Promise<void> {
-  await removeIfRoom(disk, joinPath(directory, SWITCH_FILE), onAlarm);
-  await disk.syncDirectory(directory);
+  try {
+    await disk.remove(joinPath(directory, SWITCH_FILE));
+    await disk.syncDirectory(directory);
+  } catch (thrown) {
+    const error = LedgerError.from(thrown);
+    if (error.code !== "DISK_FULL") throw thrown;
+    onAlarm(`the note of a state that was put in place was not removed: ${error.message}`);
+  }
 }
 
 export function snapshotRecord(group: GroupId, to: StateSwitch): WalRecord {

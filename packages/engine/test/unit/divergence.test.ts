@@ -102,6 +102,8 @@ class Replicas {
   readonly alarms: string[][] = [[], [], []];
   readonly marks: (number | undefined)[] = [undefined, undefined, undefined];
   readonly asked: NodeId[][] = [[], [], []];
+  /** How many were asked for a state before it was told that the replica is wrong. */
+  readonly parted: number[][] = [[], [], []];
   readonly stepped: NodeId[][] = [[], [], []];
   readonly fatal: LedgerError[][] = [[], [], []];
   #queue: (() => void)[] = [];
@@ -145,6 +147,7 @@ class Replicas {
           this.#queue.push(() => this.divergences[nodes.indexOf(to)]!.onFrame(nodes[i]!, payload));
           return true;
         },
+        onParted: () => void this.parted[i]!.push(this.asked[i]!.length),
         stepDown: (to) => void this.stepped[i]!.push(to),
         askForState: (of) => void this.asked[i]!.push(of),
         mark: {
@@ -252,7 +255,9 @@ describe("a replica whose state is not that of the majority", () => {
       expect(replicas.asked[wrong]!.length).toBeGreaterThan(0);
       expect(new Set(replicas.stepped[wrong])).toEqual(new Set([replicas.asked[wrong]![0]]));
       const others = [0, 1, 2].filter((i) => i !== wrong);
+      expect(replicas.parted[wrong]).toEqual([0]);
       for (const i of others) {
+        expect(replicas.parted[i]).toEqual([]);
         expect(replicas.divergences[i]!.isParted).toBe(false);
         expect(replicas.alarms[i]).toEqual([
           expect.stringMatching(new RegExp(`node ${wrong + 1} has another state at entry \\d+`)),

@@ -155,6 +155,9 @@ test("a file of a wrong state that cannot be removed for want of room is an erro
   builder.release(await builder.acquire(write(ledger, "a")));
   disk.plan = ({ kind }) => (kind === "remove" ? { kind: "fail", full: true } : undefined);
   for (let i = 0; i < 2; i++) expect((await rejectedBy(builder.distrust())).code).toBe("DISK_FULL");
+  // The file goes, and the sync behind it fails: it is not gone for good before another one.
+  disk.plan = ({ kind }) => (kind === "sync-directory" ? { kind: "fail", full: true } : undefined);
+  for (let i = 0; i < 2; i++) expect((await rejectedBy(builder.distrust())).code).toBe("DISK_FULL");
   disk.plan = () => undefined;
   await builder.distrust();
   expect(await memory.list(DIRECTORY)).toEqual([]);

@@ -400,6 +400,70 @@ describe("a replica that is given a snapshot", () => {
   );
 
   /**
+   * The story: what was given away was ended by the rebuild alone, which may be minutes away or never come: the transfer went on
+   * to its end, and whoever waited for its turn was given a file that was built of what was known to be wrong by then.
+   */
+  test("ends what it gives, and what waits, as soon as it is known to be wrong (INV-REPLICA-15)", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange wrong"), PART);
+    const { exchange, disk, events } = pair.sender;
+    let parts = 0;
+    pair.link = (_, { kind }) => (kind === FrameKind.snapshotChunk && ++parts > 4 ? 0 : 1);
+    pair.begin();
+    for (const id of [3n, 4n]) exchange.send(nodeId(id), 1, "rebuild");
+    await pair.until(() => parts > 5);
+    expect(exchange.stats).toMatchObject({ active: 2, waiting: 1 });
+    expect(await exchange.distrust()).toBe(true);
+    const why = expect.stringContaining("wrong");
+    const ended = [RECEIVER, nodeId(3n), nodeId(4n)].map((to) => ({ to, ok: false, why }));
+    expect([events.sent, exchange.stats.active, exchange.stats.waiting]).toEqual([ended, 0, 0]);
+    expect(await disk.list(SNAPSHOTS)).toEqual([]);
+    expect([...events.alarms, ...events.fatal]).toEqual([]);
+  });
+
+  test("says so where there is no room to remove what was built of a wrong state (INV-REPLICA-15)", async () => {
+    const pair = await SnapshotPair.create(testRandom("exchange wrong full"), PART);
+    const { exchange, disk, events } = pair.sender;
+    pair.begin();
+    await pair.until(() => pair.isSent);
+    const remove = disk.remove.bind(disk);
+    disk.remove = async (path) => {
+      throw new LedgerError("DISK_FULL", `cannot remove ${path}: EDQUOT`);
+    };
+    expect(await exchange.distrust()).toBe(false);
+    disk.remove = remove;
+    expect(await exchange.distrust()).toBe(true);
+    expect(events.fatal).toEqual([]);
+    await exchange.stop();
+    expect(await exchange.distrust()).toBe(false);
+  });
+
+  /**
+   * The story: switch.json went, and the sync of its directory found no room. The receiver was not told that the state is in place:
+   * it refused every stream until a restart, and whoever had sent gave up.
+   */
+  test("is done with it where the sync behind the switch finds no room", async () => {
+    const { pair, received } = await receivedAgain("exchange full directory");
+    const { exchange, disk, events } = pair.receiver;
+    const sync = disk.syncDirectory.bind(disk);
+    let isSwitched = false;
+    const remove = disk.remove.bind(disk);
+    disk.remove = async (path) => {
+      await remove(path);
+      isSwitched ||= path.endsWith("switch.json");
+    };
+    disk.syncDirectory = async (directory) => {
+      if (isSwitched) throw new LedgerError("DISK_FULL", `cannot sync ${directory}: EDQUOT`);
+      return sync(directory);
+    };
+    await exchange.rebuild(received);
+    await pair.until(() => pair.isSent);
+    expect(pair.sender.events.sent.at(-1)!.ok).toBe(true);
+    expect([exchange.stats.receiving, events.fatal]).toEqual(["none", []]);
+    expect(events.alarms).toEqual([expect.stringContaining("EDQUOT")]);
+    await pair.receiver.close();
+  });
+
+  /**
    * The story: the state was of no use any more. While the file of the stream was being closed a part of it came and opened it
    * again; then it was removed, and was not found when it was loaded: "the disk has failed", on a disk that had not.
    */

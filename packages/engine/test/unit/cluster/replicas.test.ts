@@ -1,5 +1,6 @@
 /** Whole engines that give each other their state: followers that are too far behind, and a replica that is wrong. */
 import { joinPath, nodeClock, nodeTimers, replaceFile, SeededRandom } from "@authledger/io";
+import { decodeMessage } from "@authledger/raft";
 import { PageStore } from "@authledger/store";
 import { type Height, LedgerError, type LogIndex, utf8, type VaultId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
@@ -408,6 +409,70 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     await cluster.close();
   }, 60_000);
 });
+
+/*
+ * The story: a wrong replica gave its state away until its own was replaced. One that led gave it to whoever needed a catch-up.
+ */
+test("a wrong replica that leads gives its state to nobody (INV-REPLICA-15)", async () => {
+  const cluster = await tinyCluster(3);
+  const { leader, wrong } = await partedReplica(cluster);
+  const { raft, snapshotChunk } = FrameKind;
+  const down = cluster.members.find((member) => member !== leader && member !== wrong)!;
+  cluster.crash(down);
+  const { nodeId: node } = await cluster.status(wrong);
+  const vault = await cluster.until(newVault(leader.engine));
+  await write(cluster, leader, vault, 0, 120);
+  await cluster.until(leader.engine.call("cluster_transfer", { node }));
+  let given = 0;
+  cluster.network.lose = (from, _, { kind, payload }) => {
+    if (kind === snapshotChunk && from === node) given++;
+    // It does not get rid of the leadership either: nobody is told to campaign.
+    return (
+      kind === snapshotChunk ||
+      (kind === raft && from === node && decodeMessage(payload).type === "timeout-now")
+    );
+  };
+  await cluster.restart(down);
+  await cluster.eventually(() => wrong.alarms.some((alarm) => alarm.includes("not given")));
+  await cluster.run(1_000);
+  expect(given).toBe(0);
+  expect(wrong.fatal).toEqual([]);
+  await cluster.close();
+}, 60_000);
+
+/*
+ * The story: a file of its wrong state could not be removed for want of room. That was found when the new state was there, which was
+ * let go of, asked for again five seconds later, and so on: gigabytes each time, and each time the node was not ready for a moment.
+ */
+test("a wrong replica asks for no state as long as there is no room to remove what it built of its own (INV-REPLICA-15)", async () => {
+  const cluster = await tinyCluster(3);
+  const { leader, wrong } = await partedReplica(cluster);
+  const snapshots = joinPath(DIRECTORY, "groups", "1", "snapshots");
+  const built = joinPath(snapshots, `built-${"7".repeat(32)}-9-1`);
+  await replaceFile(wrong.disk, built, utf8("of a wrong state"));
+  const remove = wrong.disk.remove.bind(wrong.disk);
+  wrong.disk.remove = async (path) => {
+    if (path === built) throw new LedgerError("DISK_FULL", `cannot remove ${path}: EDQUOT`);
+    return remove(path);
+  };
+  const { nodeId: node } = await cluster.status(wrong);
+  let loaded = 0;
+  // What was on its way before has come to its end.
+  await cluster.run(30_000);
+  cluster.network.lose = (_, to, { kind, payload }) => {
+    if (kind === FrameKind.snapshotChunk && to === node) loaded += payload.length;
+    return false;
+  };
+  await cluster.run(20_000);
+  expect(loaded).toBe(0);
+  expect(wrong.alarms.some((alarm) => alarm.includes("EDQUOT"))).toBe(true);
+  wrong.disk.remove = remove;
+  await cluster.eventually(() => wrong.alarms.some((alarm) => alarm.includes("was replaced")));
+  await cluster.eventually(() => appliedOf(wrong) >= appliedOf(leader));
+  expect(await wrong.disk.exists(built)).toBe(false);
+  expect(wrong.fatal).toEqual([]);
+  await cluster.close();
+}, 60_000);
 
 /*
  * The story: the group was paused for want of room when the state came, and did not take it; nobody let go of it, and every other
