@@ -199,7 +199,9 @@ export class Nemesis {
     this.#owner.crash(machine, "and loses the end of its log", random.between(0, 500));
     const { log } = machine;
     machine.beforeLoss = log.durable.clone();
-    const kept = from + random.int(log.durable.lastIndex - from);
+    // The batch that the crash kept may have put a received state in the place of all this: what it begins with is not lost.
+    const first = Math.max(from, log.durable.offset);
+    const kept = first + random.int(Math.max(1, log.durable.lastIndex - first));
     log.durable.entries.length = kept - log.durable.offset;
     log.crash(0);
     run.say(() => `${machine.name} lost all entries behind ${kept}`);
