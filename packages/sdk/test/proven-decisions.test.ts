@@ -1,5 +1,6 @@
 /** A server that lies about decisions, between a real node and a client that verifies. */
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { authorization } from "@authledger/proto";
 import { createLogger, parseNodeConfig, startNode } from "@authledger/server";
 import { Client, credentials, Server, ServerCredentials, type ServiceError } from "@grpc/grpc-js";
@@ -143,5 +144,19 @@ describe("servers that lie about decisions", () => {
     lies.listObjects = (response) => ({ ...response, complete: true, nextPageToken: NONE });
     expect((await rejectedBy(list(1))).details).toMatchObject({ reason: "decision" });
     expect([...(await list(10))].sort()).toEqual(["document:a", "document:c"]);
+  }, 30_000);
+
+  // The second page was said to be of the block's time, at which something may have been allowed that had expired by then.
+  test("the evidence of each page of a list says by which time the list was judged", async () => {
+    const { client } = await startLying();
+    // A head that is signed past the second of the newest block.
+    await sleep(2_100);
+    const times: (number | undefined)[] = [];
+    for await (const page of client.listObjects(OBJECTS, { pageSize: 1 }).pages()) {
+      times.push(page.evidence?.judgedAtMs);
+    }
+    expect(times.length).toBeGreaterThan(1);
+    expect(times[0]).toBeGreaterThan(0);
+    expect(new Set(times).size).toBe(1);
   }, 30_000);
 });

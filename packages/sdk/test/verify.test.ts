@@ -150,7 +150,7 @@ function honest(vault: TestVault, lies: Lies = {}): FakeHandlers {
         return {
           checkpoint: from().checkpoint({ size }),
           consistencyProof: from().consistency(first, size),
-          token: NONE,
+          token: Uint8Array.of(7),
         };
       },
       getConsistencyProof: ({ fromSize, toSize }) => {
@@ -423,6 +423,19 @@ describe("an answer that may be of a replica behind", () => {
     lies.size = 2;
     // The token of a verified answer says as much.
     expect(reasonOf(await rejectedBy(ask(seen.token)))).toEqual(["PROOF_STALE", "not-current"]);
+  });
+
+  // A token of height 1 came with the head of block 3, which was waited for meanwhile: an honest answer of height 1 was refused.
+  it("need not be as high as the head that came with the token of getCheckpoint (INV-SDK-3)", async () => {
+    const vault = vaultWith(viewer("alice"));
+    vault.seal([create(viewer("bob"))]);
+    vault.seal([create(viewer("carol"))]);
+    const lies: Lies = {};
+    const client = await verifying(vault, lies);
+    const { token } = await client.getCheckpoint();
+    lies.size = 2;
+    const answer = await client.hasTuples([viewer("alice")], { consistency: atLeast(token) });
+    expect([answer.stored, answer.height]).toEqual([[true], 1n]);
   });
 
   it("is of a head that was signed as lately as the caller wants (INV-SDK-3)", async () => {

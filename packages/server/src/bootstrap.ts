@@ -6,7 +6,9 @@
  *                  of them of a cluster, and its id is the lowest: of nodes that see the same ones, one begins.
  *
  * Found again after a crash in between, the one that had begun goes on where it is still the only voter, as soon as others
- * are there. After that an operator may have made the cluster as it is, and has to say what is missing.
+ * are there. Nothing on its disk says that the beginning is not over: any only voter that is started so goes on, and makes its
+ * learners voters. A node of its cluster that is no member was removed, and stays so. Where there are several voters an operator
+ * has to say what is missing.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EnginePort, PeerIdentity } from "@authledger/engine";
@@ -88,7 +90,12 @@ export class Bootstrap {
     const found = await this.#find();
     const others = found.filter(({ identity }) => identity.member.nodeId !== nodeId);
     if (role !== "waiting") {
-      const ours = others.filter(({ identity }) => (identity.clusterId ?? clusterId) === clusterId);
+      const known = new Set<bigint>(members.map(({ info }) => info.nodeId));
+      const ours = others.filter(({ identity }) =>
+        identity.clusterId === clusterId
+          ? known.has(identity.member.nodeId)
+          : identity.clusterId === undefined,
+      );
       const addresses = ours.map(({ address }) => address);
       if (addresses.length > 0) return { kind: "init", others: addresses };
       return { kind: "wait", why: "others are away" };

@@ -205,6 +205,18 @@ describe("nodes that begin together", () => {
     expect([first.members.length, foreign.clusterId, late.clusterId]).toEqual([3, "old", "begun"]);
   });
 
+  // Three became one by removals; the one that stayed was started again beside a removed node, and made it a voter.
+  it("take no node back that was removed: it is of the cluster, and no member", async () => {
+    const first = nodeOf(1n, { clusterId: "begun" });
+    const removed = nodeOf(2n, { clusterId: "begun" });
+    const third = nodeOf(3n, { isUp: false });
+    first.members.push(first);
+    await start(first, [first, removed, third], 2, (looks) => {
+      if (looks === 3) third.isUp = true;
+    });
+    expect(first.members.map(({ id }) => id)).toEqual([1n, 3n]);
+  });
+
   it("are done at once where one was announced and has begun", async () => {
     const [first, other] = [nodeOf(1n, { clusterId: "begun" }), nodeOf(2n)];
     first.members.push(first);

@@ -41,13 +41,18 @@ class Expansion {
 
   expand(relation: CompiledRelation, object: string, depth: number): UsersetTree {
     this.#expanded.add(`${object}#${relation.name}`);
+    return this.#tree(relation.rewrite, { relation, object, depth });
+  }
+
+  /** Counts each definition, also those within a relation's own. INV-EVAL-11. */
+  #tree(rewrite: CompiledRewrite, at: At): UsersetTree {
     this.budget.enter();
-    const tree = this.#tree(relation.rewrite, { relation, object, depth });
+    const tree = this.#treeOf(rewrite, at);
     this.budget.leave();
     return tree;
   }
 
-  #tree(rewrite: CompiledRewrite, at: At): UsersetTree {
+  #treeOf(rewrite: CompiledRewrite, at: At): UsersetTree {
     const { object } = at;
     const relation = at.relation.name;
     switch (rewrite.kind) {

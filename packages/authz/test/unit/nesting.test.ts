@@ -11,10 +11,11 @@ import {
   listUsers,
   MapTupleReader,
   type RelationDefinition,
+  type Rewrite,
 } from "../../src/index.js";
 
-/** r0 by a tuple or by r`length` of a parent, and each of the others by the one before. */
-function chain(length: number): AuthorizationModel {
+/** r0 by a tuple or by r`length` of a parent, and each of the others by the one before, within so many unions. */
+function chain(length: number, unions = 0): AuthorizationModel {
   const relations: Record<string, RelationDefinition> = {
     parent: { rewrite: { kind: "direct" }, directTypes: [{ type: "d" }] },
     r0: {
@@ -29,10 +30,11 @@ function chain(length: number): AuthorizationModel {
     },
   };
   for (let i = 1; i <= length; i++) {
-    relations[`r${i}`] = {
-      rewrite: { kind: "computed", relation: `r${i - 1}` },
-      directTypes: [],
-    };
+    let rewrite: Rewrite = { kind: "computed", relation: `r${i - 1}` };
+    for (let union = 0; union < unions; union++) {
+      rewrite = { kind: "union", children: [rewrite, { kind: "computed", relation: "r0" }] };
+    }
+    relations[`r${i}`] = { rewrite, directTypes: [] };
   }
   return { schema: "1.1", types: { user: { relations: {} }, d: { relations } }, conditions: {} };
 }
@@ -89,6 +91,20 @@ describe("INV-EVAL-11: definitions within each other", () => {
         ]);
       }
       expect(() => questionsOf(length).check()).toThrow(LedgerError);
+    },
+  );
+
+  // Only relations were counted in a tree: with unions within each of them fewer than the limit filled the stack.
+  it.each([
+    [990, 5],
+    [300, 22],
+  ])(
+    "count in a tree where one relation holds several: %i relations, each %i unions deep",
+    (length, unions) => {
+      const model = compileModel(chain(length, unions));
+      const world = { model, tuples: new MapTupleReader([]) };
+      const ask = () => expand(world, { object: "d:0", relation: `r${length}`, deep: true });
+      expect(ask).toThrow(expect.objectContaining({ code: "EVALUATION_TOO_COMPLEX" }));
     },
   );
 });

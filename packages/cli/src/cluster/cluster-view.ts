@@ -173,6 +173,12 @@ function stateOf(status: ClusterStatus, member: ClusterMember): string {
   return "up";
 }
 
+/** The text is a node's id, and no member's name or id. */
+export function isIdOfNone({ members }: ClusterStatus, text: string): boolean {
+  if (!/^[1-9][0-9]{0,19}$/.test(text) || BigInt(text) >= 1n << 64n) return false;
+  return !members.some(({ name, nodeId }) => name === text || String(nodeId) === text);
+}
+
 /** A member by name or id. @throws LedgerError MEMBER_NOT_FOUND */
 export function findMember({ members }: ClusterStatus, text: string): ClusterMember {
   const found =

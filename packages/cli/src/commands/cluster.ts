@@ -1,5 +1,5 @@
 /** `authledger cluster init|status|add|promote|remove|transfer|wait-ready`. */
-import type { ClusterMember, ClusterStatus } from "@authledger/sdk";
+import type { ClusterMember, ClusterStatus, LedgerClient } from "@authledger/sdk";
 import { ExitCode } from "@authledger/types";
 import type { Command } from "commander";
 import { changeCall, promoteWhenReady, waitUntilReady, withWait } from "../cluster/catch-up.js";
@@ -8,6 +8,7 @@ import {
   clusterSentence,
   clusterThing,
   findMember,
+  isIdOfNone,
   isUp,
   lookAtCluster,
   majorityOf,
@@ -116,12 +117,22 @@ async function promoteMember(run: Run, node = ""): Promise<undefined> {
 async function removeMember(run: Run, node = ""): Promise<undefined> {
   const client = await run.client();
   const status = await lookAtCluster(run, client);
+  if (isIdOfNone(status, node)) return confirmRemoval(run, client, BigInt(node));
   const member = findMember(status, node);
   if (await isConfirmed(run, removalPlan(status, member))) {
     await client.cluster.remove(member.nodeId, changeCall(run));
     run.say(`${nameOf(member)} is no member any more; the node stops by itself`);
   }
   await printMember(run, member);
+  return undefined;
+}
+
+/** A node that is no member may have been removed without an answer: the leader says MEMBER_NOT_FOUND when that is confirmed. */
+async function confirmRemoval(run: Run, client: LedgerClient, nodeId: bigint): Promise<undefined> {
+  const plan = `Node ${nodeId} is no member here. This asks the leader to confirm that, and removes the node if it is one there.`;
+  if (!(await isConfirmed(run, plan))) return undefined;
+  await client.cluster.remove(nodeId, changeCall(run));
+  run.say(`node ${nodeId} is no member any more; the node stops by itself`);
   return undefined;
 }
 

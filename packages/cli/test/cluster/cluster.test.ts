@@ -108,6 +108,16 @@ describe("changes of the cluster", () => {
     expect(made(fake)).toEqual([["remove", { nodeId: 3n }]]);
   });
 
+  // The answer to a removal was lost: that the node is no member was said by the program itself, which cannot know that it stays so.
+  it("ask the leader for a node that is no member, where it is named by its id", async () => {
+    const fake = await startCluster({});
+    expect((await run(fake, "remove 9")).end).toBe(2);
+    expect((await run(fake, "remove n9 --yes")).err).toContain("MEMBER_NOT_FOUND");
+    expect(made(fake)).toEqual([]);
+    await run(fake, "remove 9 --yes");
+    expect(made(fake)).toEqual([["remove", { nodeId: 9n }]]);
+  });
+
   it("add a node and give it a vote as soon as it has caught up, not before", async () => {
     const learner = member(4, { role: LEARNER, matchIndex: 20n });
     const fake = await startCluster({ members: [member(1), learner] });

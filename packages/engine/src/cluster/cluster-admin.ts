@@ -86,12 +86,14 @@ export class ClusterAdmin {
   }
 
   /**
-   * Resolves when nobody needs the removed node's disk any more (INV-GROUP-13).
+   * Resolves when nobody needs the removed node's disk any more (INV-GROUP-13). So does MEMBER_NOT_FOUND say: whoever lost the
+   * answer asks again.
    * @throws LedgerError LAST_VOTER, MEMBER_NOT_FOUND, CHANGE_PENDING, NOT_LEADER; COMMIT_UNKNOWN for a removal that is in force and
    *   that a loss of power may yet take back: the next leader goes on with it
    */
   async remove({ node }: { readonly node: NodeId }): Promise<Record<string, never>> {
     this.#requireLeader();
+    if (!this.#isMember(node)) await this.#confirmRemoval(node);
     this.#requireMember(node);
     const { group, identity, moves } = this.#deps;
     const { voters } = group.configuration.membership;
@@ -102,9 +104,7 @@ export class ClusterAdmin {
     if (node === identity.nodeId && (await moves.handOver(node))) throw group.notLeading();
     if (voters.includes(node)) await this.#deps.release(node);
     await this.#change([{ action: "remove", node }], []);
-    await this.#deps.cluster!.node.confirmRemovals().catch((error: unknown) => {
-      throw unconfirmed(node, LedgerError.from(error));
-    });
+    await this.#confirmRemoval(node);
     return {};
   }
 
@@ -260,8 +260,19 @@ export class ClusterAdmin {
     if (!group.isReady) throw group.notLeading();
   }
 
+  /** @throws LedgerError COMMIT_UNKNOWN */
+  async #confirmRemoval(node: NodeId): Promise<void> {
+    await this.#deps.cluster!.node.confirmRemovals().catch((error: unknown) => {
+      throw unconfirmed(node, LedgerError.from(error));
+    });
+  }
+
+  #isMember(node: NodeId): boolean {
+    return nodesOf(this.#deps.group.configuration.membership).includes(node);
+  }
+
   #requireMember(node: NodeId): void {
-    if (nodesOf(this.#deps.group.configuration.membership).includes(node)) return;
+    if (this.#isMember(node)) return;
     throw new LedgerError("MEMBER_NOT_FOUND", `node ${node} is no member of the cluster`, {
       details: { node: String(node) },
     });
@@ -338,6 +349,6 @@ function notClustered(): LedgerError {
 }
 
 function unconfirmed(node: NodeId, cause: LedgerError): LedgerError {
-  const message = `node ${node} is removed, but a loss of power may take that back until a leader has confirmed it: keep its disk until it has ended by itself`;
+  const message = `node ${node} is no member, but a loss of power may take that back until a leader has confirmed it: keep its disk until it has ended by itself, or remove it again`;
   return new LedgerError("COMMIT_UNKNOWN", message, { cause });
 }

@@ -6,6 +6,8 @@
  * Where several vote, entries leave beside the sync, which saves its time: they count on others' disks too. The only voter commits
  * by its own disk alone, so nobody waits longer for an answer. But what it lost in the sync, a learner would have: of
  * the change that makes it a voter it could never tell whether it was committed, and neither of the two would come to lead.
+ * Entries that left beside the sync while another voted, and are not durable when its removal is applied, are no part of that:
+ * none of them makes anybody a voter (INV-RAFT-14).
  *
  * The order of what is sent to a peer stays, for entries that come before others are refused. Heartbeats pass.
  */

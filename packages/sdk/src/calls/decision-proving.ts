@@ -10,7 +10,12 @@ import { contextOf, tupleConditionOf } from "./convert.js";
 import { Proving } from "./proving.js";
 import type { Answer, ReadOptions } from "./values.js";
 
-/** What a receipt of a decision holds beside its proof: `formatDecisionFile` of `@authledger/authz` writes it. */
+/**
+ * What a receipt of a decision holds beside its proof: `formatDecisionFile` of `@authledger/authz` writes it. The time by which a
+ * current answer was judged is known to a client that verifies, and to no other: without it, evidence is decided again at
+ * the block's time. A later page of a list is of the time of the first one, and says so unless blocks were sealed in between: no receipt
+ * of it can show that time then.
+ */
 export type DecisionEvidence = Omit<DecisionFile, "evaluator">;
 
 export interface ProvableOptions extends ReadOptions {
@@ -74,21 +79,30 @@ export class DecisionProving {
       ? this.#proving.judge(sent)
       : this.#proving.judgeAt(sent, first));
     const values = { ...sentDecision(proof), answer: claimed };
-    const evidence = proof && { evidence: { question, ...values, ...judgedAt(verified) } };
     if (verified === undefined) {
+      const evidence = proof && { evidence: { question, ...values } };
       return { answer: claimed, about: { ...about, ...evidence }, model: {} };
     }
     const view = pages?.add(verified) ?? verified;
+    const judged = judgedAt(view.timeMs, verified);
+    const evidence = proof && { evidence: { question, ...values, ...judged } };
     const { answer, modelVersion } = this.#session.decisions.judge(view, values, question);
     const model = { modelVersion: BigInt(modelVersion) };
     return { answer, about: { ...about, ...evidence }, model };
   }
 }
 
-/** What is past the block's time may have expired before the answer was made: a receipt of it says by which time it was. */
-function judgedAt(verified: VerifiedAnswer | undefined): Pick<DecisionEvidence, "judgedAtMs"> {
-  if (verified === undefined || verified.timeMs <= BigInt(verified.header.timestampMs)) return {};
-  return { judgedAtMs: Number(verified.timeMs) };
+/**
+ * What is past the block's time may have expired before the answer was made: a receipt of it says by which time it was. Only a head
+ * whose newest block this is vouches for such a time, which that of a later page need not be.
+ */
+function judgedAt(
+  timeMs: bigint,
+  { kind, height, header, trust }: VerifiedAnswer,
+): Pick<DecisionEvidence, "judgedAtMs"> {
+  const isNewest = kind === "current" || trust.head.size === BigInt(height) + 1n;
+  const isLater = timeMs > BigInt(header.timestampMs);
+  return isNewest && isLater ? { judgedAtMs: Number(timeMs) } : {};
 }
 
 /** What a question brings along, as the server reads it. @throws LedgerError */

@@ -109,7 +109,7 @@ export async function getCheckpoint(
   }
   const { size } = await time.wait(verifier.verifyHead(trust, { checkpoint, consistencyProof }));
   session.tokens?.requireReached(options.consistency, size - 1n);
-  session.tokens?.note(token, size - 1n);
+  // The token is of the vault when the question came: the head may be of a later one, and says nothing of the token's height.
   return { checkpoint, consistencyProof, token, isVerified: true };
 }
 

@@ -90,7 +90,9 @@ test("members are told apart: by identity, name and address, and other clusters'
     first!.engine.call("cluster_remove", { node }),
     first!.engine.call("cluster_transfer", { node }),
   ];
-  for (const call of calls) expect((await rejectedBy(call)).code).toBe("MEMBER_NOT_FOUND");
+  for (const error of await cluster.until(Promise.all(calls.map(rejectedBy)))) {
+    expect(error.code).toBe("MEMBER_NOT_FOUND");
+  }
   await cluster.close();
 });
 
@@ -126,6 +128,37 @@ test("INV-GROUP-13: the voter that stays alone needs nobody's vote once the remo
   await cluster.run(2_000);
   expect(await cluster.status(back)).toMatchObject({ role: "leader", members: [{}] });
   applied(await cluster.until(writeOne(back.engine, vault, [createTuple("doc:1")])));
+});
+
+/*
+ * The removed node was down, and the answer was lost: removed again, it was no member, whether that was confirmed or not, and nobody
+ * could be told any more that its disk may be emptied.
+ */
+test("INV-GROUP-13: that a removed node is no member is answered when that is confirmed", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, second, third] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];
+  const { nodeId: node } = await cluster.status(third);
+  // What comes behind the removal is heard by nobody.
+  let isCut = true;
+  cluster.network.lose = (from, to) => {
+    if (!isCut || first.engine.stats().group.voters !== 2) return false;
+    return from === firstNode || to === firstNode;
+  };
+  const { nodeId: firstNode } = await cluster.status(first);
+  const lost = rejectedBy(first.engine.call("cluster_remove", { node }));
+  await cluster.eventually(() => first.engine.stats().group.voters === 2);
+  const again = rejectedBy(first.engine.call("cluster_remove", { node }));
+  await cluster.run(4_000);
+  for (const each of [lost, again]) {
+    expect((await cluster.until(each)).code).toBe("COMMIT_UNKNOWN");
+  }
+  isCut = false;
+  cluster.crash(third);
+  const leader = await cluster.leader();
+  const { code } = await cluster.until(rejectedBy(leader.engine.call("cluster_remove", { node })));
+  expect(code).toBe("MEMBER_NOT_FOUND");
+  expect(second.fatal).toEqual([]);
+  await cluster.close();
 });
 
 test("INV-GROUP-13: of four voters that became three two are enough, also when all have lost their power at once", async () => {
