@@ -46,7 +46,12 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from "./log/merkle-log.js";
-export { adoptPolicy, type PolicyBundle } from "./next-policy.js";
+export {
+  adoptPolicy,
+  adoptPolicyReceipt,
+  type PolicyBundle,
+  type PolicyReceipt,
+} from "./next-policy.js";
 export { nobleHasher } from "./noble-hasher.js";
 export {
   type CheckpointBody,

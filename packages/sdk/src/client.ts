@@ -2,6 +2,7 @@
  * The client of a ledger. It connects when it is first used and may be shared by the whole program; nothing
  * is checked and nothing can fail before the first call.
  */
+import type { PolicyBundle } from "@authledger/proof";
 import { AdminClient } from "./calls/admin-client.js";
 import { type AuditLogOptions, auditLog } from "./calls/audit-log.js";
 import type { AuditRecord } from "./calls/audit-record.js";
@@ -52,6 +53,7 @@ import {
   getBlock,
   getCheckpoint,
   getConsistencyProof,
+  getPolicyBundles,
   getTip,
   type HeadJudgement,
   reportCheckpoint,
@@ -353,6 +355,14 @@ export class LedgerClient implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<readonly Uint8Array[]> {
     return this.#run(() => getConsistencyProof(this.#session, sizes, options));
+  }
+
+  /**
+   * The policies that the vault has come to since its first one, in order and each with its proof: with them and an anchor of before
+   * a receipt is verified later. Nothing is verified here.
+   */
+  getPolicyBundles(options: CallOptions = {}): Promise<readonly PolicyBundle[]> {
+    return this.#run(() => getPolicyBundles(this.#session, options));
   }
 
   /** The nodes as this client sees them: circuits, latencies, what was met last. */

@@ -211,5 +211,6 @@ export { FileRoots } from "./verify/file-roots.js";
 export { MemoryRoots } from "./verify/memory-roots.js";
 export { nodeCrypto } from "./verify/node-crypto.js";
 export type { PinnedRoots } from "./verify/pinned-roots.js";
-export { pinnedAnchor } from "./verify/trust-record.js";
+export { mayNeedPolicy } from "./verify/policy-catch-up.js";
+export { type PinnedTrust, parsePinned } from "./verify/trust-record.js";
 export { EquivocationError, type Verified } from "./verify/verify.js";

@@ -1,19 +1,15 @@
 /** The file of a block proof: a block, the state that it touched, and that it is in the signed history. */
-import {
-  decodeTransaction,
-  parseTrustAnchor,
-  trustFromAnchor,
-  verifyAnswer,
-} from "@authledger/proof";
+import { decodeTransaction, type PolicyReceipt, verifyAnswer } from "@authledger/proof";
 import { type BlockProof, judgeBlockProof, nodeCrypto } from "@authledger/sdk";
 import { fromHex, LedgerError } from "@authledger/types";
 import { jsonOf, jsonText, type Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
-import { anchorFor } from "../run/anchor.js";
+import { trustFor, underPolicies } from "../run/anchor.js";
 import { type Run, requireTenant, textFlag } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
 import { readText } from "../run/read-text.js";
 import { wholeOf } from "../run/settings.js";
+import { parsePolicies, policiesField, policiesOf } from "./policies-file.js";
 
 /** `block proof`. The proof is of the anchored genesis on, so that anchor and file are all one needs. */
 export async function proveBlock(run: Run): Promise<undefined> {
@@ -21,7 +17,8 @@ export async function proveBlock(run: Run): Promise<undefined> {
   const height = BigInt(wholeOf(textFlag(run, "height")!, "height"));
   const client = await run.client({ verify: undefined });
   const shown = await client.getBlockProof(height, { ...run.call, prove: { trustedSize: 1n } });
-  const fields = { ...tenant, height, ...fieldsOf(shown) };
+  const policies = policiesField(await policiesOf(client, run.call));
+  const fields = { ...tenant, height, ...fieldsOf(shown), ...policies };
   const path = textFlag(run, "file");
   if (path === undefined) {
     await run.print.one({ name: String(height), fields });
@@ -50,13 +47,14 @@ function fieldsOf(shown: BlockProof): { readonly [name: string]: Printable } {
 /** `block verify`. @throws LedgerError PROOF_INVALID */
 export async function verifyBlockFile(run: Run, path = ""): Promise<undefined> {
   const file = parse(await readText(path));
-  const anchor = await anchorFor(run, file);
-  const { hasher } = nodeCrypto;
-  const trust = trustFromAnchor(parseTrustAnchor(hasher, anchor.text));
+  const anchor = await trustFor(run, file);
   const wanted = { want: "any", nowMs: 0, maxAgeS: 0, maxSkewS: 0 } as const;
   const { header, transactions } = file.block;
   const sent = { ...file.proof, header, stateProof: new Uint8Array(0) };
-  const verified = verifyAnswer(trust, sent, wanted, nodeCrypto);
+  const verified = underPolicies(anchor, file.policies, (trust) =>
+    verifyAnswer(trust, sent, wanted, nodeCrypto),
+  );
+  const { trust } = verified;
   const { stateRoot, leafCount, changes } = judgeBlockProof(trust, file.block);
   const operations = transactions.reduce((sum, one) => sum + decodeTransaction(one).ops.length, 0);
   const fields = {
@@ -70,7 +68,7 @@ export async function verifyBlockFile(run: Run, path = ""): Promise<undefined> {
     leaves_changed: changes.length,
     leaf_count: leafCount,
     state_root: stateRoot,
-    checkpoint_size: verified.trust.head.size,
+    checkpoint_size: trust.head.size,
     anchor: anchor.from,
   };
   run.say(`verified: block ${verified.height} leads to the state that its header names`);
@@ -82,6 +80,7 @@ interface BlockProofFile {
   readonly organization: string;
   readonly vault: string;
   readonly block: BlockProof;
+  readonly policies: readonly PolicyReceipt[];
   readonly proof: {
     readonly historyProof: readonly Uint8Array[];
     readonly consistencyProof: readonly Uint8Array[];
@@ -102,6 +101,7 @@ function parse(text: string): BlockProofFile {
     return {
       organization: textOf(file, "organization"),
       vault: textOf(file, "vault"),
+      policies: parsePolicies(file["policies"]),
       block: {
         header: hex("header"),
         previousHeader: file["previous_header"] === null ? undefined : hex("previous_header"),

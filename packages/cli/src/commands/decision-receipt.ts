@@ -13,13 +13,14 @@ import {
   parseDecisionFile,
   verifyDecision,
 } from "@authledger/authz";
-import type { VerifiedReceipt } from "@authledger/proof";
+import type { PolicyReceipt, VerifiedReceipt } from "@authledger/proof";
 import { nodeCrypto } from "@authledger/sdk";
 import { formatTuple, LedgerError } from "@authledger/types";
 import type { Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
 import type { Run } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
+import { savePolicies } from "./policies-file.js";
 
 /** Where the decision of a receipt lies. */
 function decisionPath(receiptPath: string): string {
@@ -39,18 +40,24 @@ export async function decisionBeside(receiptPath: string): Promise<DecisionFile 
   }
 }
 
-/** Writes both files, the receipt last: where it is, all of it is. */
+/** Writes all files, the receipt last: where it is, all of it is. */
 export async function writeDecisionReceipt(
   run: Run,
   path: string,
   {
     receipt,
     decision,
-  }: { readonly receipt: string; readonly decision: Omit<DecisionFile, "evaluator"> },
+    policies,
+  }: {
+    readonly receipt: string;
+    readonly decision: Omit<DecisionFile, "evaluator">;
+    readonly policies: readonly PolicyReceipt[];
+  },
 ): Promise<void> {
+  const besides = await savePolicies(path, policies);
   await saveDurably(decisionPath(path), formatDecisionFile(decision));
   await saveDurably(path, receipt);
-  run.say(`wrote ${path} and ${decisionPath(path)}`);
+  run.say(`wrote ${[path, decisionPath(path), ...besides].join(" and ")}`);
 }
 
 /** What a receipt shows of a decision, for people and programs. */

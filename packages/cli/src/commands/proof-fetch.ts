@@ -1,6 +1,7 @@
 /** Asks a node for an answer with its proof, as a file holds them. Nothing is verified here. */
 import type { LedgerClient, Proof, ReadOptions } from "@authledger/sdk";
 import { formatTuple, LedgerError } from "@authledger/types";
+import { policiesOf } from "./policies-file.js";
 import type { ProofFile, ProofQuestion } from "./proof-file.js";
 
 /** Proofs of files start at the anchored genesis, so that anchor and file are all one needs. */
@@ -15,7 +16,10 @@ export async function fetchProof(
 ): Promise<ProofFile> {
   const anchor = JSON.parse(await client.admin.getTrustAnchor(tenant, call)) as Anchor;
   const { origin, salt } = anchor;
-  return { ...tenant, origin, salt, question, ...(await ask(client, question, call)) };
+  const asked = await ask(client, question, call);
+  // Behind the proof: whoever has signed it is named by the newest of them, or by one before.
+  const policies = await policiesOf(client, call);
+  return { ...tenant, origin, salt, question, ...asked, policies };
 }
 
 interface Anchor {

@@ -2,9 +2,11 @@
  * The file that `authledger proof get -o json` writes. Bytes are hex, numbers of 64 bits are decimal strings, the
  * checkpoint is text; with the anchor it is all that a verifier needs, also one that somebody else wrote.
  */
+import type { PolicyReceipt } from "@authledger/proof";
 import type { Proof } from "@authledger/sdk";
 import { fromHex, LedgerError } from "@authledger/types";
 import type { Printable } from "../output/json-value.js";
+import { parsePolicies, policiesField } from "./policies-file.js";
 
 export type ProofQuestion =
   | { readonly kind: "tuple"; readonly tuple: string }
@@ -32,6 +34,8 @@ export interface ProofFile {
   readonly nonce?: Uint8Array;
   /** The value of the entity was erased: the proof shows its length and digest. */
   readonly erased?: true;
+  /** The policies behind the vault's first one. */
+  readonly policies: readonly PolicyReceipt[];
 }
 
 export function proofFields(file: ProofFile): { readonly [name: string]: Printable } {
@@ -52,6 +56,7 @@ export function proofFields(file: ProofFile): { readonly [name: string]: Printab
     value: file.value,
     nonce: file.nonce,
     erased: file.erased,
+    ...policiesField(file.policies),
   };
 }
 
@@ -77,6 +82,7 @@ export function parseProofFile(text: string): ProofFile {
       pageFrom: new Uint8Array(0),
       pageTo: new Uint8Array(0),
     },
+    policies: parsePolicies(fields["policies"]),
     ...(fields["erased"] === true && { erased: true }),
     ...(hasValue && {
       value: hexOf(texts("value"), "value"),

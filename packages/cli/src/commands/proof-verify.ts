@@ -5,11 +5,10 @@ import {
   entityKey,
   Kind,
   type LightClientDeps,
-  parseTrustAnchor,
   requireCommitment,
   type StateAnswer,
   type StateQuery,
-  trustFromAnchor,
+  type TrustState,
   tupleKey,
   tupleOfKey,
   type ValueCommitment,
@@ -35,15 +34,13 @@ export interface VerifiedFile {
 
 /** @throws LedgerError PROOF_INVALID, PROOF_INSUFFICIENT */
 export function verifyProofFile(
-  anchorText: string,
+  trust: TrustState,
   file: ProofFile,
   deps: LightClientDeps,
 ): VerifiedFile {
-  const anchor = parseTrustAnchor(deps.hasher, anchorText);
-  if (file.origin !== anchor.origin || file.salt !== toHex(anchor.salt)) {
-    throw refuse("anchor", `the proof is of ${file.origin}, the anchor of ${anchor.origin}`);
+  if (file.origin !== trust.origin || file.salt !== toHex(trust.salt)) {
+    throw refuse("anchor", `the proof is of ${file.origin}, the anchor of ${trust.origin}`);
   }
-  const trust = trustFromAnchor(anchor);
   const wanted = { want: "any", nowMs: 0, maxAgeS: 0, maxSkewS: 0 } as const;
   const verified = verifyAnswer(trust, file.proof, wanted, deps);
   if (BigInt(verified.height) !== file.height) {

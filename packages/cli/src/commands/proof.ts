@@ -3,11 +3,12 @@ import { nodeCrypto } from "@authledger/sdk";
 import { formatTuple, parseTuple } from "@authledger/types";
 import type { Command } from "commander";
 import { timeText } from "../output/printer.js";
-import { anchorFor } from "../run/anchor.js";
+import { trustFor, underPolicies } from "../run/anchor.js";
 import { type CommandFrame, type Run, requireTenant, textFlag } from "../run/command.js";
 import { consistencyOf, withHeight } from "../run/consistency.js";
 import { readText } from "../run/read-text.js";
 import { usage } from "../run/settings.js";
+import { policiesOf } from "./policies-file.js";
 import { fetchProof } from "./proof-fetch.js";
 import { type ProofQuestion, parseProofFile, proofFields } from "./proof-file.js";
 import { verifyProofFile } from "./proof-verify.js";
@@ -45,7 +46,8 @@ export function addProofCommands(program: Command, frame: CommandFrame): void {
     .description("check a proof here, without a server, against --anchor or the pinned root")
     .addHelpText(
       "after",
-      "\nThe receipt of a decision (check --receipt) is decided again; the file .decision lies beside it.",
+      "\nThe receipt of a decision (check --receipt) is decided again; the file .decision lies beside it." +
+        "\nA file .policies beside a receipt leads from the anchor's replicas to those that signed.",
     );
   frame.handle(verify, verifyProof);
 }
@@ -54,7 +56,10 @@ async function getProof(run: Run, tupleText?: string): Promise<undefined> {
   const tenant = requireTenant(run);
   const client = await run.client({ verify: undefined });
   const ofBlock = await blockReceipt(run, client);
-  if (ofBlock !== undefined) return void (await writeReceipt(run, ofBlock));
+  if (ofBlock !== undefined) {
+    const policies = await policiesOf(client, run.call);
+    return void (await writeReceipt(run, ofBlock, { policies }));
+  }
   const question = questionOf(run, tupleText);
   const file = await fetchProof(client, tenant, question, {
     ...run.call,
@@ -99,8 +104,10 @@ async function verifyProof(run: Run, path = "", tupleText?: string): Promise<und
     return verifyReceiptFile(run, { path, text }, { isNothing, question });
   }
   const file = parseProofFile(text);
-  const anchor = await anchorFor(run, file);
-  const shown = verifyProofFile(anchor.text, file, nodeCrypto);
+  const anchor = await trustFor(run, file);
+  const shown = underPolicies(anchor, file.policies, (trust) =>
+    verifyProofFile(trust, file, nodeCrypto),
+  );
   const { height, timeMs, size, cosignedBy, answer, commitment } = shown;
   const { kind } = file.question;
   const fields = {

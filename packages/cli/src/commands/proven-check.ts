@@ -8,6 +8,7 @@ import { consistencyOf } from "../run/consistency.js";
 import { contextOf } from "../run/context-values.js";
 import { usage, verifyOptions } from "../run/settings.js";
 import { writeDecisionReceipt } from "./decision-receipt.js";
+import { policiesOf } from "./policies-file.js";
 import { stateReceipt } from "./receipt.js";
 
 export function withProof(command: Command): Command {
@@ -46,7 +47,8 @@ export async function decideProven(
       throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no proof");
     }
     const receipt = stateReceipt({ proof, height });
-    await writeDecisionReceipt(run, receiptPath, { receipt, decision: evidence });
+    const policies = await policiesOf(client, run.call);
+    await writeDecisionReceipt(run, receiptPath, { receipt, decision: evidence, policies });
   }
   return { decision, more: { root_from: root } };
 }

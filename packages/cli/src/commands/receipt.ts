@@ -10,8 +10,6 @@ import {
   leafHash,
   lookupOf,
   NONCE_BYTES,
-  parseTrustAnchor,
-  trustFromAnchor,
   type VerifiedReceipt,
   verifyReceipt,
 } from "@authledger/proof";
@@ -19,12 +17,13 @@ import { type LedgerClient, nodeCrypto, type Proof } from "@authledger/sdk";
 import { concatBytes, LedgerError } from "@authledger/types";
 import type { Printable } from "../output/json-value.js";
 import { timeText } from "../output/printer.js";
-import { anchorFor } from "../run/anchor.js";
+import { trustFor, underPolicies } from "../run/anchor.js";
 import { type Run, requireTenant, textFlag } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
 import { usage, wholeOf } from "../run/settings.js";
 import { transactionFields } from "./block.js";
 import { decisionBeside, decisionShown, type ShownDecision } from "./decision-receipt.js";
+import { policiesBeside, savePolicies } from "./policies-file.js";
 import type { ProofFile, ProofQuestion } from "./proof-file.js";
 import { answerOf } from "./proof-verify.js";
 
@@ -82,17 +81,19 @@ function placeOf(text: string): [number, number] {
 export async function writeReceipt(
   run: Run,
   text: string,
-  { nonce, value }: Pick<ProofFile, "nonce" | "value"> = {},
+  { nonce, value, policies }: Pick<ProofFile, "nonce" | "value" | "policies">,
 ): Promise<void> {
   const path = textFlag(run, "file");
   const beside = nonce && value && concatBytes(nonce, value);
   if (path === undefined) {
     if (beside) throw usage("the receipt of an entity is two files: give --file");
+    if (policies.length > 0) run.say("the policies since the first one are not in it: give --file");
     return run.io.out(text);
   }
+  const besides = await savePolicies(path, policies);
   if (beside) await saveDurably(valuePath(path), beside);
   await saveDurably(path, text);
-  run.say(`wrote ${path}${beside ? ` and ${valuePath(path)}` : ""}`);
+  run.say(`wrote ${[path, ...(beside ? [valuePath(path)] : []), ...besides].join(" and ")}`);
 }
 
 function valuePath(path: string): string {
@@ -107,9 +108,10 @@ export async function verifyReceiptFile(
 ): Promise<undefined> {
   const tenant =
     run.settings.anchorFile === undefined ? requireTenant(run) : { organization: "", vault: "" };
-  const anchor = await anchorFor(run, tenant);
-  const trust = trustFromAnchor(parseTrustAnchor(nodeCrypto.hasher, anchor.text));
-  const receipt = verifyReceipt(trust, text, nodeCrypto);
+  const anchor = await trustFor(run, tenant);
+  const receipt = underPolicies(anchor, path === "-" ? [] : await policiesBeside(path), (trust) =>
+    verifyReceipt(trust, text, nodeCrypto),
+  );
   const { header, timeMs, checkpoint } = receipt;
   const shown = await shownBy(receipt, path, asked);
   const fields = {
@@ -118,7 +120,7 @@ export async function verifyReceiptFile(
     height: BigInt(header.height),
     time: timeText(timeMs),
     time_ms: timeMs,
-    origin: trust.origin,
+    origin: checkpoint.origin,
     checkpoint_size: checkpoint.size,
     cosigned_by: checkpoint.cosigned.map(({ name }) => name).sort(),
     anchor: anchor.from,

@@ -168,7 +168,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   ),
   "block proof": document(
     "organization:u64 vault:u64 height:u64 header:hex previous_header:hex? transactions:hexes",
-    "witness:hex compact_range:hexes history_proof:hexes consistency_proof:hexes checkpoint:text",
+    "witness:hex compact_range:hexes history_proof:hexes consistency_proof:hexes checkpoint:text policies?:objects",
   ),
   "block verify": document(
     "verified:bool origin:text height:u64 time:time? time_ms:u64 transactions:int operations:int",
@@ -179,6 +179,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "proof get": document(
     "organization:u64 vault:u64 origin:text salt:hex question:object answer:any height:u64 header:hex",
     "state_proof:hex history_proof:hexes checkpoint:text consistency_proof:hexes value?:hex nonce?:hex erased?:bool",
+    "policies?:objects",
   ),
   "proof verify": document(
     "verified:bool question:object answer:any height:u64 time:time time_ms:u64 origin:text",

@@ -1,17 +1,19 @@
 /** Blocks and signed heads. */
+import type { PolicyBundle } from "@authledger/proof";
 import { read } from "@authledger/proto";
 import { equalBytes, LedgerError } from "@authledger/types";
 import { consistencyMessage, tokenOf } from "../consistency.js";
 import { type CallOptions, cosignaturesOf } from "../options.js";
 import type { Session } from "../session.js";
 import { checkTransactions, hashOfHeader } from "../verify/proven-values.js";
-import { malformed, plain } from "./convert.js";
+import { malformed, plain, policyBundleOf } from "./convert.js";
 import { Patience } from "./patience.js";
 import { Proving } from "./proving.js";
 import type { Block, Checkpoint, ReadOptions, Tip } from "./values.js";
 
 const { getTip: GET_TIP, getBlock: GET_BLOCK } = read.ReadServiceService;
-const { reportCheckpoint: REPORT_CHECKPOINT } = read.ReadServiceService;
+const { reportCheckpoint: REPORT_CHECKPOINT, listPolicyBundles: LIST_BUNDLES } =
+  read.ReadServiceService;
 const { getCheckpoint: GET_CHECKPOINT, getConsistencyProof: GET_CONSISTENCY } =
   read.ReadServiceService;
 
@@ -124,6 +126,22 @@ export async function reportCheckpoint(
   const known = JUDGEMENTS[judgement];
   if (known !== undefined) return known;
   throw new LedgerError("UNIMPLEMENTED", `the server judged the head with ${judgement}`);
+}
+
+/** The policies behind the first one, in order; their consistency proofs lead from one to the next. */
+export async function getPolicyBundles(
+  session: Session,
+  options: CallOptions,
+): Promise<readonly PolicyBundle[]> {
+  const all: PolicyBundle[] = [];
+  const time = new Patience(session, options);
+  for (let epoch = 1n; ; ) {
+    const request = { ...session.vault(), epoch, trustedSize: 0n };
+    const { bundles, newestEpoch } = await session.call(LIST_BUNDLES, request, time.left);
+    all.push(...bundles.map(policyBundleOf));
+    epoch = bundles.at(-1)?.epoch ?? newestEpoch;
+    if (epoch >= newestEpoch) return all;
+  }
 }
 
 /** The RFC 9162 proof between two sizes, as bytes. */

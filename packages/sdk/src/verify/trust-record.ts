@@ -39,11 +39,6 @@ export function formatPinned({ anchor, trust }: PinnedTrust): string {
   })}\n`;
 }
 
-/** The anchor in a text of pinned roots. @throws LedgerError CODEC_DECODE */
-export function pinnedAnchor(hasher: Hasher, text: string): string {
-  return parsePinned(hasher, text).anchor;
-}
-
 /** @throws LedgerError CODEC_DECODE when the text is not one that `formatPinned` made */
 export function parsePinned(hasher: Hasher, text: string): PinnedTrust {
   try {

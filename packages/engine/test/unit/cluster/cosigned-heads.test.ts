@@ -1,5 +1,14 @@
 /** Signed heads of a cluster of whole engines: majorities, followers, policies that move with the voters, evidence. */
-import { adoptPolicy, askState, Kind, tupleKey, verifyCheckpoint } from "@authledger/proof";
+import {
+  adoptPolicy,
+  adoptPolicyReceipt,
+  askState,
+  decodeHeader,
+  formatReceipt,
+  Kind,
+  tupleKey,
+  verifyCheckpoint,
+} from "@authledger/proof";
 import type { Consistency, LedgerError } from "@authledger/types";
 import { afterEach, describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
@@ -176,6 +185,7 @@ describe("policies", () => {
     const vault = await vaultOf(founder);
     const away = await LightReader.of(founder.engine, vault);
     const near = await LightReader.of(founder.engine, vault);
+    const later = await LightReader.of(founder.engine, vault);
     expect(await check(founder, near, "doc:1")).toBe(false);
     for (const name of ["n2", "n3"]) await cluster.start(name, true);
     const addresses = cluster.members.map(({ address }) => address);
@@ -221,6 +231,16 @@ describe("policies", () => {
     expect(away.trust.policy.quorum).toBe(2);
     expect(await catchUp(leader, near)).toBeGreaterThan(0);
     expect(near.trust.policy).toEqual(away.trust.policy);
+    // The same bundles as receipts, as they lie beside what is verified later: without a server, from the same policy.
+    const about = { vault, epoch: 1, trustedSize: 0 };
+    const { bundles } = await cluster.until(leader.engine.call("get_policy_bundles", about));
+    let { trust } = later;
+    for (const { header, stateProof: inside, policyValue, ...rest } of bundles) {
+      const height = BigInt(decodeHeader(header).height);
+      const receipt = formatReceipt({ ...rest, header, height, inside });
+      trust = adoptPolicyReceipt(trust, { receipt, policyValue }, clientDeps);
+    }
+    expect(trust.policy).toEqual(away.trust.policy);
   });
 
   test("let a voter go only when no vault needs it; until then its removal is refused (INV-COSIGN-7)", async () => {

@@ -1,0 +1,109 @@
+/**
+ * The policies of a vault as they lie with what is verified later: a receipt, a proof or a block is signed by the replicas of its
+ * time, and a trust anchor of before names others (docs/format/commitment.md, "Policies beside a receipt").
+ */
+import { readFile } from "node:fs/promises";
+import { decodeHeader, formatReceipt, type PolicyReceipt } from "@authledger/proof";
+import type { CallOptions, LedgerClient } from "@authledger/sdk";
+import { fromHex, LedgerError, toHex } from "@authledger/types";
+import { saveDurably } from "../run/durable-file.js";
+
+const FORMAT = 1;
+
+/** A policy in JSON. */
+interface PolicyFields {
+  readonly receipt: string;
+  readonly policy_value: string;
+  readonly [name: string]: string;
+}
+
+/** All policies behind the first one; none for most vaults. */
+export async function policiesOf(
+  client: LedgerClient,
+  call: CallOptions,
+): Promise<readonly PolicyReceipt[]> {
+  const bundles = await client.getPolicyBundles(call);
+  return bundles.map(({ header, historyProof, checkpoint, stateProof, policyValue }) => {
+    const height = BigInt(decodeHeader(header).height);
+    const whole = { height, historyProof, checkpoint, header, inside: stateProof };
+    return { receipt: formatReceipt(whole), policyValue };
+  });
+}
+
+/** The field `policies` of files that are JSON; absent where there are none. */
+export function policiesField(policies: readonly PolicyReceipt[]): {
+  readonly policies?: readonly PolicyFields[];
+} {
+  if (policies.length === 0) return {};
+  return {
+    policies: policies.map(({ receipt, policyValue }) => {
+      return { receipt, policy_value: toHex(policyValue) };
+    }),
+  };
+}
+
+/** @throws LedgerError PROOF_INVALID */
+export function parsePolicies(value: unknown): readonly PolicyReceipt[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw malformed();
+  return value.map((item: unknown) => {
+    const { receipt, policy_value: hex } = Object(item) as Partial<Record<string, unknown>>;
+    const policyValue = typeof hex === "string" ? bytesOf(hex) : undefined;
+    if (typeof receipt !== "string" || policyValue === undefined) throw malformed();
+    return { receipt, policyValue };
+  });
+}
+
+function policiesPath(receiptPath: string): string {
+  return `${receiptPath}.policies`;
+}
+
+/** Writes them beside a receipt, where there are any; the paths that it wrote. */
+export async function savePolicies(
+  receiptPath: string,
+  policies: readonly PolicyReceipt[],
+): Promise<readonly string[]> {
+  if (policies.length === 0) return [];
+  const path = policiesPath(receiptPath);
+  const fields = { format: FORMAT, ...policiesField(policies) };
+  await saveDurably(path, `${JSON.stringify(fields, undefined, 2)}\n`);
+  return [path];
+}
+
+/** Those beside a receipt. @throws LedgerError IO_READ_FAILED, PROOF_INVALID */
+export async function policiesBeside(receiptPath: string): Promise<readonly PolicyReceipt[]> {
+  const path = policiesPath(receiptPath);
+  try {
+    return parseFile(await readFile(path, "utf8"));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (cause instanceof LedgerError) throw cause;
+    const message = `cannot read ${path}: ${(cause as Error).message}`;
+    throw new LedgerError("IO_READ_FAILED", message, { details: { path }, cause });
+  }
+}
+
+function parseFile(text: string): readonly PolicyReceipt[] {
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch {
+    throw malformed();
+  }
+  const { format, policies } = Object(file) as Partial<Record<string, unknown>>;
+  if (format !== FORMAT) throw malformed();
+  return parsePolicies(policies);
+}
+
+function bytesOf(hex: string): Uint8Array | undefined {
+  try {
+    return fromHex(hex);
+  } catch {
+    return undefined;
+  }
+}
+
+function malformed(): LedgerError {
+  const message = "the policies beside the proof are not a list of receipts with their values";
+  return new LedgerError("PROOF_INVALID", message, { details: { reason: "file" } });
+}
