@@ -133,16 +133,7 @@ export class Engine implements EnginePort {
     });
     open.proposer = this.#proposer;
     open.onFatal = onFatal;
-    const untilSize: NodeHeads["untilSize"] = (...wanted) => this.#heads.untilSize(...wanted);
-    const requireRight = (): void => this.#cluster.requireRight();
-    this.#reads = new Reads({
-      state,
-      signer: this.#signer,
-      clock,
-      hasher,
-      requireRight,
-      untilSize,
-    });
+    this.#reads = this.#newReads(parts);
     const see: ListingDeps["see"] = (vault, consistency) => this.#reads.see(vault, consistency);
     this.#listings = new Listings({ state, see });
     this.#exports = new Exports({ state, flusher: this.#flusher, clock, hasher, timers });
@@ -174,6 +165,14 @@ export class Engine implements EnginePort {
     this.#leaderWork = new LeaderWork([this.#expirer, this.#deleter, this.#policies]);
     this.#cluster = this.#newCluster(parts, writes);
     this.#heads.listen(this.#cluster.node);
+  }
+
+  #newReads({ deps, holder }: EngineParts): Reads {
+    const { clock, hasher } = deps;
+    const untilSize: NodeHeads["untilSize"] = (...wanted) => this.#heads.untilSize(...wanted);
+    const requireRight = (): void => this.#cluster.requireRight();
+    const { state } = holder;
+    return new Reads({ state, signer: this.#signer, clock, hasher, requireRight, untilSize });
   }
 
   #newHeads(

@@ -2,231 +2,34 @@
  * A verifying client against servers that answer honestly, lie, forget and fork. The vault and its proofs are
  * those of the tests of `proof`: real tries, real signatures.
  */
-import {
-  encodePolicy,
-  formatTrustAnchor,
-  Kind,
-  type ProofQuestions,
-  tupleKey,
-} from "@authledger/proof";
+import { encodePolicy, formatTrustAnchor, Kind, tupleKey } from "@authledger/proof";
 import { type common, type read, write } from "@authledger/proto";
-import { type LedgerError, type Tuple, utf8 } from "@authledger/types";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { utf8 } from "@authledger/types";
+import { describe, expect, it, vi } from "vitest";
 import { rejectedBy } from "../../../test/support.js";
 import { policyOf, replica, START_S, TestVault } from "../../proof/test/support/test-vault.js";
 import {
   anyReplica,
   atLeast,
-  createClient,
   deleteTuple,
   EquivocationError,
   type LedgerClient,
   MemoryRoots,
   type VerifyOptions,
 } from "../src/index.js";
-import { type FakeHandlers, fakeLedger, NONE, refusal } from "./support/fake-ledger.js";
-
-const tenant = { organization: 7n, vault: 9n };
-const BUDGET = "document:budget";
-const viewer = (user: string, resource = BUDGET): Tuple => ({
-  resource,
-  relation: "viewer",
-  subject: `user:${user}`,
-});
-const create = (tuple: Tuple, expiresAtMs = 0) =>
-  ({ op: "create_tuple", tuple, expiresAtMs, value: undefined }) as never;
-
-/** Sealed blocks: 0 genesis, 1 tuples and an entity; the clock of the client is a second behind the newest. */
-function vaultWith(...tuples: Tuple[]): TestVault {
-  const vault = new TestVault();
-  vault.seal(
-    tuples.map((tuple) => create(tuple)),
-    [vault.setEntity("theme", "dark")],
-  );
-  return vault;
-}
-
-function proofMessage(
-  vault: TestVault,
-  questions: Partial<ProofQuestions>,
-  options: Parameters<TestVault["answer"]>[1] = {},
-): common.Proof {
-  const answer = vault.answer(questions, options);
-  return {
-    ...answer,
-    historyProof: [...answer.historyProof],
-    consistencyProof: [...answer.consistencyProof],
-    pageFrom: NONE,
-    pageTo: NONE,
-  };
-}
-
-interface Lies {
-  /** Another vault to answer from. */
-  vault?: TestVault;
-  size?: number;
-  /** When its heads were signed, in seconds. */
-  timeS?: number;
-  allowed?: boolean;
-  change?: (proof: common.Proof) => void;
-  pageSize?: number;
-  noConsistency?: boolean;
-}
-
-/** A server over a vault; `lies` may be changed while it runs. */
-function honest(vault: TestVault, lies: Lies = {}): FakeHandlers {
-  const from = (): TestVault => lies.vault ?? vault;
-  const prove = (
-    asked: common.Prove | undefined,
-    questions: Partial<ProofQuestions>,
-    height?: number,
-  ): common.Proof => {
-    const size = lies.size ?? from().size;
-    const trusted = Number(asked!.trustedSize);
-    const { timeS = START_S + from().size } = lies;
-    const options = { size, from: Math.min(trusted, size), timeS };
-    const withHeight = height === undefined ? options : { ...options, height };
-    const proof = proofMessage(from(), questions, withHeight);
-    lies.change?.(proof);
-    return proof;
-  };
-  const about = { height: 999n, token: Uint8Array.of(1) };
-  return {
-    admin: { getTrustAnchor: () => ({ anchor: formatTrustAnchor(from().anchor) }) },
-    read: {
-      check: (request) => ({
-        ...about,
-        allowed: lies.allowed ?? false,
-        proof: prove(request.prove, { gets: [tupleKey(request.tuple!)] }),
-      }),
-      batchCheck: (request) => ({
-        ...about,
-        allowed: request.tuples.map(() => lies.allowed ?? false),
-        proof: prove(request.prove, { gets: request.tuples.map(tupleKey) }),
-      }),
-      read: (request) => {
-        const key = { kind: Kind.entity, partition: "", group: "", item: request.key };
-        const record = from().recordAt((lies.size ?? from().size) - 1, key);
-        const stored = record?.value && from().storedValue(record.value);
-        return {
-          ...about,
-          ...(stored && {
-            entity: {
-              key: request.key,
-              value: lies.allowed ? utf8("dork") : stored.slice(16),
-              nonce: stored.slice(0, 16),
-              version: 77n,
-              expiresAtMs: 77n,
-            },
-          }),
-          proof: prove(request.prove, { gets: [key] }),
-        };
-      },
-      listRelationships: (request) => listPage(from(), request, lies, prove),
-      getBlock: (request) => {
-        const height = Number(request.height);
-        const proof = prove(request.prove, {}, height);
-        proof.stateProof = NONE;
-        return {
-          header: from().headers[height]!,
-          blockHash: new Uint8Array(32),
-          transactions: request.transactions ? from().blocks[height]! : [],
-          token: NONE,
-          proof,
-        };
-      },
-      getTip: () => {
-        const { headers, size } = from();
-        return {
-          height: BigInt(size - 1),
-          header: headers[size - 1]!,
-          blockHash: new Uint8Array(32),
-          token: NONE,
-        };
-      },
-      getCheckpoint: ({ trustedSize }) => {
-        const size = lies.size ?? from().size;
-        const first = Math.min(Number(trustedSize), size);
-        return {
-          checkpoint: from().checkpoint({ size }),
-          consistencyProof: from().consistency(first, size),
-          token: Uint8Array.of(7),
-        };
-      },
-      getConsistencyProof: ({ fromSize, toSize }) => {
-        if (lies.noConsistency || Number(toSize) > from().size) throw { code: 3, details: "no" };
-        return { proof: from().consistency(Number(fromSize), Number(toSize)) };
-      },
-    },
-  };
-}
-
-/** A page of a list, cut at paths as a node cuts it. The rows that are sent beside the proof are nonsense. */
-function listPage(
-  vault: TestVault,
-  request: read.ListRelationshipsRequest,
-  lies: Lies,
-  prove: (asked: common.Prove | undefined, questions: Partial<ProofQuestions>) => common.Proof,
-) {
-  const { resource, subject, pageToken } = request;
-  const kind = resource === undefined ? Kind.tupleBySubject : Kind.tupleByResource;
-  const partition = resource ?? subject!;
-  const size = lies.size ?? vault.size;
-  const all = [...vault.states[size - 1]!.records.values()].filter(
-    ({ key }) => key.kind === kind && key.partition === partition,
-  );
-  const whole = proofMessage(vault, { lists: [{ kind, partition }] }, { size });
-  const leaves = vault.states[size - 1]!.trie.leaves.filter(({ record }) =>
-    all.some(({ key }) => Buffer.from(record).includes(key.item, "utf8") && record[0] === kind),
-  );
-  const paths = leaves.map(({ path }) => path);
-  const pageSize = lies.pageSize ?? 100;
-  const at = pageToken[0] ?? 0;
-  const from = at === 0 ? undefined : paths[at];
-  const to = at + pageSize < paths.length ? paths[at + pageSize] : undefined;
-  const twins =
-    kind === Kind.tupleBySubject
-      ? all.map(({ key }) =>
-          tupleKey({ resource: key.item, relation: key.group, subject: key.partition }),
-        )
-      : [];
-  const proof = prove(request.prove, { gets: twins, lists: [{ kind, partition, from, to }] });
-  proof.pageFrom = from ?? NONE;
-  proof.pageTo = to ?? NONE;
-  lies.change?.(proof);
-  return {
-    relationships: [],
-    nextPageToken: to === undefined ? NONE : Uint8Array.of(at + pageSize),
-    height: BigInt(whole.historyProof.length),
-    token: Uint8Array.of(1),
-    proof,
-  };
-}
-
-async function clientOf(handlers: FakeHandlers, verify: VerifyOptions): Promise<LedgerClient> {
-  const { endpoint } = await fakeLedger(handlers);
-  const client = createClient({ endpoints: endpoint, tenant, verify });
-  onTestFinished(() => client.close());
-  return client;
-}
-
-/** The time that the newest checkpoint of a vault was signed at. */
-function now(vault: TestVault): void {
-  vi.spyOn(Date, "now").mockImplementation(() => performance.now() + offset);
-  const offset = (START_S + vault.size) * 1000 - performance.now();
-  onTestFinished(() => void vi.restoreAllMocks());
-}
-
-async function verifying(
-  vault: TestVault,
-  lies: Lies = {},
-  more: VerifyOptions = {},
-): Promise<LedgerClient> {
-  now(vault);
-  return clientOf(honest(vault, lies), { anchor: formatTrustAnchor(vault.anchor), ...more });
-}
-
-const reasonOf = ({ code, details }: LedgerError): unknown[] => [code, details["reason"]];
+import { type FakeHandlers, NONE } from "./support/fake-ledger.js";
+import {
+  clientOf,
+  create,
+  honest,
+  type Lies,
+  now,
+  proofMessage,
+  reasonOf,
+  vaultWith,
+  verifying,
+  viewer,
+} from "./support/honest-vault.js";
 
 describe("a verified answer", () => {
   it("is computed from the proof, whatever the server claims beside it (INV-SDK-4)", async () => {
@@ -586,134 +389,6 @@ describe("the pinned root", () => {
     answers[0]!();
     expect((await early).height).toBe(1n);
     expect((await client.getCheckpoint()).isVerified).toBe(true);
-  });
-});
-
-describe("a verified list", () => {
-  const all = ["alice", "bob", "carol", "dave", "eve"].map((user) => viewer(user));
-  const byUser = (rows: readonly { tuple: Tuple }[]): string[] =>
-    rows.map(({ tuple }) => tuple.subject).sort();
-
-  it("is whole: by resource, by subject with its twins, by both, and of one tuple", async () => {
-    const vault = vaultWith(...all, viewer("alice", "document:plan"));
-    const client = await verifying(vault);
-    const rows = await client.list({ resource: BUDGET }).collect();
-    expect(byUser(rows)).toEqual(byUser(all.map((tuple) => ({ tuple }))));
-    const hers = await client.list({ subject: "user:alice" }).collect();
-    expect(hers.map(({ tuple }) => tuple.resource).sort()).toEqual([BUDGET, "document:plan"]);
-    const both = await client.list({ resource: BUDGET, subject: "user:bob" }).collect();
-    expect(both).toEqual([{ tuple: viewer("bob"), version: 1n, expiresAtMs: 0n }]);
-    const one = await client.list(viewer("carol")).collect();
-    expect(one).toEqual([{ tuple: viewer("carol"), version: 1n, expiresAtMs: 0n }]);
-    expect(await client.list({ resource: "document:none" }).collect()).toEqual([]);
-  });
-
-  it("is joined from pages that meet (INV-SDK-5)", async () => {
-    const vault = vaultWith(...all);
-    const lies: Lies = { pageSize: 2 };
-    const client = await verifying(vault, lies);
-    const rows = await client.list({ resource: BUDGET }).collect();
-    expect(byUser(rows)).toEqual(byUser(all.map((tuple) => ({ tuple }))));
-    const pages: number[] = [];
-    for await (const { relationships } of client.list({ resource: BUDGET }).pages()) {
-      pages.push(relationships.length);
-    }
-    expect(pages).toEqual([2, 2, 1]);
-    const gaps: ((proof: common.Proof) => void)[] = [
-      (proof) => {
-        if (proof.pageFrom.length > 0) proof.pageFrom = Uint8Array.from(proof.pageTo);
-      },
-      (proof) => {
-        proof.pageTo = NONE;
-      },
-      (proof) => {
-        if (proof.pageFrom.length === 0) proof.pageFrom = new Uint8Array(48).fill(255);
-      },
-    ];
-    for (const change of gaps) {
-      lies.change = change;
-      const error = await rejectedBy(client.list({ resource: BUDGET }).collect());
-      expect(error.row.exit).toBe("VERIFICATION_FAILED");
-    }
-  });
-
-  it("is of the height and the time of its first page, whatever is written meanwhile", async () => {
-    const vault = vaultWith(...all);
-    now(vault);
-    const { size } = vault;
-    const first = honest(vault, { pageSize: 3, size });
-    const client = await clientOf(
-      {
-        ...first,
-        read: {
-          ...first.read,
-          listRelationships: (request, call) => {
-            if (request.pageToken.length > 0) vault.seal([create(viewer("new"))]);
-            return first.read!.listRelationships!(request, call);
-          },
-        },
-      },
-      { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
-    );
-    expect(await client.list({ resource: BUDGET }).collect()).toHaveLength(all.length);
-  });
-
-  it("whose next page is of another height is refused", async () => {
-    const vault = vaultWith(...all);
-    now(vault);
-    const server = honest(vault, { pageSize: 3 });
-    const client = await clientOf(
-      {
-        ...server,
-        read: {
-          ...server.read,
-          listRelationships: (request, call) => {
-            if (request.pageToken.length > 0) vault.seal([create(viewer("new"))]);
-            return server.read!.listRelationships!(request, call);
-          },
-        },
-      },
-      { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
-    );
-    const error = await rejectedBy(client.list({ resource: BUDGET }).collect());
-    expect(reasonOf(error)).toEqual(["PROOF_INVALID", "height"]);
-  });
-
-  it("whose height is removed between two pages is begun again by collect, and says so to an iterator", async () => {
-    const vault = vaultWith(...all);
-    now(vault);
-    const server = honest(vault, { pageSize: 3 });
-    let removals = 2;
-    const client = await clientOf(
-      {
-        ...server,
-        read: {
-          ...server.read,
-          listRelationships: (request, call) => {
-            if (request.pageToken.length > 0 && removals-- > 0) {
-              throw refusal("HEIGHT_UNAVAILABLE", "gone");
-            }
-            return server.read!.listRelationships!(request, call);
-          },
-        },
-      },
-      { anchor: formatTrustAnchor(vault.anchor), maxSkewS: 60 },
-    );
-    expect(await client.list({ resource: BUDGET }).collect()).toHaveLength(all.length);
-    removals = 1;
-    const run = async (): Promise<void> => {
-      for await (const _ of client.list({ resource: BUDGET }));
-    };
-    expect((await rejectedBy(run())).code).toBe("HEIGHT_UNAVAILABLE");
-    removals = Number.POSITIVE_INFINITY;
-    const endless = await rejectedBy(client.list({ resource: BUDGET }).collect());
-    expect(endless.code).toBe("HEIGHT_UNAVAILABLE");
-  });
-
-  it("without a resource or a subject cannot be had", async () => {
-    const client = await verifying(vaultWith());
-    const error = await rejectedBy(client.list({ relation: "viewer" }).collect());
-    expect(error.code).toBe("INVALID_ARGUMENT");
   });
 });
 
