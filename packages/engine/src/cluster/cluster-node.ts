@@ -26,6 +26,7 @@ import type { PeerReceiver, PeerRefusal } from "./peer-port.js";
 import { FrameKind, type MemberInfo, type PeerFrame, type PeerIdentity } from "./peer-port.js";
 import { type NewEntry, PeerVersions } from "./peer-versions.js";
 import type { RaftGroup } from "./raft-group.js";
+import { RemovalWord } from "./removal-word.js";
 import { isSealKey, SealingKey } from "./sealed-secret.js";
 import { VoterInquiry } from "./voter-inquiry.js";
 
@@ -62,6 +63,7 @@ export class ClusterNode implements PeerReceiver {
   readonly clocks: ClockGuard;
   readonly #versions = new PeerVersions();
   readonly #inquiry: VoterInquiry;
+  readonly #removals: RemovalWord;
   readonly #options: ClusterOptions;
   readonly #deps: ClusterNodeDeps;
   readonly #handlers = new Map<number, FrameHandler>();
@@ -116,7 +118,18 @@ export class ClusterNode implements PeerReceiver {
       ...{ group, self: identity.nodeId, onAlarm, onFatal },
       send: (to, kind, payload) => this.send(to, kind, payload),
     });
+    this.#removals = new RemovalWord({
+      leader: () => group.leader,
+      isLeading: () => group.isReady,
+      strangers: () => this.#strangers(this.#metHere()),
+      told: () => this.#told,
+      note: (strangers) => this.#noteStrangers(strangers),
+      tell: (removed) => this.#tellRemoved(removed),
+      send: (to, kind, payload) => this.send(to, kind, payload),
+    });
     this.on(FrameKind.voter, (from, payload) => this.#inquiry.heard(from, payload));
+    this.on(FrameKind.strangers, (from, payload) => this.#removals.asked(from, payload));
+    this.on(FrameKind.removed, (_from, payload) => this.#removals.answered(payload));
     this.on(FrameKind.raft, (from, payload) => this.#onRaft(from, payload));
     this.on(FrameKind.clock, (from, payload) => this.clocks.heard(from, payload));
   }
@@ -459,12 +472,27 @@ export class ClusterNode implements PeerReceiver {
    * Whoever carries the cluster's id was in a configuration that was applied. A leader that has applied an entry of its term
    * knows all of those: who is in none of them was removed, even if that was before this process began.
    */
-  #noteStrangers(): void {
+  #noteStrangers(met: readonly MemberInfo[]): void {
     if (!this.#deps.group.isReady) return;
     const isKnown = (member: MemberInfo): boolean =>
-      this.#isMember(member.nodeId) || this.#removed.some((one) => isSameNode(one, member));
-    const strangers = this.#metHere().filter((member) => !isKnown(member));
+      this.#removed.some((one) => isSameNode(one, member));
+    const strangers = this.#strangers(met).filter((member) => !isKnown(member));
     if (strangers.length > 0) this.#removed = [...this.#removed, ...strangers];
+  }
+
+  #strangers(met: readonly MemberInfo[]): MemberInfo[] {
+    return met.filter(({ nodeId }) => !this.#isMember(nodeId));
+  }
+
+  /** The leader has said so of nodes that are connected here. */
+  #tellRemoved(members: readonly MemberInfo[]): void {
+    const isIn = (those: readonly MemberInfo[], member: MemberInfo): boolean =>
+      those.some((one) => isSameNode(one, member));
+    const news = members.filter((member) => !isIn(this.#told, member));
+    if (news.length === 0) return;
+    this.#removed = [...this.#removed.filter((one) => !isIn(news, one)), ...news];
+    this.#told = [...this.#told, ...news];
+    this.#tellMembers();
   }
 
   #leave(why: string): void {
@@ -496,8 +524,9 @@ export class ClusterNode implements PeerReceiver {
     this.#cancelCare = this.#deps.timers.after(CARE_INTERVAL_MS, () => {
       this.#care();
       this.sendToAll(FrameKind.clock, this.clocks.frame());
-      this.#noteStrangers();
+      this.#noteStrangers(this.#metHere());
       this.#confirmAgain();
+      this.#removals.care();
       this.#adoptAgain();
       this.#notePeers();
       this.#inquiry.care();

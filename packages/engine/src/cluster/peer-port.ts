@@ -35,6 +35,10 @@ export const FrameKind = {
   trace: 9,
   /** u8 1: do you vote, or may you have? 2: no. 3: yes. Of a node that may have lost the end of its log. */
   voter: 10,
+  /** Nodes of the cluster that have reached the sender and are no members as far as it knows: are they removed? To the leader. */
+  strangers: 11,
+  /** Those of them that were removed, which is confirmed (INV-GROUP-13). */
+  removed: 12,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

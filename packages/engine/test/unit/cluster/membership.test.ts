@@ -364,3 +364,30 @@ test("a node that was removed while it was down is told so, also by nodes that w
   expect(back.fatal.map(({ code }) => code)).toEqual(["NODE_REMOVED"]);
   await cluster.close();
 });
+
+// It knew the addresses of two followers, both started again since, and not that of the leader, which had come later: the followers did
+// not tell it, as only a leader is certain, and the leader had never met it.
+test("a node that was removed while it was down is told so by followers alone, in the word of a leader that it cannot reach", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, second, third] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];
+  const { nodeId } = await cluster.status(third);
+  cluster.crash(third);
+  await cluster.until(first.engine.call("cluster_remove", { node: nodeId }));
+  const later = await cluster.start("n4", true);
+  await cluster.until(first.engine.call("cluster_add", { address: later.address }));
+  const { nodeId: node } = await cluster.status(later);
+  await cluster.run(1_000);
+  await cluster.until(first.engine.call("cluster_promote", { node }));
+  for (const member of [first, second]) {
+    await cluster.until(member.engine.close());
+    await cluster.restart(member);
+    await cluster.run(2_000);
+  }
+  const leading = await cluster.leader();
+  if (leading !== later) await cluster.until(leading.engine.call("cluster_transfer", { node }));
+  const back = await cluster.restart(third);
+  await cluster.run(6_000);
+  expect(cluster.leaders()).toEqual([later]);
+  expect(back.fatal.map(({ code }) => code)).toEqual(["NODE_REMOVED"]);
+  await cluster.close();
+});
