@@ -101,7 +101,7 @@ export async function listenGrpc(
   const pageTokenKeys = pageTokenKeysOf(engine);
   const options = { ...split(listen), streamsPerConnection, pageTokenKeys, ...about };
   const roles = new Roles(engine, authn.moves);
-  const authorize = new AuthorizeStep({ roles, isOpen: () => !authn.isRequired() });
+  const authorize = new AuthorizeStep({ roles, isOpen: (method) => !authn.isRequired(method) });
   const first = [new VersionStep(), ...observability.steps, authn.step, new DeadlineStep()];
   const quota = new QuotaStep({
     ...{ engine, refusals: protection.refusals },

@@ -5,12 +5,12 @@
  *                has the same keys, and keys are written only where they are not there.
  */
 import { cluster } from "@authledger/proto";
-import { ERROR_TABLE, isErrorCode, type LedgerError, type Operation } from "@authledger/types";
+import { ERROR_TABLE, isErrorCode, LedgerError, type Operation } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
 import { heldBytes } from "../forward-budget.js";
 import type { Forwarding } from "../forwarding.js";
 import { ForeignError } from "../grpc-error.js";
-import { isNotLeader } from "../not-leader.js";
+import { isForAnotherNode } from "../not-leader.js";
 import type { SystemVault, SystemWrite } from "../system/system-vault.js";
 
 const { recordAudit: RECORD } = cluster.ClusterServiceService;
@@ -42,7 +42,8 @@ export class AuditRelay implements AuditWriter {
     try {
       return await this.#system.write(operations, about);
     } catch (error) {
-      if (!isNotLeader(error)) throw error;
+      // A leader that finds itself wrong behind a call has executed it all the same: its record belongs to the next one.
+      if (!(error instanceof LedgerError && isForAnotherNode(error))) throw error;
       return this.#relay(operations, about, error);
     }
   }

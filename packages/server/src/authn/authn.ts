@@ -2,12 +2,14 @@
  * Authentication of a node, put together: keys, tokens, certificates, what other nodes vouch for, and how this node passes
  * calls on in somebody's name.
  */
-import type { Engine } from "@authledger/engine";
+import type { Engine, EnginePort } from "@authledger/engine";
 import type { Logger } from "pino";
 import type { NodeConfig } from "../config.js";
 import type { Connections } from "../connections.js";
 import { Forwarding } from "../forwarding.js";
 import { AuthenticateStep } from "../gate/authenticate.js";
+import { tellsOfNode } from "../gate/call-class.js";
+import type { MethodInfo } from "../gate/method.js";
 import { SystemMoves } from "../system/system-moves.js";
 import { SystemVault } from "../system/system-vault.js";
 import { LeaderCredentials } from "../tls/leader-credentials.js";
@@ -31,13 +33,16 @@ export interface Authn {
   /** Undefined where clients come without TLS. */
   readonly tls: TlsFront | undefined;
   readonly step: AuthenticateStep;
-  /** Nobody is served without a credential. @throws LedgerError while nobody can say so: another node may know */
-  readonly isRequired: () => boolean;
+  /**
+   * Nobody is served without a credential.
+   * @throws LedgerError while nobody can say so: another node may know. What tells of this node is answered meanwhile: it says why.
+   */
+  readonly isRequired: (method: MethodInfo) => boolean;
   close(): void;
 }
 
 interface AuthnDeps {
-  readonly engine: Engine;
+  readonly engine: EnginePort & Pick<Engine, "clusterKey">;
   readonly logger: Logger;
   readonly connections: Pick<Connections, "markNode">;
 }
@@ -63,16 +68,19 @@ export async function openAuthn(
     onMade: (file) => logger.warn({ file }, "the root credential was made: keep it safe"),
     onProblem: (error) => logger.error({ err: error }, "no root credential can be made"),
   });
-  const isRequired = (): boolean => {
-    if (!isWanted && root.problem !== undefined) throw root.problem;
-    return isWanted || root.exists;
+  const hasRoot = (method: MethodInfo): boolean =>
+    tellsOfNode(method) ? root.isKnown : root.exists;
+  const isRequired = (method: MethodInfo): boolean => {
+    if (isWanted) return true;
+    if (root.problem !== undefined && !tellsOfNode(method)) throw root.problem;
+    return root.isKnown;
   };
   const step = new AuthenticateStep({
     ...{ authenticator: new Authenticator({ keys, tokens }), identity },
     certificateOf: config.clientCa === undefined ? undefined : (peer) => tls?.principalOf(peer),
     isRequired,
     onForwarded: (call) => connections.markNode(call),
-    hasRoot: () => root.exists,
+    hasRoot,
   });
   moves.start();
   await root.start();

@@ -6,7 +6,8 @@
  *   INV-AUTHN-6  A cluster has at most one root credential, whoever begins it and however often.
  *
  * While this node cannot read what the cluster has (its state is wrong, is being replaced, or has not arrived), the cluster counts as
- * one with a root: a node that needs no credentials by its own configuration serves nobody without one until it knows better.
+ * one with a root: a node that needs no credentials by its own configuration serves nobody without one until it knows better. What it
+ * says of itself is not stored, and is how an operator learns why.
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -68,6 +69,11 @@ export class RootCredential {
   /** The cluster has one, or had one that was revoked, or may have: nobody is served without a credential any more. */
   get exists(): boolean {
     return this.#exists || this.#problem !== undefined;
+  }
+
+  /** The cluster has one, or had one that was revoked: this node has read so. */
+  get isKnown(): boolean {
+    return this.#exists;
   }
 
   /** Why nobody can say whether there is one. */

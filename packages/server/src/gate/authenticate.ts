@@ -2,7 +2,7 @@
  * Who calls: by what another node vouches for, by the bearer credential, or by the certificate of the connection, in this order.
  *
  *   INV-AUTHN-8  Where credentials are required a call without one passes only when it begins a cluster that has no root
- *                credential yet, from this machine.
+ *                credential yet, from this machine; or asks from there for the state of a node that cannot know of one.
  *
  *   INV-AUTHN-10  A call that stays open ends when the key or token that it came with is refused, and when the certificate has expired.
  *
@@ -19,6 +19,7 @@ import { isLoopbackPeer } from "../loopback.js";
 import { requestBytes } from "../request-bytes.js";
 import type { GateStep } from "./gate.js";
 import type { GatedCall, WireCall } from "./gated-call.js";
+import type { MethodInfo } from "./method.js";
 import type { Principal } from "./principal.js";
 
 const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
@@ -36,9 +37,9 @@ export interface AuthenticateDeps {
   /** Told of each call that a node has vouched for. */
   readonly onForwarded?: ((call: WireCall) => void) | undefined;
   /** By this node's configuration, or because the cluster has a root credential. */
-  readonly isRequired: () => boolean;
-  /** The cluster has a root credential already. */
-  readonly hasRoot: () => boolean;
+  readonly isRequired: (method: MethodInfo) => boolean;
+  /** The cluster has a root credential already, or may have, as far as it matters to the call. */
+  readonly hasRoot: (method: MethodInfo) => boolean;
 }
 
 export class AuthenticateStep implements GateStep {
@@ -60,7 +61,7 @@ export class AuthenticateStep implements GateStep {
     if (credentials.length > 0) return this.#bearer(call, credentials);
     const certified = this.#deps.certificateOf?.(call.wire.getPeer());
     if (certified !== undefined) call.principal = certified;
-    else if (this.#deps.isRequired()) call.principal = this.#beginner(call);
+    else if (this.#deps.isRequired(call.method)) call.principal = this.#beginner(call);
     return undefined;
   }
 
@@ -98,11 +99,12 @@ export class AuthenticateStep implements GateStep {
 
   #forwarded(call: GatedCall, identities: readonly unknown[]): void {
     if (!this.#deps.identity.hasKey) {
-      this.#unverified(identities);
+      this.#unverified(call, identities);
       return;
     }
     call.principal = this.#vouchedFor(call, identities);
-    if (call.principal.kind === "anonymous" && this.#deps.isRequired()) throw unauthenticated();
+    const isNobody = call.principal.kind === "anonymous";
+    if (isNobody && this.#deps.isRequired(call.method)) throw unauthenticated();
     call.isForwarded = true;
     this.#deps.onForwarded?.(call.wire);
   }
@@ -111,8 +113,8 @@ export class AuthenticateStep implements GateStep {
    * A voter may lead before it has the log seed, and cannot tell then who vouches. Whom anybody may be is let in, as one who was not
    * passed on; for everybody else it is too early.
    */
-  #unverified([text]: readonly unknown[]): void {
-    if (!this.#deps.isRequired() && claimsNobody(text)) return;
+  #unverified({ method }: GatedCall, [text]: readonly unknown[]): void {
+    if (!this.#deps.isRequired(method) && claimsNobody(text)) return;
     const message =
       "this node has not received the cluster's key yet, by which nodes vouch for callers";
     throw new LedgerError("NOT_READY", message, { retryAfterMs: RETRY_MS });
@@ -129,7 +131,7 @@ export class AuthenticateStep implements GateStep {
   /** @throws LedgerError UNAUTHENTICATED unless a cluster begins */
   #beginner({ method, wire }: GatedCall): Principal {
     const isBeginning = method.service === "ClusterService" && BEGINNING.has(method.name);
-    if (isBeginning && !this.#deps.hasRoot() && isLoopbackPeer(wire.getPeer())) return ROOT;
+    if (isBeginning && !this.#deps.hasRoot(method) && isLoopbackPeer(wire.getPeer())) return ROOT;
     throw unauthenticated("the call carries no credential, and this ledger serves nobody without");
   }
 }

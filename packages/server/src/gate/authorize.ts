@@ -14,13 +14,14 @@ import type { Roles } from "../iam/roles.js";
 import { namesSystemVault, requireSlug } from "../vault-directory.js";
 import type { GateStep } from "./gate.js";
 import type { GatedCall } from "./gated-call.js";
+import type { MethodInfo } from "./method.js";
 import { type MethodRule, ruleOf } from "./method-rules.js";
 import type { Principal } from "./principal.js";
 
 export interface AuthorizeDeps {
   readonly roles: Pick<Roles, "rankOf">;
   /** No credentials are configured: a development node, where everybody may do everything. */
-  readonly isOpen: () => boolean;
+  readonly isOpen: (method: MethodInfo) => boolean;
 }
 
 export class AuthorizeStep implements GateStep {
@@ -36,32 +37,32 @@ export class AuthorizeStep implements GateStep {
     const { principal } = call;
     switch (rule.scope) {
       case "known":
-        this.#requireKnown(principal);
+        this.#requireKnown(call);
         return;
       case "node":
         return this.#requireNode(principal);
       case "cluster":
-        return this.#require(principal, rule, 0n, 0n);
+        return this.#require(call, rule, 0n, 0n);
       case "binding":
         return this.#requireOfBinding(call, rule);
       case "organization or cluster": {
         const { organization = 0n } = call.target;
-        if (organization === 0n) return this.#require(principal, GOVERNS, 0n, 0n);
-        return this.#require(principal, rule, organization, 0n);
+        if (organization === 0n) return this.#require(call, GOVERNS, 0n, 0n);
+        return this.#require(call, rule, organization, 0n);
       }
       case "organization": {
         const { organization = 0n } = call.target;
         requireSlug(organization, "organization");
-        return this.#require(principal, rule, organization, 0n);
+        return this.#require(call, rule, organization, 0n);
       }
       case "vault": {
         const { organization = 0n, vault = 0n } = call.target;
         if (namesSystemVault(call.target) && !rule.isWrite) {
-          return this.#require(principal, GOVERNS, 0n, 0n);
+          return this.#require(call, GOVERNS, 0n, 0n);
         }
         requireSlug(organization, "organization");
         requireSlug(vault, "vault");
-        return this.#require(principal, rule, organization, vault);
+        return this.#require(call, rule, organization, vault);
       }
     }
   }
@@ -70,8 +71,8 @@ export class AuthorizeStep implements GateStep {
     return this.enter(call);
   }
 
-  #requireKnown({ kind }: Principal): void {
-    if (kind === "anonymous" && !this.#deps.isOpen()) throw unauthenticated();
+  #requireKnown({ principal, method }: GatedCall): void {
+    if (principal.kind === "anonymous" && !this.#deps.isOpen(method)) throw unauthenticated();
   }
 
   /** Also where everybody may do everything: what a node says of itself is said by nodes. */
@@ -87,19 +88,20 @@ export class AuthorizeStep implements GateStep {
     const { principal } = call;
     const about = bindingOf(call.wire.request);
     const asksOwn = !rule.isWrite && isOfEverything(about) && about.principal === principal.name;
-    if (asksOwn) return this.#requireKnown(principal);
+    if (asksOwn) return this.#requireKnown(call);
     const { organization, vault } = about;
-    return this.#require(principal, rule, organization, organization === 0n ? 0n : vault);
+    return this.#require(call, rule, organization, organization === 0n ? 0n : vault);
   }
 
   #require(
-    principal: Principal,
+    call: GatedCall,
     rule: MethodRule,
     organization: bigint,
     vault: bigint,
   ): void | Promise<void> {
+    const { principal } = call;
     if (principal.kind === "root") return;
-    if (principal.kind === "anonymous") return this.#requireKnown(principal);
+    if (principal.kind === "anonymous") return this.#requireKnown(call);
     const rank = this.#deps.roles.rankOf(principal, organization, vault);
     if (!(rank instanceof Promise)) {
       requireRank(rank, principal, rule, organization, vault);

@@ -1,6 +1,6 @@
 /** Records of calls that ran on nodes that do not lead: how they get into the system vault. */
 import { cluster } from "@authledger/proto";
-import { LedgerError, type Operation } from "@authledger/types";
+import { type ErrorCode, LedgerError, type Operation } from "@authledger/types";
 import { Metadata } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -45,9 +45,9 @@ async function start(name: string, rest: object = {}): Promise<RunningNode> {
 }
 
 /** A relay whose way to the leader answers with these, one after the other. */
-function relayWith(answers: readonly (Error | undefined)[]) {
+function relayWith(answers: readonly (Error | undefined)[], code: ErrorCode = "NOT_LEADER") {
   const sent: cluster.RecordAuditRequest[] = [];
-  const refusal = new LedgerError("NOT_LEADER", "another node leads");
+  const refusal = new LedgerError(code, "another node leads");
   const pass: Forwarding["pass"] = async ({ encode, principal }: RefusedCall) => {
     expect(principal).toEqual({ kind: "node", name: "node:5" });
     sent.push(cluster.RecordAuditRequest.decode(encode()));
@@ -100,6 +100,13 @@ describe("a node that does not lead", () => {
       ["key:a", KEY],
     ]);
     expect(sent[0]?.records[0]?.expiresAtMs).toBe(7n);
+  });
+
+  // A leader executed a call, and was found to be wrong before the record was written: only the file of that node had it.
+  test("INV-TRAIL-4: has the next leader write the records of a call that it executed before it was found to be wrong", async () => {
+    const { relay, sent } = relayWith([undefined], "REPLICA_DIVERGED");
+    await relay.write([OPERATION], { actor: "key:a" });
+    expect(sent.map(({ actor, records }) => [actor, records[0]?.key])).toEqual([["key:a", KEY]]);
   });
 
   // A full disk of the leader says that the records may be there, as a connection that breaks does.
