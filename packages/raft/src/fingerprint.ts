@@ -17,7 +17,8 @@ function membership(s: State): string {
   const cast = [...votes].sort(([a], [b]) => (a < b ? -1 : 1)).join(";");
   const inherited = s.inheritedChange > s.log.applied ? s.inheritedChange : 0;
   const configuredAt = s.role === "leader" ? s.configuredAt : 0;
-  const changes = `${s.pendingChangeIndex} ${inherited} ${configuredAt}`;
+  const isOwn = s.pendingChangeIndex > s.electedAt;
+  const changes = `${s.pendingChangeIndex} ${isOwn} ${inherited} ${configuredAt}`;
   return `${lists};${m.autoLeave} ${cast} ${transferee} ${changes} ${s.uncommittedBytes}`;
 }
 

@@ -6,6 +6,7 @@
  *               leader the whole log counts as such a one.
  */
 
+import type { NodeId } from "@authledger/types";
 import type { DropReason } from "./action.js";
 import type { ConfigurationChange, Membership } from "./configuration.js";
 import { applyChange, isJoint } from "./configuration-change.js";
@@ -51,11 +52,14 @@ export function applyEntry(s: State, index: number, change: ConfigurationChange)
 
 export function switchTo(s: State, index: number, membership: Membership): void {
   const { isAlone } = s;
+  const isOfVoters = !hasSameVoters(s.membership, membership);
   s.membership = membership;
   reconcileProgress(s);
-  s.configuredAt = s.log.lastIndex;
-  // Of the configuration before there was none but this node.
-  for (const progress of s.progress.values()) progress.knowsConfiguration = isAlone;
+  if (isOfVoters) {
+    s.configuredAt = s.log.lastIndex;
+    // Of the configuration before there was none but this node.
+    for (const progress of s.progress.values()) progress.knowsConfiguration = isAlone;
+  }
   s.out.push({ kind: "membership", index, membership });
   // It was given by a majority of another configuration.
   dropLease(s);
@@ -73,6 +77,13 @@ export function switchTo(s: State, index: number, membership: Membership): void 
   else
     for (const progress of s.progress.values()) if (progress.id !== s.id) sendEntries(s, progress);
   if (s.transferee !== undefined && !isVoterOf(membership, s.transferee)) abortTransfer(s);
+}
+
+/** Who else is a member decides nothing. */
+function hasSameVoters(a: Membership, b: Membership): boolean {
+  const isSame = (these: readonly NodeId[], those: readonly NodeId[]): boolean =>
+    these.length === those.length && these.every((node) => those.includes(node));
+  return isSame(a.voters, b.voters) && isSame(a.outgoing, b.outgoing);
 }
 
 const LEAVE: ConfigurationChange = {

@@ -26,8 +26,8 @@ export class Progress {
   /** It said that it may have lost what it acknowledged: what it acknowledges now does not count for a commit. */
   isRecovering = false;
   /**
-   * In this term, and in this configuration, it has acknowledged an entry that was sent to members of this configuration alone, with the
-   * word that the change that made it is committed.
+   * In this term, and under these voters, it has acknowledged an entry that was sent to members of this configuration alone, with the
+   * word that the change that made it is committed. True as well where the leader was the only voter before.
    */
   knowsConfiguration = false;
   /** The highest commit index it was told. */

@@ -189,8 +189,8 @@ function roundOf(s: State, voters: readonly Progress[]): number {
  */
 export function confirming(s: State, voters: readonly Progress[]): number {
   const { applied, commit } = s.log;
-  const mayHaveChanged =
-    applied < s.inheritedChange || applied < Math.min(s.pendingChangeIndex, commit);
+  const own = s.pendingChangeIndex > s.electedAt ? s.pendingChangeIndex : 0;
+  const mayHaveChanged = applied < s.inheritedChange || applied < Math.min(own, commit);
   const isOneEnough =
     voters.length === 2 &&
     s.outgoing.length === 0 &&

@@ -78,6 +78,7 @@ export function becomeLeader(s: State): void {
   // It is as if the last of the entries changed the configuration (row 10).
   s.pendingChangeIndex = s.log.lastIndex;
   s.inheritedChange = lastChangeWithin(s.log, s.log.applied + 1, s.log.lastIndex);
+  s.electedAt = s.log.lastIndex;
   s.configuredAt = s.log.lastIndex;
   // Without an entry of its own term it could not commit what it has (Raft 8).
   appendOwn(s, [NOTHING]);

@@ -129,7 +129,9 @@ export class State {
   pendingChangeIndex = 0;
   /** The last change of the configuration that the log had when this leader was elected and that was not applied; 0 if none. */
   inheritedChange = 0;
-  /** As leader: where its log ended when it was elected, or when it applied the newest change of the configuration since. */
+  /** As leader: where its log ended when it was elected. */
+  electedAt = 0;
+  /** As leader: the same, or where its log ended when it applied the newest change of the voters since. */
   configuredAt = 0;
 
   transferee: NodeId | undefined;
