@@ -23,11 +23,17 @@ export async function erase(
   const path = vault.paths.path(keyOf(request)).slice();
   const deleted = !request.keepCurrent && (await deleteCurrent(writes, request, deadlineAtMs));
   let erased = 0;
+  let hasBegun = deleted;
   for (;;) {
-    const outcome = await writes.proposeItem((timeMs) => {
-      const registration = registered({ state, writes }, request, path, timeMs);
-      return { kind: "erase", vault: request.vault, path, registration };
-    });
+    const outcome = await writes
+      .proposeItem((timeMs) => {
+        const registration = registered({ state, writes }, request, path, timeMs);
+        return { kind: "erase", vault: request.vault, path, registration };
+      })
+      .catch((error: unknown) => {
+        throw hasBegun ? cutOff(LedgerError.from(error)) : error;
+      });
+    hasBegun = true;
     throwIfRefused(outcome);
     if (outcome.kind !== "erased") throw new LedgerError("INTERNAL", "an erasure erases");
     erased += outcome.versions;
@@ -35,6 +41,13 @@ export async function erase(
   }
   const height = state.vault(request.vault)?.height ?? 0;
   return { erased, deleted, at: { height, index: state.applied.index } };
+}
+
+/** Who passes calls on takes a refusal that is safe to repeat for one of the whole, and would count again from nothing. */
+function cutOff(error: LedgerError): LedgerError {
+  if (error.row.retry !== "safe") return error;
+  const message = `a part is erased, then: ${error.message}`;
+  return new LedgerError("COMMIT_UNKNOWN", message, { cause: error });
 }
 
 function keyOf({ target }: EraseRequest): LedgerKey {

@@ -458,7 +458,7 @@ function newestHeight(outcomes: readonly TransactionOutcome[]): number {
 }
 
 function isNotLeading({ code }: LedgerError): boolean {
-  return code === "NOT_LEADER" || code === "NO_LEADER";
+  return code === "NOT_LEADER" || code === "NO_LEADER" || code === "REPLICA_DIVERGED";
 }
 
 /** Does sealing the operation look at what is stored? */

@@ -180,7 +180,7 @@ export class SnapshotExchange {
         return false;
       },
     );
-    this.#distrusting = Promise.all([this.#distrusting, done]);
+    this.#distrusting = Promise.all([this.#distrusting, done]).then(() => undefined);
     return done;
   }
 

@@ -104,6 +104,12 @@ export const history: readonly Behaviour[] = [
     },
   },
   {
+    title: "a vault whose replicas have not changed has come to no other policy",
+    run: async ({ client }) => {
+      expect(await client().getPolicyBundles()).toEqual([]);
+    },
+  },
+  {
     title: "an anchor of another vault is refused",
     run: async (made) => {
       const { client, tenant } = made;
