@@ -17,8 +17,9 @@ export async function proveBlock(run: Run): Promise<undefined> {
   const height = BigInt(wholeOf(textFlag(run, "height")!, "height"));
   const client = await run.client({ verify: undefined });
   const shown = await client.getBlockProof(height, { ...run.call, prove: { trustedSize: 1n } });
-  const policies = policiesField(await policiesOf(client, run.call));
-  const fields = { ...tenant, height, ...fieldsOf(shown), ...policies };
+  const proven = fieldsOf(shown);
+  const policies = await policiesOf(client, { ...tenant, checkpoint: proven.checkpoint }, run.call);
+  const fields = { ...tenant, height, ...proven, ...policiesField(policies) };
   const path = textFlag(run, "file");
   if (path === undefined) {
     await run.print.one({ name: String(height), fields });
@@ -29,7 +30,12 @@ export async function proveBlock(run: Run): Promise<undefined> {
   return undefined;
 }
 
-function fieldsOf(shown: BlockProof): { readonly [name: string]: Printable } {
+interface ProvenFields {
+  readonly checkpoint: string;
+  readonly [name: string]: Printable;
+}
+
+function fieldsOf(shown: BlockProof): ProvenFields {
   const { proof } = shown;
   if (proof === undefined) throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no proof");
   return {

@@ -3,12 +3,25 @@
  * time, and a trust anchor of before names others (docs/format/commitment.md, "Policies beside a receipt").
  */
 import { readFile } from "node:fs/promises";
-import { decodeHeader, formatReceipt, type PolicyReceipt } from "@authledger/proof";
-import type { CallOptions, LedgerClient } from "@authledger/sdk";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  decodeHeader,
+  decodePolicy,
+  formatReceipt,
+  NONCE_BYTES,
+  type PolicyReceipt,
+  parseTrustAnchor,
+  type TrustAnchor,
+  verifyCheckpoint,
+} from "@authledger/proof";
+import { type CallOptions, type LedgerClient, mayNeedPolicy, nodeCrypto } from "@authledger/sdk";
 import { fromHex, LedgerError, toHex } from "@authledger/types";
 import { saveDurably } from "../run/durable-file.js";
 
 const FORMAT = 1;
+/** A node that lacks the newest policy has it within the time that it is behind. */
+const ASKED_MAX = 5;
+const ASK_AGAIN_MS = 250;
 
 /** A policy in JSON. */
 interface PolicyFields {
@@ -17,11 +30,59 @@ interface PolicyFields {
   readonly [name: string]: string;
 }
 
-/** All policies behind the first one; none for most vaults. */
+/** A vault, and the signed head of what was proven of it. */
+interface ProvenHead {
+  readonly organization: string;
+  readonly vault: string;
+  readonly checkpoint: string;
+}
+
+/**
+ * All policies behind the first one; none for most vaults. The node that is asked may be behind the one that proved: the list is
+ * whole when a policy of it accepts the head, or where there is none, the first one does.
+ * @throws LedgerError STALE_REPLICA when no node that was asked gives the policy of who has signed
+ */
 export async function policiesOf(
   client: LedgerClient,
+  head: ProvenHead,
   call: CallOptions,
 ): Promise<readonly PolicyReceipt[]> {
+  const text = await client.admin.getTrustAnchor(head, call);
+  const anchor = parseTrustAnchor(nodeCrypto.hasher, text);
+  for (let asked = 1; ; asked++) {
+    const policies = await policiesNow(client, call);
+    if (isWhole(policies, anchor, head)) return policies;
+    if (asked === ASKED_MAX) {
+      // The second policy is on its way, and the first one, under which heads are signed until then, is given by nobody any more.
+      if (policies.length === 0 && anchor.policy.epoch === 2) return policies;
+      const message = "the node that was asked does not know yet who has signed the proof";
+      throw new LedgerError("STALE_REPLICA", message, { details: { policies: policies.length } });
+    }
+    await sleep(ASK_AGAIN_MS);
+  }
+}
+
+function isWhole(
+  policies: readonly PolicyReceipt[],
+  { origin, policy: current }: TrustAnchor,
+  { checkpoint }: ProvenHead,
+): boolean {
+  const { hasher } = nodeCrypto;
+  const behind = policies.map(({ policyValue }) => {
+    return decodePolicy(hasher, policyValue.subarray(NONCE_BYTES));
+  });
+  const known = behind.length === 0 && current.epoch === 1 ? [current] : behind;
+  return known.some((policy) => {
+    try {
+      return verifyCheckpoint(checkpoint, origin, policy, nodeCrypto).size > 0n;
+    } catch (error) {
+      if (mayNeedPolicy(error)) return false;
+      throw error;
+    }
+  });
+}
+
+async function policiesNow(client: LedgerClient, call: CallOptions): Promise<PolicyReceipt[]> {
   const bundles = await client.getPolicyBundles(call);
   return bundles.map(({ header, historyProof, checkpoint, stateProof, policyValue }) => {
     const height = BigInt(decodeHeader(header).height);

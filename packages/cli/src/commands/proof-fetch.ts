@@ -18,7 +18,11 @@ export async function fetchProof(
   const { origin, salt } = anchor;
   const asked = await ask(client, question, call);
   // Behind the proof: whoever has signed it is named by the newest of them, or by one before.
-  const policies = await policiesOf(client, call);
+  const policies = await policiesOf(
+    client,
+    { ...tenant, checkpoint: asked.proof.checkpoint },
+    call,
+  );
   return { ...tenant, origin, salt, question, ...asked, policies };
 }
 

@@ -1,4 +1,5 @@
 /** `authledger proof get|verify`: proofs as files that outlive the server. */
+import { parseReceipt } from "@authledger/proof";
 import { nodeCrypto } from "@authledger/sdk";
 import { formatTuple, parseTuple } from "@authledger/types";
 import type { Command } from "commander";
@@ -57,7 +58,8 @@ async function getProof(run: Run, tupleText?: string): Promise<undefined> {
   const client = await run.client({ verify: undefined });
   const ofBlock = await blockReceipt(run, client);
   if (ofBlock !== undefined) {
-    const policies = await policiesOf(client, run.call);
+    const { checkpoint } = parseReceipt(ofBlock);
+    const policies = await policiesOf(client, { ...tenant, checkpoint }, run.call);
     return void (await writeReceipt(run, ofBlock, { policies }));
   }
   const question = questionOf(run, tupleText);

@@ -47,7 +47,8 @@ export async function decideProven(
       throw new LedgerError("PROOF_INSUFFICIENT", "the server sent no proof");
     }
     const receipt = stateReceipt({ proof, height });
-    const policies = await policiesOf(client, run.call);
+    const head = { ...requireTenant(run), checkpoint: proof.checkpoint };
+    const policies = await policiesOf(client, head, run.call);
     await writeDecisionReceipt(run, receiptPath, { receipt, decision: evidence, policies });
   }
   return { decision, more: { root_from: root } };

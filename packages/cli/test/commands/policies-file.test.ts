@@ -1,5 +1,5 @@
 /** Receipts and proofs of a vault whose replicas were replaced, held against an anchor of before. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   encodePolicy,
@@ -64,20 +64,29 @@ function movedTwice() {
   return { vault, policies, bundles };
 }
 
-/** A proof and a receipt of the third epoch, and how to hold them against an anchor of an epoch. */
-async function taken(change: (bundles: read.PolicyBundle[]) => read.PolicyBundle[] = (all) => all) {
-  const { vault, policies, bundles: all } = movedTwice();
-  const bundles = change(all);
-  const proof = proofMessage(vault, { gets: [tupleKey(TUPLE)] }, { cosigners: SIGNERS[2]! });
+/** A node that proves what was signed in an epoch, holds a policy, and gives these. */
+async function serve(
+  vault: TestVault,
+  bundlesNow: () => read.PolicyBundle[],
+  { epoch = 3, policy = vault.policy } = {},
+) {
+  const proof = proofMessage(
+    vault,
+    { gets: [tupleKey(TUPLE)] },
+    { cosigners: SIGNERS[epoch - 1]! },
+  );
   const ledger = await fakeLedger({
-    admin: { getTrustAnchor: () => ({ anchor: formatTrustAnchor(vault.anchor) }) },
+    admin: { getTrustAnchor: () => ({ anchor: formatTrustAnchor({ ...vault.anchor, policy }) }) },
     read: {
       check: () => ({ allowed: true, height: BigInt(vault.size - 1), token: NONE, proof }),
       // Two answers, as where there are more than fit one.
-      listPolicyBundles: ({ epoch }) => ({
-        bundles: bundles.filter((bundle) => bundle.epoch > epoch).slice(0, 1),
-        newestEpoch: 3n,
-      }),
+      listPolicyBundles: ({ epoch: known }) => {
+        const bundles = bundlesNow();
+        return {
+          bundles: bundles.filter((bundle) => bundle.epoch > known).slice(0, 1),
+          newestEpoch: bundles.at(-1)?.epoch ?? 1n,
+        };
+      },
     },
   });
   onTestFinished(() => ledger.stop());
@@ -86,6 +95,14 @@ async function taken(change: (bundles: read.PolicyBundle[]) => read.PolicyBundle
   const tenant = { AUTHLEDGER_ORG: "1", AUTHLEDGER_VAULT: "2" };
   const env = { ...tenant, AUTHLEDGER_ENDPOINT: ledger.endpoint };
   const run = (...args: string[]): Promise<Ended> => cliHere(args, { env });
+  return { run, at };
+}
+
+/** A proof and a receipt of the third epoch, and how to hold them against an anchor of an epoch. */
+async function taken(change: (bundles: read.PolicyBundle[]) => read.PolicyBundle[] = (all) => all) {
+  const { vault, policies, bundles: all } = movedTwice();
+  const bundles = change(all);
+  const { run, at } = await serve(vault, () => bundles);
   const receipt = at("plan.tlog-proof");
   expect((await run("proof", "get", ASKED, "--receipt", "-f", receipt)).end).toBe(0);
   const json = await run("proof", "get", ASKED, "-o", "json");
@@ -160,6 +177,42 @@ test.each<[string, (vault: TestVault, all: read.PolicyBundle[]) => read.PolicyBu
   const { at, verify } = await taken((all) => change(vault, all));
   expect(await verify("--anchor", at("anchor-1"))).toEqual([7, 7]);
 });
+
+/*
+ * The leader proved under the policy of the third epoch; the follower that was asked for the policies had applied those of before.
+ * The receipt was written without the one that it needs, and nobody was told: years later it is refused.
+ */
+test("are asked for again until the one that the proof needs is there", async () => {
+  const { vault, policies, bundles } = movedTwice();
+  let asked = 0;
+  const { run, at } = await serve(vault, () => bundles.slice(0, asked++ < 4 ? 1 : 2));
+  const receipt = at("plan.tlog-proof");
+  expect((await run("proof", "get", ASKED, "--receipt", "-f", receipt)).end).toBe(0);
+  const anchor = at("anchor-1");
+  writeFileSync(anchor, formatTrustAnchor({ ...vault.anchor, policy: policies[0]! }));
+  expect((await run("proof", "verify", receipt, ASKED, "--anchor", anchor)).end).toBe(0);
+});
+
+// While the second policy is on its way heads are signed under the first one, which the state holds no more.
+test("are none while the first policy is being replaced, for as long as that takes", async () => {
+  const { vault, policies } = movedTwice();
+  const { run, at } = await serve(vault, () => [], { epoch: 1, policy: policies[1]! });
+  const receipt = at("plan.tlog-proof");
+  expect((await run("proof", "get", ASKED, "--receipt", "-f", receipt)).end).toBe(0);
+  expect(existsSync(`${receipt}.policies`)).toBe(false);
+});
+
+test.each([0, 1])(
+  "no receipt is written without the policy that it needs (%i are there)",
+  async (count) => {
+    const { vault, bundles } = movedTwice();
+    const { run, at } = await serve(vault, () => bundles.slice(0, count));
+    const { end, err } = await run("proof", "get", ASKED, "--receipt", "-f", at("plan.tlog-proof"));
+    expect([end, err]).toEqual([expect.any(Number), expect.stringContaining("STALE_REPLICA")]);
+    expect(end).not.toBe(0);
+    expect(existsSync(at("plan.tlog-proof"))).toBe(false);
+  },
+);
 
 test("a file of policies that is none is refused", async () => {
   const { at, verify, receipt } = await taken();
