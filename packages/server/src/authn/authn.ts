@@ -79,6 +79,7 @@ export async function openAuthn(
     ...{ authenticator: new Authenticator({ keys, tokens }), identity },
     certificateOf: config.clientCa === undefined ? undefined : (peer) => tls?.principalOf(peer),
     isRequired,
+    lookAgain: (method) => (isWanted || tellsOfNode(method) ? undefined : root.lookAgain()),
     onForwarded: (call) => connections.markNode(call),
     hasRoot,
   });

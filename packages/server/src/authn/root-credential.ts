@@ -7,7 +7,8 @@
  *
  * While this node cannot read what the cluster has (its state is wrong, is being replaced, or has not arrived), the cluster counts as
  * one with a root: a node that needs no credentials by its own configuration serves nobody without one until it knows better. What it
- * says of itself is not stored, and is how an operator learns why.
+ * says of itself is not stored, and is how an operator learns why. The word that a node was taken into a cluster comes behind the
+ * fact: where the last look found no answer each call looks again.
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -57,6 +58,8 @@ const NOT_MINE: ReadonlySet<string> = new Set([
 export class RootCredential {
   readonly #deps: RootCredentialDeps;
   #exists = false;
+  /** The last look has read whether there is one. */
+  #isAnswered = false;
   #problem: LedgerError | undefined;
   #making: Promise<MadeRoot | undefined> | undefined;
   /** The clusters that are being begun by a call, which is to show what is made. */
@@ -87,6 +90,18 @@ export class RootCredential {
     await this.#look();
   }
 
+  /** Looks once more where the last look found no answer; undefined where there is no need. */
+  lookAgain(): Promise<void> | undefined {
+    if (this.#exists || this.#isAnswered) return undefined;
+    return this.#isStored(this.#deps.vault).then(
+      (isStored) => {
+        this.#exists ||= isStored;
+      },
+      // `problem` says it, where it is one.
+      () => undefined,
+    );
+  }
+
   /** Runs what begins a cluster, and makes its root; undefined where it had one, or wants none. */
   async begin<T>(run: () => Promise<T>): Promise<readonly [T, MadeRoot | undefined]> {
     this.#beginning++;
@@ -115,9 +130,11 @@ export class RootCredential {
     try {
       const stored = await vault.read(keyEntity(ROOT_KEY_ID));
       this.#problem = undefined;
+      this.#isAnswered = true;
       return stored !== undefined;
     } catch (thrown) {
       const problem = LedgerError.from(thrown);
+      this.#isAnswered = false;
       this.#problem = NO_CLUSTER.has(problem.code) || hasEnded(problem) ? undefined : problem;
       throw problem;
     }

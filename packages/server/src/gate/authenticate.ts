@@ -38,6 +38,8 @@ export interface AuthenticateDeps {
   readonly onForwarded?: ((call: WireCall) => void) | undefined;
   /** By this node's configuration, or because the cluster has a root credential. */
   readonly isRequired: (method: MethodInfo) => boolean;
+  /** Called before `isRequired`: resolves when that was looked up again; undefined where there is no need. */
+  readonly lookAgain?: ((method: MethodInfo) => Promise<void> | undefined) | undefined;
   /** The cluster has a root credential already, or may have, as far as it matters to the call. */
   readonly hasRoot: (method: MethodInfo) => boolean;
 }
@@ -60,9 +62,17 @@ export class AuthenticateStep implements GateStep {
     const credentials = metadata.get("authorization");
     if (credentials.length > 0) return this.#bearer(call, credentials);
     const certified = this.#deps.certificateOf?.(call.wire.getPeer());
-    if (certified !== undefined) call.principal = certified;
-    else if (this.#deps.isRequired(call.method)) call.principal = this.#beginner(call);
+    if (certified === undefined) return this.#without(call);
+    call.principal = certified;
     return undefined;
+  }
+
+  #without(call: GatedCall): void | Promise<void> {
+    const { isRequired, lookAgain } = this.#deps;
+    const judge = (): void => {
+      if (isRequired(call.method)) call.principal = this.#beginner(call);
+    };
+    return lookAgain?.(call.method)?.then(judge) ?? judge();
   }
 
   /**
