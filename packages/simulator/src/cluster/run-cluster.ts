@@ -8,7 +8,7 @@
  */
 import type { ClusterStatus } from "@authledger/engine";
 import { SeededRandom } from "@authledger/io";
-import type { LedgerError } from "@authledger/types";
+import { LedgerError } from "@authledger/types";
 import { judgeHistory } from "../history/judge.js";
 import type { History } from "../history/record.js";
 import { HistoryRecorder } from "../history/recorder.js";
@@ -50,6 +50,11 @@ const ORACLE_EVERY = 50;
 const FRESH = 1_000;
 /** A failed sync ends a process, and so does a disk that cannot be read or written (storage.md, "Disk health"). */
 const MAY_STOP: ReadonlySet<string> = new Set(["SYNC_FAILED"]);
+
+/** A received state was in place when its record found no room: such a node stops, and ends the switch when it starts again. */
+function isPastReturn({ code, cause }: LedgerError): boolean {
+  return code === "IO_WRITE_FAILED" && cause instanceof LedgerError && cause.code === "DISK_FULL";
+}
 
 export interface RunOptions {
   /** The faults that may strike, by name; default all. */
@@ -194,7 +199,7 @@ class ClusterRun {
   }
 
   #ended(machine: Machine, error: LedgerError, wasOpening: boolean): void {
-    const isNoRoom = error.code === "DISK_FULL" && wasOpening;
+    const isNoRoom = (error.code === "DISK_FULL" && wasOpening) || isPastReturn(error);
     if (!isNoRoom && !this.#membership.noteEnd(machine, error) && !MAY_STOP.has(error.code)) {
       const what = `${machine.name} stopped: ${error.code}: ${error.message}\n${error.stack}`;
       this.#loop.fail(new Violation("INV-SIM-27", what));
