@@ -14,7 +14,8 @@ function statusOf(
     info: { nodeId: nodeId(BigInt(voter)), name: `n${voter}` },
   }));
   const status = { nodeId: nodeId(BigInt(number)), role: "follower", isRecovering: false, members };
-  return { ...status, ...about } as unknown as ClusterStatus;
+  const log = { commitIndex: 9, lastIndex: 9 };
+  return { ...status, ...log, ...about } as unknown as ClusterStatus;
 }
 
 /** By default all disks are there. */
@@ -47,6 +48,15 @@ describe("INV-SIM-9: a group of whole nodes is given up", () => {
   it("where only one that does not know of its vote takes the others for a majority", () => {
     expect(isBeyondRepair([statusOf(1, [1, 2]), statusOf(2, [1], doubt)])).toBe(true);
     expect(isBeyondRepair([statusOf(1, [1, 2]), statusOf(2, [1])])).toBe(false);
+  });
+
+  // Seed 900051685: node 1 had been removed while it was away, and its view of old, in which two were sure, was held against the group.
+  it("where only one whose log lacks what the others know to be committed has a majority in its view", () => {
+    const removed = statusOf(1, [1, 2, 3], { lastIndex: 5, commitIndex: 5 });
+    const others = [2, 3, 4].map((n) => statusOf(n, [2, 3, 4], n === 2 ? {} : doubt));
+    const present = ["n1", "n2", "n3", "n4"];
+    expect(isBeyondRepair([removed, ...others], present)).toBe(true);
+    expect(isBeyondRepair([{ ...removed, lastIndex: 9 }, ...others], present)).toBe(false);
   });
 
   it("neither while they are one, nor where one leads, nor where a voter does not run", () => {
