@@ -60,7 +60,13 @@ const example = {
     ],
   },
 };
-const pageTokens = new tokens.PageTokens(new Uint8Array(32).fill(7));
+const pageTokens = new tokens.PageTokens({
+  shared: () => new Uint8Array(32).fill(7),
+  own: new Uint8Array(32).fill(8),
+  unshared: () => {
+    throw new Error("the shared key is here");
+  },
+});
 const QUERY = "7/9/list";
 
 /** The converters of the front, over whatever a message holds. @param {any} message */
