@@ -1,58 +1,14 @@
+/** Two signed heads that cannot both be true: kept, told, and decided by nobody here. */
 import { MemoryDisk, SeededRandom } from "@authledger/io";
-import { checkpointBody, formatCheckpoint, type Policy, verifyCheckpoint } from "@authledger/proof";
+import { checkpointBody, formatCheckpoint } from "@authledger/proof";
 import { LedgerError } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../test/support.js";
-import {
-  type CosignAnswer,
-  decodeCosignReply,
-  encodeCosignRequest,
-  type HeadToSign,
-} from "../../src/cluster/cosign-frames.js";
+import { encodeCosignRequest } from "../../src/cluster/cosign-frames.js";
 import { EVIDENCE_FILES_MAX, EvidenceStore } from "../../src/cluster/evidence-store.js";
-import type { SignedHead } from "../../src/signer.js";
+import { answerOf, ORIGIN, read, SIZE } from "../cosign-support.js";
 import { clientDeps } from "../engine-support.js";
 import { type Replica, Replicas, TestVault, VAULT } from "../heads-support.js";
-
-const ORIGIN = `ledger.test/1/${VAULT}`;
-const SIZE = 5;
-
-function read(
-  { note }: SignedHead,
-  policy: Policy,
-): { size: number; timeS: number; signers: string[] } {
-  const { size, times, cosigned } = verifyCheckpoint(note, ORIGIN, policy, clientDeps);
-  const signers = cosigned.map(({ name }) => name).sort();
-  return { size: Number(size), timeS: Number(times[policy.quorum - 1]), signers };
-}
-
-/** What a replica answers when another asks for its signature. */
-async function answerOf(
-  replicas: Replicas,
-  asked: Replica,
-  head: Partial<HeadToSign> = {},
-): Promise<CosignAnswer["result"] | undefined> {
-  const asker = replicas.nodes.find((node) => node !== asked)!;
-  let answer: CosignAnswer | undefined;
-  replicas.meddle = (from, payload) => {
-    if (from !== asked.id) return payload;
-    const reply = decodeCosignReply(payload);
-    if (reply.type === "answers") [answer] = reply.answers;
-    return undefined;
-  };
-  const vault = asked.vault!;
-  const size = head.size ?? vault.size;
-  const root = asked.signer.marks.rootAt(vault.open, Math.min(size, vault.size));
-  const timeMs = replicas.time.wallMs;
-  const payload = encodeCosignRequest({
-    type: "sign",
-    heads: [{ vault: VAULT, size, root, timeMs, ...head }],
-  });
-  asked.exchange.onFrame(asker.id, "cosignRequest", payload);
-  await replicas.settle();
-  replicas.meddle = (_, unchanged) => unchanged;
-  return answer?.result;
-}
 
 describe("heads that contradict each other", () => {
   test("are kept by both sides, told once, and decided by nobody (INV-COSIGN-6)", async () => {

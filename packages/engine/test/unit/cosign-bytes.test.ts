@@ -1,63 +1,19 @@
 /** What replicas sign and send each other, byte for byte. */
 import { readFileSync } from "node:fs";
-import { type Policy, parseCheckpoint, verifyCheckpoint } from "@authledger/proof";
+import { parseCheckpoint } from "@authledger/proof";
 import { fromHex } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import {
-  type CosignAnswer,
   CosignRefusal,
   decodeCosignReply,
   decodeCosignRequest,
   encodeCosignReply,
   encodeCosignRequest,
-  type HeadToSign,
 } from "../../src/cluster/cosign-frames.js";
 import { CosignedHead } from "../../src/cluster/cosigned-head.js";
 import { firstPolicy } from "../../src/cluster/voters-policy.js";
 import { HeadKeys } from "../../src/head-keys.js";
-import type { SignedHead } from "../../src/signer.js";
 import { clientDeps } from "../engine-support.js";
-import { type Replica, type Replicas, VAULT } from "../heads-support.js";
-
-const ORIGIN = `ledger.test/1/${VAULT}`;
-const _SIZE = 5;
-
-function _read(
-  { note }: SignedHead,
-  policy: Policy,
-): { size: number; timeS: number; signers: string[] } {
-  const { size, times, cosigned } = verifyCheckpoint(note, ORIGIN, policy, clientDeps);
-  const signers = cosigned.map(({ name }) => name).sort();
-  return { size: Number(size), timeS: Number(times[policy.quorum - 1]), signers };
-}
-
-/** What a replica answers when another asks for its signature. */
-async function _answerOf(
-  replicas: Replicas,
-  asked: Replica,
-  head: Partial<HeadToSign> = {},
-): Promise<CosignAnswer["result"] | undefined> {
-  const asker = replicas.nodes.find((node) => node !== asked)!;
-  let answer: CosignAnswer | undefined;
-  replicas.meddle = (from, payload) => {
-    if (from !== asked.id) return payload;
-    const reply = decodeCosignReply(payload);
-    if (reply.type === "answers") [answer] = reply.answers;
-    return undefined;
-  };
-  const vault = asked.vault!;
-  const size = head.size ?? vault.size;
-  const root = asked.signer.marks.rootAt(vault.open, Math.min(size, vault.size));
-  const timeMs = replicas.time.wallMs;
-  const payload = encodeCosignRequest({
-    type: "sign",
-    heads: [{ vault: VAULT, size, root, timeMs, ...head }],
-  });
-  asked.exchange.onFrame(asker.id, "cosignRequest", payload);
-  await replicas.settle();
-  replicas.meddle = (_, unchanged) => unchanged;
-  return answer?.result;
-}
 
 describe("golden values", () => {
   /** Derived by a second implementation, in another language (packages/proof/test/vectors/golden.json). */
