@@ -8,8 +8,8 @@ import { LedgerError } from "@authledger/types";
 import type { EvaluationLimits } from "./decision.js";
 
 /**
- * Definitions that are under way within each other. 25 relations on a path with forty definitions each; twice as many fill
- * the stack of Node (984 KiB), which takes some 400 B for each.
+ * Definitions that are under way within each other: 25 relations on a path with forty definitions each. Twice as many filled
+ * the stack of Node (984 KiB).
  */
 const NESTED_MAX = 1_000;
 

@@ -21,7 +21,7 @@ import { ClockGuard } from "./clock-guard.js";
 import type { ClusterOptions } from "./cluster-calls.js";
 import { CARE_INTERVAL_MS, REMOVAL_GRACE_MS, REMOVED_KEPT_MAX, TICK_MS } from "./cluster-limits.js";
 import { nodesOf } from "./group-configuration.js";
-import { isSameNode } from "./member-info.js";
+import { includesNode } from "./member-info.js";
 import type { PeerReceiver, PeerRefusal } from "./peer-port.js";
 import { FrameKind, type MemberInfo, type PeerFrame, type PeerIdentity } from "./peer-port.js";
 import { type NewEntry, PeerVersions } from "./peer-versions.js";
@@ -474,9 +474,7 @@ export class ClusterNode implements PeerReceiver {
    */
   #noteStrangers(met: readonly MemberInfo[]): void {
     if (!this.#deps.group.isReady) return;
-    const isKnown = (member: MemberInfo): boolean =>
-      this.#removed.some((one) => isSameNode(one, member));
-    const strangers = this.#strangers(met).filter((member) => !isKnown(member));
+    const strangers = this.#strangers(met).filter((one) => !includesNode(this.#removed, one));
     if (strangers.length > 0) this.#removed = [...this.#removed, ...strangers];
   }
 
@@ -486,11 +484,9 @@ export class ClusterNode implements PeerReceiver {
 
   /** The leader has said so of nodes that are connected here. */
   #tellRemoved(members: readonly MemberInfo[]): void {
-    const isIn = (those: readonly MemberInfo[], member: MemberInfo): boolean =>
-      those.some((one) => isSameNode(one, member));
-    const news = members.filter((member) => !isIn(this.#told, member));
+    const news = members.filter((one) => !includesNode(this.#told, one));
     if (news.length === 0) return;
-    this.#removed = [...this.#removed.filter((one) => !isIn(news, one)), ...news];
+    this.#removed = [...this.#removed.filter((one) => !includesNode(news, one)), ...news];
     this.#told = [...this.#told, ...news];
     this.#tellMembers();
   }
@@ -541,8 +537,8 @@ function nextRemoved(
   before: readonly MemberInfo[],
   now: readonly MemberInfo[],
 ): readonly MemberInfo[] {
-  const isGone = (member: MemberInfo): boolean => !now.some((one) => isSameNode(one, member));
-  return [...removed, ...before].filter(isGone).slice(-REMOVED_KEPT_MAX);
+  const gone = [...removed, ...before].filter((member) => !includesNode(now, member));
+  return gone.slice(-REMOVED_KEPT_MAX);
 }
 
 function isSameIdentity(a: NodeIdentity, b: NodeIdentity): boolean {

@@ -80,6 +80,11 @@ export function validateMemberInfo(member: MemberInfo): void {
   }
 }
 
+/** Is this life of this node among them? */
+export function includesNode(members: readonly MemberInfo[], member: MemberInfo): boolean {
+  return members.some((one) => isSameNode(one, member));
+}
+
 /** Is it the same life of the same node? */
 export function isSameNode(a: MemberInfo, b: MemberInfo): boolean {
   return a.nodeId === b.nodeId && equalBytes(a.incarnation, b.incarnation);

@@ -5,7 +5,7 @@
  */
 import type { NodeId } from "@authledger/types";
 import { MEMBERS_MAX } from "./cluster-limits.js";
-import { decodeMemberInfos, encodeMemberInfos, isSameNode } from "./member-info.js";
+import { decodeMemberInfos, encodeMemberInfos, includesNode } from "./member-info.js";
 import { FrameKind, type MemberInfo } from "./peer-port.js";
 
 export interface RemovalWordDeps {
@@ -35,7 +35,7 @@ export class RemovalWord {
     const { leader, isLeading, strangers, told, send } = this.#deps;
     const to = leader();
     if (to === undefined || isLeading()) return;
-    const open = strangers().filter((one) => !told().some((other) => isSameNode(one, other)));
+    const open = strangers().filter((one) => !includesNode(told(), one));
     if (open.length === 0) return;
     send(to, FrameKind.strangers, encodeMemberInfos(open.slice(0, MEMBERS_MAX)));
   }
@@ -46,14 +46,13 @@ export class RemovalWord {
     const strangers = decodeMemberInfos(payload);
     if (!isLeading()) return;
     note(strangers);
-    const removed = strangers.filter((one) => told().some((other) => isSameNode(one, other)));
+    const removed = strangers.filter((one) => includesNode(told(), one));
     if (removed.length > 0) send(from, FrameKind.removed, encodeMemberInfos(removed));
   }
 
   /** The leader's answer. @throws LedgerError CODEC_DECODE */
   answered(payload: Uint8Array): void {
     const removed = decodeMemberInfos(payload);
-    const here = this.#deps.strangers();
-    this.#deps.tell(here.filter((one) => removed.some((other) => isSameNode(one, other))));
+    this.#deps.tell(this.#deps.strangers().filter((one) => includesNode(removed, one)));
   }
 }

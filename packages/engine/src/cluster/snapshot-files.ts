@@ -68,12 +68,21 @@ export async function removeIfRoom(
   path: string,
   onAlarm: (alarm: string) => void,
 ): Promise<void> {
+  await ifRoom(() => disk.remove(path), "a file of no use was not removed", onAlarm);
+}
+
+/** Does what may wait until there is room: where there is none it is told of, and nothing fails. */
+export async function ifRoom(
+  work: () => Promise<void>,
+  missed: string,
+  onAlarm: (alarm: string) => void,
+): Promise<void> {
   try {
-    await disk.remove(path);
+    await work();
   } catch (thrown) {
     const error = LedgerError.from(thrown);
     if (error.code !== "DISK_FULL") throw thrown;
-    onAlarm(`a file of no use was not removed: ${error.message}`);
+    onAlarm(`${missed}: ${error.message}`);
   }
 }
 

@@ -28,6 +28,7 @@ import {
   utf8,
 } from "@authledger/types";
 import type { Wal, WalRecord } from "@authledger/wal";
+import { ifRoom } from "./snapshot-files.js";
 
 const SWITCH_FILE = "switch.json";
 
@@ -89,14 +90,11 @@ export async function endSwitch(
   directory: string,
   onAlarm: (alarm: string) => void,
 ): Promise<void> {
-  try {
+  const remove = async (): Promise<void> => {
     await disk.remove(joinPath(directory, SWITCH_FILE));
     await disk.syncDirectory(directory);
-  } catch (thrown) {
-    const error = LedgerError.from(thrown);
-    if (error.code !== "DISK_FULL") throw thrown;
-    onAlarm(`the note of a state that was put in place was not removed: ${error.message}`);
-  }
+  };
+  await ifRoom(remove, "the note of a state that was put in place was not removed", onAlarm);
 }
 
 export function snapshotRecord(group: GroupId, to: StateSwitch): WalRecord {
