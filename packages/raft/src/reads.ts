@@ -140,11 +140,14 @@ function beginRound(s: State): void {
   confirmRounds(s);
 }
 
-/** A heartbeat is due. It asks again, under a new number, where answers are missing. */
+/**
+ * A heartbeat is due. It asks again, under a new number, where answers are missing: also of nobody, if the others whose answers
+ * would have counted are no voters any more.
+ */
 export function beat(s: State): void {
   const asks =
     s.settings.readMode === "lease" || s.readRounds.length > 0 || s.waitingReads.length > 0;
-  if (asks && !s.isAlone) beginRound(s);
+  if (asks) beginRound(s);
   else broadcastHeartbeat(s, 0);
 }
 

@@ -104,6 +104,29 @@ describe("reads of a leader", () => {
   });
 });
 
+describe("reads of a leader whose only other voter is removed", () => {
+  // The answer of the removed node came when it was no voter any more, and counted for nothing. The leader, now alone, asked nobody
+  // again: the read had no answer until its deadline, while later ones were answered at once.
+  test("are answered with the next heartbeat, also if their round was on its way (dissertation 6.4)", () => {
+    const group = new TestGroup(2);
+    const leader = group.elect(1);
+    leader.isApplying = false;
+    leader.step({ kind: "propose-change", proposal: 1, change: changeOf("r2") });
+    group.settle();
+    const { commit } = leader.core;
+    begin(leader, 7);
+    const late = group.messages.splice(0);
+    expect(late).toMatchObject([{ type: "heartbeat", to: node(2), round: 1 }]);
+    leader.isApplying = true;
+    leader.apply(commit, commit);
+    expect(leader.membership.voters).toEqual([node(1)]);
+    leader.step(answers(2, 1, 1));
+    expect(answered(leader)).toEqual([]);
+    group.tick(1);
+    expect(answered(leader)).toEqual([{ context: 7, index: commit }]);
+  });
+});
+
 describe("reads of a follower", () => {
   test("wait for the leader's round, and are asked again where messages are lost (dissertation 6.4)", () => {
     const group = new TestGroup(3);
