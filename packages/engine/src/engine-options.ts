@@ -33,6 +33,6 @@ export interface EngineDeps {
   readonly lock: (directory: string) => Promise<{ release(): Promise<void> }>;
   /** The node cannot go on: the process must exit with the error's exit code. */
   readonly onFatal: (error: LedgerError) => void;
-  /** The scrubber found something; the node goes on (docs/operations.md). */
+  /** Something that a person must look at, in words of its own; the node goes on (docs/operations.md). */
   readonly onAlarm?: ((alarm: string) => void) | undefined;
 }

@@ -80,7 +80,8 @@ async function openEngine(
   },
   { logger, onFatal }: NodeBaseDeps,
 ): Promise<Engine> {
-  const onAlarm = (alarm: string): void => logger.error({ alarm }, "stored rows are damaged");
+  // Each has its own words: what is done about one is wrong for another.
+  const onAlarm = (alarm: string): void => logger.error({ alarm: true }, alarm);
   const options = {
     ...{ directory: data, cacheBytes: cache, clusterOrigin, cluster: peers?.cluster },
     compaction: COMPACTION_POLICY,

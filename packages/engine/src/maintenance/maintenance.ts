@@ -55,7 +55,8 @@ export class Maintenance {
       },
       options.compaction,
     );
-    const onAlarm = (found: ScrubDifference): void => deps.onAlarm(describeDifference(found));
+    const onAlarm = (found: ScrubDifference): void =>
+      deps.onAlarm(`stored rows are damaged: ${describeDifference(found)}`);
     const { state, hasher, clock, onFatal } = deps;
     const scrubber = {
       ...{ state, hasher, clock, timers, onFatal, onAlarm },
