@@ -1,4 +1,5 @@
 /** The node: configuration, gRPC services, metrics, lifecycle. */
+export { issuerOfText } from "./authn/auth-settings.js";
 export { BoundedLines } from "./call-log/bounded-lines.js";
 export { isTextFormat } from "./call-log/log-format.js";
 export { CHANNEL_OPTIONS } from "./channel-options.js";

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   BoundedLines,
   createLogger,
+  issuerOfText,
   isTextFormat,
   type NodeConfig,
   type NodeConfigInput,
@@ -15,7 +16,6 @@ import { type Run, textFlag } from "../run/command.js";
 import { type ConfigSources, nodeConfigOf } from "../run/node-config.js";
 import { LOG_FORMATS } from "../run/notes.js";
 import { portHolder } from "../run/port-holder.js";
-import { usage } from "../run/settings.js";
 import { aborted } from "../run/stop.js";
 import { observabilityOf } from "./start-observability.js";
 import { protectionOf } from "./start-protection.js";
@@ -26,7 +26,7 @@ const FLUSH_MS_MAX = 1_000;
 
 /** Runs a node until the signal, or until it fails. @throws LedgerError that ended it */
 export async function serve(run: Run): Promise<undefined> {
-  const sources = { flags: flagsOf(run), env: run.io.env, file: textFlag(run, "config") };
+  const sources = configSourcesOf(run);
   const config = await nodeConfigOf(sources);
   const lines = new BoundedLines(run.io.errLater ?? (async (text) => run.io.err(text)));
   const logger = createLogger(config.runtime.logLevel ?? "info", lines.push, isTextLog(run));
@@ -83,7 +83,12 @@ async function reconfigure(
   }
 }
 
-function flagsOf(run: Run): NodeConfigInput {
+/** What a command line says of the configuration, and where else it is to be looked for. */
+export function configSourcesOf(run: Pick<Run, "flags" | "io">): ConfigSources {
+  return { flags: flagsOf(run), env: run.io.env, file: textFlag(run, "config") };
+}
+
+function flagsOf(run: Pick<Run, "flags">): NodeConfigInput {
   return {
     data: textFlag(run, "data"),
     listen: textFlag(run, "listen"),
@@ -111,14 +116,14 @@ function flagsOf(run: Run): NodeConfigInput {
   };
 }
 
-/** A flag that may be given several times. */
-function listFlag({ flags }: Run, name: string): string[] | undefined {
+/** A flag that may be given several times. Where it is not, there is no list, not an empty one, which would go before environment and file. */
+function listFlag({ flags }: Pick<Run, "flags">, name: string): string[] | undefined {
   const given = flags[name];
   return Array.isArray(given) ? given.map(String) : undefined;
 }
 
 /** Who may call, and over what. */
-function authOf(run: Run): NodeConfigInput {
+function authOf(run: Pick<Run, "flags">): NodeConfigInput {
   const clientCert = textFlag(run, "clientCert");
   return {
     auth: run.flags["auth"] === true,
@@ -127,22 +132,12 @@ function authOf(run: Run): NodeConfigInput {
     tlsCa: textFlag(run, "tlsCa"),
     clientCa: textFlag(run, "clientCa"),
     clientCert: clientCert as NodeConfig["clientCert"] | undefined,
-    jwt: ((run.flags["jwt"] ?? []) as readonly string[]).map(issuerOf),
+    jwt: listFlag(run, "jwt")?.map(issuerOfText),
     insecurePlaintext: run.flags["insecurePlaintext"] === true,
   };
 }
 
-/** name=value,...; what is missing or unknown is found where the configuration is checked. */
-function issuerOf(text: string): NodeConfig["jwt"][number] {
-  const fields = text.split(",").map((field) => {
-    const at = field.indexOf("=");
-    if (at > 0) return [field.slice(0, at), field.slice(at + 1)] as const;
-    throw usage(`--jwt "${text}" is not issuer=NAME,audience=NAME,keys=FILE`);
-  });
-  return Object.fromEntries(fields) as unknown as NodeConfig["jwt"][number];
-}
-
-function numberFlag(run: Run, name: string): number | undefined {
+function numberFlag(run: Pick<Run, "flags">, name: string): number | undefined {
   const text = textFlag(run, name);
   return text === undefined ? undefined : Number(text);
 }

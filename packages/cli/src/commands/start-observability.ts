@@ -28,7 +28,7 @@ export function addObservabilityFlags(start: Command): void {
     );
 }
 
-export function observabilityOf(run: Run): NodeConfigInput {
+export function observabilityOf(run: Pick<Run, "flags">): NodeConfigInput {
   return {
     logLevel: textFlag(run, "logLevel"),
     logSlow: textFlag(run, "logSlow"),
@@ -45,7 +45,7 @@ export function observabilityOf(run: Run): NodeConfigInput {
   };
 }
 
-function numberFlag(run: Run, name: string): number | undefined {
+function numberFlag(run: Pick<Run, "flags">, name: string): number | undefined {
   const text = textFlag(run, name);
   return text === undefined ? undefined : Number(text);
 }

@@ -20,7 +20,7 @@ export function addProtectionFlags(start: Command): void {
     .option("--connections-max <n>", "connections of clients at a time (default 4000)");
 }
 
-export function protectionOf(run: Run): NodeConfigInput {
+export function protectionOf(run: Pick<Run, "flags">): NodeConfigInput {
   return {
     rateNodeReads: textFlag(run, "rateNodeReads"),
     rateNodeWrites: textFlag(run, "rateNodeWrites"),
@@ -38,7 +38,7 @@ export function protectionOf(run: Run): NodeConfigInput {
   };
 }
 
-function numberFlag(run: Run, name: string): number | undefined {
+function numberFlag(run: Pick<Run, "flags">, name: string): number | undefined {
   const text = textFlag(run, name);
   return text === undefined ? undefined : Number(text);
 }

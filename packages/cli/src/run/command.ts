@@ -145,7 +145,7 @@ function nameOf(command: Command): string {
 }
 
 /** A flag with a text. */
-export function textFlag({ flags }: Run, name: string): string | undefined {
+export function textFlag({ flags }: Pick<Run, "flags">, name: string): string | undefined {
   const value = flags[name];
   return typeof value === "string" ? value : undefined;
 }

@@ -69,6 +69,16 @@ export const AUTH_FIELDS: {
   insecurePlaintext: z.boolean().default(false),
 };
 
+/** Fields by name, as a flag gives them; what is missing or unknown is found where the configuration is checked. @throws LedgerError USAGE */
+export function issuerOfText(text: string): IssuerSettings {
+  const fields = text.split(",").map((field) => {
+    const at = field.indexOf("=");
+    if (at > 0) return [field.slice(0, at), field.slice(at + 1)] as const;
+    throw usage("jwt", `jwt "${text}" is not issuer=NAME,audience=NAME,keys=FILE`);
+  });
+  return Object.fromEntries(fields) as unknown as IssuerSettings;
+}
+
 /** Does every call to this node need a credential, whatever the cluster says? */
 export function requiresCredentials({ auth, jwt, clientCa }: AuthSettings): boolean {
   return auth || jwt.length > 0 || clientCa !== undefined;

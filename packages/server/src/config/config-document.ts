@@ -1,6 +1,7 @@
 /** All fields of a node's configuration at once: their names, their JSON Schema, an example, and how text becomes a value. */
 import { LedgerError, suggestion } from "@authledger/types";
 import { z } from "zod";
+import { issuerOfText } from "../authn/auth-settings.js";
 import { FIXED_FIELDS } from "../config.js";
 import { RUNTIME_FIELD_NAMES, RUNTIME_FIELDS } from "./runtime-fields.js";
 
@@ -42,12 +43,17 @@ export function configVariable(name: string): string {
   return `AUTHLEDGER_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
-/** Text as the field takes it: itself, or the number or truth value that it stands for. */
+/**
+ * Text as the field takes it: itself, or the number, truth value or list that it stands for. Issuers are written as the flag takes
+ * them, with semicolons between.
+ * @throws LedgerError USAGE for an issuer that is none
+ */
 export function configValueOfText(name: string, text: string): unknown {
   const schema = FIXED_FIELDS[name];
   if (schema === undefined || schema.safeParse(text).success) return text;
   if (text === "true" || text === "false") return text === "true";
   if (/^[0-9]{1,15}$/.test(text)) return Number(text);
+  if (name === "jwt") return text.split(";").map(issuerOfText);
   const list = text.split(",");
   return schema.safeParse(list).success ? list : text;
 }
