@@ -34,7 +34,7 @@ import { addStatusCommand } from "./commands/status.js";
 import { addListCommand, addTupleCommands } from "./commands/tuple.js";
 import { addUsageCommand } from "./commands/usage.js";
 import { addVaultCommands } from "./commands/vault.js";
-import { addVersionCommand } from "./commands/version.js";
+import { addVersionCommand, cliVersion } from "./commands/version.js";
 import { addHelpTexts } from "./help/texts.js";
 import type { CliIo } from "./run/cli-io.js";
 import { CommandFrame } from "./run/command.js";
@@ -101,6 +101,11 @@ export function createProgram(frame: CommandFrame, out: (text: string) => void):
   program
     .showSuggestionAfterError(true)
     .helpCommand(false)
+    .version(
+      cliVersion(),
+      "--version",
+      "print the version of this command (more: authledger version)",
+    )
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ writeOut: out, writeErr: () => undefined, outputError: () => undefined });

@@ -2,6 +2,7 @@
 import { ExitCode, suggestion } from "@authledger/types";
 import { expect, it } from "vitest";
 import { createProgram } from "../../src/cli.js";
+import { cliVersion } from "../../src/commands/version.js";
 import { optionsOf, positionOf } from "../../src/completion/position.js";
 import { parseShellLine } from "../../src/completion/shell-line.js";
 import { EXAMPLES } from "../../src/help/examples.js";
@@ -49,6 +50,12 @@ it("every example is a command line that is understood: its command, its options
         expect([line, known.includes(word.split("=")[0])]).toEqual([line, true]);
       }
     }
+  }
+});
+
+it("--version prints the version of this command and asks no node, also behind a command", async () => {
+  for (const args of [["--version"], ["check", "--version"]]) {
+    expect(await cliHere(args)).toMatchObject({ end: 0, out: `${cliVersion()}\n`, err: "" });
   }
 });
 
