@@ -62,6 +62,8 @@ class TestPort implements PeerPort {
   readonly #guests = new Map<NodeId, MemberInfo>();
   #clusterId: string | undefined;
   readonly #connected = new Set<NodeId>();
+  /** Where a node was when the two last connected, whoever dialed. */
+  readonly #streams = new Map<NodeId, TestPort>();
   isUp = true;
 
   constructor(network: TestNetwork, address: string) {
@@ -78,7 +80,8 @@ class TestPort implements PeerPort {
     this.#receiver?.onFrame(from, frame);
   }
 
-  connected(peer: PeerIdentity): void {
+  connected(peer: PeerIdentity, port?: TestPort): void {
+    if (port !== undefined) this.#streams.set(peer.member.nodeId, port);
     this.#guests.set(peer.member.nodeId, peer.member);
     this.#receiver?.onConnected(peer);
   }
@@ -120,8 +123,15 @@ class TestPort implements PeerPort {
 
   link(node: NodeId): PeerLink | undefined {
     if (!this.#members.some(({ nodeId }) => nodeId === node)) return undefined;
-    const isConnected = this.#connected.has(node);
+    const other = this.#streams.get(node);
+    const isConnected = other !== undefined && this.#isThere(other);
     return { isConnected, lastHeardMs: undefined, queuedBytes: 0, problem: undefined };
+  }
+
+  #isThere(other: TestPort): boolean {
+    const { ports } = this.#network;
+    const address = other.#address;
+    return ports.get(address) === other && !this.#network.isCut(this.#address, address);
   }
 
   async lookup(address: string): Promise<PeerIdentity> {
@@ -146,7 +156,8 @@ class TestPort implements PeerPort {
     if (theirs.member.nodeId !== expected.nodeId) return false;
     if (theirs.clusterId !== undefined && theirs.clusterId !== this.#clusterId) return false;
     this.#connected.add(expected.nodeId);
-    other.connected(ours);
+    this.#streams.set(expected.nodeId, other);
+    other.connected(ours, this);
     this.#receiver!.onConnected(theirs);
     return true;
   }

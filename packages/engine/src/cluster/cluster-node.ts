@@ -370,9 +370,14 @@ export class ClusterNode implements PeerReceiver {
     }
   }
 
-  /** What a member told of itself when it connected, where that is not what the group knows. */
+  /**
+   * What a member told of itself when it connected, where that is not what the group knows. Who is not connected may have
+   * told another leader newer things since.
+   */
   changedInfos(): readonly MemberInfo[] {
-    const told = [...this.#metHere(), this.info];
+    const { peers } = this.#options;
+    const heard = this.#metHere().filter(({ nodeId }) => peers.link(nodeId)?.isConnected);
+    const told = [...heard, this.info];
     return this.#configured.flatMap((known) => {
       const now = told.find(({ nodeId }) => nodeId === known.nodeId);
       const isNews = now !== undefined && isMoved(known, now) && isSealKey(now.sealKey);

@@ -165,6 +165,8 @@ export class PolicyKeeper {
     this.#named = [];
     this.#isSettled = false;
     this.#obstacle = undefined;
+    // A change of the members may be under way before the first tick: vaults that are created meanwhile name those of now.
+    this.#look();
   }
 
   /** Called once a second. */

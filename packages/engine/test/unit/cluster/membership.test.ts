@@ -1,5 +1,5 @@
 /** Who belongs to a cluster, and who may no more. */
-import { MemoryDisk } from "@authledger/io";
+import { MemoryDisk, SeededRandom } from "@authledger/io";
 import { type LedgerError, type NodeId, nodeId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
@@ -389,5 +389,33 @@ test("a node that was removed while it was down is told so by followers alone, i
   await cluster.run(6_000);
   expect(cluster.leaders()).toEqual([later]);
   expect(back.fatal.map(({ code }) => code)).toEqual(["NODE_REMOVED"]);
+  await cluster.close();
+});
+
+// The third came back at another address, which the first committed as leader. The second, parted from it, led next and wrote the
+// address back that it had heard when the third had connected to it last: everybody dialed where nobody was.
+test("a leader that has not met a member since it moved leaves its new address alone", async () => {
+  const cluster = await TestCluster.of(3);
+  const [first, second, third] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];
+  const { nodeId: node } = await cluster.status(second);
+  const { nodeId: moved } = await cluster.status(third);
+  await cluster.run(1_000);
+  cluster.crash(third);
+  cluster.network.partition([second.address], ["n3b:7401"]);
+  const disk = (third.disk as MemoryDisk).crash(new SeededRandom(1), { unsynced: "lost" });
+  await cluster.start("n3b", true, disk);
+  const known = async (): Promise<string[]> => {
+    const { members } = await cluster.status(second);
+    return members.flatMap(({ info }) => (info.nodeId === moved ? [info.name] : []));
+  };
+  await cluster.run(3_000);
+  expect(await known()).toEqual(["n3b"]);
+  await cluster.until(first.engine.call("cluster_transfer", { node }));
+  expect(cluster.leaders()).toEqual([second]);
+  await cluster.run(3_000);
+  expect(await known()).toEqual(["n3b"]);
+  cluster.network.heal();
+  await cluster.run(2_000);
+  expect(await known()).toEqual(["n3b"]);
   await cluster.close();
 });

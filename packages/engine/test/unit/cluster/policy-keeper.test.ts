@@ -1,11 +1,13 @@
 /** Policies that move with the voters while nodes, leaders and vaults come and go. */
+import { NodeHasher } from "@authledger/io";
 import { decodeMessage, isConfigurationChange } from "@authledger/raft";
-import type { LedgerError, NodeId } from "@authledger/types";
+import { type LedgerError, type NodeId, nodeId } from "@authledger/types";
 import { afterEach, expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
-import { FrameKind } from "../../../src/index.js";
+import { PolicyKeeper } from "../../../src/cluster/policy-keeper.js";
+import { FrameKind, type MemberInfo } from "../../../src/index.js";
 import { type ClusterMember, TestCluster } from "../../cluster-support.js";
-import { createTuple, newVault, writeOne } from "../../engine-support.js";
+import { createTuple, newVault, TestTime, writeOne } from "../../engine-support.js";
 
 const ACTOR = "user:ada";
 let cluster: TestCluster;
@@ -294,6 +296,30 @@ test("vaults that were signed with a time far ahead hold up no other, and the re
   expect(bundles).not.toHaveLength(0);
   expect(refused!.message).toContain("ahead of its clock");
   expect(before.fatal).toEqual([]);
+});
+
+// A leader of three that was a second old and wrote somebody's new address had looked at nothing yet: a vault that was created
+// just then named the leader alone, as if the cluster were being begun, and its heads were good with one signature.
+test("a leader's first vault names all voters, also while its first change of members is under way (INV-COSIGN-7)", () => {
+  const time = new TestTime();
+  const three = [1n, 2n, 3n].map((id) => ({
+    nodeId: nodeId(id),
+    incarnation: new Uint8Array(16),
+    cosignKey: new Uint8Array(32).fill(Number(id)),
+  })) as unknown as MemberInfo[];
+  let voters: readonly MemberInfo[] | undefined;
+  const hasher = new NodeHasher();
+  const parts = { hasher, clock: time, timers: time, voters: () => voters };
+  const keeper = new PolicyKeeper(
+    parts as unknown as ConstructorParameters<typeof PolicyKeeper>[0],
+  );
+  // It begins: nobody votes yet, and its own key is all there is.
+  keeper.start();
+  expect(keeper.cosigners).toEqual([]);
+  voters = three;
+  keeper.start();
+  voters = undefined;
+  expect(keeper.cosigners).toEqual(three);
 });
 
 function rejectedOrDone(promise: unknown): Promise<void> {
