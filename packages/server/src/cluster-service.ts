@@ -161,7 +161,7 @@ function statusMessage(status: ClusterStatus): cluster.GetClusterStatusResponse 
 }
 
 function memberMessage(member: MemberStatus): cluster.ClusterMember {
-  const { info, role, match, next, state, isActive, link } = member;
+  const { info, role, match, next, state, isActive, isRecovering, link } = member;
   return {
     ...addressesOf(info),
     role: MEMBER_ROLES[role],
@@ -169,6 +169,7 @@ function memberMessage(member: MemberStatus): cluster.ClusterMember {
     nextIndex: next === undefined ? undefined : BigInt(next),
     replication: state === undefined ? 0 : REPLICATION[state],
     isActive,
+    isRecovering,
     link: link && {
       isConnected: link.isConnected,
       lastHeardMs: link.lastHeardMs === undefined ? undefined : sinceMs(link.lastHeardMs),

@@ -27,6 +27,7 @@ function statusOf(changes: Partial<ClusterStatus> = {}): ClusterStatus {
     },
     {
       ...{ info: info(3n), role: "voter", match: 8, next: 9, state: "snapshot", isActive: true },
+      isRecovering: true,
       link: {
         ...{ isConnected: false, lastHeardMs: undefined, queuedBytes: 0 },
         problem: `No connection established. Last error: Error: ${REFUSED}. Resolution note: `,
@@ -117,6 +118,7 @@ describe("the cluster's service", () => {
     expect(third!.link).toEqual({
       ...{ isConnected: false, queuedBytes: 0n, problem: REFUSED },
     });
+    expect([second!.isRecovering, third!.isRecovering]).toEqual([undefined, true]);
     expect(members[3]!.role).toBe(cluster.MemberRole.MEMBER_ROLE_LEARNER);
   });
 

@@ -34,7 +34,7 @@ export async function lookAtCluster(run: Run, client: LedgerClient): Promise<Clu
 /** What is the matter with the cluster, in a word. */
 export type ClusterHealth =
   | "healthy"
-  /** It serves, and something is to be done: a voter is down or far behind. */
+  /** It serves, and something is to be done: a voter is down or far behind, or recovers. */
   | "degraded"
   /** Voters are being changed. */
   | "changing"
@@ -47,7 +47,9 @@ export function clusterHealth(status: ClusterStatus): ClusterHealth {
   if (status.leaderId === undefined) return "no_leader";
   if (status.isJoint) return "changing";
   if (status.stateProblem !== "") return "degraded";
-  return votersOf(status).every((member) => isUp(status, member)) ? "healthy" : "degraded";
+  const isWell = (member: ClusterMember): boolean =>
+    isUp(status, member) && !recovers(status, member);
+  return votersOf(status).every(isWell) ? "healthy" : "degraded";
 }
 
 export function votersOf({ members }: ClusterStatus): readonly ClusterMember[] {
@@ -62,6 +64,11 @@ export function majorityOf(voters: number): number {
 export function isUp(status: ClusterStatus, member: ClusterMember): boolean {
   if (member.nodeId === status.nodeId) return true;
   return member.isActive ?? member.link?.isConnected ?? false;
+}
+
+/** It may have lost the end of its log, as far as the node that answers can tell. */
+function recovers(status: ClusterStatus, member: ClusterMember): boolean {
+  return member.isRecovering ?? (member.nodeId === status.nodeId && status.isRecovering);
 }
 
 /** Entries behind the leader; undefined where that is not known. */
@@ -100,7 +107,9 @@ export function clusterSentence(status: ClusterStatus): string {
   const parts = [leads, up < needed ? `${quorum}: no majority` : quorum];
   parts.push(`at entry ${formatCount(Number(commitIndex))}`);
   if (status.isJoint) parts.push("the voters are being changed");
-  if (status.isRecovering) parts.push(`${me} recovers and does not vote`);
+  const recovering = members.filter((member) => recovers(status, member)).map(nameOf);
+  if (recovering.length === 0 && status.isRecovering) recovering.push(me);
+  parts.push(...recovering.map((name) => `${name} recovers and does not vote`));
   if (status.stateProblem !== "") parts.push(`${me} serves nothing: ${status.stateProblem}`);
   return parts.join("; ");
 }
@@ -169,6 +178,7 @@ function memberFields(
 function stateOf(status: ClusterStatus, member: ClusterMember): string {
   if (!isUp(status, member)) return "down";
   if (member.replication === "snapshot") return "gets_snapshot";
+  if (recovers(status, member)) return "recovers";
   if (member.replication === "probe") return "probed";
   return "up";
 }

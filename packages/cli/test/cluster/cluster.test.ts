@@ -17,6 +17,8 @@ function made({ calls }: FakeCluster): [string, unknown][] {
   return calls.filter(([name]) => name !== "status");
 }
 
+const N3_RECOVERS = [member(1), member(2), member(3, { isRecovering: true })];
+
 describe("cluster status", () => {
   it("says in one sentence how the cluster is, and in a row how each member is", async () => {
     const fake = await startCluster({
@@ -51,7 +53,8 @@ describe("cluster status", () => {
     ["no_leader", { leaderId: 0n, role: 3 }, /nobody leads in term 7/, 6],
     ["waiting", { role: 5, leaderId: 0n, members: [] }, /waits to be added/, 6],
     ["changing", { isJoint: true }, /the voters are being changed/, 0],
-    ["healthy", { isRecovering: true }, /n1 recovers and does not vote/, 0],
+    ["degraded", { isRecovering: true }, /n1 recovers and does not vote/, 0],
+    ["degraded", { members: N3_RECOVERS }, /n3 recovers and does not vote/, 0],
     ["degraded", { stateProblem: "it is wrong" }, /n1 serves nothing: it is wrong/, 0],
     ["healthy", {}, /3 of 3 voters are up, 2 are needed/, 0],
   ] as const)("tells that it is %s", async (health, changes, sentence, code) => {
@@ -60,6 +63,17 @@ describe("cluster status", () => {
     const found = JSON.parse(out) as Record<string, unknown>;
     expect([end, found["health"]]).toEqual([code, health]);
     expect(found["sentence"]).toMatch(sentence);
+  });
+
+  // The leader answers wherever there is one, and it never recovers itself: the operator looked for a word that never came.
+  it("says of a member that it recovers, in the words of the leader, and waits for it", async () => {
+    const fake = await startCluster({ members: N3_RECOVERS });
+    const { out } = await run(fake, "status");
+    expect(out.split("\n").map((line) => line.split(/ +/)[2])).toEqual(
+      expect.arrayContaining(["up", "up", "recovers"]),
+    );
+    const waited = await run(fake, "wait-ready --wait 300ms");
+    expect([waited.end, waited.err]).toEqual([6, expect.stringContaining("n3 recovers")]);
   });
 
   it("asks the leader, who knows how far the others are, and says so when it does not answer", async () => {

@@ -312,6 +312,7 @@ export class ClusterAdmin {
     const link = node === identity.nodeId ? undefined : cluster?.options.peers.link(node);
     const voter = membership.voters.includes(node);
     const role = voter ? "voter" : membership.learners.includes(node) ? "learner" : "outgoing";
+    const isRecovering = node === identity.nodeId ? group.isRecovering : progress?.isRecovering;
     return {
       info: members.find(({ nodeId }) => nodeId === node) ?? this.#unknown(node),
       role,
@@ -321,6 +322,7 @@ export class ClusterAdmin {
         state: progress.state,
         isActive: progress.isActive,
       }),
+      ...(isRecovering !== undefined && { isRecovering }),
       ...(link !== undefined && { link }),
     };
   }

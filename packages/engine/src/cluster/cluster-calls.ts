@@ -61,6 +61,8 @@ export interface MemberStatus {
   readonly state?: "probe" | "replicate" | "snapshot";
   /** ... and whether it has answered within the last election timeout. */
   readonly isActive?: boolean;
+  /** It may have lost the end of its log and does not vote yet: known to the leader, where it has heard of it, and to itself. */
+  readonly isRecovering?: boolean;
   /** Absent for the node itself. */
   readonly link?: PeerLink;
 }

@@ -39,6 +39,8 @@ export interface ClusterMember {
   readonly replication: ReplicationState | undefined;
   /** Heard of within an election's time. */
   readonly isActive: boolean | undefined;
+  /** It may have lost what it had acknowledged, and has no vote until it has caught up. Known to the leader and to itself only. */
+  readonly isRecovering: boolean | undefined;
   /** Undefined for the node that answers. */
   readonly link: PeerLink | undefined;
 }
@@ -193,7 +195,7 @@ const REPLICATION_STATES: Readonly<Record<number, ReplicationState>> = {
 };
 
 function memberOf(message: cluster.ClusterMember): ClusterMember {
-  const { matchIndex, nextIndex, isActive, link } = message;
+  const { matchIndex, nextIndex, isActive, isRecovering, link } = message;
   return {
     nodeId: message.nodeId,
     name: message.name,
@@ -204,6 +206,7 @@ function memberOf(message: cluster.ClusterMember): ClusterMember {
     nextIndex,
     replication: REPLICATION_STATES[message.replication],
     isActive,
+    isRecovering,
     link: link && { ...link, lastHeardMs: link.lastHeardMs },
   };
 }

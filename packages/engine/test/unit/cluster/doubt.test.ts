@@ -1,8 +1,10 @@
 /** Nodes that may have lost the end of their log around the moment when others come to vote, or vote no more. */
 import { type Disk, FaultyDisk, MemoryDisk, SeededRandom } from "@authledger/io";
+import { decodeMessage } from "@authledger/raft";
 import type { NodeId } from "@authledger/types";
 import { expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
+import { FrameKind } from "../../../src/index.js";
 import { readNodeIdentity, writeIdentity } from "../../../src/node-directory.js";
 import { type ClusterMember, spoilLastBatch, TestCluster } from "../../cluster-support.js";
 import { applied, createTuple, DIRECTORY, newVault, writeOne } from "../../engine-support.js";
@@ -84,6 +86,36 @@ test("a founder whose flushed state knows of no other voter is in doubt all the 
   expect(await cluster.status(back)).toMatchObject({ isRecovering: false });
   expect(back.engine.stats().appliedIndex).toBe(leader.engine.stats().appliedIndex);
   expect(cluster.members.flatMap(({ fatal }) => fatal)).toEqual([]);
+  await cluster.close();
+});
+
+/* Only the node itself knew, which nobody asks where there is a leader: an operator saw a cluster in which all was well. */
+test("the leader tells of a voter that it recovers, and tells so no more when that is over", async () => {
+  const cluster = await TestCluster.of(3);
+  const leader = await cluster.leader();
+  const back = await restartWithoutEnd(
+    cluster,
+    cluster.members.find((member) => member !== leader)!,
+  );
+  const { nodeId: node } = await cluster.status(back);
+  const told = async (by: ClusterMember): Promise<boolean | undefined> => {
+    const { members } = await cluster.status(by);
+    return members.find(({ info }) => info.nodeId === node)!.isRecovering;
+  };
+  // What would end the doubt is lost.
+  cluster.network.lose = (_from, _to, { kind, payload }) =>
+    kind === FrameKind.raft && decodeMessage(payload).type === "read-response";
+  cluster.network.heal();
+  await cluster.run(2_000);
+  const other = cluster.members.find((member) => member !== leader && member !== back)!;
+  expect([await told(leader), await told(back), await told(other)]).toEqual([
+    true,
+    true,
+    undefined,
+  ]);
+  cluster.network.lose = () => false;
+  await cluster.run(3_000);
+  expect([await told(leader), await told(back)]).toEqual([false, false]);
   await cluster.close();
 });
 

@@ -124,7 +124,11 @@ export interface ClusterMember {
     | boolean
     | undefined;
   /** The way from the node that answers to this member; absent for itself. */
-  link?: PeerLink | undefined;
+  link?:
+    | PeerLink
+    | undefined;
+  /** It may have lost what it had acknowledged; it has no vote until it has caught up. Known to the leader and to itself only. */
+  isRecovering?: boolean | undefined;
 }
 
 export interface PeerLink {
@@ -532,6 +536,7 @@ function createBaseClusterMember(): ClusterMember {
     replication: 0,
     isActive: undefined,
     link: undefined,
+    isRecovering: undefined,
   };
 }
 
@@ -575,6 +580,9 @@ export const ClusterMember: MessageFns<ClusterMember> = {
     }
     if (message.link !== undefined) {
       PeerLink.encode(message.link, writer.uint32(82).fork()).join();
+    }
+    if (message.isRecovering !== undefined) {
+      writer.uint32(88).bool(message.isRecovering);
     }
     return writer;
   },
@@ -672,6 +680,14 @@ export const ClusterMember: MessageFns<ClusterMember> = {
             message.link = PeerLink.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.isRecovering = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -703,6 +719,7 @@ export const ClusterMember: MessageFns<ClusterMember> = {
     message.replication = object.replication ?? 0;
     message.isActive = object.isActive ?? undefined;
     message.link = (object.link !== undefined && object.link !== null) ? PeerLink.fromPartial(object.link) : undefined;
+    message.isRecovering = object.isRecovering ?? undefined;
     return message;
   },
 };
