@@ -21,7 +21,7 @@ export function addExportCommand(program: Command, frame: CommandFrame): void {
     .option("--resource <type:id>", "only its tuples; so with the next two")
     .option("--relation <name>")
     .option("--subject <type:id>")
-    .option("--snapshot <file>", "everything that the node holds, but its keys: the backup")
+    .option("--snapshot <file>", "everything that the node holds, but its signing keys: the backup")
     .option(
       "--data <directory>",
       "with --snapshot: of a node that is stopped, instead of asking one",

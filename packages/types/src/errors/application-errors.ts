@@ -169,7 +169,7 @@ export const applicationErrors = {
     "CORRUPTED",
     "never",
     "Rows of the vault are not what follows from its records; it takes no more writes.",
-    "Stop the node, keep a copy of its data directory, run `authledger debug check` on it, and restore from a snapshot.",
+    "Stop the node, keep a copy of its data directory, and run `authledger debug check` on it. Member of a cluster: remove it and add it again with an empty directory. Alone: restore a snapshot.",
   ],
   ORGANIZATION_NOT_EMPTY: [
     3027,
