@@ -4,7 +4,8 @@
  * further answers, and one that has stopped reading is cut off.
  *
  *   INV-CONN-1  Large answers that a connection has not read take at most UNREAD_BYTES_MAX and one message more,
- *               and once as much in frames on their way to its socket.
+ *               and once as much in frames on their way to its socket. Beside them are the answers to the writes that
+ *               it had under way when it had no more room: what is done is not answered as refused.
  *   INV-CONN-2  The same holds for the messages of its streams, which wait instead of being refused.
  *   INV-CONN-3  Nothing stays counted of a call that has ended, nor of a connection that has closed.
  *   INV-CONN-4  No two connections that live have the same address and port of their client, whichever ports and addresses of
@@ -125,12 +126,16 @@ export class Connections {
     if (this.#unreadTotal >= UNREAD_BYTES_MAX) this.#requireRoom(this.#of(call));
   }
 
-  /** Before an answer is given to the library. @throws LedgerError OVERLOADED; the answer must not be given */
-  answering(call: AnsweredCall, bytes: number): void {
+  /**
+   * Before an answer is given to the library.
+   * @param mayRefuse whether it is of a call that has changed nothing
+   * @throws LedgerError OVERLOADED; the answer must not be given
+   */
+  answering(call: AnsweredCall, bytes: number, mayRefuse = true): void {
     if (bytes <= SMALL_ANSWER_BYTES || call.cancelled) return;
     const connection = this.#of(call);
     if (connection === undefined) return;
-    this.#requireRoom(connection);
+    if (mayRefuse) this.#requireRoom(connection);
     if (connection.unreadBytes === 0) connection.movedAtMs = performance.now();
     this.#count(connection, bytes);
     call.once("cancelled", () => {

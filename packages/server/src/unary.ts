@@ -17,6 +17,7 @@ import {
 } from "./call-frame.js";
 import { heldBytes } from "./forward-budget.js";
 import type { Forwarding } from "./forwarding.js";
+import { callClassOf } from "./gate/call-class.js";
 import type { GatedCall } from "./gate/gated-call.js";
 import type { MethodInfo } from "./gate/method.js";
 import { toServiceError } from "./grpc-error.js";
@@ -58,6 +59,8 @@ export class UnaryFrame {
   readonly #deps: FrameDeps;
   readonly #forwarded: ForwardedMethod | undefined;
   readonly #isReserved: boolean;
+  /** May its answer be dropped for want of room? OVERLOADED says that nothing has happened. */
+  readonly #isRead: boolean;
 
   /** @param forwarded absent for what only this node can answer */
   constructor(
@@ -69,6 +72,7 @@ export class UnaryFrame {
   ) {
     this.#method = method;
     this.#isReserved = chargeOf(method).isReserved;
+    this.#isRead = callClassOf(method) === "read";
     this.#forwarded = deps.forwarded;
     this.#handler = handler;
     this.#encode = encode;
@@ -114,7 +118,7 @@ export class UnaryFrame {
     if (this.#deps.isStopped()) throw stopped();
     const bytes = Buffer.isBuffer(message) ? message : this.#encode(message);
     requireMessageSize(bytes.length);
-    this.#deps.connections.answering(call, bytes.length);
+    this.#deps.connections.answering(call, bytes.length, this.#isRead);
     this.#meter.observe(GrpcStatus.OK, performance.now() - gated.startedAtMs);
     this.#deps.gate.end(gated, GrpcStatus.OK);
     callback(null, bytes, trailer);

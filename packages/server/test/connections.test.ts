@@ -1,12 +1,12 @@
 /** Clients that ask and do not read: memory stays bounded, others are served, and who stalls is cut off. */
 import { once } from "node:events";
 import { type AddressInfo, connect, type Socket } from "node:net";
-import { read } from "@authledger/proto";
+import { read, write } from "@authledger/proto";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Connections, UNREAD_BYTES_MAX } from "../src/connections.js";
 import { freePort } from "./peer/peer-support.js";
 import { call, type Harness, methodOf, startHarness } from "./support/harness.js";
-import { TUPLE, transaction } from "./support/requests.js";
+import { createTuple, TUPLE, transaction } from "./support/requests.js";
 import { SilentClient } from "./support/silent-client.js";
 
 const MiB = 1024 * 1024;
@@ -71,6 +71,35 @@ describe("a client that never reads", () => {
     expect(other.entity?.value).toHaveLength(MiB);
     silent.close();
     await until(() => h.connections.unreadBytes === 0);
+  });
+
+  // A batch was let in, two answers of the largest size came in between and were not read, and the batch, which was done by then,
+  // was answered OVERLOADED: refused before anything happened. Who has no idempotency keys sends such a call again.
+  it("is never told that a write was refused which was executed (INV-CONN-1)", async () => {
+    const { h, path, message } = await withLargeEntity();
+    const silent = await SilentClient.open(h.address, 0);
+    // As many as a frame has room for.
+    const transactions = Array.from({ length: 350 }, () => transaction([createTuple()]));
+    const batch = write.BatchWriteRequest.fromPartial({ ...h.tenant, transactions } as object);
+    let goOn = (): void => undefined;
+    h.engine.hold = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    const writes = h.engine.requests("write").length;
+    await silent.ask(
+      methodOf("write", "batchWrite").path,
+      write.BatchWriteRequest.encode(batch).finish(),
+    );
+    await until(() => h.engine.requests("write").length > writes);
+    h.engine.hold = undefined;
+    for (let i = 0; i < 20; i++) await silent.ask(path, message);
+    await until(() => answers(h, "ReadService/read", RESOURCE_EXHAUSTED) > 0);
+    const unread = h.connections.unreadBytes;
+    goOn();
+    const done = (code: number): number => answers(h, "WriteService/batchWrite", code);
+    await until(() => done(0) + done(RESOURCE_EXHAUSTED) > 0);
+    expect([done(0), done(RESOURCE_EXHAUSTED)]).toEqual([1, 0]);
+    expect(h.connections.unreadBytes).toBeGreaterThan(unread + 4_096);
   });
 
   it("and asks on and on for small answers is not read from any more", async () => {
