@@ -2,7 +2,7 @@
 import { joinPath } from "@authledger/io";
 import { GroupState } from "@authledger/state";
 import { PageStore } from "@authledger/store";
-import { LedgerError } from "@authledger/types";
+import { equalBytes, LedgerError } from "@authledger/types";
 import { Wal } from "@authledger/wal";
 import { ELECTION_TICKS, HEARTBEAT_TICKS, QUORUM_TIMEOUTS } from "./cluster/cluster-limits.js";
 import { EntryTraces } from "./cluster/entry-traces.js";
@@ -15,7 +15,7 @@ import {
 import { type CoreSettings, RaftGroup } from "./cluster/raft-group.js";
 import { snapshotDirectory } from "./cluster/snapshot-files.js";
 import { StateHolder } from "./cluster/state-holder.js";
-import { finishSwitch, unfinishedSwitch } from "./cluster/state-switch.js";
+import { finishSwitch, type StateSwitch, unfinishedSwitch } from "./cluster/state-switch.js";
 import type { EngineDeps, EngineOptions } from "./engine-options.js";
 import { Flusher } from "./flusher.js";
 import { GROUP } from "./group-id.js";
@@ -118,8 +118,7 @@ async function openStateAndLog(
       directory: joinPath(directory, "wal"),
       voters: isAlone(firstConfiguration(state, node), node) ? "one" : "many",
       ...(logSegmentBytes !== undefined && { segmentBytes: logSegmentBytes }),
-      // The log may not have heard yet of a state that was being put in place.
-      ...(begun === undefined &&
+      ...(!isNewToLog(begun, store) &&
         store.applied.index > 0 && {
           knownDurableIndexes: new Map([[GROUP, store.applied.index]]),
         }),
@@ -135,6 +134,11 @@ async function openStateAndLog(
   const holder = new StateHolder(store, state, storeOptions, { ...deps, onFatal });
   requireLog(wal, state);
   return { holder, wal };
+}
+
+/** The log may not have heard yet of a state that was being put in place; one that has moved on since it has heard of. */
+function isNewToLog(begun: StateSwitch | undefined, { uuid, applied }: PageStore): boolean {
+  return begun !== undefined && equalBytes(begun.uuid, uuid) && begun.index === applied.index;
 }
 
 /** What the state lacks must be in the log. @throws LedgerError WAL_CORRUPT */

@@ -7,7 +7,10 @@
  *                   nothing, whatever vault: what made one wrong may have touched others, which show it only later. The
  *                   state that it is given may be older: it answers again when it has come to where it was.
  *   INV-REPLICA-12  A replica whose process ended while it was wrong answers nothing and signs nothing, whatever vault, until
- *                   a majority of the voters has told its digest of an entry from there on, or its state was replaced.
+ *                   a majority of the voters has told its digest of an entry from there on, or its state was replaced. Where there is
+ *                   no majority, and a voter tells another digest, it takes the word that it has: it is wrong, and is rebuilt.
+ *
+ * An only voter is that majority: there is no other state than its own to go on with, and it says so.
  *
  * Every node tells its digests to all others once a second. A node that is wrong finds out
  * by itself, from what the others tell, and so do they: nobody has to be believed. What it refuses meanwhile it refuses
@@ -39,7 +42,7 @@ export interface DivergenceDeps {
   /** All but this node, learners too. */
   readonly others: () => readonly NodeId[];
   readonly send: (to: NodeId, payload: Uint8Array) => boolean;
-  /** This node must not lead with a wrong state; one of these has the right one. */
+  /** This node must not lead with a wrong state, if it does: another voter is to. Not from within a step of the core that elects it. */
   readonly stepDown: (to: NodeId) => void;
   /** This replica was just found to be wrong: nobody is to be given its state from here on (INV-REPLICA-15). */
   readonly onParted: () => void;
@@ -58,7 +61,6 @@ const PARTED_RETRY_MS = 1_000;
 
 /** This replica is wrong. */
 interface Parted {
-  readonly index: number;
   readonly peers: readonly NodeId[];
   /** Undefined while it is looked for. */
   found: { readonly difference: ScrubDifference | undefined } | undefined;
@@ -77,6 +79,7 @@ export class Divergence {
   /** The newest entry that was ever applied here: clients and signatures may have seen it. */
   #reached = 0;
   #sinceAskedMs = 0;
+  #steppedDown = 0;
   #cancelTick: (() => void) | undefined;
 
   constructor(options: DivergenceOptions, deps: DivergenceDeps) {
@@ -178,13 +181,31 @@ export class Divergence {
     }
   }
 
+  /**
+   * A leader whose state is wrong, or may be, proposes nothing: as long as this one leads, each of the other voters is asked in turn,
+   * since one may be away. No-op where nothing is in doubt.
+   */
+  giveUpLeading(): void {
+    const others = this.#otherVoters();
+    if (!this.isDoubtful || others.length === 0) return;
+    this.#deps.stepDown(others[this.#steppedDown++ % others.length]!);
+  }
+
   /** INV-REPLICA-12: it may have been made right by applying the log again. */
   #trust(): void {
     const from = this.#doubtedFrom;
     if (from === undefined || this.#parted !== undefined || !this.#watch.isConfirmed(from)) return;
     this.#doubtedFrom = undefined;
     this.#deps.mark.clear();
-    this.#deps.onAlarm("this replica's state was compared, and is that of the majority");
+    this.#deps.onAlarm(
+      this.#otherVoters().length > 0
+        ? "this replica's state was compared, and is that of the majority"
+        : `this replica's state was wrong at entry ${from}, and serves as it is: it is the only voter's, there is no other one`,
+    );
+  }
+
+  #otherVoters(): readonly NodeId[] {
+    return this.#deps.voters().filter((voter) => voter !== this.#deps.self);
   }
 
   #noteApplied(): DigestVerdict | undefined {
@@ -196,6 +217,8 @@ export class Divergence {
   #tick(): void {
     this.#cancelTick = this.#deps.timers.after(this.#intervalMs, () => {
       this.#report();
+      this.#trust();
+      this.giveUpLeading();
       this.#sinceAskedMs += this.#intervalMs;
       if (this.#sinceAskedMs >= REBUILD_RETRY_MS) this.#ask();
       this.#tick();
@@ -223,6 +246,10 @@ export class Divergence {
         who,
         `nodes ${who} have different states at entry ${index}, and no majority says which is right`,
       );
+      const voters = this.#otherVoters().filter((voter) => others.includes(voter));
+      const wasWrong = this.#doubtedFrom !== undefined && this.#parted === undefined;
+      const by = `by nodes ${voters.join(", ")}, and was wrong before the node stopped`;
+      if (wasWrong && voters.length > 0) this.#part(index, voters, by);
     } else if (!wrong.includes(self)) {
       for (const node of wrong) {
         this.#alarm(
@@ -231,7 +258,7 @@ export class Divergence {
         );
       }
     } else if (this.#parted === undefined) {
-      this.#part(index, others);
+      this.#part(index, others, `by the majority of nodes ${others.join(", ")}`);
     }
   }
 
@@ -242,31 +269,25 @@ export class Divergence {
     this.#deps.onAlarm(alarm);
   }
 
-  #part(index: number, peers: readonly NodeId[]): void {
-    const parted: Parted = { index, peers, found: undefined, asked: 0 };
+  #part(index: number, peers: readonly NodeId[], by: string): void {
+    const parted: Parted = { peers, found: undefined, asked: 0 };
     this.#parted = parted;
     this.#deps.mark.note(index);
     this.#deps.onParted();
-    const [first] = peers;
-    this.#deps.stepDown(first!);
-    this.#look(parted)
+    this.giveUpLeading();
+    this.#look(parted, `at entry ${index} ${by}`)
       .catch((error: unknown) => this.#lookedInVain(parted, LedgerError.from(error)))
       .then(() => this.#ask())
       .catch((error: unknown) => this.#deps.onFatal(LedgerError.from(error)));
   }
 
-  async #look(parted: Parted): Promise<void> {
-    const { index, peers } = parted;
+  async #look(parted: Parted, why: string): Promise<void> {
     let difference: ScrubDifference | undefined;
-    for (const peer of peers) {
+    for (const peer of parted.peers) {
       difference = await this.#search.run(peer);
       if (difference !== undefined) break;
     }
-    this.#note(
-      parted,
-      difference,
-      `at entry ${index} by the majority of nodes ${peers.join(", ")}`,
-    );
+    this.#note(parted, difference, why);
   }
 
   /** The state is so wrong that it cannot be read: it is rebuilt all the same. */
@@ -280,13 +301,11 @@ export class Divergence {
     this.#deps.onAlarm(`this replica's state is wrong ${why}: ${where}; it is rebuilt`);
   }
 
-  /** A node that was asked to lead may have been away: as long as this one leads, each of the others is asked in turn. */
   #ask(): void {
     const parted = this.#parted;
     if (parted === undefined) return;
     this.#sinceAskedMs = 0;
     const peer = parted.peers[parted.asked++ % parted.peers.length]!;
-    this.#deps.stepDown(peer);
     if (parted.found !== undefined) this.#deps.askForState(peer);
   }
 }

@@ -11,11 +11,13 @@ import type { NodeDirectory } from "../node-directory.js";
 import type { GroupWatcher, OpeningGroup } from "../opening-group.js";
 import { ClusterAdmin } from "./cluster-admin.js";
 import { ClusterNode } from "./cluster-node.js";
+import type { Divergence } from "./divergence.js";
 import type { EntryTraces } from "./entry-traces.js";
 import { nodesOf } from "./group-configuration.js";
 import { LeaderMoves } from "./leader-moves.js";
+import { LoneFence } from "./lone-fence.js";
 import { encodeMemberInfos } from "./member-info.js";
-import { NodeReplicas, type NodeReplicasDeps } from "./node-replicas.js";
+import { groupDirectory, NodeReplicas, type NodeReplicasDeps } from "./node-replicas.js";
 import { FrameKind } from "./peer-port.js";
 import type { NewEntry } from "./peer-versions.js";
 import type { RaftGroup } from "./raft-group.js";
@@ -59,6 +61,8 @@ export class NodeCluster {
   readonly #moves: LeaderMoves;
   readonly #seeds: SeedCarrier | undefined;
   readonly #replicas: NodeReplicas | undefined;
+  /** Where there are no replicas to compare with. */
+  #fence: LoneFence | undefined;
   /** Told of: writes are refused before they are made. Before the next look the proposer refuses them, entry by entry. */
   #isSkewed = false;
   #stopping: Promise<void> | undefined;
@@ -104,6 +108,7 @@ export class NodeCluster {
   /** Joins the peers; a node that founds a cluster names it first. */
   async start(): Promise<void> {
     const { group, state } = this.#deps;
+    if (this.#replicas === undefined) this.#fence = await this.#openFence();
     this.#admit();
     const founded = this.#deps.node.identity.clusterId ?? state.cluster?.id;
     if (state.cluster === undefined && group.isReady) await this.#initialize(founded);
@@ -124,7 +129,7 @@ export class NodeCluster {
 
   /** The same as a value. */
   get stateProblem(): LedgerError | undefined {
-    return this.#replicas?.divergence.problem;
+    return this.#divergence?.problem;
   }
 
   /** @throws LedgerError UPGRADE_UNFINISHED */
@@ -133,7 +138,11 @@ export class NodeCluster {
   }
 
   get isFenced(): boolean {
-    return this.#replicas?.divergence.isFenced ?? false;
+    return this.#divergence?.isFenced ?? false;
+  }
+
+  get #divergence(): Divergence | undefined {
+    return this.#replicas?.divergence ?? this.#fence?.divergence;
   }
 
   /** Why a call that needs a cluster is refused while there is none; undefined once there is one. */
@@ -166,7 +175,7 @@ export class NodeCluster {
     this.node?.stop();
     this.#moves.stop(error);
     this.#deps.group.stop(error);
-    this.#stopping ??= this.#replicas?.stop();
+    this.#stopping ??= this.#replicas?.stop() ?? this.#fence?.stop();
   }
 
   /** Resolves when nothing of it uses the disk any more; after `stop`. */
@@ -185,6 +194,16 @@ export class NodeCluster {
       onCare: () => this.#care(),
       onAlarm: (alarm) => this.#deps.onAlarm?.(alarm),
       onFatal: (error) => this.#deps.onDied(error),
+    });
+  }
+
+  #openFence(): Promise<LoneFence | undefined> {
+    const { group, node, options } = this.#deps;
+    return LoneFence.open({
+      ...this.#deps,
+      directory: groupDirectory(options.directory),
+      self: node.identity.nodeId,
+      voters: () => group.configuration.membership.voters,
     });
   }
 
@@ -209,7 +228,7 @@ export class NodeCluster {
         this.#admit();
       },
       onTransferFailed: (to) => this.#moves.onTransferFailed(to),
-      onApplied: () => this.#replicas?.applied(),
+      onApplied: () => this.#divergence?.applied(),
       releasable: (floor) => this.#replicas?.releasable(floor) ?? floor,
       snapshots: this.#replicas?.hooks ?? ALONE,
     };

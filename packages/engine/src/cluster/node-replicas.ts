@@ -54,6 +54,7 @@ export class NodeReplicas {
   #exchange: SnapshotExchange | undefined;
   /** Why a follower could not be given a state, as it was told last. */
   readonly #told = new Map<NodeId, string>();
+  #isLeading = false;
   #isStopped = false;
 
   constructor(deps: NodeReplicasDeps) {
@@ -91,14 +92,15 @@ export class NodeReplicas {
     this.divergence.start(doubtedFrom);
   }
 
-  /** After each applied entry. */
-  applied(): void {
-    this.divergence.applied();
-  }
-
   /** Who leads, or in which term, is another matter now. */
   onRole(): void {
-    if (this.#deps.group.role !== "leader") this.#exchange?.stopSending("catch-up");
+    const isLeading = this.#deps.group.role === "leader";
+    if (!isLeading) this.#exchange?.stopSending("catch-up");
+    else if (!this.#isLeading && this.divergence.isDoubtful) {
+      // It is told from within the step that made it the leader.
+      void this.#deps.timers.yield().then(() => this.divergence.giveUpLeading());
+    }
+    this.#isLeading = isLeading;
   }
 
   /** Once a second. */
@@ -121,6 +123,8 @@ export class NodeReplicas {
     // Whoever becomes the leader has a little for those who are not far behind.
     needed.push(floor - logTailEntries);
     if (built !== undefined) needed.push(built);
+    // A wrong one needs what follows the state that it is given, which may be as old as it asked for.
+    if (this.divergence.isParted) needed.push(log.firstIndex - 1);
     const limits = { bytes: logKeepBytes, entries: logKeepEntries };
     return releasableIndex(log, durable, needed, limits);
   }
@@ -179,7 +183,7 @@ export class NodeReplicas {
           group.configuration.members.map(({ nodeId }) => nodeId).filter((one) => one !== self),
         send: (to, payload) => node.send(to, FrameKind.digest, payload),
         stepDown: (to) => {
-          if (group.role === "leader") group.transfer(to);
+          if (group.role === "leader" && !this.#isStopped) group.transfer(to);
         },
         onParted: () => void this.#exchange?.distrust(),
         askForState: (of) => void this.#ask(of),
@@ -271,9 +275,10 @@ export class NodeReplicas {
 
   async #restated(fits: () => boolean, received: ReceivedSnapshot): Promise<boolean> {
     try {
-      return await this.#deps.group.restate(fits, () => this.#open().rebuild(received));
+      return await this.#deps.group.restate(fits, () => this.#open().rebuild(received, fits));
     } catch (error) {
       const { code, message } = LedgerError.from(error);
+      if (code === "NOT_READY") return false;
       if (code !== "DISK_FULL") throw error;
       this.#deps.onAlarm?.(`there is no room to rebuild this replica: ${message}`);
       return false;
@@ -281,7 +286,7 @@ export class NodeReplicas {
   }
 }
 
-function groupDirectory(directory: string): string {
+export function groupDirectory(directory: string): string {
   return joinPath(directory, "groups", String(GROUP));
 }
 

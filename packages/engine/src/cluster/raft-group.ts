@@ -732,8 +732,9 @@ export class RaftGroup {
     try {
       await replace();
     } catch (error) {
-      // A disk without room for another state leaves the one that is there.
-      if (LedgerError.from(error).code === "DISK_FULL") await this.#beginAnew();
+      // A disk without room for another state leaves the one that is there, as does a state that the log has left behind.
+      const { code } = LedgerError.from(error);
+      if (code === "DISK_FULL" || code === "NOT_READY") await this.#beginAnew();
       throw error;
     }
     this.#isHeld = false;

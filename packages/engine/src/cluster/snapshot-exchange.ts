@@ -212,15 +212,16 @@ export class SnapshotExchange {
   /**
    * Puts a received state in the place of a wrong one, under a log that agrees with it and stays as it is. It is there when
    * this resolves, whatever becomes of the files that are of no use then.
-   * @throws LedgerError of the disk, as `install`
+   * @param fits does the log agree with it? What is waited for may let go of entries: asked when nothing is waited for any more
+   * @throws LedgerError NOT_READY: it does not, the old state is in place as before; of the disk, as `install`
    */
-  async rebuild(received: ReceivedSnapshot): Promise<void> {
+  async rebuild(received: ReceivedSnapshot, fits: () => boolean): Promise<void> {
     const { uuid, path, start } = received.state;
     const { index, term, configuration: bytes } = start;
     const { membership } = decodeConfiguration(bytes);
     const configuration = encodeMembership(membership);
     await this.#endGiving();
-    await this.#replace(path, { uuid, index, term, configuration });
+    await this.#replace(path, { uuid, index, term, configuration }, fits);
     this.installed();
   }
 
@@ -272,12 +273,14 @@ export class SnapshotExchange {
     if (!this.#deps.onReceived(received)) this.discard();
   }
 
-  async #replace(loaded: string, to: StateSwitch): Promise<void> {
+  async #replace(loaded: string, to: StateSwitch, fits = () => true): Promise<void> {
     const { flusher, holder, disk, statePath, aroundReplaced, onReplaced } = this.#deps;
     const paths = { loaded, state: statePath };
-    await aroundReplaced(() =>
-      flusher.replacing(() => holder.replace(() => switchFiles(disk, paths, to))),
-    );
+    const switched = async (): Promise<void> => {
+      if (!fits()) throw new LedgerError("NOT_READY", "the log does not fit the state any more");
+      await switchFiles(disk, paths, to);
+    };
+    await aroundReplaced(() => flusher.replacing(() => holder.replace(switched)));
     onReplaced();
   }
 

@@ -49,8 +49,8 @@ export class StateHolder {
 
   /**
    * Runs `switchFiles`, which puts another file in the place of the store's, and works on that one. Nothing may be
-   * applied and nothing flushed meanwhile. @throws what `switchFiles` throws, of which DISK_FULL has changed nothing, and
-   * what keeps a store from opening
+   * applied and nothing flushed meanwhile. @throws what `switchFiles` throws, of which DISK_FULL and NOT_READY have changed
+   * nothing, and what keeps a store from opening
    */
   async replace(switchFiles: () => Promise<void>): Promise<void> {
     const before = this.#store;

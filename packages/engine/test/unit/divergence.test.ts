@@ -106,6 +106,9 @@ class Replicas {
   readonly parted: number[][] = [[], [], []];
   readonly stepped: NodeId[][] = [[], [], []];
   readonly fatal: LedgerError[][] = [[], [], []];
+  voters: readonly NodeId[] = [A, B, C];
+  /** Nobody hears of it. */
+  silent: NodeId | undefined;
   #queue: (() => void)[] = [];
 
   private constructor(ledger: Ledger, states: GroupState[]) {
@@ -141,9 +144,10 @@ class Replicas {
         random: new SeededRandom(i),
         hasher,
         state,
-        voters: () => nodes,
+        voters: () => this.voters,
         others: () => nodes.filter((node) => node !== nodes[i]),
         send: (to, payload) => {
+          if (this.silent === to || this.silent === nodes[i]) return false;
           this.#queue.push(() => this.divergences[nodes.indexOf(to)]!.onFrame(nodes[i]!, payload));
           return true;
         },
@@ -253,11 +257,11 @@ describe("a replica whose state is not that of the majority", () => {
       expect(found?.[2]).toBe(paths[0]);
       expect(Number(found?.[1])).toBe(Number.parseInt(paths[0]!.slice(0, 2), 16));
       expect(replicas.asked[wrong]!.length).toBeGreaterThan(0);
-      expect(new Set(replicas.stepped[wrong])).toEqual(new Set([replicas.asked[wrong]![0]]));
       const others = [0, 1, 2].filter((i) => i !== wrong);
+      expect(replicas.stepped[wrong]!.length).toBeGreaterThan(0);
       expect(replicas.parted[wrong]).toEqual([0]);
       for (const i of others) {
-        expect(replicas.parted[i]).toEqual([]);
+        expect([replicas.stepped[i], replicas.parted[i]]).toEqual([[], []]);
         expect(replicas.divergences[i]!.isParted).toBe(false);
         expect(replicas.alarms[i]).toEqual([
           expect.stringMatching(new RegExp(`node ${wrong + 1} has another state at entry \\d+`)),
@@ -342,6 +346,64 @@ describe("a replica whose state is not that of the majority", () => {
     expect([again.isParted, again.isFenced]).toEqual([true, true]);
     again.replaced();
     expect([again.isDoubtful, replicas.marks[1]]).toEqual([false, undefined]);
+  });
+
+  /*
+   * The story: everything lost its power while one was being rebuilt, and one of the right ones did not come back. The wrong one was elected: it
+   * proposed nothing, and led, since without the third there was no verdict that it could have stepped down for.
+   */
+  test("gives the leadership to each of the others in turn while it is in doubt, whoever is away (INV-REPLICA-12)", async () => {
+    const random = testRandom("divergence leads");
+    const replicas = await Replicas.create(random);
+    replicas.write(2, "doc:right", { replica: 0, resource: "doc:wrong" });
+    await replicas.pass(2_000);
+    replicas.silent = C;
+    const again = replicas.restart(0, replicas.states[0]!, replicas.marks[0]);
+    const before = replicas.stepped[0]!.length;
+    await replicas.pass(3_500);
+    expect([again.isParted, again.isDoubtful]).toEqual([false, true]);
+    const stepped = replicas.stepped[0]!.slice(before);
+    expect([stepped.length, new Set(stepped)]).toEqual([3, new Set([B, C])]);
+    expect([replicas.stepped[1], replicas.stepped[2]]).toEqual([[], []]);
+  });
+
+  /*
+   * The story: one of the right ones was removed while another one was wrong, and that was started again: the two that were left differed, no majority
+   * said who is right, and it stayed fenced for good though a majority had said before that it is wrong.
+   */
+  test("is rebuilt by the word of before where it differs from the only other voter (INV-REPLICA-12)", async () => {
+    const replicas = await Replicas.create(testRandom("divergence of two"));
+    replicas.write(2, "doc:right", { replica: 0, resource: "doc:wrong" });
+    await replicas.pass(2_000);
+    replicas.voters = [A, B];
+    replicas.silent = C;
+    const again = replicas.restart(0, replicas.states[0]!, replicas.marks[0]);
+    const before = replicas.asked[0]!.length;
+    await replicas.pass(6_000);
+    expect([again.isParted, replicas.divergences[1]!.isDoubtful]).toEqual([true, false]);
+    expect(new Set(replicas.asked[0]!.slice(before))).toEqual(new Set([B]));
+    expect(replicas.alarms[0]!.join()).toMatch(
+      /wrong at entry \d+ by nodes 2, and was wrong before/,
+    );
+  });
+
+  /*
+   * The story: the others were removed while it was wrong. It was started again and had applied everything before anybody listened: it
+   * could propose nothing, so no entry came by which it would have trusted its own word, and it was fenced for good.
+   */
+  test("as the only voter serves again what there is, by its own word, and says so (INV-REPLICA-12)", async () => {
+    const replicas = await Replicas.create(testRandom("divergence of one"));
+    replicas.write(2, "doc:right", { replica: 0, resource: "doc:wrong" });
+    await replicas.pass(2_000);
+    replicas.voters = [A];
+    replicas.silent = A;
+    const again = replicas.restart(0, replicas.states[0]!, replicas.marks[0]);
+    expect(again.isFenced).toBe(true);
+    await replicas.pass(1_000);
+    expect([again.isFenced, replicas.marks[0]]).toEqual([false, undefined]);
+    expect(replicas.alarms[0]!.at(-1)).toMatch(
+      /wrong at entry \d+, and serves as it is: it is the only/,
+    );
   });
 
   test("of which no vault is different is fenced, and rebuilt too", async () => {

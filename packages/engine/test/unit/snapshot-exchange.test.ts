@@ -378,7 +378,7 @@ describe("a replica that is given a snapshot", () => {
         }
         return remove(path);
       };
-      await exchange.rebuild(received);
+      await exchange.rebuild(received, () => true);
       expect(events.sent).toEqual([
         { to: SENDER, ok: false, why: expect.stringContaining("wrong") },
       ]);
@@ -438,6 +438,29 @@ describe("a replica that is given a snapshot", () => {
   });
 
   /**
+   * The story: the log was asked whether it fits the state, then a compaction and a flush were waited for, and the flush let go of the
+   * entries behind that state. It was put in place all the same: the node stopped, and could not start with that log any more.
+   */
+  test("is not put in place where the log has left it behind while a flush was waited for (INV-REPLICA-7)", async () => {
+    const { pair, received } = await receivedAgain("exchange left behind");
+    const { exchange, disk, events, holder } = pair.receiver;
+    const before = holder.store;
+    let fits = true;
+    const replace = holder.replace.bind(holder);
+    holder.replace = (switchFiles) => {
+      fits = false;
+      return replace(switchFiles);
+    };
+    await expect(exchange.rebuild(received, () => fits)).rejects.toMatchObject({
+      code: "NOT_READY",
+    });
+    expect(holder.store).toBe(before);
+    expect(await disk.list(SNAPSHOTS)).not.toContain("switch.json");
+    expect(events.fatal).toEqual([]);
+    await pair.receiver.close();
+  });
+
+  /**
    * The story: switch.json went, and the sync of its directory found no room. The receiver was not told that the state is in place:
    * it refused every stream until a restart, and whoever had sent gave up.
    */
@@ -455,7 +478,7 @@ describe("a replica that is given a snapshot", () => {
       if (isSwitched) throw new LedgerError("DISK_FULL", `cannot sync ${directory}: EDQUOT`);
       return sync(directory);
     };
-    await exchange.rebuild(received);
+    await exchange.rebuild(received, () => true);
     await pair.until(() => pair.isSent);
     expect(pair.sender.events.sent.at(-1)!.ok).toBe(true);
     expect([exchange.stats.receiving, events.fatal]).toEqual(["none", []]);

@@ -5,6 +5,7 @@ import { PageStore } from "@authledger/store";
 import { type Height, LedgerError, type LogIndex, utf8, type VaultId } from "@authledger/types";
 import { describe, expect, test } from "vitest";
 import { rejectedBy } from "../../../../../test/support.js";
+import { decodeChunk } from "../../../src/cluster/snapshot-frames.js";
 import { FrameKind } from "../../../src/index.js";
 import type { ClusterMember } from "../../cluster-support.js";
 import { TestCluster } from "../../cluster-support.js";
@@ -13,6 +14,7 @@ import {
   DIRECTORY,
   LINEARIZABLE,
   newVault,
+  openNode,
   STORE_FILE,
   tupleOf,
   writeOne,
@@ -117,6 +119,8 @@ function withoutRoomForLog({ disk }: ClusterMember): {
     },
   };
 }
+
+const asksToLead = (payload: Uint8Array): boolean => decodeMessage(payload).type === "timeout-now";
 
 const appliedOf = ({ engine }: ClusterMember): number => engine.stats().appliedIndex;
 
@@ -329,11 +333,13 @@ describe("a replica of a cluster whose state is not that of the majority", () =>
     const organization = organizations[0]!.slug;
     const by = { organization, actor: "a", reason: "r" };
     const { nodeId: node } = await cluster.status(wrong);
+    // Those that it asks to take the leadership from it do not hear of that.
+    const { raft, snapshotChunk } = FrameKind;
+    cluster.network.lose = (from, _, { kind, payload }) =>
+      kind === snapshotChunk || (kind === raft && from === node && asksToLead(payload));
     await cluster.until(leader.engine.call("cluster_transfer", { node }));
     const { engine } = wrong;
     const proposed = engine.stats().batching.entries;
-    // The leadership was given to it behind its back: those that it asks to take it do not hear of that.
-    const { raft, snapshotChunk } = FrameKind;
     cluster.network.lose = (from, _, { kind }) =>
       kind === snapshotChunk || (kind === raft && from === node);
     const model = { vault, actor: "a", reason: "", body: utf8("{}"), activate: false };
@@ -422,16 +428,13 @@ test("a wrong replica that leads gives its state to nobody (INV-REPLICA-15)", as
   const { nodeId: node } = await cluster.status(wrong);
   const vault = await cluster.until(newVault(leader.engine));
   await write(cluster, leader, vault, 0, 120);
-  await cluster.until(leader.engine.call("cluster_transfer", { node }));
   let given = 0;
   cluster.network.lose = (from, _, { kind, payload }) => {
     if (kind === snapshotChunk && from === node) given++;
     // It does not get rid of the leadership either: nobody is told to campaign.
-    return (
-      kind === snapshotChunk ||
-      (kind === raft && from === node && decodeMessage(payload).type === "timeout-now")
-    );
+    return kind === snapshotChunk || (kind === raft && from === node && asksToLead(payload));
   };
+  await cluster.until(leader.engine.call("cluster_transfer", { node }));
   await cluster.restart(down);
   await cluster.eventually(() => wrong.alarms.some((alarm) => alarm.includes("not given")));
   await cluster.run(1_000);
@@ -475,6 +478,38 @@ test("a wrong replica asks for no state as long as there is no room to remove wh
 }, 60_000);
 
 /*
+ * The story: the cluster was written to while a wrong replica was being sent a state. Each flush of the replica let go of the log behind
+ * that state, which was of no use when it was there; the next one was too, and so on for as long as there were writes.
+ */
+test("a wrong replica keeps the log that the state it waits for needs, and takes the first one (INV-REPLICA-9)", async () => {
+  const { replicas, ...options } = TINY;
+  const cluster = await TestCluster.of(3, options, {
+    replicas: { ...replicas, logKeepEntries: 200 },
+  });
+  const { leader, vault, wrong } = await partedReplica(cluster);
+  let isBegun = false;
+  // It has taken the first part of a state, and no other.
+  cluster.network.lose = (_, __, { kind, payload }) => {
+    if (kind !== FrameKind.snapshotChunk || decodeChunk(payload).offset === 0) return false;
+    isBegun = true;
+    return true;
+  };
+  await cluster.eventually(() => isBegun);
+  await write(cluster, leader, vault, 20, 100);
+  cluster.network.lose = () => false;
+  for (let i = 100; !wrong.alarms.some((alarm) => alarm.includes("was replaced")); i++) {
+    expect(i).toBeLessThan(300);
+    await write(cluster, leader, vault, i, i + 1);
+    await cluster.run(100);
+  }
+  for (const { alarms } of cluster.members) expect(alarms.join()).not.toContain("of no use");
+  await cluster.eventually(() => appliedOf(wrong) >= appliedOf(leader));
+  expect(await hasTuple(cluster, wrong, vault, 99)).toBe(true);
+  expect(wrong.fatal).toEqual([]);
+  await cluster.close();
+}, 60_000);
+
+/*
  * The story: the group was paused for want of room when the state came, and did not take it; nobody let go of it, and every other
  * stream was dropped until the node was started again, also what the leader sent to catch it up.
  */
@@ -492,6 +527,48 @@ test("a wrong replica whose log has no room lets go of the state it was given, a
   await cluster.eventually(() => appliedOf(wrong) >= appliedOf(leader));
   expect(await hasTuple(cluster, wrong, vault, 49)).toBe(true);
   expect(wrong.fatal).toEqual([]);
+  await cluster.close();
+}, 60_000);
+
+/*
+ * The story: the leader was stopped while another replica was being rebuilt, and the leadership came to that one. It gave it up only when it asked
+ * for a state the next time, every five seconds, and to one node that might be away: until then nothing was written.
+ */
+test("a wrong replica that comes to lead gives that up at once (INV-REPLICA-11)", async () => {
+  const cluster = await tinyCluster(3);
+  const { leader, wrong } = await partedReplica(cluster);
+  const { nodeId: node } = await cluster.status(wrong);
+  const { term } = leader.engine.stats().group;
+  await cluster.until(leader.engine.call("cluster_transfer", { node }));
+  await cluster.eventually(() => cluster.leaders().some((one) => one !== wrong), 500);
+  expect(wrong.engine.stats().group.role).not.toBe("leader");
+  expect(wrong.engine.stats().group.term).toBe(term + 2);
+  expect(wrong.fatal).toEqual([]);
+  await cluster.close();
+}, 60_000);
+
+/*
+ * The story: a replica that knew itself to be wrong was stopped, and a backup was made of its directory, which is opened without peers: nobody
+ * loaded the mark, and the wrong state was given away as if nothing were known of it.
+ */
+test("the directory of a wrong replica that is opened by itself gives away nothing (INV-REPLICA-12, INV-REPLICA-15)", async () => {
+  const cluster = await tinyCluster(3);
+  const { vault, wrong } = await partedReplica(cluster);
+  await cluster.until(wrong.engine.close());
+  const alone = await openNode(wrong.disk);
+  const any = { vault, consistency: { kind: "any", maxStalenessMs: 0 } } as const;
+  for (const refused of [
+    rejectedBy(alone.engine.call("export_begin", {})),
+    rejectedBy(alone.engine.call("get_tip", any)),
+  ]) {
+    expect(await refused).toMatchObject({
+      code: "REPLICA_DIVERGED",
+      message: expect.stringMatching(
+        /wrong at entry \d+ when the node stopped, and was not compared since/,
+      ),
+    });
+  }
+  await alone.engine.close();
   await cluster.close();
 }, 60_000);
 
