@@ -8,6 +8,7 @@ export type {
   SnapshotProgress,
 } from "@authledger/state";
 export { valueErased } from "@authledger/state";
+export { DataLock } from "@authledger/store";
 export type {
   AuthorizationCalls,
   DecisionPoint,
