@@ -70,20 +70,27 @@ async function tryPromote(
   client: LedgerClient,
   { nodeId }: ClusterMember,
 ): Promise<LedgerError | undefined> {
-  const status = await client.cluster.status({ ...changeCall(run), atLeader: true });
-  const member = status.members.find((one) => one.nodeId === nodeId);
-  if (member?.role === "voter") return undefined;
-  if (member !== undefined && !isCaughtUp(status, member)) {
-    return notCaughtUp(status, member);
-  }
   try {
+    const status = await client.cluster.status({ ...changeCall(run), atLeader: true });
+    const member = status.members.find((one) => one.nodeId === nodeId);
+    if (member?.role === "voter") return undefined;
+    if (member !== undefined && !isCaughtUp(status, member)) {
+      return notCaughtUp(status, member);
+    }
     await client.cluster.promote(nodeId, changeCall(run));
     return undefined;
   } catch (thrown) {
     const error = LedgerError.from(thrown);
     if (error.code === "NOT_CAUGHT_UP" || error.code === "CHANGE_PENDING") return error;
+    // The leader may be lost just now, and with it the answer: the next look tells whether the vote was given.
+    if (mayPass(run, error)) return error;
     throw thrown;
   }
+}
+
+/** Nobody answered, or nobody in time, or a node is full: another look may be answered, unless the command is interrupted. */
+function mayPass(run: Run, { row }: LedgerError): boolean {
+  return row.exit === "UNAVAILABLE" && !run.io.signal.aborted;
 }
 
 function notCaughtUp(status: ClusterStatus, member: ClusterMember): LedgerError {
@@ -114,7 +121,7 @@ export async function waitUntilReady(
       missing = found;
     } catch (thrown) {
       const error = LedgerError.from(thrown);
-      if (run.io.signal.aborted || error.row.grpc !== "UNAVAILABLE") throw thrown;
+      if (!mayPass(run, error)) throw thrown;
       missing = error.message;
     }
     if (Date.now() >= until) {

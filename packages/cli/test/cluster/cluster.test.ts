@@ -149,6 +149,22 @@ describe("changes of the cluster", () => {
     ]);
   });
 
+  // A leader that is lost while the vote is given leaves open whether it was: the command ended, and the next look would have told.
+  it("look again where the answer to a promotion was lost, or nobody answered in time", async () => {
+    const learner = member(4, { role: LEARNER, matchIndex: 95n });
+    const fake = await startCluster({ members: [member(1), learner] });
+    let looks = 0;
+    fake.onCall = (name) => {
+      if (name === "status" && ++looks === 1) fake.failures.set("status", "DEADLINE_EXCEEDED");
+      if (name === "status" && looks === 2) fake.failures.delete("status");
+      if (name === "promote") learner.role = VOTER;
+    };
+    fake.failures.set("promote", "COMMIT_UNKNOWN");
+    const { end, out } = await run(fake, "promote n4 -o json");
+    expect([end, made(fake)]).toEqual([0, [["promote", { nodeId: 4n }]]]);
+    expect(JSON.parse(out)).toMatchObject({ name: "n4", role: "voter" });
+  });
+
   it("end with how far the node is when it does not catch up in time", async () => {
     const learner = member(4, { role: LEARNER, matchIndex: 20n });
     const fake = await startCluster({ members: [member(1), learner] });
@@ -169,6 +185,23 @@ describe("changes of the cluster", () => {
     }, 250);
     expect((await run(fake, "wait-ready --expect 3 -o name")).out).toBe("healthy\n");
   });
+
+  // A node that opened a large state let one call wait for five seconds: that ended the wait of ten minutes, and the script with it.
+  it.each(["DEADLINE_EXCEEDED", "OVERLOADED"] as const)(
+    "wait on where a node is too slow for one call (%s)",
+    async (code) => {
+      const fake = await startCluster();
+      fake.failures.set("status", code);
+      setTimeout(() => fake.failures.clear(), 600);
+      expect((await run(fake, "wait-ready --wait 20s -o name")).out).toBe("healthy\n");
+      fake.failures.set("status", code);
+      const late = await run(fake, "wait-ready --wait 300ms");
+      expect([late.end, late.err]).toEqual([
+        6,
+        expect.stringContaining("the cluster is not ready"),
+      ]);
+    },
+  );
 
   // A job that waited for readiness was stopped: what Node throws out of a pause is no error of the ledger, so it was told
   // as a bug of the server, with exit 70. The same for Ctrl-C at a question.
