@@ -1,13 +1,19 @@
 /**
  * What an auditor has verified, as a file: the anchor it began with, the position in the history up to which every
- * block was executed, and the newest signed head.
+ * block was executed, the newest signed head, and the policies that the vault has come to (none in files of before).
  *
  *   INV-AUDIT-2  The file is replaced whole (written beside, synced, renamed, directory synced) and only ever holds
  *                what was verified: after a crash the auditor goes on from the old position or the new one.
  */
 import { readFile } from "node:fs/promises";
-import { decodeHeader, type HistoryPosition, type TrustedHead } from "@authledger/proof";
+import {
+  decodeHeader,
+  type HistoryPosition,
+  type PolicyReceipt,
+  type TrustedHead,
+} from "@authledger/proof";
 import { fromHex, LedgerError, toHex } from "@authledger/types";
+import { parsePolicies, policiesField } from "../run/policy-list.js";
 
 const VERSION = 1;
 
@@ -18,11 +24,14 @@ export interface AuditHead {
   /** Every block below `position.size` was executed. */
   readonly position: HistoryPosition;
   readonly head: TrustedHead;
+  /** Those behind the anchor's, in order. */
+  readonly policies: readonly PolicyReceipt[];
   /** When it was saved, in milliseconds. */
   readonly savedAtMs: number;
 }
 
-export function formatAuditHead({ anchor, origin, position, head, savedAtMs }: AuditHead): string {
+export function formatAuditHead(state: AuditHead): string {
+  const { anchor, origin, position, head, policies, savedAtMs } = state;
   const { size, range, header } = position;
   return `${JSON.stringify(
     {
@@ -32,6 +41,7 @@ export function formatAuditHead({ anchor, origin, position, head, savedAtMs }: A
       range: range.map(toHex),
       header: header === undefined ? null : toHex(header),
       head: { size: String(head.size), root: toHex(head.root), note: head.note },
+      ...policiesField(policies),
       saved_at_ms: savedAtMs,
       anchor,
     },
@@ -62,6 +72,7 @@ export function parseAuditHead(text: string): AuditHead {
       origin: saved.origin,
       position,
       head: { size: BigInt(size), root: fromHex(root), note },
+      policies: parsePolicies(saved.policies),
       savedAtMs: saved.saved_at_ms,
     };
   } catch (cause) {
@@ -78,6 +89,7 @@ interface Saved {
   readonly range: readonly string[];
   readonly header: string | null;
   readonly head: { readonly size: string; readonly root: string; readonly note: string };
+  readonly policies?: unknown;
   readonly saved_at_ms: number;
   readonly anchor: string;
 }

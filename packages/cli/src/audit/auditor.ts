@@ -2,6 +2,9 @@
  * Follows a vault and believes nothing: every block is executed again from its proof, every header must commit to
  * all before it, and every signed head must be consistent with the one before and end the history that was executed.
  *
+ * Who signs changes with the voters: a head that no known policy accepts is a contradiction only when the node, asked for some
+ * time, has no policy that leads there. A head of before the anchor's policy is none at all, and an answer for later.
+ *
  *   INV-AUDIT-3  `executed` counts a block only after its header was checked against the executed history before it,
  *                and its execution gave the roots of its header; a position is given out only when the history up to
  *                it is proven to be a part of a head that the ledger signed.
@@ -13,31 +16,46 @@ import {
   HistoryFollower,
   type HistoryPosition,
   type LightClientDeps,
+  type PolicyBundle,
+  parseCheckpoint,
   parseTrustAnchor,
   type TrustedHead,
   type TrustState,
   trustFromAnchor,
+  type VerifiedCheckpoint,
   vaultRef,
   verifyBlock,
-  verifyCheckpoint,
   verifyConsistency,
 } from "@authledger/proof";
-import type { BlockProof, LedgerClient, ReadOptions } from "@authledger/sdk";
+import {
+  type BlockProof,
+  type LedgerClient,
+  mayNeedPolicy,
+  type ReadOptions,
+} from "@authledger/sdk";
 import { equalBytes, incarnationOf, LedgerError } from "@authledger/types";
 import type { AuditHead } from "./audit-head.js";
-import { Contradiction } from "./contradiction.js";
+import { Contradiction, type ContradictionKind, type Evidence } from "./contradiction.js";
+import { KnownPolicies } from "./known-policies.js";
 
 /** Block proofs on their way at a time: hides the round trip; at most 8 MiB each. */
 const AHEAD = 8;
 /** Blocks between two positions that are given out. */
 const SAVE_BLOCKS = 256;
+/** A node that is behind with its policies, or with a head under a new one, has them within some seconds. */
+const ASKED_MAX = 20;
+const ASK_AGAIN_MS = 500;
 
 export interface AuditorDeps {
   /** One that does not verify: the auditor does so itself. */
-  readonly client: Pick<LedgerClient, "getCheckpoint" | "getConsistencyProof" | "getBlockProof">;
+  readonly client: Pick<
+    LedgerClient,
+    "getCheckpoint" | "getConsistencyProof" | "getBlockProof" | "getPolicyBundles"
+  >;
   readonly crypto: LightClientDeps;
   readonly call: ReadOptions;
   readonly nowMs: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
 }
 
 export class Auditor {
@@ -45,9 +63,12 @@ export class Auditor {
   readonly #anchorText: string;
   readonly #anchor: TrustState;
   readonly #follower: HistoryFollower;
+  readonly #policies: KnownPolicies;
   #head: TrustedHead;
+  /** Configuration of the block at which the node was last asked for policies without need. */
+  #askedAt: Uint8Array | undefined;
 
-  /** @throws LedgerError PROOF_INVALID when the saved head began with another anchor */
+  /** @throws LedgerError PROOF_INVALID when the saved head began with another anchor; CODEC_DECODE */
   constructor(anchorText: string, saved: AuditHead | undefined, deps: AuditorDeps) {
     const { hasher } = deps.crypto;
     this.#deps = deps;
@@ -59,6 +80,7 @@ export class Auditor {
       });
     }
     const { origin, salt } = this.#anchor;
+    this.#policies = new KnownPolicies(this.#anchor, saved?.policies ?? [], deps.crypto);
     this.#head = saved?.head ?? this.#anchor.head;
     this.#follower = new HistoryFollower(hasher, vaultRef(hasher, origin, salt), saved?.position);
   }
@@ -77,7 +99,11 @@ export class Auditor {
    * @throws Contradiction; LedgerError when the node cannot be asked, or does not have a block any more
    */
   async *catchUp(): AsyncGenerator<AuditHead> {
+    const { length } = this.#policies.receipts;
     await this.#advanceHead();
+    if (this.executed === this.headSize && this.#policies.receipts.length > length) {
+      yield this.#state();
+    }
     while (this.executed < this.headSize) {
       const to = Math.min(this.headSize, this.executed + SAVE_BLOCKS);
       await this.#executeUpTo(to);
@@ -90,38 +116,118 @@ export class Auditor {
     const { origin } = this.#anchor;
     const position: HistoryPosition = this.#follower.position;
     const savedAtMs = this.#deps.nowMs();
-    return { anchor: this.#anchorText, origin, position, head: this.#head, savedAtMs };
+    const { receipts: policies } = this.#policies;
+    return { anchor: this.#anchorText, origin, position, head: this.#head, policies, savedAtMs };
   }
 
   /** Takes the newest signed head, which must be consistent with the one that is trusted. */
   async #advanceHead(): Promise<void> {
-    const { client, crypto, call } = this.#deps;
-    const { origin, policy } = this.#anchor;
-    const sent = await client.getCheckpoint({ ...call, trustedSize: this.#head.size });
-    const { checkpoint: note } = sent;
-    const { size, root } = judged("checkpoint", this.#notes(note), () =>
-      verifyCheckpoint(note, origin, policy, crypto),
-    );
+    const { client, call, sleep } = this.#deps;
+    await this.#followConfig();
+    for (let asked = 1; ; asked++) {
+      const trustedSize = this.#head.size;
+      const { checkpoint, consistencyProof } = await client.getCheckpoint({ ...call, trustedSize });
+      const head = this.#judgeHead(checkpoint);
+      if (!(head instanceof LedgerError)) {
+        return this.#takeHead({ ...head, note: checkpoint }, consistencyProof);
+      }
+      if (await this.#adoptNewer()) continue;
+      if (asked >= ASKED_MAX) return this.#refuse(checkpoint, head);
+      await sleep(ASK_AGAIN_MS);
+    }
+  }
+
+  /** The refusal, where another policy may cure it. @throws Contradiction for another one */
+  #judgeHead(note: string): VerifiedCheckpoint | LedgerError {
+    return judged("checkpoint", this.#notes(note), () => {
+      try {
+        return this.#policies.judge(note);
+      } catch (error) {
+        if (error instanceof LedgerError && mayNeedPolicy(error)) return error;
+        throw error;
+      }
+    });
+  }
+
+  /** @throws Contradiction; LedgerError STALE_REPLICA where nobody can say who was to sign the head */
+  async #refuse(note: string, refusal: LedgerError): Promise<never> {
+    const { size, root } = parseCheckpoint(note);
+    if (!this.#policies.isBefore(size)) {
+      throw new Contradiction("checkpoint", refusal.message, this.#notes(note), refusal);
+    }
+    if (size < this.#head.size) await this.#proofOf({ size, root, note }, this.#head);
+    const message = `the node has no signed head yet that the anchor's policy judges: ${refusal.message}`;
+    throw new LedgerError("STALE_REPLICA", message, { cause: refusal });
+  }
+
+  async #takeHead(
+    { size, root, note }: TrustedHead,
+    consistencyProof: readonly Uint8Array[],
+  ): Promise<void> {
     if (size === this.#head.size) {
       if (equalBytes(root, this.#head.root)) return;
       const kind = this.#head.note === "" ? "genesis" : "fork";
       throw new Contradiction(kind, `two roots for size ${size}`, this.#notes(note));
     }
-    if (size < this.#head.size) return this.#judgeOlder({ size, root, note });
-    this.#requireConsistent(this.#head, { size, root, note }, sent.consistencyProof);
-    this.#head = { size, root, note };
+    const head: TrustedHead = { size, root, note };
+    if (size < this.#head.size) {
+      // A late replica's when it leads to ours.
+      const proof = await this.#proofOf(head, this.#head);
+      return this.#requireConsistent(head, this.#head, proof);
+    }
+    this.#requireConsistent(this.#head, head, consistencyProof);
+    this.#head = head;
   }
 
-  /** An older head is a late replica's when it leads to ours, else the node has lost what it signed. */
-  async #judgeOlder(older: TrustedHead): Promise<void> {
+  /** @throws Contradiction when the node has lost what it signed */
+  #proofOf(older: TrustedHead, newer: TrustedHead): Promise<readonly Uint8Array[]> {
     const { client, call } = this.#deps;
-    const sizes = { fromSize: older.size, toSize: this.#head.size };
-    const proof = await client.getConsistencyProof(sizes, call).catch((error: unknown) => {
+    const sizes = { fromSize: older.size, toSize: newer.size };
+    return client.getConsistencyProof(sizes, call).catch((error: unknown) => {
       if (LedgerError.from(error).code !== "INVALID_ARGUMENT") throw error;
-      const message = `the node signs ${older.size} blocks, it signed ${this.#head.size} before`;
-      throw new Contradiction("rollback", message, this.#notes(older.note));
+      const message = `the node signs ${older.size} blocks, it signed ${newer.size} before`;
+      const evidence = { ...this.#notes(older.note), trusted: newer.note };
+      throw new Contradiction("rollback", message, evidence);
     });
-    this.#requireConsistent(older, this.#head, proof);
+  }
+
+  /** A policy that lets somebody go should not wait until it is needed. */
+  async #followConfig(): Promise<void> {
+    const { header } = this.#follower.position;
+    if (header === undefined) return;
+    const { configHash } = decodeHeader(header);
+    if (this.#askedAt !== undefined && equalBytes(configHash, this.#askedAt)) return;
+    try {
+      await this.#adoptNewer();
+      this.#askedAt = configHash;
+    } catch (error) {
+      if (error instanceof Contradiction || !(error instanceof LedgerError)) throw error;
+    }
+  }
+
+  /** Whether there were newer policies. @throws Contradiction for one that is not proven */
+  async #adoptNewer(): Promise<boolean> {
+    const { client, call } = this.#deps;
+    const { epoch } = this.#policies.newest;
+    for (const bundle of await client.getPolicyBundles(call)) await this.#adopt(bundle);
+    return this.#policies.newest.epoch > epoch;
+  }
+
+  /** The head that shows the policy becomes the trusted one where it is newer. */
+  async #adopt(bundle: PolicyBundle): Promise<void> {
+    const refused = { ...this.#notes(bundle.checkpoint), refused: bundle };
+    const shown = judged("policy", refused, () => {
+      if (this.#policies.has(bundle)) return undefined;
+      const { size, root } = parseCheckpoint(bundle.checkpoint);
+      return { size, root, note: bundle.checkpoint };
+    });
+    if (shown === undefined) return;
+    const isNewer = shown.size > this.#head.size;
+    const [older, newer] = isNewer ? [this.#head, shown] : [shown, this.#head];
+    const consistencyProof = older.size === newer.size ? [] : await this.#proofOf(older, newer);
+    this.#head = judged("policy", refused, () =>
+      this.#policies.adopt(this.#head, { ...bundle, consistencyProof }),
+    );
   }
 
   #requireConsistent(from: TrustedHead, to: TrustedHead, proof: readonly Uint8Array[]): void {
@@ -134,7 +240,8 @@ export class Auditor {
     });
     if (isConsistent) return;
     const message = `the signed heads of sizes ${from.size} and ${to.size} are not proven consistent`;
-    throw new Contradiction("consistency", message, { trusted: from.note, received: to.note });
+    const evidence = { ...this.#notes(to.note), trusted: from.note };
+    throw new Contradiction("consistency", message, evidence);
   }
 
   /** What was executed must be what was signed. */
@@ -195,21 +302,25 @@ export class Auditor {
     });
   }
 
-  #notes(received: string): { readonly trusted: string; readonly received: string } {
-    return { trusted: this.#head.note, received };
+  #notes(received: string): Pick<Evidence, "trusted" | "received" | "policies"> {
+    return { trusted: this.#head.note, received, policies: this.#policies.receipts };
   }
 }
 
 /** Runs a check; what it refuses is a contradiction, with the evidence. */
-function judged<T>(
-  kind: Contradiction["kind"],
-  evidence: Contradiction["evidence"],
-  check: () => T,
-): T {
+function judged<T>(kind: ContradictionKind, evidence: Evidence, check: () => T): T {
   try {
     return check();
   } catch (error) {
     if (error instanceof Contradiction || !(error instanceof LedgerError)) throw error;
-    throw new Contradiction(kind, error.message, evidence, error);
+    throw new Contradiction(kindOf(kind, error), error.message, evidence, error);
   }
+}
+
+/** A policy may be good and its head of another history. */
+function kindOf(kind: ContradictionKind, { code, details }: LedgerError): ContradictionKind {
+  if (code === "EQUIVOCATION") return "fork";
+  const { reason } = details;
+  const isOfHeads = reason === "consistency" || reason === "genesis";
+  return kind === "policy" && isOfHeads ? reason : kind;
 }

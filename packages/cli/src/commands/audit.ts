@@ -4,6 +4,7 @@
  *   INV-AUDIT-4  "Nothing contradicts", and exit 0, are said only by an audit that reached the signed head, or that was
  *                to follow until it was stopped; a contradiction ends it with its own error, whatever else fails then.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { nodeCrypto } from "@authledger/sdk";
 import { LedgerError } from "@authledger/types";
 import type { Command } from "commander";
@@ -44,8 +45,11 @@ async function runAudit(run: Run): Promise<undefined> {
   const saved = await loadAuditHead(path);
   const anchor = await anchorOf(run, saved);
   const client = await run.client({ verify: undefined });
-  const deps = { client, crypto: nodeCrypto, call: run.call, nowMs: Date.now };
-  const auditor = new Auditor(anchor, saved, deps);
+  const { signal } = run.io;
+  const auditor = new Auditor(anchor, saved, {
+    ...{ client, crypto: nodeCrypto, call: run.call, nowMs: Date.now },
+    sleep: (ms) => sleep(ms, undefined, { signal }).catch(() => undefined),
+  });
   const begun = auditor.executed;
   run.say(`audit from block ${begun}`);
   try {

@@ -7,9 +7,10 @@ import { timeText } from "../output/printer.js";
 import { trustFor, underPolicies } from "../run/anchor.js";
 import { type Run, requireTenant, textFlag } from "../run/command.js";
 import { saveDurably } from "../run/durable-file.js";
+import { parsePolicies, policiesField } from "../run/policy-list.js";
 import { readText } from "../run/read-text.js";
 import { wholeOf } from "../run/settings.js";
-import { parsePolicies, policiesField, policiesOf } from "./policies-file.js";
+import { policiesOf } from "./policies-file.js";
 
 /** `block proof`. The proof is of the anchored genesis on, so that anchor and file are all one needs. */
 export async function proveBlock(run: Run): Promise<undefined> {

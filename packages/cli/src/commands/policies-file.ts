@@ -5,9 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  decodeHeader,
   decodePolicy,
-  formatReceipt,
   NONCE_BYTES,
   type PolicyReceipt,
   parseTrustAnchor,
@@ -15,20 +13,19 @@ import {
   verifyCheckpoint,
 } from "@authledger/proof";
 import { type CallOptions, type LedgerClient, mayNeedPolicy, nodeCrypto } from "@authledger/sdk";
-import { fromHex, LedgerError, toHex } from "@authledger/types";
+import { LedgerError } from "@authledger/types";
 import { saveDurably } from "../run/durable-file.js";
+import {
+  malformedPolicies,
+  parsePolicies,
+  policiesField,
+  policyReceipt,
+} from "../run/policy-list.js";
 
 const FORMAT = 1;
 /** A node that lacks the newest policy has it within the time that it is behind. */
 const ASKED_MAX = 5;
 const ASK_AGAIN_MS = 250;
-
-/** A policy in JSON. */
-interface PolicyFields {
-  readonly receipt: string;
-  readonly policy_value: string;
-  readonly [name: string]: string;
-}
 
 /** A vault, and the signed head of what was proven of it. */
 interface ProvenHead {
@@ -84,35 +81,7 @@ function isWhole(
 
 async function policiesNow(client: LedgerClient, call: CallOptions): Promise<PolicyReceipt[]> {
   const bundles = await client.getPolicyBundles(call);
-  return bundles.map(({ header, historyProof, checkpoint, stateProof, policyValue }) => {
-    const height = BigInt(decodeHeader(header).height);
-    const whole = { height, historyProof, checkpoint, header, inside: stateProof };
-    return { receipt: formatReceipt(whole), policyValue };
-  });
-}
-
-/** The field `policies` of files that are JSON; absent where there are none. */
-export function policiesField(policies: readonly PolicyReceipt[]): {
-  readonly policies?: readonly PolicyFields[];
-} {
-  if (policies.length === 0) return {};
-  return {
-    policies: policies.map(({ receipt, policyValue }) => {
-      return { receipt, policy_value: toHex(policyValue) };
-    }),
-  };
-}
-
-/** @throws LedgerError PROOF_INVALID */
-export function parsePolicies(value: unknown): readonly PolicyReceipt[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw malformed();
-  return value.map((item: unknown) => {
-    const { receipt, policy_value: hex } = Object(item) as Partial<Record<string, unknown>>;
-    const policyValue = typeof hex === "string" ? bytesOf(hex) : undefined;
-    if (typeof receipt !== "string" || policyValue === undefined) throw malformed();
-    return { receipt, policyValue };
-  });
+  return bundles.map(policyReceipt);
 }
 
 function policiesPath(receiptPath: string): string {
@@ -149,22 +118,9 @@ function parseFile(text: string): readonly PolicyReceipt[] {
   try {
     file = JSON.parse(text);
   } catch {
-    throw malformed();
+    throw malformedPolicies();
   }
   const { format, policies } = Object(file) as Partial<Record<string, unknown>>;
-  if (format !== FORMAT) throw malformed();
+  if (format !== FORMAT) throw malformedPolicies();
   return parsePolicies(policies);
-}
-
-function bytesOf(hex: string): Uint8Array | undefined {
-  try {
-    return fromHex(hex);
-  } catch {
-    return undefined;
-  }
-}
-
-function malformed(): LedgerError {
-  const message = "the policies beside the proof are not a list of receipts with their values";
-  return new LedgerError("PROOF_INVALID", message, { details: { reason: "file" } });
 }

@@ -6,7 +6,7 @@ import type { PolicyReceipt } from "@authledger/proof";
 import type { Proof } from "@authledger/sdk";
 import { fromHex, LedgerError } from "@authledger/types";
 import type { Printable } from "../output/json-value.js";
-import { parsePolicies, policiesField } from "./policies-file.js";
+import { parsePolicies, policiesField } from "../run/policy-list.js";
 
 export type ProofQuestion =
   | { readonly kind: "tuple"; readonly tuple: string }

@@ -35,9 +35,12 @@ function auditor(
     getCheckpoint: (options) => client.getCheckpoint(options),
     getConsistencyProof: (sizes, options) => client.getConsistencyProof(sizes, options),
     getBlockProof: (height, options) => client.getBlockProof(height, options),
+    getPolicyBundles: (options) => client.getPolicyBundles(options),
   };
-  const deps = { client: { ...honest, ...forge }, crypto: nodeCrypto, call: {}, nowMs: Date.now };
-  return new Auditor(anchor, saved, deps);
+  return new Auditor(anchor, saved, {
+    ...{ client: { ...honest, ...forge }, crypto: nodeCrypto, call: {}, nowMs: Date.now },
+    sleep: () => Promise.resolve(),
+  });
 }
 
 /** Runs to the newest signed head; the last state that it gave out. */

@@ -1,6 +1,8 @@
 /** Receipts and proofs of a vault whose replicas were replaced, held against an anchor of before. */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   encodePolicy,
   formatTrustAnchor,
@@ -23,6 +25,8 @@ import { formatPinned } from "../../../sdk/src/verify/trust-record.js";
 import { fakeLedger, NONE } from "../../../sdk/test/support/fake-ledger.js";
 import { cliHere, type Ended } from "../e2e/processes.js";
 
+const VERIFIER = fileURLToPath(new URL("../foreign/verify_proof.py", import.meta.url));
+const HAS_PYTHON = spawnSync("python3", ["--version"]).status === 0;
 const TUPLE = { resource: "document:plan", relation: "viewer", subject: "user:ann" };
 const ASKED = "document:plan#viewer@user:ann";
 const CONFIG = { lists: [{ kind: Kind.ledgerRecord, partition: "ledger" }] };
@@ -134,6 +138,28 @@ test.each([1, 2, 3])(
     const { at, verify, receipt } = await taken();
     expect(JSON.parse(readFileSync(`${receipt}.policies`, "utf8"))).toMatchObject({ format: 1 });
     expect(await verify("--anchor", at(`anchor-${epoch}`))).toEqual([0, 0]);
+  },
+);
+
+/*
+ * The verifier that was written from the documents knew nothing of policies, though commitment.md describes them: it refused what
+ * ours accepts.
+ */
+test.skipIf(!HAS_PYTHON).each([1, 2, 3])(
+  "are good under the anchor of epoch %i for a verifier in another language",
+  async (epoch) => {
+    const { at, receipt, without } = await taken();
+    const asked = at("question.json");
+    writeFileSync(asked, JSON.stringify({ kind: "tuple", tuple: ASKED }));
+    const anchor = at(`anchor-${epoch}`);
+    const verdicts = (): unknown[] =>
+      [
+        [receipt, anchor, asked],
+        [at("plan.json"), anchor],
+      ].map((files) => spawnSync("python3", [VERIFIER, ...files], { encoding: "utf8" }).status);
+    expect(verdicts()).toEqual([0, 0]);
+    without();
+    expect(verdicts()).toEqual(epoch === 3 ? [0, 0] : [1, 1]);
   },
 );
 

@@ -4,7 +4,8 @@ library. It shares no line with packages/proof: what both accept was said clearl
     verify_proof.py PROOF.json ANCHOR.json              what `authledger proof get -o json` writes
     verify_proof.py RECEIPT ANCHOR.json QUESTION.json   a c2sp.org/tlog-proof@v1 file and what is asked of it
 
-Prints one JSON object: the answer, the height and the size of the checkpoint. Exits with 1 when anything is wrong.
+Policies that lie with it ("policies" in the JSON, RECEIPT.policies beside a receipt) lead from the anchor's replicas to
+those that signed. Prints one JSON object: the answer, the height and the size of the checkpoint. Exits with 1 when anything is wrong.
 """
 import base64
 import hashlib
@@ -285,6 +286,7 @@ def verify_checkpoint(text, anchor):
             cosigners.add(replicas[name]["id"])
             times.append(time)
     require(has_log and len(cosigners) >= policy["quorum"], "quorum")
+    require(int(size) >= policy["from_size"], "from_size")
     return int(size), base64.b64decode(root, validate=True)
 
 
@@ -322,6 +324,8 @@ def answer_of(state, proof, now):
         relation, subject = rest.split("@", 1)
         record = state.get((1, resource.encode(), relation.encode(), subject.encode()))
         return "present" if is_live(record, now) else "absent"
+    if question["kind"] == "policy":
+        return state.get((4, b"ledger", b"policy", b""))
     at = question["key"].rfind(":") + 1
     record = state.get((3, question["key"][:at].encode(), b"", question["key"][at:].encode()))
     if not is_live(record, now):
@@ -391,6 +395,43 @@ def inside_of(header, inside, question, path, salt, vault_ref):
     return answer_of(state, asked, int.from_bytes(header[48:56], "big"))
 
 
+# -- Policies beside a receipt ---------------------------------------------------------------------------------
+def anchors(anchor, policies):
+    yield anchor
+    for entry in policies:
+        stored = bytes.fromhex(entry["policy_value"])
+        policy = json.loads(stored[16:])
+        if policy["epoch"] <= anchor["policy"]["epoch"]:
+            continue
+        record = verify_receipt(entry["receipt"], anchor, {"kind": "policy"}, "")["answer"]
+        require(record is not None, "policy record")
+        require(record["digest"] == (len(stored) - 16, sha(b"\x18", stored)), "policy value")
+        require(policy["epoch"] == anchor["policy"]["epoch"] + 1, "epoch")
+        require(policy["from_size"] >= anchor["policy"]["from_size"], "from_size")
+        require(all(key.partition("+")[0] == anchor["origin"] for key in policy["log"]), "log key")
+        anchor = {**anchor, "policy": policy}
+        yield anchor
+
+
+def under_policies(anchor, policies, judge):
+    refusal = None
+    for one in anchors(anchor, policies):
+        try:
+            return judge(one)
+        except ValueError as error:
+            refusal = refusal or error
+    raise refusal
+
+
+def policies_beside(path):
+    if not os.path.exists(path + ".policies"):
+        return []
+    with open(path + ".policies", encoding="utf8") as file:
+        beside = json.load(file)
+    require(beside["format"] == 1, "format")
+    return beside["policies"]
+
+
 if __name__ == "__main__":
     files = []
     for name in sys.argv[1:4]:
@@ -398,9 +439,13 @@ if __name__ == "__main__":
             files.append(file.read())
     try:
         if files[0].startswith("c2sp.org/"):
-            verdict = verify_receipt(files[0], *map(json.loads, files[1:]), sys.argv[1])
+            anchor, question = map(json.loads, files[1:])
+            receipt, path = files[0], sys.argv[1]
+            policies = policies_beside(path)
+            verdict = under_policies(anchor, policies, lambda one: verify_receipt(receipt, one, question, path))
         else:
-            verdict = verify(*map(json.loads, files))
+            proof, anchor = map(json.loads, files)
+            verdict = under_policies(anchor, proof.get("policies", []), lambda one: verify(proof, one))
         print(json.dumps(verdict))
     except (ValueError, KeyError, IndexError) as error:
         print(f"refused: {error}", file=sys.stderr)
