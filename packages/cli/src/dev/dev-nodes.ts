@@ -4,6 +4,7 @@
  *
  *     node/  node-2/  node-3/     the data of each     node.log  node-2.log  node-3.log     what each said since its start
  *     nodes.json                  how many there are, and on which ports: members of a cluster keep their addresses
+ *     LOCK                        who runs them: nothing else is written before the directory is this process's
  *
  * A node that ends is started again, as an operator's service manager would; one that cannot be started stays down.
  */
@@ -46,6 +47,11 @@ export interface DevNodesOptions {
   readonly say: (text: string) => void;
 }
 
+/** With a directory that is this process's until it is given up. */
+interface HeldOptions extends DevNodesOptions {
+  readonly giveUp: () => Promise<void>;
+}
+
 export interface DevNodes {
   /** gRPC of each, the first one first. */
   readonly endpoints: readonly string[];
@@ -70,20 +76,39 @@ interface DevNode {
   readonly pid: number;
 }
 
-/** @throws LedgerError USAGE for ports that are taken, naming who has them; what a node ended with */
+/** @throws LedgerError DATA_DIR_IN_USE, USAGE for ports that are taken, naming who has them; what a node ended with */
 export async function startDevNodes(options: DevNodesOptions): Promise<DevNodes> {
-  await mkdir(options.directory, { recursive: true });
+  const { directory } = options;
+  await mkdir(directory, { recursive: true });
+  const { DataLock } = await import("@authledger/engine");
+  const lock = await DataLock.acquire(directory);
+  const giveUp = (): Promise<void> => lock.release();
+  try {
+    return await startHeld({ ...options, giveUp });
+  } catch (error) {
+    await giveUp();
+    throw error;
+  }
+}
+
+async function startHeld(options: HeldOptions): Promise<DevNodes> {
   const known = await recall(options.directory);
   const count = countOf(options, known);
+  for (let i = 0; i < count; i++) await requireUnheld(join(options.directory, folderOf(i)));
   if (count === 1) return alone(options);
   const port = known?.port ?? (await chooseBase(options, count));
   const plans = Array.from({ length: count }, (_, i) => planOf(i, port));
   if (known !== undefined) for (const plan of plans) await requireFree(plan);
-  await writeFile(
-    join(options.directory, "nodes.json"),
-    `${JSON.stringify({ nodes: count, port } satisfies NodesFile)}\n`,
-  );
-  return together(options, plans);
+  return together(options, plans, { nodes: count, port });
+}
+
+/** A node that was started by hand would keep its data, and lose its log to one that cannot start. */
+async function requireUnheld(directory: string): Promise<void> {
+  const { DataLock } = await import("@authledger/engine");
+  const holder = DataLock.holderOf(directory);
+  if (holder === undefined) return;
+  const message = `${directory} is held by ${holder}`;
+  throw new LedgerError("DATA_DIR_IN_USE", message, { details: { directory } });
 }
 
 function countOf({ count, directory }: DevNodesOptions, known: NodesFile | undefined): number {
@@ -113,9 +138,12 @@ async function recall(directory: string): Promise<NodesFile | undefined> {
 
 function planOf(i: number, base: number): PlannedNode {
   const at = (port: number): string => `${HOST}:${base + i * PORT_STEP + port}`;
-  const suffix = i === 0 ? "" : `-${i + 1}`;
   const addresses = { grpc: at(0), peer: at(1), http: at(2), connect: at(3) };
-  return { name: `n${i + 1}`, folder: `node${suffix}`, ...addresses };
+  return { name: `n${i + 1}`, folder: folderOf(i), ...addresses };
+}
+
+function folderOf(i: number): string {
+  return i === 0 ? "node" : `node-${i + 1}`;
 }
 
 /** The usual ports, or the next hundred where all of them are free. */
@@ -155,7 +183,7 @@ function portTaken(address: string, holder: string): LedgerError {
 }
 
 /** A node without peers, on the usual ports or any others. */
-async function alone({ directory, port, pages, say }: DevNodesOptions): Promise<DevNodes> {
+async function alone({ directory, port, pages, say, giveUp }: HeldOptions): Promise<DevNodes> {
   const base = port ?? PORT_BASE;
   const node = await startNodeProcess({
     data: join(directory, "node"),
@@ -171,15 +199,16 @@ async function alone({ directory, port, pages, say }: DevNodesOptions): Promise<
     ...{ endpoints: [grpc], grpcAddress, httpAddress, connectAddress, pid },
     nodes: [{ name: "n1", grpc, http, connect, peer: undefined, pid }],
     failed: node.failed,
-    stop: () => node.stop(),
+    stop: () => node.stop().finally(giveUp),
   };
 }
 
 async function together(
-  options: DevNodesOptions,
+  options: HeldOptions,
   plans: readonly PlannedNode[],
+  file: NodesFile,
 ): Promise<DevNodes> {
-  const { say } = options;
+  const { directory, say, giveUp } = options;
   const first = plans[0]!;
   const kept = plans.map((plan) => new KeptNode(plan, first.peer, options));
   let fail: (error: unknown) => void = () => undefined;
@@ -188,10 +217,15 @@ async function together(
   });
   failed.catch(() => undefined);
   const stop = async (): Promise<void> => {
-    await Promise.all(kept.map((node) => node.stop()));
+    await Promise.all(kept.map((node) => node.stop())).finally(giveUp);
   };
   try {
-    await Promise.all(kept.map((node) => node.start()));
+    const [one, ...others] = kept;
+    // When the first one has its data, so many they are.
+    const begun = one!
+      .start()
+      .then(() => writeFile(join(directory, "nodes.json"), `${JSON.stringify(file)}\n`));
+    await Promise.all([begun, ...others.map((node) => node.start())]);
     await formCluster(plans, say);
   } catch (error) {
     await stop();

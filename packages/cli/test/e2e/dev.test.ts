@@ -1,10 +1,11 @@
 /** `authledger dev` for somebody with a web page or with curl: Connect beside gRPC, for the pages that are named. */
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ExitCode } from "@authledger/types";
 import { expect, it } from "vitest";
 import { temporaryDirectory } from "../../../../test/support.js";
-import { cliHere, launch } from "./processes.js";
+import { cliHere, launch, startNode } from "./processes.js";
 
 const PAGE = "http://localhost:5173";
 
@@ -41,6 +42,32 @@ it("dev serves Connect on loopback, to curl and to the pages that it was told, a
   }
   child.kill("SIGINT");
   expect((await ended).end).toBe(0);
+});
+
+// A second start on other ports could not have the data, and left a file behind that made three nodes of the one that ran, and an
+// empty log.
+it("dev writes nothing into a directory that another dev, or a node, has", async () => {
+  const data = join(temporaryDirectory(), "dev");
+  const { child, output, ended } = launch(["dev", "--data", data, "--no-keep-context"]);
+  while (!output.err.includes("Ctrl-C stops")) {
+    if (child.exitCode !== null) throw new Error(output.err);
+    await sleep(20);
+  }
+  const log = readFileSync(join(data, "node.log"), "utf8");
+  const refused = async (holder: number | undefined): Promise<void> => {
+    const { end, out, err } = await cliHere(["dev", "--data", data, "--nodes", "3"]);
+    expect([end, out]).toEqual([ExitCode.CONFLICT, ""]);
+    expect(err).toContain(`is held by process ${holder} on`);
+    expect(err).not.toContain("looking further");
+    expect(existsSync(join(data, "nodes.json"))).toBe(false);
+    expect(readFileSync(join(data, "node.log"), "utf8").startsWith(log)).toBe(true);
+  };
+  await refused(child.pid);
+  child.kill("SIGINT");
+  expect((await ended).end).toBe(0);
+  const node = await startNode(join(data, "node"));
+  await refused(node.pid);
+  await node.end("SIGTERM");
 });
 
 it.each([
