@@ -28,6 +28,13 @@ const ROOT: Principal = { kind: "root", name: "root" };
 const RETRY_MS = 50;
 /** What begins a cluster: the call, and what its callers ask before. */
 const BEGINNING: ReadonlySet<string> = new Set(["initCluster", "getClusterStatus"]);
+const NO_CREDENTIAL = "the call carries no credential, and this ledger serves nobody without";
+/**
+ * A node may listen where no loopback address reaches it. Its own network address is no sign of its machine: what a proxy or a
+ * translation of addresses passes on can come from there. Whoever asks is told the same, whether there is a root or not.
+ */
+const BEGIN =
+  "a cluster that has no root yet is begun over a loopback address of its node's machine: listen on 0.0.0.0 with --advertise-client HOST:PORT and ask 127.0.0.1, or let --expect begin it";
 
 export interface AuthenticateDeps {
   readonly authenticator: Authenticator;
@@ -141,7 +148,10 @@ export class AuthenticateStep implements GateStep {
   /** @throws LedgerError UNAUTHENTICATED unless a cluster begins */
   #beginner({ method, wire }: GatedCall): Principal {
     const isBeginning = method.service === "ClusterService" && BEGINNING.has(method.name);
-    if (isBeginning && !this.#deps.hasRoot(method) && isLoopbackPeer(wire.getPeer())) return ROOT;
-    throw unauthenticated("the call carries no credential, and this ledger serves nobody without");
+    const isFromHere = isLoopbackPeer(wire.getPeer());
+    if (isBeginning && isFromHere && !this.#deps.hasRoot(method)) return ROOT;
+    throw unauthenticated(
+      isBeginning && !isFromHere ? `${NO_CREDENTIAL}; ${BEGIN}` : NO_CREDENTIAL,
+    );
   }
 }
