@@ -90,12 +90,11 @@ export function receiveVoteRequest(s: State, request: VoteRequest): void {
   else refuseVote(s, type, from);
 }
 
-/** Refuses, and says what is known to be committed here. */
 export function refuseVote(s: State, type: "vote" | "pre-vote", to: NodeId): void {
   answerVote(s, type, to, s.term, true);
 }
 
-/** An answer to a question beforehand promises nothing, and waits for nothing. */
+/** Says what is known to be committed here, too. An answer to a question beforehand promises nothing, and waits for nothing. */
 function answerVote(
   s: State,
   type: "vote" | "pre-vote",
@@ -103,8 +102,8 @@ function answerVote(
   term: number,
   reject: boolean,
 ): void {
-  const commit = reject ? s.log.commit : 0;
-  const commitTerm = reject ? (s.log.term(commit) ?? 0) : 0;
+  const { commit } = s.log;
+  const commitTerm = s.log.term(commit) ?? 0;
   const rest = { from: s.id, to, term, reject, commit, commitTerm };
   if (type === "vote") sendDurably(s, { type: "vote-response", ...rest });
   else send(s, { type: "pre-vote-response", ...rest });
@@ -115,7 +114,7 @@ type VoteResponse = Extract<Message, { type: "vote-response" | "pre-vote-respons
 /** A vote for this node, or a refusal. */
 export function receiveVote(s: State, response: VoteResponse): void {
   const { type, from, term, reject } = response;
-  if (reject) learnCommit(s, response);
+  learnCommit(s, response);
   const isAsked =
     type === "vote-response"
       ? s.role === "candidate" && term === s.term
@@ -124,8 +123,9 @@ export function receiveVote(s: State, response: VoteResponse): void {
 }
 
 /**
- * The refusal names an entry that is committed: where this log has it, all up to it is (Raft 5.3, log matching). A change
- * of the configuration may be among that: it is applied before this node stands for election again.
+ * Whoever answers names an entry that is committed: where this log has it, all up to it is (Raft 5.3, log matching). A change
+ * of the configuration may be among that: it is applied before this node stands for election again. Whoever grants its vote says so, too:
+ * else a candidate that does not know of a removal would count the vote of the removed node for ever.
  */
 function learnCommit(s: State, { commit, commitTerm }: VoteResponse): void {
   if (s.role === "leader" || s.isRecovering || commitTerm === 0) return;

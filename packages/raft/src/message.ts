@@ -57,8 +57,8 @@ export type Message = Header &
         readonly type: "vote-response" | "pre-vote-response";
         readonly reject: boolean;
         /**
-         * With a refusal: what the sender knows to be committed, and the term there; else 0 and 0. A candidate behind on
-         * changes of the configuration may ask a node that is no voter any more, and wait for it for ever.
+         * What the sender knows to be committed, and the term there (0 and 0 with a vote of an older version). A candidate behind
+         * on changes of the configuration may ask a node that is no voter any more, and wait for it for ever.
          */
         readonly commit: number;
         readonly commitTerm: number;

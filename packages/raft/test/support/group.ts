@@ -160,6 +160,8 @@ export class TestNode {
 export class TestGroup {
   readonly nodes: Map<NodeId, TestNode> = new Map();
   messages: Message[] = [];
+  /** Whether votes say what is committed; those of versions before this one did not. */
+  doVotesTell = true;
   readonly options: Partial<CoreOptions>;
 
   constructor(voters: number, options: Partial<CoreOptions> = {}) {
@@ -169,7 +171,11 @@ export class TestGroup {
   }
 
   add(id: number, membership: Membership, log?: MemoryLog, hardState?: HardState): TestNode {
-    const post = (message: Message): void => void this.messages.push(message);
+    const post = (message: Message): void => {
+      const isVote = "commitTerm" in message && !message.reject;
+      const silent = isVote && !this.doVotesTell ? { commit: 0, commitTerm: 0 } : {};
+      this.messages.push({ ...message, ...silent });
+    };
     const added = new TestNode(node(id), membership, this.options, post, log, hardState);
     this.nodes.set(added.id, added);
     return added;

@@ -1,3 +1,4 @@
+import type { Message } from "@authledger/raft";
 import { describe, expect, test } from "vitest";
 import { changeOf, membershipOf, node, TestGroup } from "../support/group.js";
 
@@ -278,6 +279,38 @@ describe("who stands for election", () => {
     follower.apply(2, 2);
     follower.step({ kind: "campaign" });
     expect(follower.core.role).toBe("pre-candidate");
+  });
+
+  /**
+   * Swarm, seed 630018404: of four voters one was removed, and of the three that were left one lost its disk. Who knew that the removal is
+   * committed had the shorter log, and could not win. Who had the longer one got its vote, did not hear of the removal, and waited
+   * for a third vote of four for ever.
+   */
+  test("a vote says what is committed, so that the candidate learns whose vote it needs no more", () => {
+    const group = new TestGroup(4);
+    const leader = group.elect(3);
+    leader.step({ kind: "propose-change", proposal: 1, change: changeOf("r4") });
+    const removal = leader.core.lastIndex;
+    group.propose(3, "more");
+    const isCut = (message: Message): boolean => {
+      const { type, to } = message;
+      if (to === node(1)) return type === "append" && message.index >= removal;
+      return to !== node(3) && "commit" in message && message.commit >= removal;
+    };
+    group.settle(isCut);
+    group.tick(3);
+    group.settle(isCut);
+    const [knowing, longer] = [group.node(1), group.node(2)];
+    expect([knowing.core.commit, knowing.core.lastIndex]).toEqual([removal, removal]);
+    expect([longer.core.commit, longer.core.lastIndex]).toEqual([removal - 1, removal + 1]);
+    const isLost = ({ from, to }: Message): boolean =>
+      [from, to].some((one) => one === node(3) || one === node(4));
+    for (let i = 0; i < 100 && longer.core.role !== "leader"; i++) {
+      for (const id of [1, 2]) group.tick(id);
+      group.settle(isLost);
+    }
+    expect(longer.core.role).toBe("leader");
+    expect(longer.membership.voters).toEqual([1, 2, 3].map(node));
   });
 
   /**

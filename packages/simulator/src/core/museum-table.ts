@@ -431,8 +431,8 @@ export const exhibits: readonly Exhibit[] = [
   },
   {
     number: "S3",
-    name: "a refusal does not say what is committed: who is left of two waits for ever",
-    patches: [patch("election.js", "    if (reject)\n        learnCommit(s, response);", "")],
+    name: "a candidate does not hear what is committed: who is left of two waits for ever",
+    patches: [patch("election.js", "    learnCommit(s, response);\n", "")],
     hunters: [focused(FEW_VOTERS)],
   },
   {

@@ -63,9 +63,7 @@ export function describeMessage(message: Message): string {
       return `${head} log ${message.index}/t${message.logTerm}${message.isTransfer ? " transfer" : ""}`;
     case "vote-response":
     case "pre-vote-response":
-      return message.reject
-        ? `${head} no, knows ${message.commit}/t${message.commitTerm} committed`
-        : `${head} yes`;
+      return `${head} ${message.reject ? "no" : "yes"}, knows ${message.commit}/t${message.commitTerm} committed`;
     case "snapshot":
       return `${head} ${message.snapshot.index}/t${message.snapshot.term}`;
     case "timeout-now":
