@@ -223,7 +223,7 @@ export class AdminClient {
   }
 
   /**
-   * Everything that the node holds as of now, but its keys, as the bytes of a snapshot (docs/format/snapshot.md); complete
+   * Everything that the node holds as of now, but its signing keys, as the bytes of a snapshot (docs/format/snapshot.md); complete
    * when it ends without an error. The node makes no more than is taken.
    * @throws LedgerError PIN_LIMIT while others run, EXPORT_ENDED; it is not resumed: begin again
    */
