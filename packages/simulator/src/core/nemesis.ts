@@ -196,9 +196,11 @@ export class Nemesis {
     const isEnough = voters.length >= 3 && this.#administrator.mayWipe(machine);
     const from = Math.max(machine.newest.index, durable.offset);
     if (!machine.isUp || !isEnough || durable.lastIndex <= from) return;
+    const isInDoubt = machine.beforeLoss !== undefined && machine.core?.isRecovering !== false;
     this.#owner.crash(machine, "and loses the end of its log", random.between(0, 500));
     const { log } = machine;
-    machine.beforeLoss = log.durable.clone();
+    // With a leader only that counts which a node told before it was in doubt: of what it loses then nothing was counted.
+    if (!isInDoubt) machine.beforeLoss = log.durable.clone();
     // The batch that the crash kept may have put a received state in the place of all this: what it begins with is not lost.
     const first = Math.max(from, log.durable.offset);
     const kept = first + random.int(Math.max(1, log.durable.lastIndex - first));

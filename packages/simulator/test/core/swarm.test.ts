@@ -26,6 +26,12 @@ describe("the swarm", () => {
     expectClean(run(600_453_914));
   });
 
+  // A paused leader counted what a node had told it, which has lost the end of its log since: twice, and the judge looked at what it had
+  // between the two.
+  it("knows what a node had before it was in doubt, however often it loses something then (seed 640013761)", () => {
+    expectClean(run(640_013_761));
+  });
+
   it("INV-SIM-2: runs the same events when a seed is run again, and others for another seed", () => {
     const seed = testRandom("same seed twice").u32();
     const [first, again, other] = [run(seed), run(seed), run(seed + 1)];
