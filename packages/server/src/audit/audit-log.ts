@@ -10,7 +10,7 @@
  */
 import { LedgerError, type Operation } from "@authledger/types";
 import type { Logger } from "pino";
-import { hasEnded } from "../system/ended-engine.js";
+import { hasEnded } from "../system/not-serving.js";
 import type { AuditFile } from "./audit-file.js";
 import { type AuditRecord, auditKey, auditValue, RECORDS_MAX } from "./audit-record.js";
 import { type AuditWriter, isThere } from "./audit-relay.js";

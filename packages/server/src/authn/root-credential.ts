@@ -13,7 +13,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LedgerError } from "@authledger/types";
-import { hasEnded } from "../system/ended-engine.js";
+import { hasEnded } from "../system/not-serving.js";
 import type { SystemMoves } from "../system/system-moves.js";
 import type { SystemVault } from "../system/system-vault.js";
 import { makeApiKey, ROOT_KEY_ID } from "./api-key.js";

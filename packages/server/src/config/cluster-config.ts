@@ -6,7 +6,7 @@
 import type { EnginePort } from "@authledger/engine";
 import { decodeUtf8, LedgerError, type Operation, utf8 } from "@authledger/types";
 import type { Logger } from "pino";
-import { hasEnded } from "../system/ended-engine.js";
+import { hasEnded, isBeforeCluster } from "../system/not-serving.js";
 import type { SystemMoves } from "../system/system-moves.js";
 import { SystemVault, type SystemWrite } from "../system/system-vault.js";
 import { Rounds } from "../watchdog/node-jobs.js";
@@ -108,8 +108,8 @@ export class ClusterConfig {
 
   /** Each thing once. Before there is a cluster there is nothing to read. */
   #tell(error: LedgerError): void {
-    const { code, message } = error;
-    if (code === "NOT_READY" || hasEnded(error) || message === this.#problem) return;
+    const { message } = error;
+    if (isBeforeCluster(error) || hasEnded(error) || message === this.#problem) return;
     this.#problem = message;
     this.#deps.onProblem(message);
   }

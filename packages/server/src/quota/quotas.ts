@@ -10,7 +10,7 @@
 import { LedgerError } from "@authledger/types";
 import { Generations } from "../generations.js";
 import type { TierRates } from "../protection/protection-config.js";
-import { hasEnded } from "../system/ended-engine.js";
+import { hasEnded, isBeforeCluster } from "../system/not-serving.js";
 import type { SystemMoves } from "../system/system-moves.js";
 import type { SystemVault, SystemWrite } from "../system/system-vault.js";
 import {
@@ -177,8 +177,8 @@ export class Quotas {
 
   /** Each thing once. */
   #tell(error: LedgerError): void {
-    const { code, message } = error;
-    if (code === "NOT_READY" || hasEnded(error) || message === this.#problem) return;
+    const { message } = error;
+    if (isBeforeCluster(error) || hasEnded(error) || message === this.#problem) return;
     this.#problem = message;
     this.#deps.onProblem(error);
   }

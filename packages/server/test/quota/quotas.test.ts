@@ -1,7 +1,7 @@
 /** Quotas of organizations on whole nodes: which one holds, what each of the four refuses, here, on followers, after a restart. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { admin } from "@authledger/proto";
-import { GrpcStatus } from "@authledger/types";
+import { GrpcStatus, LedgerError } from "@authledger/types";
 import type { Client } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -244,6 +244,25 @@ describe("quotas", () => {
     await quotas.set({ organization: 0n, tier: "t1" }, { vaults: 1 }, about);
     expect(quotas.record({ organization: 0n, tier: "t1" })).toEqual({ vaults: 1 });
   });
+});
+
+// Each node of a new cluster logged an error with its stack, and a warning, before anybody had begun the cluster.
+it("a node that waits for its cluster has no problem with quotas and configuration; another failure is told once", async () => {
+  for (const [code, told] of [
+    ["NODE_WAITING", 0],
+    ["IO_READ_FAILED", 1],
+  ] as const) {
+    const fail = () => Promise.reject(new LedgerError(code, "of the test"));
+    const system = { height: fail, list: fail } as unknown as SystemVault;
+    const problems: unknown[][] = [[], []];
+    const quotas = new Quotas({ system, onProblem: (problem) => problems[0]!.push(problem) });
+    const cluster = new ClusterConfig({
+      ...{ system, config: new RuntimeConfig(), onChange: () => undefined },
+      onProblem: (problem) => problems[1]!.push(problem),
+    });
+    for (let i = 0; i < 2; i++) await Promise.all([quotas.look(), cluster.look()]);
+    expect([code, ...problems.map(({ length }) => length)]).toEqual([code, told, told]);
+  }
 });
 
 // A state that was wrong is replaced by the right one at the same height. What had been read of the wrong one was kept.
