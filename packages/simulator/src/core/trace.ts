@@ -63,7 +63,10 @@ export function describeMessage(message: Message): string {
       return `${head} log ${message.index}/t${message.logTerm}${message.isTransfer ? " transfer" : ""}`;
     case "vote-response":
     case "pre-vote-response":
-      return `${head} ${message.reject ? "no" : "yes"}, knows ${message.commit}/t${message.commitTerm} committed`;
+      // A vote says it as well; transcripts are read for who got one.
+      return message.reject
+        ? `${head} no, knows ${message.commit}/t${message.commitTerm} committed`
+        : `${head} yes`;
     case "snapshot":
       return `${head} ${message.snapshot.index}/t${message.snapshot.term}`;
     case "timeout-now":
