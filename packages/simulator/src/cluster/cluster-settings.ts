@@ -104,6 +104,7 @@ export interface ClusterSettings {
   readonly syncMsMax: number;
   readonly pieceBytes: 512 | 4096;
   readonly cacheBytes: number;
+  /** So small that many are begun, and as large as an entry with the policies of all vaults of a storm, which waited for one signature. */
   readonly segmentBytes: number;
   readonly flush: { readonly intervalMs: number; readonly work: number; readonly logBytes: number };
   /** How much log is kept for others, so that states are given instead; how often states are compared. */
@@ -150,7 +151,7 @@ export function drawSettings(seed: number, options: SettingsOptions = {}): Clust
     syncMsMax: random.pick([0.5, 2, 2, 15]),
     pieceBytes: random.pick([512, 4096] as const),
     cacheBytes: random.pick([1 << 20, 1 << 20, 1 << 22]),
-    segmentBytes: random.pick([32, 32, 64, 256]) * 1024,
+    segmentBytes: random.pick([64, 64, 64, 256]) * 1024,
     flush: {
       intervalMs: random.pick([200, 1_000, 5_000]),
       work: random.pick([100, 400, 5_000]),
