@@ -71,7 +71,7 @@ export async function run(args) {
   const options = numbersOf(args, { tuples: 100_000, rounds: 5, milliseconds: 1_000 });
   const version = etcdVersion();
   // etcd has no guard against overload either: refused calls would be no figures.
-  const unguarded = { args: ["--overload-turn", "0"] };
+  const unguarded = { args: ["--overload-turn", "0ms"] };
   const ours = await startLedgerCluster(scratchDirectory("cluster"), unguarded);
   const etcd = await startEtcd(scratchDirectory("etcd"));
   try {
